@@ -1,0 +1,69 @@
+"""What an engine is: recipe + seeds -> trained agents."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from agents.deeprl.recipe import TrainingRecipe
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which agent of a training is judged.
+
+    Attributes:
+        kind: ``final`` model, or ``best`` checkpoint by evaluation on the true environment.
+        every: steps between two evaluations (``best`` only).
+        episodes: deterministic episodes per evaluation (``best`` only).
+        seed: reset seed of the first of them; they are not the episodes that verdicts are computed from.
+    """
+
+    kind: Literal["final", "best"] = "final"
+    every: int = 10_000
+    episodes: int = 5
+    seed: int = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class TrainedAgent:
+    """One trained agent.
+
+    Attributes:
+        seed: the seed it was trained with.
+        checkpoint: an ordinary Stable-Baselines3 zip file, as bytes.
+        weights_digest: SHA-256 over the policy's parameters (names, shapes, values), for liveness and bit equality.
+        episode_steps: environment step at which each training episode ended, shape (episodes,).
+        episode_returns: return of each training episode (the true reward unless the recipe logs the mutated one).
+        selected_step: step at which the selected model was taken.
+        train_seconds: wall time of the training.
+    """
+
+    seed: int
+    checkpoint: bytes
+    weights_digest: str
+    episode_steps: tuple[int, ...]
+    episode_returns: tuple[float, ...]
+    selected_step: int
+    train_seconds: float
+
+
+class Engine(Protocol):
+    """Trains agents from recipes. Same recipe, seed and machine type: same bits."""
+
+    name: str
+
+    def declines(self, recipe: TrainingRecipe) -> str | None:
+        """Why this engine cannot train the recipe, or None if it can."""
+        ...
+
+    def train(
+        self,
+        recipe: TrainingRecipe,
+        seeds: Sequence[int],
+        selection: Selection,
+        progress: Callable[[int], None] | None = None,
+    ) -> list[TrainedAgent]:
+        """Train one agent per seed, in the order of `seeds`; `progress` is told the agent-steps done so far."""
+        ...

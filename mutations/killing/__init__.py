@@ -1,0 +1,1 @@
+"""One file per kill test; the table is `mutations.killing.registry`."""

@@ -1,0 +1,152 @@
+"""What a campaign found, as frozen plain data: the one thing that reports, tables and MLflow are made from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from mutations.killing.kill_test import KillVerdict, Outcome
+
+Point = tuple[tuple[str, float], ...]
+"""(parameter, value) pairs of one environment."""
+
+
+@dataclass(frozen=True, slots=True)
+class LearningCurve:
+    """Training return over steps, summarised over the agents of a population on a common grid of steps."""
+
+    steps: tuple[float, ...]
+    mean: tuple[float, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PopulationResult:
+    """One population in the initial environment.
+
+    Attributes:
+        mutant: its id (``Healthy``, ``NDF``, ``NDF-MTS``).
+        seeds: agents that were trained and evaluated, in order.
+        rewards: mean reward per agent over the evaluation episodes, same order.
+        failed: (seed, last line of its traceback) of agents whose job failed.
+        identical_seeds: seeds whose weights equal the same-seed healthy agent's; a live mutant has none or few.
+        train_seconds: CPU time of the trainings, summed over agents.
+    """
+
+    mutant: str
+    order: int
+    seeds: tuple[int, ...]
+    rewards: tuple[float, ...]
+    failed: tuple[tuple[int, str], ...]
+    identical_seeds: tuple[int, ...]
+    curve: LearningCurve | None
+    train_seconds: float
+    recipe_address: str
+
+
+@dataclass(frozen=True, slots=True)
+class MutantVerdict:
+    """One kill test's word on one mutant in one environment."""
+
+    mutant: str
+    environment: Point
+    verdict: KillVerdict
+
+
+@dataclass(frozen=True, slots=True)
+class BoundaryProbe:
+    """One point that the boundary search asked about."""
+
+    point: Point
+    outcome: Outcome
+    healthy_mean: float
+
+
+@dataclass(frozen=True, slots=True)
+class BoundaryEnvironment:
+    """One environment at the edge of normal behaviour; `kind` is initial, axis or corner."""
+
+    kind: str
+    point: Point
+
+
+@dataclass(frozen=True, slots=True)
+class BoundaryReport:
+    """The boundary search by one kill test.
+
+    Attributes:
+        environments: the test environments found, the initial one included, in a fixed order.
+        probes: every point asked about, in order.
+        warnings: non-monotonicities and other doubts, one sentence each.
+        precision: per parameter.
+    """
+
+    test: str
+    environments: tuple[BoundaryEnvironment, ...]
+    probes: tuple[BoundaryProbe, ...]
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class HigherOrderResult:
+    """One higher-order mutant under one kill test."""
+
+    test: str
+    mutant: str
+    constituents: tuple[str, ...]
+    property_published: str
+    property_strict: str
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreResult:
+    """How good the set of test environments is, by one kill test (first-order mutants).
+
+    Attributes:
+        mutation_score: killed mutants / all live mutants; inconclusive ones are in neither part of the numerator.
+        trivial: killed in every environment. never_killed: conclusively or not, killed in none.
+        inconclusive: killed in none and inconclusive in at least one.
+        minimal_environments: smallest subset of environments with the same kills.
+    """
+
+    test: str
+    mutation_score: float
+    killed: tuple[str, ...]
+    trivial: tuple[str, ...]
+    never_killed: tuple[str, ...]
+    inconclusive: tuple[str, ...]
+    minimal_environments: tuple[Point, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignResult:
+    """Everything one campaign found.
+
+    Attributes:
+        status: ``complete``, or ``stopped`` (then `stop_reason` says why and what to change).
+        notes: what the reader must know (accepted names, missing agents, engines taken).
+        parameters: names of the environment's parameters.
+        kill_matrix: verdicts of mutants x boundary environments for every test, first and higher order.
+        published: rows of the side-by-side with the published figures (empty where the pair was not published).
+        provenance: versions, platform, seeds, hashes, cost.
+    """
+
+    run_id: str
+    name: str
+    spec: dict[str, Any]
+    status: str
+    stop_reason: str
+    notes: tuple[str, ...]
+    environment: str
+    algorithm: str
+    parameters: tuple[str, ...]
+    threshold: float | None
+    populations: tuple[PopulationResult, ...]
+    verdicts: tuple[MutantVerdict, ...]
+    boundaries: tuple[BoundaryReport, ...]
+    kill_matrix: tuple[MutantVerdict, ...]
+    higher_order: tuple[HigherOrderResult, ...]
+    scores: tuple[ScoreResult, ...]
+    published: tuple[dict[str, Any], ...]
+    provenance: dict[str, Any]
