@@ -1,0 +1,91 @@
+"""How a command ends when something is wrong: one line on stderr, an exit code, no traceback for a user's mistake.
+
+| what happened | stderr | exit code |
+|---|---|---|
+| `InputError`, wrong command line | one line | 2 |
+| `CampaignStoppedError` | its text | 3 |
+| Ctrl-C | nothing | 130 |
+| the reader of our output went away | nothing | 1 |
+
+Anything else is a defect of the program and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NoReturn
+
+import typer
+
+from envsearch.errors import CampaignStoppedError, InputError
+
+USAGE = 2
+STOPPED = 3
+INTERRUPTED = 130
+BROKEN_PIPE = 1
+
+
+def run_app(app: typer.Typer, argv: Sequence[str] | None = None) -> NoReturn:
+    """Run a command line and leave the process with its exit code.
+
+    Args:
+        argv: arguments without the program's name; None takes those of the process.
+
+    Raises:
+        SystemExit: always, also on success (code 0).
+    """
+    with user_errors():
+        code = app(args=None if argv is None else list(argv), standalone_mode=False)
+        sys.stdout.flush()
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+@contextmanager
+def user_errors() -> Iterator[None]:
+    """Turn a user's mistakes into their line and exit code.
+
+    Raises:
+        SystemExit: in place of every error of the table above.
+    """
+    try:
+        yield
+    except InputError as error:
+        _leave(f"error: {error}", USAGE)
+    except CampaignStoppedError as error:
+        _leave(str(error), STOPPED)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        _silence_stdout()
+        sys.exit(BROKEN_PIPE)
+    except Exception as error:
+        if not _is_usage_error(error):
+            raise
+        _leave_usage_error(error)
+
+
+def _leave(text: str, code: int) -> NoReturn:
+    print(text, file=sys.stderr)
+    sys.exit(code)
+
+
+def _is_usage_error(error: Any) -> bool:
+    """Whether the command line parser raised it. By its shape: typer carried click as a dependency, then inside."""
+    return callable(getattr(error, "format_message", None)) and isinstance(getattr(error, "exit_code", None), int)
+
+
+def _leave_usage_error(error: Any) -> NoReturn:
+    if type(error).__name__ == "NoArgsIsHelpError":
+        error.show()
+        sys.exit(error.exit_code)
+    context = getattr(error, "ctx", None)
+    hint = f" (see {context.command_path} --help)" if context is not None else ""
+    _leave(f"error: {' '.join(error.format_message().split())}{hint}", error.exit_code)
+
+
+def _silence_stdout() -> None:
+    """Nothing reads stdout any more: what is left in its buffer must not fail again when Python exits."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
