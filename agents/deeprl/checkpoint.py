@@ -1,0 +1,62 @@
+"""Checkpoints: ordinary Stable-Baselines3 zip files, as bytes."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from typing import Any
+
+import torch
+from stable_baselines3.common.base_class import BaseAlgorithm
+
+from agents.deeprl.algorithms import algorithm_class
+from envsearch.errors import CorruptArtifactError
+
+_SEAMS = (
+    "rollout_buffer_class",
+    "rollout_buffer_kwargs",
+    "replay_buffer_class",
+    "replay_buffer_kwargs",
+    "_acted_on",
+    "train",
+    "ep_info_buffer",
+    "ep_success_buffer",
+)
+"""Attributes that hold a fault's seam or a wall-clock time: a saved agent must load without Proctor."""
+
+
+def to_bytes(model: BaseAlgorithm) -> bytes:
+    """The model as a zip file that the algorithm's own ``load`` opens."""
+    buffer = io.BytesIO()
+    model.save(buffer, exclude=_SEAMS)
+    return buffer.getvalue()
+
+
+def from_bytes(checkpoint: bytes, algorithm: str, name: str = "checkpoint") -> BaseAlgorithm:
+    """A model for prediction; its replay buffer is kept small, so loading costs milliseconds.
+
+    Args:
+        checkpoint: a Stable-Baselines3 zip file.
+        algorithm: table name or import path of its algorithm.
+        name: what to call the file in errors.
+
+    Raises:
+        CorruptArtifactError: the bytes are no such file.
+    """
+    custom: dict[str, Any] = {"buffer_size": 1}
+    try:
+        return algorithm_class(algorithm).load(io.BytesIO(checkpoint), device="cpu", custom_objects=custom)
+    except Exception as error:  # zipfile, torch and cloudpickle each raise their own kinds on damaged bytes
+        raise CorruptArtifactError(
+            f"cannot be read ({type(error).__name__})", name, f"a Stable-Baselines3 {algorithm} zip file"
+        ) from error
+
+
+def weights_digest(model: BaseAlgorithm) -> str:
+    """SHA-256 over the policy's parameters and buffers: names, shapes and values."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.policy.state_dict().items()):
+        values = tensor.detach().to(torch.device("cpu")).contiguous()
+        digest.update(f"{name} {tuple(values.shape)} {values.dtype}".encode())
+        digest.update(values.numpy().tobytes())
+    return digest.hexdigest()

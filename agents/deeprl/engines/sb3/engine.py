@@ -1,0 +1,100 @@
+"""The sb3 engine: trains one agent after the other through Stable-Baselines3."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+
+from agents.deeprl.checkpoint import from_bytes, to_bytes, weights_digest
+from agents.deeprl.engines.base import Selection, TrainedAgent
+from agents.deeprl.engines.sb3.build import build
+from agents.deeprl.engines.sb3.recording import Recording
+from agents.deeprl.recipe import TrainingRecipe
+from agents.deeprl.threads import one_thread
+from envsearch.errors import InputError
+
+
+class SB3Engine:
+    """Any Stable-Baselines3 algorithm class and gymnasium environment; the reference of all engines."""
+
+    name = "sb3"
+
+    def declines(self, recipe: TrainingRecipe) -> str | None:
+        """Why this recipe cannot be trained: the algorithm's own refusal, found by building the model once."""
+        try:
+            with _library_randomness_kept():
+                build(recipe, seed=0).get_env().close()  # type: ignore[union-attr]
+        except InputError as error:
+            return str(error)
+        return None
+
+    def train(
+        self,
+        recipe: TrainingRecipe,
+        seeds: Sequence[int],
+        selection: Selection | None = None,
+        progress: Callable[[int], None] | None = None,
+    ) -> list[TrainedAgent]:
+        """Train one agent per seed, one after the other, with one thread each."""
+        chosen = selection or Selection()
+        done = 0
+
+        def advanced(steps: int) -> None:
+            if progress is not None:
+                progress(done + steps)
+
+        agents = []
+        for seed in seeds:
+            agents.append(train_one(recipe, seed, chosen, advanced))
+            done += recipe.total_steps
+        return agents
+
+
+def train_one(
+    recipe: TrainingRecipe,
+    seed: int,
+    selection: Selection,
+    progress: Callable[[int], None] | None = None,
+    all_seams: bool = False,
+) -> TrainedAgent:
+    """Train one agent; see `build` for `all_seams`."""
+    started = time.perf_counter()
+    with _library_randomness_kept(), one_thread():
+        model = build(recipe, seed, all_seams)
+        recording = Recording(recipe.environment, selection, progress)
+        try:
+            model.learn(recipe.total_steps, callback=recording, log_interval=1_000_000)
+            step, checkpoint, digest = int(model.num_timesteps), to_bytes(model), weights_digest(model)
+            if selection.kind == "best":
+                recording.consider(model)
+                assert recording.best is not None
+                _, step, checkpoint = recording.best
+                digest = weights_digest(from_bytes(checkpoint, recipe.algorithm))
+        finally:
+            model.get_env().close()  # type: ignore[union-attr]
+    return TrainedAgent(
+        seed=seed,
+        checkpoint=checkpoint,
+        weights_digest=digest,
+        episode_steps=tuple(recording.episode_steps),
+        episode_returns=tuple(recording.episode_returns),
+        selected_step=step,
+        train_seconds=time.perf_counter() - started,
+    )
+
+
+@contextmanager
+def _library_randomness_kept() -> Iterator[None]:
+    """Stable-Baselines3 seeds the global generators of Python, numpy and torch; put them back afterwards."""
+    python, numpy, torch_state = random.getstate(), np.random.get_state(), torch.get_rng_state()  # noqa: NPY002
+    try:
+        yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)  # noqa: NPY002
+        torch.set_rng_state(torch_state)
