@@ -3,7 +3,8 @@
     ProctorError
     ├── InputError               what the user gave is wrong; the command line prints one line, exit code 2
     │   ├── MutationRefusedError      an operator that cannot, need not or must not be applied to a recipe
-    │   └── CorruptArtifactError      a file that was written earlier cannot be read back
+    │   ├── CorruptArtifactError      a file that was written earlier cannot be read back
+    │   └── StoreUnavailableError     the store's folder or bucket cannot be read or written
     └── CampaignStoppedError          a campaign ended before its verdicts for a reason its user must act on
 
 They live here because `envsearch` is the package that all others import. Every class survives pickling:
@@ -54,6 +55,10 @@ class MutationRefusedError(InputError):
 
 class CorruptArtifactError(InputError):
     """A stored file (checkpoint, record, table) that cannot be read back."""
+
+
+class StoreUnavailableError(InputError):
+    """The store itself fails (disk full, read-only folder, no access); no single item is to blame."""
 
 
 class CampaignStoppedError(ProctorError):

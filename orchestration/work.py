@@ -79,11 +79,24 @@ class BlockReport:
 
     Attributes:
         outcome: whether every item of the block is in the store now.
-        traceback: of the failure, as text; empty when done.
         seconds: wall time in the worker.
+        failed: (address, traceback or reason) of the items that are not in the store; the others are.
+        corrupt: one line per stored file that could not be read back, with what to do about it.
     """
 
     block: WorkBlock
     outcome: JobOutcome
     seconds: float
-    traceback: str = ""
+    failed: tuple[tuple[str, str], ...] = ()
+    corrupt: tuple[str, ...] = ()
+
+    @property
+    def traceback(self) -> str:
+        """The first failure's traceback; empty when done."""
+        return self.failed[0][1] if self.failed else ""
+
+
+def item_addresses(block: WorkBlock) -> tuple[str, ...]:
+    """Content addresses of a block's items, in order."""
+    items = block.agents if isinstance(block, TrainBlock) else block.evaluations
+    return tuple(item.address() for item in items)

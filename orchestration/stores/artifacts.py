@@ -1,0 +1,198 @@
+"""Blobs under a content address, in a local folder or in any object store that fsspec reaches.
+
+Layout: ``<url>/objects/ab/abcdef.../<name>``. A blob is there whole or not at all: a local one is written to a temporary
+name in its own folder, flushed to the disk and renamed; an object store gets one single put.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import shutil
+import uuid
+from pathlib import Path
+from typing import Any, NoReturn
+from urllib.parse import unquote, urlsplit
+
+from envsearch.errors import InputError, StoreUnavailableError
+
+_ADDRESS = re.compile(r"[0-9a-f]{4,}")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+class ArtifactStore:
+    """Content-addressed blobs. Picklable: only the URL travels.
+
+    Args:
+        url: a local path, ``file://``, or any fsspec URL (``s3://bucket/folder``). A local path is made absolute at
+            once, because workers run in other folders.
+
+    Raises:
+        InputError: the URL's protocol is unknown or its package is not installed.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._blobs = _backend(url)
+        self.url = self._blobs.url
+
+    def __reduce__(self) -> tuple[type[ArtifactStore], tuple[str]]:
+        return (ArtifactStore, (self.url,))
+
+    def has(self, address: str, name: str) -> bool:
+        """Whether the blob is there (and therefore whole)."""
+        return self._blobs.exists(_key(address, name))
+
+    def put(self, address: str, name: str, data: bytes) -> None:
+        """Write a blob atomically; an older one of the same name is replaced.
+
+        Raises:
+            StoreUnavailableError: the disk is full, the folder is read-only, the object store refuses.
+        """
+        self._blobs.write(_key(address, name), data)
+
+    def get(self, address: str, name: str) -> bytes:
+        """Read a blob.
+
+        Raises:
+            FileNotFoundError: there is none.
+            StoreUnavailableError: it cannot be read.
+        """
+        return self._blobs.read(_key(address, name))
+
+    def delete(self, address: str, name: str | None = None) -> None:
+        """Remove one blob, or everything under the address; nothing happens if it is not there."""
+        self._blobs.remove(_key(address, name) if name else _key(address))
+
+    def location(self, address: str, name: str = "") -> str:
+        """Where the blob is, for messages: a path or a URL."""
+        return self._blobs.location(_key(address, name) if name else _key(address))
+
+
+def _key(address: str, name: str | None = None) -> str:
+    if not _ADDRESS.fullmatch(address):
+        raise ValueError(f"{address!r} is not a content address")
+    if name is None:
+        return f"objects/{address[:2]}/{address}"
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"{name!r} is not a blob's name")
+    return f"objects/{address[:2]}/{address}/{name}"
+
+
+def _backend(url: str) -> _LocalBlobs | _RemoteBlobs:
+    if url.startswith("file:"):
+        return _LocalBlobs(Path(unquote(urlsplit(url).path)))
+    return _RemoteBlobs(url) if "://" in url else _LocalBlobs(Path(url))
+
+
+class _LocalBlobs:
+    """Blobs in a folder of this machine (or of a shared file system)."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root.expanduser().absolute()
+        self.url = str(self._root)
+
+    def location(self, key: str) -> str:
+        return str(self._root / key)
+
+    def exists(self, key: str) -> bool:
+        return (self._root / key).is_file()
+
+    def read(self, key: str) -> bytes:
+        path = self._root / key
+        try:
+            return path.read_bytes()
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            _unavailable("read", str(path), error)
+
+    def write(self, key: str, data: bytes) -> None:
+        path = self._root / key
+        temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                _write_through(temporary, data)
+                temporary.replace(path)
+            except BaseException:
+                temporary.unlink(missing_ok=True)
+                raise
+            _flush_folder(path.parent)
+        except OSError as error:
+            _unavailable("write", str(path), error)
+
+    def remove(self, key: str) -> None:
+        path = self._root / key
+        try:
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+        except OSError as error:
+            _unavailable("delete", str(path), error)
+
+
+def _write_through(path: Path, data: bytes) -> None:
+    with path.open("xb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _flush_folder(folder: Path) -> None:
+    """Make a rename outlive a power cut, so that a record never outlives the blob it vouches for."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+class _RemoteBlobs:
+    """Blobs in an object store."""
+
+    def __init__(self, url: str) -> None:
+        import fsspec  # imported here: a local store needs none of it, and commands start faster
+
+        self.url = url.rstrip("/")
+        try:
+            self._files, self._root = fsspec.core.url_to_fs(self.url)
+        except (ImportError, ValueError) as error:
+            raise InputError(f"{url!r} cannot be opened ({error})", "store", "a folder or an fsspec URL") from error
+
+    def location(self, key: str) -> str:
+        return f"{self.url}/{key}"
+
+    def _path(self, key: str) -> str:
+        return f"{self._root.rstrip('/')}/{key}"
+
+    def exists(self, key: str) -> bool:
+        return bool(self._call("read", key, self._files.isfile, self._path(key)))
+
+    def read(self, key: str) -> bytes:
+        return bytes(self._call("read", key, self._files.cat_file, self._path(key)))
+
+    def write(self, key: str, data: bytes) -> None:
+        self._call("write", key, self._files.pipe_file, self._path(key), data)
+
+    def remove(self, key: str) -> None:
+        if self._call("read", key, self._files.exists, self._path(key)):
+            self._call("delete", key, self._files.rm, self._path(key), recursive=True)
+
+    def _call(self, verb: str, key: str, method: Any, *arguments: Any, **options: Any) -> Any:
+        try:
+            return method(*arguments, **options)
+        except FileNotFoundError:
+            raise
+        except Exception as error:  # every object store's client has errors of its own
+            _unavailable(verb, self.location(key), error)
+
+
+def _unavailable(verb: str, place: str, error: Exception) -> NoReturn:
+    if isinstance(error, OSError) and error.errno in _FULL:
+        raise StoreUnavailableError(f"cannot {verb}: the disk is full", "", "free space", place) from error
+    reason = (error.strerror if isinstance(error, OSError) else None) or f"{type(error).__name__}: {error}"
+    expected = f"a store that this user may {verb}"
+    raise StoreUnavailableError(f"cannot {verb} ({reason})", "", expected, place) from error
