@@ -1,7 +1,7 @@
 """Blobs under a content address, in a local folder or in any object store that fsspec reaches.
 
-Layout: ``<url>/objects/ab/abcdef.../<name>``. A blob is there whole or not at all: a local one is written to a temporary
-name in its own folder, flushed to the disk and renamed; an object store gets one single put.
+Layout: ``<url>/objects/ab/abcdef.../<name>``. A blob is there whole or not at all: a local one is written to a
+temporary name in its own folder, flushed to the disk and renamed; an object store gets one single put.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import re
 import shutil
 import uuid
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from envsearch.errors import InputError, StoreUnavailableError
@@ -106,7 +106,7 @@ class _LocalBlobs:
         except FileNotFoundError:
             raise
         except OSError as error:
-            _unavailable("read", str(path), error)
+            raise _unavailable("read", str(path), error) from error
 
     def write(self, key: str, data: bytes) -> None:
         path = self._root / key
@@ -121,7 +121,7 @@ class _LocalBlobs:
                 raise
             _flush_folder(path.parent)
         except OSError as error:
-            _unavailable("write", str(path), error)
+            raise _unavailable("write", str(path), error) from error
 
     def remove(self, key: str) -> None:
         path = self._root / key
@@ -131,7 +131,7 @@ class _LocalBlobs:
             else:
                 path.unlink(missing_ok=True)
         except OSError as error:
-            _unavailable("delete", str(path), error)
+            raise _unavailable("delete", str(path), error) from error
 
 
 def _write_through(path: Path, data: bytes) -> None:
@@ -187,12 +187,12 @@ class _RemoteBlobs:
         except FileNotFoundError:
             raise
         except Exception as error:  # every object store's client has errors of its own
-            _unavailable(verb, self.location(key), error)
+            raise _unavailable(verb, self.location(key), error) from error
 
 
-def _unavailable(verb: str, place: str, error: Exception) -> NoReturn:
+def _unavailable(verb: str, place: str, error: Exception) -> StoreUnavailableError:
     if isinstance(error, OSError) and error.errno in _FULL:
-        raise StoreUnavailableError(f"cannot {verb}: the disk is full", "", "free space", place) from error
+        return StoreUnavailableError(f"cannot {verb}: the disk is full", "", "free space", place)
     reason = (error.strerror if isinstance(error, OSError) else None) or f"{type(error).__name__}: {error}"
     expected = f"a store that this user may {verb}"
-    raise StoreUnavailableError(f"cannot {verb} ({reason})", "", expected, place) from error
+    return StoreUnavailableError(f"cannot {verb} ({reason})", "", expected, place)

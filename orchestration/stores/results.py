@@ -173,6 +173,10 @@ class ResultStore:
         """Wall time of the evaluation; raises as `load_evaluation`."""
         return float(self._evaluation(key)["seconds"])
 
+    def done(self, address: str) -> bool:
+        """Whether the item at this address, agent or evaluation, is in the store."""
+        return any(self._artifacts.has(address, name) for name in (_RECORD, _EVALUATION))
+
     def save_failure(self, address: str, traceback: str) -> None:
         """Note that the item at this address failed; a later success removes the note."""
         self._artifacts.put(address, _FAILURE, _seal({"traceback": traceback, "versions": plain(_versions())}))

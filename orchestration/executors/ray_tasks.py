@@ -1,0 +1,138 @@
+"""Every block is a Ray task with one CPU; a bounded number is in flight."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from envsearch.errors import ProctorError
+from orchestration.executors.base import refuse_corrupt
+from orchestration.runtime import ONE_THREAD, RayRuntime, extend_search_path, search_path, start_ray, stop_ray
+from orchestration.stores.results import ResultStore
+from orchestration.tasks import DEFAULT_PARTS, Parts, run_block
+from orchestration.work import BlockReport, JobOutcome, WorkBlock, item_addresses
+
+
+class RayExecutor:
+    """Fans blocks out over a Ray cluster, which it starts on this machine unless there is one.
+
+    Args:
+        cpus: CPUs to use; all of the cluster's by default.
+        address: of an existing cluster; see `start_ray`.
+        ahead: blocks in flight per CPU. Two keep a worker fed while its report travels.
+        max_retries: how often a block is run again after its worker died (kill, out of memory, lost node).
+        parts: what the work is done with.
+
+    Raises:
+        InputError: see `start_ray`.
+    """
+
+    name = "ray"
+
+    def __init__(
+        self,
+        cpus: int | None = None,
+        address: str | None = None,
+        ahead: int = 2,
+        max_retries: int = 3,
+        parts: Parts = DEFAULT_PARTS,
+    ) -> None:
+        self._runtime: RayRuntime = start_ray(cpus, address)
+        self._limit = cpus
+        self._ahead = ahead
+        self._max_retries = max_retries
+        self._parts = parts
+
+    @property
+    def slots(self) -> int:
+        """CPUs of the cluster now (it may grow), or the fewer that were asked for."""
+        available = _cluster_cpus()
+        return min(self._limit, available) if self._limit else available
+
+    def run(self, blocks: Iterable[WorkBlock], store_url: str) -> Iterator[BlockReport]:
+        """See `Executor.run`. A block whose worker dies once too often is reported as failed, with the reason."""
+        import ray
+
+        store = ResultStore(store_url)
+        submit = functools.partial(self._task().remote, store_url=store.url, parts=self._parts, folders=search_path())
+        source = iter(blocks)
+        running: dict[Any, WorkBlock] = {}
+        corrupt: list[str] = []
+        try:
+            while True:
+                self._fill(running, source, submit)
+                if not running:
+                    break
+                done, _ = ray.wait(list(running), num_returns=1)
+                report = _report(done[0], running.pop(done[0]), store)
+                corrupt.extend(report.corrupt)
+                yield report
+        finally:
+            for reference in running:  # only after an interruption; a plain cancel would wait for the item's end
+                ray.cancel(reference, force=True)
+        refuse_corrupt(corrupt)
+
+    def close(self) -> None:
+        """End Ray if it was started here."""
+        stop_ray(self._runtime)
+
+    def _task(self) -> Any:
+        import ray
+
+        # A local cluster's workers inherit these variables; those of an existing one must be told.
+        environment = {} if self._runtime.owned else {"runtime_env": {"env_vars": ONE_THREAD}}
+        return ray.remote(_run).options(num_cpus=1, max_retries=self._max_retries, name="proctor block", **environment)
+
+    def _fill(self, running: dict[Any, WorkBlock], source: Iterator[WorkBlock], submit: Any) -> None:
+        """Submit until enough is in flight. Where fewer CPUs than there are were asked for, queueing would use more."""
+        slots = self.slots
+        room = (slots if slots < _cluster_cpus() else slots * self._ahead) - len(running)
+        for _ in range(room):
+            block = next(source, None)
+            if block is None:
+                return
+            running[submit(block)] = block
+
+
+def _cluster_cpus() -> int:
+    import ray
+
+    resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    return max(1, int(resources.get("CPU", 1)))
+
+
+def _run(block: WorkBlock, store_url: str, parts: Parts, folders: tuple[str, ...]) -> BlockReport:
+    extend_search_path(folders)
+    return run_block(block, store_url, parts)
+
+
+def _report(reference: Any, block: WorkBlock, store: ResultStore) -> BlockReport:
+    import ray
+    from ray import exceptions
+
+    lost = (
+        exceptions.WorkerCrashedError,
+        exceptions.OutOfMemoryError,
+        exceptions.NodeDiedError,
+        exceptions.ObjectLostError,
+    )
+    try:
+        report: BlockReport = ray.get(reference)
+    except lost as error:
+        return _lost(block, store, f"{type(error).__name__}: {error}")
+    except exceptions.RayTaskError as error:
+        if isinstance(error.cause, ProctorError):  # the store failed: one line, not Ray's wrapping of it
+            raise error.cause from error
+        raise
+    return report
+
+
+def _lost(block: WorkBlock, store: ResultStore, reason: str) -> BlockReport:
+    """The report that the dead worker could not give: what it had saved is done, the rest failed."""
+    failed = []
+    for address in item_addresses(block):
+        if not store.done(address):
+            store.save_failure(address, reason)
+            failed.append((address, reason))
+    return BlockReport(block, JobOutcome.FAILED if failed else JobOutcome.DONE, 0.0, tuple(failed))

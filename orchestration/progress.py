@@ -1,0 +1,202 @@
+"""How far a run is: bars on a terminal, a plain line every few seconds elsewhere, nothing when silenced.
+
+The time left is told from the items finished since the phase began. Items that an earlier run had finished are told
+and counted as done, but say nothing about the speed of this one.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from types import TracebackType
+from typing import Any, Literal, Self, TextIO
+
+from rich.console import Console
+from rich.progress import BarColumn, ProgressColumn, TaskID, TextColumn
+from rich.progress import Progress as RichProgress
+from rich.progress import Task as RichTask
+from rich.text import Text
+
+Mode = Literal["auto", "bars", "lines", "silent"]
+
+
+class Phase:
+    """The count of one phase.
+
+    Attributes:
+        name: as shown.
+        total: items in all, the earlier ones included; None where nobody knows yet.
+        earlier: items that were in the store before the phase began.
+        done: items finished, the earlier and the failed ones included.
+        failed: items that failed in this run.
+    """
+
+    def __init__(self, name: str, total: int | None, earlier: int, clock: Callable[[], float]) -> None:
+        self.name = name
+        self.total = total
+        self.earlier = earlier
+        self.done = earlier
+        self.failed = 0
+        self._clock = clock
+        self._started = clock()
+        self._changed: Callable[[], None] = lambda: None
+
+    def advance(self, n: int = 1, failed: int = 0) -> None:
+        """Count `n` more items as finished, `failed` of them as failed."""
+        self.done += n
+        self.failed += failed
+        self._changed()
+
+    def elapsed(self) -> float:
+        """Seconds since the phase began."""
+        return self._clock() - self._started
+
+    def seconds_left(self) -> float | None:
+        """Seconds until the end at this run's own speed; None while it cannot be told."""
+        here = self.done - self.earlier
+        if self.total is None or here <= 0:
+            return None
+        return self.elapsed() / here * max(0, self.total - self.done)
+
+    def watch(self, changed: Callable[[], None]) -> None:
+        """Call `changed` after every advance."""
+        self._changed = changed
+
+    def summary(self) -> str:
+        """``34/120, 2 failed, 1:05 elapsed, 2:44 left (34 already done)``."""
+        parts = [f"{self.done}/{self.total}" if self.total is not None else f"{self.done} done"]
+        if self.failed:
+            parts.append(f"{self.failed} failed")
+        parts.append(f"{clock_text(self.elapsed())} elapsed")
+        left = self.seconds_left()
+        if left is not None and self.done != self.total:
+            parts.append(f"{clock_text(left)} left")
+        return ", ".join(parts) + (f" ({self.earlier} already done)" if self.earlier else "")
+
+
+def clock_text(seconds: float) -> str:
+    """``0:07``, ``12:30``, ``3:05:00``."""
+    minutes, second = divmod(round(seconds), 60)
+    hours, minute = divmod(minutes, 60)
+    return f"{hours}:{minute:02d}:{second:02d}" if hours else f"{minute}:{second:02d}"
+
+
+class Progress:
+    """Tells how far the phases of a run are. A context manager; phases may follow each other or overlap.
+
+    Args:
+        mode: ``auto`` is bars where `stream` is a terminal, else lines.
+        stream: where to write; standard error by default, so that output can be piped.
+        every: seconds between two lines of a phase (``lines`` only).
+        clock: seconds, monotonic.
+    """
+
+    def __init__(
+        self,
+        mode: Mode = "auto",
+        stream: TextIO | None = None,
+        every: float = 5.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        stream = stream or sys.stderr
+        if mode == "auto":
+            mode = "bars" if stream.isatty() else "lines"
+        self._clock = clock
+        self._view: _Bars | _Lines | None = None
+        if mode == "bars":
+            self._view = _Bars(stream)
+        elif mode == "lines":
+            self._view = _Lines(stream, every, clock)
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        if isinstance(self._view, _Bars):
+            self._stack.enter_context(self._view.display)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    @contextmanager
+    def phase(self, name: str, total: int | None, earlier: int = 0) -> Iterator[Phase]:
+        """A phase of `total` items, `earlier` of them finished by an earlier run."""
+        phase = Phase(name, total, earlier, self._clock)
+        if self._view is None:
+            yield phase
+            return
+        token = self._view.start(phase)
+        phase.watch(lambda: self._view.show(token, phase) if self._view else None)
+        try:
+            yield phase
+        finally:
+            self._view.end(token, phase)
+
+    def note(self, text: str) -> None:
+        """One line for the reader, above the bars."""
+        if self._view is not None:
+            self._view.note(text)
+
+
+class _Lines:
+    """One line when a phase begins, one every few seconds, one when it ends."""
+
+    def __init__(self, stream: TextIO, every: float, clock: Callable[[], float]) -> None:
+        self._stream = stream
+        self._every = every
+        self._clock = clock
+        self._told: dict[int, float] = {}
+
+    def start(self, phase: Phase) -> int:
+        items = "" if phase.total is None else f"{phase.total} items"
+        earlier = f"{phase.earlier} of {phase.total} already done" if phase.earlier else ""
+        self.note(f"{phase.name}: {earlier or items or 'started'}")
+        self._told[id(phase)] = self._clock()
+        return id(phase)
+
+    def show(self, token: int, phase: Phase) -> None:
+        if self._clock() - self._told[token] >= self._every:
+            self._told[token] = self._clock()
+            self.note(f"{phase.name}: {phase.summary()}")
+
+    def end(self, token: int, phase: Phase) -> None:
+        del self._told[token]
+        self.note(f"{phase.name}: {phase.summary()}")
+
+    def note(self, text: str) -> None:
+        self._stream.write(text + "\n")
+        self._stream.flush()
+
+
+class _Summary(ProgressColumn):
+    """The phase's own words, so that the bars and the lines say the same; redrawn as time passes."""
+
+    def render(self, task: RichTask) -> Text:
+        phase: Phase = task.fields["phase"]
+        return Text(phase.summary(), style="red" if phase.failed else "")
+
+
+class _Bars:
+    """A live bar per phase."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.display = RichProgress(
+            TextColumn("{task.description}"), BarColumn(bar_width=30), _Summary(), console=Console(file=stream)
+        )
+
+    def start(self, phase: Phase) -> TaskID:
+        fields: dict[str, Any] = {"phase": phase}
+        return self.display.add_task(phase.name, total=phase.total, completed=phase.done, **fields)
+
+    def show(self, token: Any, phase: Phase) -> None:
+        self.display.update(token, completed=phase.done)
+
+    def end(self, token: Any, phase: Phase) -> None:
+        self.show(token, phase)
+        self.display.stop_task(token)
+
+    def note(self, text: str) -> None:
+        self.display.console.print(text, markup=False, highlight=False)

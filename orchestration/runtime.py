@@ -1,0 +1,128 @@
+"""The process's surroundings: one thread per task, signals that end a run cleanly, Ray up and down.
+
+Ray and torch are imported inside the functions, so that commands that need neither start fast.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from envsearch.errors import InputError
+
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1")
+"""Environment variables that numerical libraries read when they are loaded."""
+
+OBJECT_STORE_BYTES = 500_000_000
+"""Tasks exchange a few kilobytes; Ray's own default would take 30 % of the memory."""
+
+
+def one_thread() -> None:
+    """Compute with one thread from now on: the bits of a training must not depend on the number of cores."""
+    import torch
+
+    os.environ.update(ONE_THREAD)
+    if torch.get_num_threads() != 1:
+        torch.set_num_threads(1)
+
+
+def end_on_sigterm() -> None:
+    """Let SIGTERM (`kill`, `ray job stop`) end a run the way Ctrl-C does. Only the main thread can ask for it."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _interrupt)
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt("SIGTERM")
+
+
+@dataclass(frozen=True, slots=True)
+class RayRuntime:
+    """A Ray this process is connected to.
+
+    Attributes:
+        owned: started here, so that `stop_ray` ends it; an existing cluster is only left.
+        connected: connected here; False where the caller was connected already.
+    """
+
+    owned: bool
+    connected: bool
+
+
+def start_ray(cpus: int | None = None, address: str | None = None) -> RayRuntime:
+    """Connect to the cluster at `address`, to the one this process is a job of, or start one on this machine.
+
+    Args:
+        cpus: CPUs of the local cluster, all of the machine's by default; no meaning for an existing cluster.
+        address: as for ``ray.init``; by default ``RAY_ADDRESS`` (set inside a Ray job), else a new local cluster.
+
+    Raises:
+        InputError: there is no cluster at the address, or it does not let this user in.
+    """
+    import ray
+
+    existing = address or os.environ.get("RAY_ADDRESS")
+    if ray.is_initialized():
+        runtime = RayRuntime(owned=False, connected=False)
+    elif existing and existing != "local":
+        _connect(ray, existing)
+        runtime = RayRuntime(owned=False, connected=True)
+    else:
+        _start_local(ray, cpus)
+        runtime = RayRuntime(owned=True, connected=True)
+    end_on_sigterm()  # ray.init replaces a handler that was installed before it
+    return runtime
+
+
+def stop_ray(runtime: RayRuntime) -> None:
+    """Leave the cluster, and end it if it was started here."""
+    if runtime.connected:
+        import ray
+
+        ray.shutdown()
+
+
+def _connect(ray: Any, address: str) -> None:
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level="warning")
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        expected = "the address of a running cluster (and its token where it asks for one)"
+        raise InputError(f"no Ray cluster answers at {address!r} ({reason})", "address", expected) from error
+
+
+def _start_local(ray: Any, cpus: int | None) -> None:
+    if cpus is not None and cpus < 1:
+        raise InputError(f"{cpus} is out of range", "cpus", "a positive whole number")
+    os.environ.update(ONE_THREAD)  # workers inherit it before they load a numerical library
+    token = Path.home() / ".ray" / "auth_token"
+    had_token = token.exists()
+    ray.init(
+        address="local",
+        num_cpus=cpus,
+        include_dashboard=False,
+        object_store_memory=OBJECT_STORE_BYTES,
+        log_to_driver=False,
+        logging_level="warning",
+    )
+    if not had_token and token.exists():
+        token.chmod(0o600)  # Ray writes the cluster's new token readable for everybody
+
+
+def search_path() -> tuple[str, ...]:
+    """Folders outside the Python installation from which this process imports: where a user's own parts live."""
+    installed = tuple({str(Path(prefix)) for prefix in (sys.prefix, sys.base_prefix)})
+    folders = (str(Path(entry or ".").absolute()) for entry in ("", *sys.path))
+    return tuple(dict.fromkeys(folder for folder in folders if not folder.startswith(installed)))
+
+
+def extend_search_path(folders: tuple[str, ...]) -> None:
+    """Import from these folders too, after everything else; one that this machine does not have is left out."""
+    known = set(sys.path)
+    sys.path.extend(folder for folder in folders if folder not in known and Path(folder).is_dir())
