@@ -1,0 +1,73 @@
+"""An episode: one recommendation, what was seen and chosen for it, and later its results and reward.
+
+Nothing about a recommendation is remembered outside its episode, so two jobs in flight never mix.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from agents.scheduling.observation import Observation, Scores
+from agents.scheduling.testcase import TestCase
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """How much of a cycle is to be run.
+
+    Attributes:
+        seconds: time budget; None: everything is selected.
+        share: budget as a share of the summed expected durations, instead of seconds.
+        fill: ``greedy``: a later, shorter test may still fit; ``prefix``: the order is cut at the first that does not.
+        must_run: ids that are always selected, first.
+        new_tests_in: tests without any execution are always selected.
+    """
+
+    seconds: float | None = None
+    share: float | None = None
+    fill: str = "greedy"
+    must_run: tuple[str, ...] = ()
+    new_tests_in: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RankedTest:
+    """One position of a recommendation.
+
+    Attributes:
+        position: from 1, in the order to run; not selected tests follow the selected ones.
+        selected: fits the budget.
+        reasons: why it stands there ("failed 2 runs ago", "new", "exploring"), the strongest first.
+    """
+
+    id: str
+    position: int
+    priority: float
+    selected: bool
+    expected_duration: float
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Episode:
+    """One recommendation.
+
+    Attributes:
+        id: unique; given by the caller of the library.
+        number: how many episodes the agent had opened before; its generator derives from (seed, number).
+        agent_version: version of the agent that recommended.
+        tests: the candidates, in the order given.
+        observation, scores: what the agent saw and answered.
+        ranking: the recommendation, best first.
+        opened_at: Unix time, seconds.
+    """
+
+    id: str
+    number: int
+    agent_version: int
+    tests: tuple[TestCase, ...]
+    observation: Observation
+    scores: Scores
+    ranking: tuple[RankedTest, ...]
+    budget: Budget
+    opened_at: float

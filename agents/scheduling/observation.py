@@ -1,0 +1,60 @@
+"""What an agent sees of one cycle: everything in it is known before the cycle runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
+IntArray = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Observation:
+    """n test cases of one cycle, in the order in which the job gave them.
+
+    Attributes:
+        keys: what each test's history is kept under, shape (n,).
+        features: numeric features, shape (n, d); categories are hashed to numbers.
+        feature_names: shape (d,).
+        past_failures: last executions, newest first, shape (n, N): 1 failed, 0 passed, NaN no such execution.
+            Executions that say nothing about the test (error, skipped, not run) are left out.
+        runs: executions known of each test, all time, shape (n,).
+        since_run: cycles since the last execution, shape (n,); -1 never run.
+        since_failure: cycles since the last failure, shape (n,); -1 never failed.
+        durations: expected seconds: as told, else the mean of past runs, else the mean over the known tests
+            (1 where nothing is known), shape (n,).
+        new: no execution known, shape (n,).
+    """
+
+    keys: tuple[str, ...]
+    features: FloatArray
+    feature_names: tuple[str, ...]
+    past_failures: FloatArray
+    runs: IntArray
+    since_run: IntArray
+    since_failure: IntArray
+    durations: FloatArray
+    new: BoolArray
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scores:
+    """An agent's answer to an observation.
+
+    Attributes:
+        priority: shape (n,), finite; higher runs earlier. Ties are broken at random by the episode's own generator.
+        explored: tests whose place comes from exploration and not from what was learned, shape (n,).
+        exploration: how much was explored, in [0, 1]: the recorded number that shows the switch from exploring to
+            exploiting (1: everything by chance, 0: nothing).
+    """
+
+    priority: FloatArray
+    explored: BoolArray
+    exploration: float

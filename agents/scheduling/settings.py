@@ -1,0 +1,42 @@
+"""How a scheduling agent is made, as data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from agents.scheduling.episode import Budget
+from envsearch.errors import InputError
+
+Setting = tuple[tuple[str, Any], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSettings:
+    """Everything that a scheduler is built from.
+
+    Attributes:
+        kind: name in the table of agent kinds.
+        reward: name in the table of rewards.
+        exploration: name in the table of explorations ("none" for agents that explore by themselves).
+        hyperparameters: of the kind, (name, value) pairs.
+        exploration_settings: of the exploration, (name, value) pairs.
+        history_length: executions kept per test; older ones are truncated after each execution.
+        seed: of initial weights, ties, exploration and minibatches.
+        budget: used where a recommendation names none.
+    """
+
+    kind: str
+    reward: str = "time_ranked"
+    exploration: str = "none"
+    hyperparameters: Setting = ()
+    exploration_settings: Setting = ()
+    history_length: int = 10
+    seed: int = 0
+    budget: Budget = field(default_factory=Budget)
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.history_length <= 1000:
+            raise InputError(f"{self.history_length} is out of range", "history_length", "1 to 1000 executions")
+        if self.seed < 0:
+            raise InputError(f"{self.seed} is out of range", "seed", "a whole number of at least 0")

@@ -1,0 +1,88 @@
+"""Test cases and their results, as the CI job tells them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+
+from envsearch.errors import InputError
+
+FeatureValue = float | str | bool
+
+
+class Verdict(StrEnum):
+    """What came of running one test case."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    ERROR = "error"
+    """The infrastructure failed and not the test."""
+    SKIPPED = "skipped"
+    NOT_RUN = "not_run"
+
+    @property
+    def informative(self) -> bool:
+        """Whether the verdict says anything about the test itself."""
+        return self in (Verdict.PASSED, Verdict.FAILED)
+
+
+def _seconds(value: float | None, field: str) -> None:
+    if value is not None and not (math.isfinite(value) and value >= 0.0):
+        raise InputError(f"{value!r} is out of range", field, "seconds, a finite number of at least 0")
+
+
+@dataclass(frozen=True, slots=True)
+class TestCase:
+    """One candidate of a CI job.
+
+    Attributes:
+        id: unique within the job.
+        job: the job's name; histories of equal ids in different jobs are kept apart.
+        duration: expected seconds; None: taken from past runs.
+        features: domain-specific meta-information, (name, number or category) pairs.
+    """
+
+    __test__ = False  # pytest: not a class of tests
+
+    id: str
+    job: str = ""
+    duration: float | None = None
+    features: tuple[tuple[str, FeatureValue], ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.id:
+            raise InputError("a test case has no id", "test_cases.id", "a non-empty text")
+        _seconds(self.duration, f"test_cases[{self.id}].duration")
+        for name, value in self.features:
+            if isinstance(value, float) and not math.isfinite(value):
+                raise InputError(
+                    f"{value!r} is not finite", f"test_cases[{self.id}].features.{name}", "a finite number"
+                )
+
+    @property
+    def key(self) -> str:
+        """What its history is kept under: unique over all jobs of an agent."""
+        return f"{self.job}\x1f{self.id}" if self.job else self.id
+
+
+@dataclass(frozen=True, slots=True)
+class TestResult:
+    """One execution.
+
+    Attributes:
+        duration: seconds it took; None: not measured.
+        finished_at: Unix time, seconds; None: not told.
+    """
+
+    __test__ = False
+
+    id: str
+    verdict: Verdict
+    duration: float | None = None
+    finished_at: float | None = None
+
+    def __post_init__(self) -> None:
+        _seconds(self.duration, f"results[{self.id}].duration")
+        if self.finished_at is not None and not math.isfinite(self.finished_at):
+            raise InputError(f"{self.finished_at!r} is not finite", f"results[{self.id}].finished_at", "Unix seconds")
