@@ -1,0 +1,67 @@
+"""``proctor classify``: properties of higher-order mutants from kill matrices that a user already has."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from mutations.kill_table import ClassifiedMutant, classify_table, read_kill_table
+from orchestration.cli.output import OutputFormat, print_json, print_table
+
+TABLE_COLUMNS = ("mutant", "kills", "union", "intersection", "environments", "published", "strict")
+
+
+def classify(
+    kill_matrix: Annotated[
+        Path,
+        typer.Option("--kill-matrix", help="Tidy CSV of first-order mutants: who kills whom in which environment."),
+    ],
+    higher_order: Annotated[
+        Path, typer.Option("--higher-order", help="Tidy CSV of higher-order mutants in the same environments.")
+    ],
+    output: Annotated[OutputFormat, typer.Option("--format", help="How to print.")] = OutputFormat.TABLE,
+) -> None:
+    """Say of every higher-order mutant how it relates to its first-order constituents.
+
+    Columns of both tables: environment, algorithm, kill_test, mutant, killed; all others (but "property") are
+    coordinates of the test environment.
+    """
+    classified = classify_table(read_kill_table(kill_matrix), read_kill_table(higher_order))
+    if output is OutputFormat.JSON:
+        print_json([classified_row(mutant) for mutant in classified])
+        return
+    for (environment, algorithm, kill_test), group in itertools.groupby(classified, key=_group):
+        rows = [_cells(mutant) for mutant in group]
+        print_table(TABLE_COLUMNS, rows, f"{environment} / {algorithm}, {kill_test}")
+
+
+def classified_row(mutant: ClassifiedMutant) -> dict[str, Any]:
+    """One object of the JSON list."""
+    found = mutant.classification
+    return {
+        "environment": mutant.environment,
+        "algorithm": mutant.algorithm,
+        "kill_test": mutant.kill_test,
+        "mutant": mutant.mutant,
+        "property_published": found.published,
+        "property_strict": found.strict,
+        "constituents": mutant.constituents,
+        "environments": mutant.environments,
+        "kills": found.kills,
+        "union": found.union,
+        "intersection": found.intersection,
+        "inconclusive": mutant.inconclusive,
+    }
+
+
+def _group(mutant: ClassifiedMutant) -> tuple[str, str, str]:
+    return mutant.environment, mutant.algorithm, mutant.kill_test
+
+
+def _cells(mutant: ClassifiedMutant) -> list[Any]:
+    found = mutant.classification
+    kills = f"{found.kills} ({mutant.inconclusive} unsure)" if mutant.inconclusive else found.kills
+    return [mutant.mutant, kills, found.union, found.intersection, mutant.environments, found.published, found.strict]
