@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mutations.killing.histogram import occupied_bins
-from mutations.killing.kill_test import KillVerdict, Outcome
-from mutations.killing.published_ladder import LadderResult, climb
+from mutations.killing.kill_test import KillVerdict
+from mutations.killing.published_ladder import IDENTICAL, LadderResult, climb
 from mutations.killing.reward_distribution import ladder_reason
 from mutations.killing.statistics import Rewards, mean_direction, paired_populations
 
@@ -22,6 +22,9 @@ class DistanceDistribution:
     half of the mutants (halves of n // 2, drawn without replacement); the ladder is applied to the two samples of
     distances. `effect_size` is the absolute Cohen's d between them, `direction` comes from the mean rewards.
     Distances are those of histograms that sum to 1; the published ones are larger by a factor that cancels.
+
+    Identical populations are survived, as the study reports them. (Its code looks at the distances only, and would call
+    identical populations that vary killed: halves that share agents are closer than halves that do not.)
 
     Weakness, measured: it calls about half of the healthy-against-healthy pairs killed.
     """
@@ -39,8 +42,9 @@ class DistanceDistribution:
             InputError: populations have fewer than two agents, differ in size, or are not finite.
         """
         first, second = paired_populations(healthy, mutant)
+        identical = bool(np.array_equal(first, second))
         among, between = half_distances(first, second, rng)
-        result = _ladder(among, between)
+        result = IDENTICAL if identical else _ladder(among, between)
         return KillVerdict(
             test=self.name,
             outcome=result.outcome,
@@ -53,7 +57,7 @@ class DistanceDistribution:
             power=result.power,
             n_healthy=first.size,
             n_mutant=second.size,
-            reason=ladder_reason(result),
+            reason="the populations are identical" if identical else ladder_reason(result),
         )
 
     def correct(self, verdicts: list[KillVerdict]) -> list[KillVerdict]:
@@ -87,8 +91,9 @@ def _hellinger(first: Rewards, second: Rewards) -> Rewards:
 
 
 def _ladder(among: Rewards, between: Rewards) -> LadderResult:
-    if np.ptp(among) <= _CONSTANT and np.ptp(between) <= _CONSTANT:  # perfect separation, or no difference at all
+    """Both constant up to rounding: perfect separation, or no difference at all; the published code says so too."""
+    if np.ptp(among) <= _CONSTANT and np.ptp(between) <= _CONSTANT:
         among, between = np.full(DRAWS, np.median(among)), np.full(DRAWS, np.median(between))
         if abs(among[0] - between[0]) <= _CONSTANT:
-            return LadderResult(Outcome.SURVIVED, None, 1.0, 0.0, 0.05)
+            return IDENTICAL
     return climb(among, between)

@@ -41,6 +41,10 @@ class LadderResult:
     power: float
 
 
+IDENTICAL = LadderResult(Outcome.SURVIVED, z=0.0, p_value=1.0, cohens_d=0.0, power=SIGNIFICANT)
+"""Two samples without any difference."""
+
+
 def published_power(cohens_d: float, total: int) -> float:
     """Power of the one-way F test on two groups, `total` values in all, with d taken for Cohen's f."""
     noncentrality = cohens_d**2 * total
@@ -60,7 +64,7 @@ def climb(first: Rewards, second: Rewards) -> LadderResult:
     difference = float(np.mean(second) - np.mean(first))
     if deviation == 0:
         if first[0] == second[0]:
-            return LadderResult(Outcome.SURVIVED, None, 1.0, 0.0, SIGNIFICANT)
+            return IDENTICAL
         return LadderResult(Outcome.KILLED, None, 0.0, None, 1.0)
     cohens_d = abs(difference) / deviation
     z = difference / (deviation * math.sqrt(1 / first.size + 1 / second.size))

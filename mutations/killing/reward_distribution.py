@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mutations.killing.kill_test import KillVerdict, Outcome
-from mutations.killing.published_ladder import LadderResult, climb
+from mutations.killing.published_ladder import IDENTICAL, LadderResult, climb
 from mutations.killing.statistics import mean_direction, paired_populations
 
 
@@ -31,7 +31,7 @@ class RewardDistribution:
         """
         first, second = paired_populations(healthy, mutant)
         identical = bool(np.array_equal(first, second))
-        result = LadderResult(Outcome.SURVIVED, 0.0, 1.0, 0.0, 0.05) if identical else climb(first, second)
+        result = IDENTICAL if identical else climb(first, second)
         return KillVerdict(
             test=self.name,
             outcome=result.outcome,

@@ -130,10 +130,11 @@ def paired_power(ratio: float, n: int, level: float) -> float:
         return 0.0
     if math.isinf(ratio):
         return 1.0
-    critical = float(stats.t.isf(level / 2, n - 1))
-    shift = min(abs(ratio) * math.sqrt(n), critical + 30.0)  # scipy's tails lose their footing far beyond this
-    power = float(stats.nct.sf(critical, n - 1, shift)) + float(stats.nct.cdf(-critical, n - 1, shift))
-    return min(max(power, 0.0), 1.0)
+    noncentrality = ratio**2 * n
+    if noncentrality < 1e-10:  # scipy's noncentral F is wrong at 0; the power there is the level itself
+        return level
+    # The square of a noncentral t is a noncentral F, whose tails scipy has sound far out.
+    return float(stats.ncf.sf(stats.f.isf(level, 1, n - 1), 1, n - 1, noncentrality))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -1,0 +1,186 @@
+"""What every kill test must do; run on the built-in ones by the tests, and on a user's own by ``proctor check``."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable
+
+import numpy as np
+
+from envsearch.errors import InputError
+from mutations.contract_check import Check
+from mutations.killing.kill_test import Direction, KillTest, KillVerdict, Outcome
+from mutations.killing.statistics import Rewards
+
+_AGENTS = 20
+_HEALTHY = 450.0 + 3.0 * np.sin(np.arange(_AGENTS))
+_WORSE = 100.0 + 5.0 * np.cos(np.arange(_AGENTS))
+_BETTER = 490.0 + 2.0 * np.cos(np.arange(_AGENTS))
+_CLOSE = _HEALTHY + 2.0 * np.cos(2.0 * np.arange(_AGENTS))
+
+
+def check_kill_test(test: KillTest) -> list[Check]:
+    """Every clause of the contract, each with what was seen; a failing clause does not stop the others."""
+    clauses: dict[str, Callable[[KillTest], str]] = {
+        "has name, summary, source, resampling and corrected": _attributes,
+        "fills the verdict": _fields,
+        "kills separated populations": _kills,
+        "never kills identical populations": _spares,
+        "tells the direction": _direction,
+        "same generator, same verdict": _reproducible,
+        "does not need the generator unless it resamples": _deterministic,
+        "rejects NaN and infinity": _rejects_nonfinite,
+        "rejects empty populations": _rejects_empty,
+        "rejects populations of different size": _rejects_sizes,
+        "leaves its input unchanged": _pure,
+        "the verdict survives pickling": _pickles,
+        "corrects a family in order": _corrects,
+    }
+    return [_checked(name, clause, test) for name, clause in clauses.items()]
+
+
+def _checked(name: str, clause: Callable[[KillTest], str], test: KillTest) -> Check:
+    try:  # a user's test may fail in any way; that is what the check tells
+        fault = clause(test)
+    except Exception as error:  # noqa: BLE001
+        fault = f"raised {type(error).__name__}: {error}"
+    return Check(name, not fault, fault)
+
+
+def _judge(test: KillTest, mutant: Rewards, healthy: Rewards = _HEALTHY, seed: int = 0) -> KillVerdict:
+    return test.judge(healthy.copy(), mutant.copy(), np.random.default_rng(seed))
+
+
+def _attributes(test: KillTest) -> str:
+    texts = [name for name in ("name", "summary", "source") if not _is_text(getattr(test, name, None))]
+    flags = [name for name in ("resampling", "corrected") if not isinstance(getattr(test, name, None), bool)]
+    wrong = [f"{name} is no text" for name in texts] + [f"{name} is neither True nor False" for name in flags]
+    return ", ".join(wrong)
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and bool(value.strip())
+
+
+def _fields(test: KillTest) -> str:
+    for mutant in (_WORSE, _BETTER, _CLOSE, _HEALTHY):
+        verdict = _judge(test, mutant)
+        if not isinstance(verdict, KillVerdict):
+            return f"judge returned {type(verdict).__name__}, not KillVerdict"
+        if verdict.test != test.name:
+            return f"verdict.test is {verdict.test!r}, the test's name {test.name!r}"
+        if (verdict.n_healthy, verdict.n_mutant) != (_AGENTS, _AGENTS):
+            return f"sizes {verdict.n_healthy} and {verdict.n_mutant}, expected {_AGENTS} and {_AGENTS}"
+        fault = _out_of_range(verdict)
+        if fault:
+            return fault
+    return ""
+
+
+def _out_of_range(verdict: KillVerdict) -> str:
+    if verdict.outcome is not None and not isinstance(verdict.outcome, Outcome):
+        return f"outcome is {verdict.outcome!r}, not an Outcome or None"
+    for name in ("p_value", "power"):
+        value = getattr(verdict, name)
+        if value is not None and not 0 <= value <= 1:
+            return f"{name} is {value!r}, not in [0, 1]"
+    for name in ("statistic", "effect_size", "effect_low", "effect_high"):
+        value = getattr(verdict, name)
+        if value is not None and not np.isfinite(value):
+            return f"{name} is {value!r}; None says that there is no finite number"
+    return ""
+
+
+def _kills(test: KillTest) -> str:
+    for name, mutant in (("much worse", _WORSE), ("much better", _BETTER)):
+        outcome = _judge(test, mutant).outcome
+        if outcome not in (Outcome.KILLED, None):
+            return f"a {name} mutant is {outcome}"
+    return ""
+
+
+def _spares(test: KillTest) -> str:
+    for name, rewards in (("varying", _HEALTHY), ("constant", np.full(_AGENTS, 500.0))):
+        outcome = _judge(test, rewards, rewards).outcome
+        if outcome is Outcome.KILLED:
+            return f"identical {name} populations are killed"
+    return ""
+
+
+def _direction(test: KillTest) -> str:
+    expected = ((_WORSE, Direction.WORSE), (_BETTER, Direction.BETTER), (_HEALTHY, Direction.EQUAL))
+    for mutant, direction in expected:
+        seen = _judge(test, mutant).direction
+        if seen is not direction:
+            return f"a mutant that is {direction} is told as {seen}"
+    return ""
+
+
+def _reproducible(test: KillTest) -> str:
+    first, second = _judge(test, _CLOSE, seed=7), _judge(test, _CLOSE, seed=7)
+    return "" if first == second else f"{first} and then {second}"
+
+
+def _deterministic(test: KillTest) -> str:
+    if test.resampling:
+        return ""
+    first, second = _judge(test, _CLOSE, seed=1), _judge(test, _CLOSE, seed=2)
+    return "" if first == second else "two generators give two verdicts, but resampling is False"
+
+
+def _rejects_nonfinite(test: KillTest) -> str:
+    for bad in (np.nan, np.inf):
+        spoilt = _HEALTHY.copy()
+        spoilt[3] = bad
+        if not (_refused(test, _HEALTHY, spoilt) and _refused(test, spoilt, _HEALTHY)):
+            return f"no InputError for a reward of {bad}"
+    return ""
+
+
+def _rejects_empty(test: KillTest) -> str:
+    return "" if _refused(test, np.empty(0), np.empty(0)) else "no InputError for empty populations"
+
+
+def _rejects_sizes(test: KillTest) -> str:
+    return "" if _refused(test, _HEALTHY, _WORSE[:-1]) else "no InputError for 20 against 19 agents"
+
+
+def _refused(test: KillTest, healthy: Rewards, mutant: Rewards) -> bool:
+    try:
+        _judge(test, mutant, healthy)
+    except InputError:
+        return True
+    return False
+
+
+def _pure(test: KillTest) -> str:
+    healthy, mutant = _HEALTHY.copy(), _CLOSE.copy()
+    test.judge(healthy, mutant, np.random.default_rng(0))
+    unchanged = np.array_equal(healthy, _HEALTHY) and np.array_equal(mutant, _CLOSE)
+    return "" if unchanged else "judge wrote into the populations it was given"
+
+
+def _pickles(test: KillTest) -> str:
+    verdict = _judge(test, _WORSE)
+    return "" if pickle.loads(pickle.dumps(verdict)) == verdict else "the verdict changes when pickled"
+
+
+def _corrects(test: KillTest) -> str:
+    family = [_judge(test, mutant) for mutant in (_WORSE, _HEALTHY, _BETTER, _CLOSE)]
+    before = list(family)
+    corrected = test.correct(family)
+    if family != before:
+        return "correct changed the list it was given"
+    if [(verdict.test, verdict.statistic) for verdict in corrected] != [(v.test, v.statistic) for v in before]:
+        return "correct changed the number, the order or the statistics of the verdicts"
+    if not test.corrected and corrected != before:
+        return "correct changes verdicts, but corrected is False"
+    if any(_loosened(old, new) for old, new in zip(before, corrected, strict=True)):
+        return "correction made a p-value smaller or a verdict killed"
+    return "" if test.correct([]) == [] else "an empty family does not stay empty"
+
+
+def _loosened(old: KillVerdict, new: KillVerdict) -> bool:
+    if new.outcome is Outcome.KILLED and old.outcome is not Outcome.KILLED:
+        return True
+    return old.p_value is not None and new.p_value is not None and new.p_value < old.p_value
