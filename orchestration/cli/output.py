@@ -83,7 +83,7 @@ def json_value(value: Any) -> Any:
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], title: str = "") -> None:
     """Print a table; numbers stand to the right, known words have their colour."""
-    table = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for index, name in enumerate(columns):
         numeric = any(_is_number(row[index]) for row in rows)
         table.add_column(name.replace("_", " "), justify="right" if numeric else "left", overflow="fold")
@@ -93,16 +93,26 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], title: st
 
 
 def cell_text(value: Any) -> Text:
-    """One cell: nothing as a dash, numbers with four digits, lists joined, yes and no for truth."""
+    """One cell: nothing as a dash, numbers with three digits, lists joined, yes and no for truth."""
     if value is None:
         return Text("-", style="dim")
     if isinstance(value, bool):
         return Text("yes" if value else "no")
     if _is_number(value):
-        return Text(f"{value:.4g}" if isinstance(value, float) else str(value))
+        return Text(number_text(value))
     if isinstance(value, list | tuple):
         return Text(", ".join(str(item) for item in value))
     return Text(str(value), style=STYLES.get(str(value), ""))
+
+
+def number_text(value: float) -> str:
+    """A number in few characters: three digits, an exponent only where it is tiny or huge."""
+    if isinstance(value, int) or not math.isfinite(value):
+        return str(value)
+    size = abs(value)
+    if size >= 1e6 or 0 < size < 1e-3:
+        return f"{value:.1e}"
+    return f"{value:.0f}" if size >= 1000 else f"{value:.3g}"
 
 
 def _is_number(value: Any) -> bool:

@@ -1,0 +1,150 @@
+"""``proctor judge``: verdicts on rewards that a user already has; nothing is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from envsearch.errors import InputError
+from mutations.killing.kill_test import KillTest, KillVerdict, Outcome
+from mutations.killing.registry import KILL_TESTS, kill_test
+from mutations.killing.repeats import judge_repeated
+from mutations.population_file import read_pair
+from mutations.reward_table import Comparison, Population, read_reward_table
+from orchestration.cli.output import OutputFormat, console, print_json, print_table
+
+TABLE_COLUMNS = ("mutant", "test", "outcome", "side", "statistic", "p", "effect", "power", "agree")
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedMutant:
+    """A mutant with the verdict of every test, in the order of the tests."""
+
+    population: Population
+    verdicts: tuple[KillVerdict, ...]
+
+
+def judge(
+    table: Annotated[
+        Path | None,
+        typer.Option(help="Tidy CSV: environment, algorithm, mutant, seed, mean_reward; healthy rows named Healthy."),
+    ] = None,
+    healthy: Annotated[
+        Path | None, typer.Option(help="One population: tidy, one column or row of numbers, or RLMutation's file.")
+    ] = None,
+    mutant: Annotated[Path | None, typer.Option(help="The population to compare with --healthy.")] = None,
+    test: Annotated[
+        list[str] | None, typer.Option(help="Kill test by name or module:object; may be repeated. Default: all.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the tests that resample.")] = 0,
+    repeats: Annotated[
+        int, typer.Option(min=1, help="Runs of a resampling test; the majority's outcome is taken.")
+    ] = 1,
+    output: Annotated[OutputFormat, typer.Option("--format", help="How to print.")] = OutputFormat.TABLE,
+) -> None:
+    """Say which mutants the kill tests can tell from the healthy agents.
+
+    Give either --table, or --healthy and --mutant. A test that corrects for the number of mutants does so over those of
+    one environment and algorithm.
+    """
+    tests = _tests(test or list(KILL_TESTS))
+    if table is not None and healthy is None and mutant is None:
+        comparisons, source = read_reward_table(table), table
+    elif table is None and healthy is not None and mutant is not None:
+        comparisons, source = read_pair(healthy, mutant), mutant
+    else:
+        raise InputError("nothing or too much to judge", "proctor judge", "--table, or both --healthy and --mutant")
+    judged = [judge_comparison(comparison, tests, seed, repeats, str(source)) for comparison in comparisons]
+    if output is OutputFormat.JSON:
+        print_json([row for family in judged for mutant_ in family for row in judged_rows(mutant_)])
+        return
+    for comparison, family in zip(comparisons, judged, strict=True):
+        _print_family(comparison.healthy, family)
+
+
+def judge_comparison(
+    comparison: Comparison, tests: Sequence[KillTest], seed: int, repeats: int, source: str = ""
+) -> tuple[JudgedMutant, ...]:
+    """The verdicts on all mutants of a comparison, corrected for their number where a test does that.
+
+    A verdict before correction depends on `seed` and the two populations only, not on the mutants beside it.
+
+    Raises:
+        InputError: a population is too small for a test.
+    """
+    healthy = comparison.healthy
+    columns = []
+    for test in tests:
+        verdicts = []
+        for mutant in comparison.mutants:
+            try:
+                verdicts.append(judge_repeated(test, healthy.array, mutant.array, seed, repeats))
+            except InputError as error:
+                raise error.located(source=": ".join(filter(None, (source, _label(mutant))))) from None
+        columns.append(test.correct(verdicts))
+    return tuple(
+        JudgedMutant(mutant, tuple(column[row] for column in columns)) for row, mutant in enumerate(comparison.mutants)
+    )
+
+
+def judged_rows(judged: JudgedMutant) -> list[dict[str, Any]]:
+    """The objects of the JSON list for one mutant, one per test."""
+    population = judged.population
+    return [
+        {
+            "environment": population.environment or None,
+            "algorithm": population.algorithm or None,
+            "mutant": population.mutant,
+            "test": verdict.test,
+            "outcome": verdict.outcome,
+            "direction": verdict.direction,
+            "statistic": verdict.statistic,
+            "p_value": verdict.p_value,
+            "effect_size": verdict.effect_size,
+            "effect_low": verdict.effect_low,
+            "effect_high": verdict.effect_high,
+            "power": verdict.power,
+            "n_healthy": verdict.n_healthy,
+            "n_mutant": verdict.n_mutant,
+            "agreement": verdict.agreement,
+            "reason": verdict.reason,
+        }
+        for verdict in judged.verdicts
+    ]
+
+
+def _tests(names: Sequence[str]) -> list[KillTest]:
+    try:
+        return [kill_test(name) for name in dict.fromkeys(names)]
+    except InputError as error:
+        raise error.located(source="proctor judge", field="--test") from None
+
+
+def _print_family(healthy: Population, family: Sequence[JudgedMutant]) -> None:
+    where = " / ".join(filter(None, (healthy.environment, healthy.algorithm)))
+    agents = f"{len(healthy.rewards)} agents per population, healthy mean {healthy.array.mean():.4g}"
+    rows = [
+        _cells(judged.population.mutant if position == 0 else "", verdict)
+        for judged in family
+        for position, verdict in enumerate(judged.verdicts)
+    ]
+    print_table(TABLE_COLUMNS, rows, f"{where}: {agents}" if where else agents)
+    for judged in family:
+        for verdict in judged.verdicts:
+            if verdict.outcome is Outcome.INCONCLUSIVE and verdict.reason:
+                console().print(
+                    f"{judged.population.mutant}, {verdict.test}: {verdict.reason}", style="dim", markup=False
+                )
+
+
+def _cells(mutant: str, verdict: KillVerdict) -> list[Any]:
+    numbers = [verdict.statistic, verdict.p_value, verdict.effect_size, verdict.power, verdict.agreement]
+    return [mutant, verdict.test, verdict.outcome, verdict.direction, *numbers]
+
+
+def _label(population: Population) -> str:
+    return "/".join(filter(None, (population.environment, population.algorithm, population.mutant)))
