@@ -1,0 +1,38 @@
+"""What a tracker is: it remembers what campaigns found, outside of the campaign's own files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol
+
+from agents.deeprl.recipe import TrainingRecipe
+from orchestration.campaign_result import CampaignResult
+
+
+class Tracker(Protocol):
+    """Logs finished campaigns. Used by the driver only, never by a worker.
+
+    Attributes:
+        uri: where it logs to, absolute; ``none`` if nowhere.
+    """
+
+    uri: str
+
+    def log_campaign(
+        self,
+        result: CampaignResult,
+        report_folder: Path,
+        recipes: Mapping[str, TrainingRecipe] | None = None,
+    ) -> str | None:
+        """Log one campaign; a campaign that was logged before is brought up to date under its old run.
+
+        Args:
+            report_folder: the report's files, kept as artefacts.
+            recipes: mutant id -> recipe, for the parameters of the populations' runs.
+
+        Returns:
+            The id of the campaign's run; None if nothing was logged. A tracker that cannot be reached says so in a
+            warning and never fails the campaign.
+        """
+        ...

@@ -1,0 +1,257 @@
+"""Campaigns in MLflow: a parent run per campaign, a nested run per phase and per population.
+
+The driver logs, in batches: parallel writers gain nothing and can break a fresh SQLite database. MLflow is imported
+when the first campaign is logged.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import sqlite3
+import time
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from agents.deeprl.recipe import TrainingRecipe
+from orchestration.campaign_result import CampaignResult
+from orchestration.tracking.registry import DATABASES, shown_uri
+from orchestration.tracking.tracked_run import TrackedRun, campaign_run, nested_runs
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+EXPERIMENT = "proctor"
+PARENT_TAG = "mlflow.parentRunId"
+LOG = logging.getLogger(__name__)
+
+# MLflow's limits per call and per value.
+METRICS_PER_CALL = 1000
+PAIRS_PER_CALL = 100
+PARAM_LENGTH = 6000
+TAG_LENGTH = 5000
+KEY_LENGTH = 250
+MESSAGE_LENGTH = 200
+
+CONNECT_SECONDS = 5.0
+ENVIRONMENT = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "GIT_PYTHON_REFRESH": "quiet",
+}
+"""Set before MLflow is imported, unless the user has set them: no telemetry, short timeouts, no chatter."""
+PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
+NOISY_LOGGERS = ("mlflow", "alembic", "urllib3", "sqlalchemy")
+
+
+class MlflowTracker:
+    """Logs to any MLflow tracking URI; artefacts of databases go to ``mlflow-artifacts`` in the home."""
+
+    def __init__(self, uri: str, home: Path) -> None:
+        self.uri = uri
+        self._artifacts = home.resolve() / "mlflow-artifacts"
+
+    def log_campaign(
+        self,
+        result: CampaignResult,
+        report_folder: Path,
+        recipes: Mapping[str, TrainingRecipe] | None = None,
+    ) -> str | None:
+        """See `Tracker.log_campaign`. What was logged before and has not changed is not logged again."""
+        try:
+            with _quiet_mlflow():
+                return self._log(result, report_folder, nested_runs(result, recipes))
+        except Exception as error:  # noqa: BLE001 - whatever a tracking server does, the campaign is already safe
+            LOG.warning(
+                "The campaign's results are saved, but were not logged to MLflow at %s (%s). "
+                "Run the same `proctor campaign run` again to log them; nothing is trained again.",
+                shown_uri(self.uri),
+                self._told(error),
+            )
+            return None
+
+    def _told(self, error: Exception) -> str:
+        """One line of an error, without the URI's password."""
+        text = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        return _shortened(text.replace(self.uri, shown_uri(self.uri)), MESSAGE_LENGTH)
+
+    def _log(self, result: CampaignResult, report_folder: Path, children: Sequence[TrackedRun]) -> str:
+        client = self._client()
+        experiment = self._experiment(client)
+        parent, known = _parent(client, experiment, result), campaign_run(result)
+        for child in _missing_children(client, experiment, parent.info.run_id, children):
+            _log_child(client, experiment, parent.info.run_id, child)
+        client.log_artifacts(parent.info.run_id, str(report_folder), "report")
+        if parent.data.tags.get("digest") != known.digest:
+            _log_content(client, parent.info.run_id, known, set(parent.data.params))
+        client.set_terminated(parent.info.run_id, "FINISHED" if result.status == "complete" else "FAILED")
+        return str(parent.info.run_id)
+
+    def _client(self) -> MlflowClient:
+        from mlflow import MlflowClient
+
+        if self.uri.startswith("sqlite:///"):
+            _prepare_sqlite(Path(self.uri.removeprefix("sqlite:///")))
+        else:
+            _knock(self.uri)
+        return MlflowClient(tracking_uri=self.uri)
+
+    def _experiment(self, client: MlflowClient) -> str:
+        """The experiment's id. A server decides itself where artefacts lie, a bare database does not."""
+        from mlflow.exceptions import MlflowException
+
+        found = client.get_experiment_by_name(EXPERIMENT)
+        if found is not None:
+            return str(found.experiment_id)
+        location = self._artifacts.as_uri() if _is_database(self.uri) else None
+        try:
+            return str(client.create_experiment(EXPERIMENT, artifact_location=location))
+        except MlflowException:  # another driver was faster
+            found = client.get_experiment_by_name(EXPERIMENT)
+            if found is None:
+                raise
+            return str(found.experiment_id)
+
+
+def _parent(client: MlflowClient, experiment: str, result: CampaignResult) -> Run:
+    """The campaign's run, found by its tag; a new one the first time."""
+    wanted = f"tags.run_id = '{result.run_id}' and tags.kind = 'campaign'"
+    for run in client.search_runs([experiment], wanted, order_by=["attributes.start_time ASC"], max_results=1):
+        client.update_run(run.info.run_id, status="RUNNING")
+        return run
+    tags = {"run_id": result.run_id, "kind": "campaign"}
+    return client.create_run(experiment, tags=tags, run_name=campaign_run(result).name)
+
+
+def _missing_children(
+    client: MlflowClient, experiment: str, parent: str, children: Sequence[TrackedRun]
+) -> list[TrackedRun]:
+    """What is still to be logged; runs that are out of date, or broke off, are deleted."""
+    wanted = {child.digest: child for child in children}
+    for run in _all_runs(client, experiment, f"tags.`{PARENT_TAG}` = '{parent}'"):
+        if run.info.status == "FINISHED" and wanted.pop(run.data.tags.get("digest", ""), None) is not None:
+            continue
+        client.delete_run(run.info.run_id)
+    return list(wanted.values())
+
+
+def _all_runs(client: MlflowClient, experiment: str, wanted: str) -> list[Run]:
+    runs: list[Run] = []
+    page = client.search_runs([experiment], wanted)
+    runs.extend(page)
+    while page.token:
+        page = client.search_runs([experiment], wanted, page_token=page.token)
+        runs.extend(page)
+    return runs
+
+
+def _log_child(client: MlflowClient, experiment: str, parent: str, child: TrackedRun) -> None:
+    tags = {PARENT_TAG: parent, "kind": child.kind}
+    run = client.create_run(experiment, tags=tags, run_name=child.name)
+    _log_content(client, run.info.run_id, child, set())
+    for name, text in child.texts:
+        client.log_text(run.info.run_id, text, name)
+    client.set_terminated(run.info.run_id)
+
+
+def _log_content(client: MlflowClient, run_id: str, content: TrackedRun, known_params: set[str]) -> None:
+    """Numbers, then text, in as few calls as MLflow takes; the digest comes last and says that all is there."""
+    from mlflow.entities import Metric, Param, RunTag
+
+    now = int(time.time() * 1000)
+    metrics = [Metric(item.key[:KEY_LENGTH], item.value, now, item.step) for item in content.measurements]
+    params = [
+        Param(key[:KEY_LENGTH], _shortened(value, PARAM_LENGTH))
+        for key, value in content.params
+        if key[:KEY_LENGTH] not in known_params
+    ]
+    tags = [RunTag(key[:KEY_LENGTH], _shortened(value, TAG_LENGTH)) for key, value in content.tags]
+    tags.append(RunTag("digest", content.digest))
+    # One call may hold 1000 entries in all: the first one with text has few numbers.
+    head = METRICS_PER_CALL - 2 * PAIRS_PER_CALL
+    for some in _chunks(metrics[head:], METRICS_PER_CALL):
+        client.log_batch(run_id, metrics=some)
+    for some in _chunks(params[PAIRS_PER_CALL:], PAIRS_PER_CALL):
+        client.log_batch(run_id, params=some)
+    for some in _chunks(tags[:-PAIRS_PER_CALL], PAIRS_PER_CALL):
+        client.log_batch(run_id, tags=some)
+    client.log_batch(run_id, metrics[:head], params[:PAIRS_PER_CALL], tags[-PAIRS_PER_CALL:])
+
+
+def _prepare_sqlite(path: Path) -> None:
+    """Make sure that a whole database stands at `path`.
+
+    MLflow's migrations are many steps; broken off or run twice at once they leave a file that no later run can open.
+    So they run on a file of this process's own, which gets its name when it is whole.
+    """
+    from mlflow import MlflowClient
+
+    if path.exists():
+        with sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True) as connection:
+            connection.execute("PRAGMA schema_version")
+        connection.close()
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    own = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        own.unlink(missing_ok=True)
+        MlflowClient(tracking_uri=f"sqlite:///{own}").search_experiments(max_results=1)
+        try:
+            os.link(own, path)
+        except FileExistsError:
+            return  # another driver was faster, and its file may hold runs already
+        except OSError:  # no hard links on this file system
+            own.replace(path)
+    finally:
+        own.unlink(missing_ok=True)
+
+
+def _knock(uri: str) -> None:
+    """Fail in seconds where a database's host is down; its driver would try for minutes. HTTP has its own timeout."""
+    parts = urlsplit(uri)
+    scheme = parts.scheme.partition("+")[0]
+    if scheme in PORTS and parts.hostname:
+        socket.create_connection((parts.hostname, parts.port or PORTS[scheme]), CONNECT_SECONDS).close()
+
+
+@contextmanager
+def _quiet_mlflow() -> Iterator[None]:
+    """MLflow imported with our settings, its loggers silent meanwhile: what matters comes as an exception."""
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    import mlflow.store.db.utils
+
+    # Ten tries with growing pauses take 100 s; three take half a second.
+    mlflow.store.db.utils.MAX_RETRY_COUNT = 3
+    levels = {name: logging.getLogger(name).level for name in NOISY_LOGGERS}
+    for name in NOISY_LOGGERS:
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)
+
+
+def _is_database(uri: str) -> bool:
+    return urlsplit(uri).scheme.partition("+")[0] in DATABASES
+
+
+def _chunks(items: list[Any], size: int) -> Iterator[list[Any]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
+
+
+def _shortened(text: str, length: int) -> str:
+    return text if len(text) <= length else text[: length - 3] + "..."

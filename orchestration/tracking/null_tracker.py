@@ -1,0 +1,25 @@
+"""The tracker of campaigns that nobody tracks (``none``)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from agents.deeprl.recipe import TrainingRecipe
+from orchestration.campaign_result import CampaignResult
+
+
+class NullTracker:
+    """Remembers nothing."""
+
+    def __init__(self, uri: str, home: Path) -> None:
+        self.uri = uri
+
+    def log_campaign(
+        self,
+        result: CampaignResult,
+        report_folder: Path,
+        recipes: Mapping[str, TrainingRecipe] | None = None,
+    ) -> str | None:
+        """Nothing is logged."""
+        return None
