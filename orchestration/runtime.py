@@ -1,6 +1,6 @@
-"""The process's surroundings: one thread per task, signals that end a run cleanly, Ray up and down.
+"""The process's surroundings: Ray up and down, one thread per worker, signals that end a run cleanly.
 
-Ray and torch are imported inside the functions, so that commands that need neither start fast.
+Ray is imported inside the functions, so that commands that do without it start fast.
 """
 
 from __future__ import annotations
@@ -17,19 +17,10 @@ from typing import Any
 from envsearch.errors import InputError
 
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1")
-"""Environment variables that numerical libraries read when they are loaded."""
+"""Environment of a worker: numerical libraries read it when they are loaded, before any code of ours runs."""
 
 OBJECT_STORE_BYTES = 500_000_000
 """Tasks exchange a few kilobytes; Ray's own default would take 30 % of the memory."""
-
-
-def one_thread() -> None:
-    """Compute with one thread from now on: the bits of a training must not depend on the number of cores."""
-    import torch
-
-    os.environ.update(ONE_THREAD)
-    if torch.get_num_threads() != 1:
-        torch.set_num_threads(1)
 
 
 def end_on_sigterm() -> None:

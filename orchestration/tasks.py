@@ -11,7 +11,6 @@ from functools import partial
 from agents.deeprl.engines.base import Engine
 from envsearch.errors import CorruptArtifactError, StoreUnavailableError
 from envsearch.import_path import is_import_path, load_object
-from orchestration.runtime import one_thread
 from orchestration.stores.results import ResultStore
 from orchestration.work import AgentKey, BlockReport, EvaluationKey, JobOutcome, TrainBlock, WorkBlock
 
@@ -41,14 +40,16 @@ def run_block(block: WorkBlock, store_url: str, parts: Parts = DEFAULT_PARTS) ->
     Raises:
         StoreUnavailableError: the store itself fails; nothing that is tried next could be kept.
     """
-    one_thread()
+    from agents.deeprl.threads import one_thread  # here, because it imports torch: only workers need it
+
     started = time.perf_counter()
     store = ResultStore(store_url)
     failed: list[tuple[str, str]] = []
     corrupt: list[str] = []
     for address, compute in _items(block, store, parts):
         try:
-            compute()
+            with one_thread():
+                compute()
         except StoreUnavailableError:
             raise
         except CorruptArtifactError as error:
@@ -80,7 +81,10 @@ def _evaluate(key: EvaluationKey, store: ResultStore, parts: Parts) -> None:
         return
     checkpoint = store.load_agent(key.agent).checkpoint
     started = time.perf_counter()
-    returns = load_object(parts.evaluate)(
-        checkpoint, key.agent.recipe.algorithm, key.environment, key.episodes, key.seed
-    )
+    try:
+        returns = load_object(parts.evaluate)(
+            checkpoint, key.agent.recipe.algorithm, key.environment, key.episodes, key.seed
+        )
+    except CorruptArtifactError as error:  # its bytes are the recorded ones, yet the library cannot open them
+        raise error.located(source=store.location(key.agent)) from error
     store.save_evaluation(key, tuple(returns), time.perf_counter() - started)

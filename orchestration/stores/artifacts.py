@@ -97,7 +97,11 @@ class _LocalBlobs:
         return str(self._root / key)
 
     def exists(self, key: str) -> bool:
-        return (self._root / key).is_file()
+        path = self._root / key
+        try:
+            return path.is_file()
+        except OSError as error:
+            raise _unavailable("read", str(path), error) from error
 
     def read(self, key: str) -> bytes:
         path = self._root / key

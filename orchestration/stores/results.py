@@ -135,6 +135,10 @@ class ResultStore:
             train_seconds=record.train_seconds,
         )
 
+    def location(self, key: AgentKey | EvaluationKey) -> str:
+        """The folder of an item, for messages."""
+        return self._artifacts.location(key.address())
+
     def has_evaluation(self, key: EvaluationKey) -> bool:
         """Whether the evaluation has been run."""
         return self._artifacts.has(key.address(), _EVALUATION)

@@ -1,0 +1,102 @@
+"""What the reader of a long run is told."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from orchestration.progress import Phase, Progress, clock_text
+
+
+class Clock:
+    """A clock that stands until it is moved."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.2, "0:00"), (7, "0:07"), (59.6, "1:00"), (750, "12:30"), (11100, "3:05:00")]
+)
+def test_clock_text(seconds: float, text: str) -> None:
+    assert clock_text(seconds) == text
+
+
+def test_earlier_items_are_no_part_of_the_speed() -> None:
+    clock = Clock()
+    phase = Phase("Train", 120, 100, clock)
+    assert phase.seconds_left() is None
+    clock.now += 30
+    phase.advance(5, failed=1)
+    assert phase.seconds_left() == pytest.approx(15 * 30 / 5)
+    assert phase.summary() == "105/120, 1 failed, 0:30 elapsed, 1:30 left (100 already done)"
+
+
+def test_a_total_that_nobody_knows_yet() -> None:
+    clock = Clock()
+    phase = Phase("Boundary", None, 0, clock)
+    phase.advance(3)
+    assert phase.seconds_left() is None
+    assert phase.summary() == "3 done, 0:00 elapsed"
+
+
+def test_a_line_every_few_seconds() -> None:
+    clock, stream = Clock(), io.StringIO()
+    with Progress("auto", stream, every=5.0, clock=clock) as progress:
+        with progress.phase("Train", 12, earlier=2) as phase:
+            for _ in range(9):
+                clock.now += 2
+                phase.advance()
+            phase.advance(failed=1)
+        progress.note("report written")
+    assert stream.getvalue().splitlines() == [
+        "Train: 2 of 12 already done",
+        "Train: 5/12, 0:06 elapsed, 0:14 left (2 already done)",
+        "Train: 8/12, 0:12 elapsed, 0:08 left (2 already done)",
+        "Train: 11/12, 0:18 elapsed, 0:02 left (2 already done)",
+        "Train: 12/12, 1 failed, 0:18 elapsed (2 already done)",
+        "report written",
+    ]
+
+
+def test_an_interrupted_phase_says_how_far_it_came() -> None:
+    stream = io.StringIO()
+    progress = Progress("lines", stream, clock=Clock())
+    with pytest.raises(KeyboardInterrupt), progress, progress.phase("Train", 3) as phase:
+        phase.advance()
+        raise KeyboardInterrupt
+    assert stream.getvalue().splitlines() == ["Train: 3 items", "Train: 1/3, 0:00 elapsed, 0:00 left"]
+
+
+def test_bars_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "120")
+    stream = Terminal()
+    with Progress("auto", stream) as progress:
+        with progress.phase("Train", 4, earlier=1) as phase:
+            phase.advance(2, failed=1)
+        with progress.phase("[odd] name", None) as phase:
+            phase.advance()
+    written = stream.getvalue()
+    assert "3/4, 1 failed" in written
+    assert "(1 already done)" in written
+    assert "[odd] name" in written
+    assert "1 done" in written
+
+
+def test_silence() -> None:
+    stream = Terminal()
+    with Progress("silent", stream) as progress, progress.phase("Train", 1) as phase:
+        phase.advance()
+        progress.note("nothing")
+    assert phase.done == 1
+    assert stream.getvalue() == ""
