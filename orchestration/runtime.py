@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import sys
 import threading
 from dataclasses import dataclass
@@ -81,11 +82,19 @@ def stop_ray(runtime: RayRuntime) -> None:
 
 def _connect(ray: Any, address: str) -> None:
     try:
+        _knock(address)
         ray.init(address=address, log_to_driver=False, logging_level="warning")
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        expected = "the address of a running cluster (and its token where it asks for one)"
+        expected = "host:port of a running cluster (and its token where it asks for one)"
         raise InputError(f"no Ray cluster answers at {address!r} ({reason})", "address", expected) from error
+
+
+def _knock(address: str) -> None:
+    """Ask whether anything listens there: ray.init ends the whole process, with a stack trace, where nothing does."""
+    host, separator, port = address.removeprefix("ray://").rpartition(":")
+    if separator:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=10.0).close()
 
 
 def _start_local(ray: Any, cpus: int | None) -> None:
