@@ -141,7 +141,9 @@ def _columns(known: Sequence[Point], given: Sequence[Point], source: str) -> lis
 
 def _coordinates(header: Line, source: str) -> tuple[str, ...]:
     coordinates = tuple(name for name in header.cells if name not in FIXED and name not in IGNORED)
-    check_columns(header.cells, FIXED, (*coordinates, *IGNORED), source)
+    # A coordinate may have any name, so only where a fixed column is missing may another be its misspelling.
+    known = IGNORED if set(FIXED) - set(header.cells) else (*coordinates, *IGNORED)
+    check_columns(header.cells, FIXED, known, source)
     return tuple(sorted(coordinates))
 
 
