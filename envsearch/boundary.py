@@ -217,11 +217,11 @@ def contradictions(initial: Point, probes: Sequence[Probe]) -> list[str]:
     start = tuple(value for _, value in initial)
     accepted = [probe.point for probe in probes if probe.accepted]
     sentences = []
-    for probe in probes:
-        further = next((point for point in accepted if _between(start, probe.point, point)), None)
-        if not probe.accepted and further is not None:
+    for rejected in (probe.point for probe in probes if not probe.accepted):
+        further = next((point for point in accepted if _between(start, rejected, point)), None)
+        if further is not None:
             sentences.append(
-                f"Not monotone: behaviour differs at {_text(probe.point)} but not at {_text(further)}, which is"
+                f"Not monotone: behaviour differs at {_text(rejected)} but not at {_text(further)}, which is"
                 " further out; the edge nearest to the initial environment was taken."
             )
     return sentences

@@ -5,10 +5,15 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
 import torch
 
 torch.set_num_threads(1)
+
+# A busy machine is no failure: examples have no deadline.
+hypothesis.settings.register_profile("proctor", deadline=None)
+hypothesis.settings.load_profile("proctor")
 
 
 @pytest.fixture(scope="session")
