@@ -1,0 +1,301 @@
+"""The report's tables as plain rows: what the CSV and JSON files beside the page hold.
+
+Column names of ``rewards`` are those that ``proctor judge --table`` reads; the environment's parameters stand in
+columns of their own name, in the tables of environments.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from statistics import fmean, median, stdev
+from typing import Any
+
+from mutations.killing.kill_test import KillVerdict, Outcome
+from orchestration.campaign_result import CampaignResult, MutantVerdict, Point
+from orchestration.reporting import facts
+from orchestration.reporting.comparison import compare_boundaries
+
+Cell = str | int | float | bool | None
+Row = dict[str, Cell]
+
+_PAIR = ("environment", "algorithm")
+_VERDICT = (
+    "test",
+    "outcome",
+    "direction",
+    "statistic",
+    "p_value",
+    "effect_size",
+    "effect_low",
+    "effect_high",
+    "power",
+    "n_healthy",
+    "n_mutant",
+    "agreement",
+    "reason",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows of plain values under fixed columns; every row has every column."""
+
+    columns: tuple[str, ...]
+    rows: tuple[Row, ...]
+
+    def csv_text(self) -> str:
+        """RFC 4180 with a header line; None and numbers that are not finite are empty cells."""
+        buffer = io.StringIO()
+        writer = csv.writer(buffer, lineterminator="\n")
+        writer.writerow(self.columns)
+        writer.writerows([_csv_cell(row[column]) for column in self.columns] for row in self.rows)
+        return buffer.getvalue()
+
+    def json_text(self) -> str:
+        """A list of objects; numbers that are not finite are null."""
+        rows = [{column: _finite(row[column]) for column in self.columns} for row in self.rows]
+        return json.dumps(rows, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _finite(cell: Cell) -> Cell:
+    return None if isinstance(cell, float) and not math.isfinite(cell) else cell
+
+
+def _csv_cell(cell: Cell) -> str:
+    value = _finite(cell)
+    if value is None:
+        return ""
+    return repr(value) if isinstance(value, float) else str(value)
+
+
+def _pair(result: CampaignResult) -> Row:
+    return {"environment": result.environment, "algorithm": result.algorithm}
+
+
+def _parameters(result: CampaignResult, taken: tuple[str, ...]) -> dict[str, str]:
+    """Parameter -> column; a parameter called like another column gets a prefix."""
+    return {name: f"parameter_{name}" if name in taken else name for name in result.parameters}
+
+
+def _coordinates(point: Point, columns: dict[str, str]) -> Row:
+    values = dict(point)
+    return {column: values.get(name) for name, column in columns.items()}
+
+
+def _verdict(verdict: KillVerdict) -> Row:
+    row: Row = {name: getattr(verdict, name) for name in _VERDICT}
+    return {**row, "outcome": _outcome(verdict.outcome), "direction": str(verdict.direction)}
+
+
+def _outcome(outcome: Outcome | None) -> str | None:
+    return None if outcome is None else str(outcome)
+
+
+def verdicts(result: CampaignResult) -> Table:
+    """Mutants x tests in the initial environment."""
+    rows = [{**_pair(result), "mutant": entry.mutant, **_verdict(entry.verdict)} for entry in result.verdicts]
+    return Table((*_PAIR, "mutant", *_VERDICT), tuple(rows))
+
+
+def rewards(result: CampaignResult) -> Table:
+    """One row per trained agent: its mean reward over the evaluation episodes."""
+    rows: list[Row] = [
+        {**_pair(result), "mutant": population.mutant, "seed": seed, "mean_reward": reward}
+        for population in result.populations
+        for seed, reward in zip(population.seeds, population.rewards, strict=True)
+    ]
+    return Table((*_PAIR, "mutant", "seed", "mean_reward"), tuple(rows))
+
+
+def learning_curves(result: CampaignResult) -> Table:
+    """Training return over steps, per population."""
+    rows: list[Row] = []
+    for population in result.populations:
+        if (curve := population.curve) is not None:
+            points = zip(curve.steps, curve.mean, curve.low, curve.high, strict=True)
+            rows += [
+                {"mutant": population.mutant, "step": step, "mean": mean, "low": low, "high": high}
+                for step, mean, low, high in points
+            ]
+    return Table(("mutant", "step", "mean", "low", "high"), tuple(rows))
+
+
+def kill_matrix(result: CampaignResult) -> Table:
+    """Mutants x test environments for every test, first and higher order.
+
+    ``killed`` is what a boolean kill matrix holds; ``outcome`` keeps inconclusive apart from survived.
+    """
+    order = {population.mutant: population.order for population in result.populations}
+    labels = facts.labels_by_point(result)
+    head = (*_PAIR, "kill_test", "mutant", "order", "label")
+    tail = ("killed", *(name for name in _VERDICT if name != "test"))
+    columns = _parameters(result, (*head, *tail))
+
+    def row(entry: MutantVerdict) -> Row:
+        test = entry.verdict.test
+        names: Row = {
+            "kill_test": test,
+            "mutant": entry.mutant,
+            "order": order.get(entry.mutant),
+            "label": labels[entry.environment],
+        }
+        killed = entry.verdict.outcome is Outcome.KILLED
+        where = _coordinates(entry.environment, columns)
+        return {**_pair(result), **names, **where, "killed": killed, **_verdict(entry.verdict)}
+
+    return Table((*head, *columns.values(), *tail), tuple(row(entry) for entry in result.kill_matrix))
+
+
+def boundary_environments(result: CampaignResult) -> Table:
+    """The test environments at the edge of normal behaviour, per test that searched them."""
+    labels = facts.labels_by_point(result)
+    head = ("kill_test", "label", "kind")
+    columns = _parameters(result, head)
+    rows = [
+        {
+            "kill_test": report.test,
+            "label": labels[environment.point],
+            "kind": environment.kind,
+            **_coordinates(environment.point, columns),
+        }
+        for report in result.boundaries
+        for environment in report.environments
+    ]
+    return Table((*head, *columns.values()), tuple(rows))
+
+
+def boundary_probes(result: CampaignResult) -> Table:
+    """Every point the boundary search asked about; ``accepted`` means that it did not tell behaviour apart."""
+    head = ("kill_test", "number")
+    tail = ("outcome", "accepted", "healthy_mean")
+    columns = _parameters(result, (*head, *tail))
+    rows = [
+        {
+            "kill_test": report.test,
+            "number": position,
+            **_coordinates(probe.point, columns),
+            "outcome": str(probe.outcome),
+            "accepted": probe.outcome is not Outcome.KILLED,
+            "healthy_mean": probe.healthy_mean,
+        }
+        for report in result.boundaries
+        for position, probe in enumerate(report.probes, start=1)
+    ]
+    return Table((*head, *columns.values(), *tail), tuple(rows))
+
+
+def higher_order(result: CampaignResult) -> Table:
+    """Higher-order mutants: constituents, properties by both definitions, kills."""
+    columns = ("kill_test", "mutant", "constituents", "property_published", "property_strict")
+    rows: list[Row] = []
+    for entry in result.higher_order:
+        killing, judged = facts.killing_labels(result, entry)
+        rows.append(
+            {
+                "kill_test": entry.test,
+                "mutant": entry.mutant,
+                "constituents": " ".join(entry.constituents),
+                "property_published": entry.property_published,
+                "property_strict": entry.property_strict,
+                "kills": len(killing),
+                "environments": judged,
+                "killing_environments": " ".join(killing),
+            }
+        )
+    return Table((*columns, "kills", "environments", "killing_environments"), tuple(rows))
+
+
+def score(result: CampaignResult) -> Table:
+    """The mutation score of the set of test environments, per test."""
+    labels = facts.labels_by_point(result)
+    lists = ("killed", "trivial", "never_killed", "inconclusive")
+    rows: list[Row] = []
+    for entry in result.scores:
+        names: Row = {name: " ".join(getattr(entry, name)) for name in lists}
+        minimal = " ".join(labels[point] for point in entry.minimal_environments)
+        head: Row = {"kill_test": entry.test, "mutation_score": entry.mutation_score}
+        rows.append({**head, **names, "minimal_environments": minimal})
+    return Table(("kill_test", "mutation_score", *lists, "minimal_environments"), tuple(rows))
+
+
+def published_comparison(result: CampaignResult) -> Table:
+    """The published figures beside this campaign's."""
+    columns = facts.unique(
+        ("mutant", "test", "published", "ours", "agree", *(k for row in result.published for k in row))
+    )
+    return Table(columns, tuple({column: row.get(column) for column in columns} for row in result.published))
+
+
+def published_boundaries(result: CampaignResult) -> Table:
+    """The published boundary environments beside this campaign's."""
+    rows = compare_boundaries(result)
+    return Table(("kill_test", "moved", "parameter", "published", "ours"), rows)
+
+
+def populations(result: CampaignResult) -> Table:
+    """One row per population: agents, failures, liveness, rewards in brief, cost."""
+    columns = ("mutant", "order", "agents", "failed", "failures", "identical_to_healthy", "mean_reward")
+    rows: list[Row] = []
+    for population in result.populations:
+        values = population.rewards
+        rows.append(
+            {
+                "mutant": population.mutant,
+                "order": population.order,
+                "agents": len(population.seeds),
+                "failed": len(population.failed),
+                "failures": "; ".join(f"seed {seed}: {line}" for seed, line in population.failed),
+                "identical_to_healthy": len(population.identical_seeds),
+                "mean_reward": fmean(values) if values else None,
+                "median_reward": median(values) if values else None,
+                "sd_reward": stdev(values) if len(values) > 1 else None,
+                "min_reward": min(values, default=None),
+                "max_reward": max(values, default=None),
+                "train_seconds": population.train_seconds,
+                "recipe_address": population.recipe_address,
+            }
+        )
+    rest = ("median_reward", "sd_reward", "min_reward", "max_reward", "train_seconds", "recipe_address")
+    return Table((*columns, *rest), tuple(rows))
+
+
+def provenance(result: CampaignResult) -> Table:
+    """What the result depends on and what it cost, as dotted keys."""
+    rows: list[Row] = [{"key": "run_id", "value": result.run_id}, {"key": "status", "value": result.status}]
+    rows += [{"key": key, "value": value} for key, value in flatten(result.provenance)]
+    return Table(("key", "value"), tuple(rows))
+
+
+def flatten(value: Any, prefix: str = "") -> list[tuple[str, Cell]]:
+    """Nested mappings as (dotted key, scalar); a list of scalars is one text."""
+    if isinstance(value, dict):
+        return [
+            leaf for key, item in value.items() for leaf in flatten(item, f"{prefix}.{key}" if prefix else str(key))
+        ]
+    if isinstance(value, list | tuple):
+        if any(isinstance(item, dict | list | tuple) for item in value):
+            return [leaf for position, item in enumerate(value) for leaf in flatten(item, f"{prefix}[{position}]")]
+        return [(prefix, " ".join(str(item) for item in value))]
+    return [(prefix, value if value is None or isinstance(value, str | bool | int | float) else str(value))]
+
+
+TABLES: dict[str, Callable[[CampaignResult], Table]] = {
+    "verdicts": verdicts,
+    "rewards": rewards,
+    "learning_curves": learning_curves,
+    "kill_matrix": kill_matrix,
+    "boundary_environments": boundary_environments,
+    "boundary_probes": boundary_probes,
+    "higher_order": higher_order,
+    "score": score,
+    "published_comparison": published_comparison,
+    "published_boundaries": published_boundaries,
+    "populations": populations,
+    "provenance": provenance,
+}
+"""File name (without its ending) -> the table."""
