@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from mutations.higher_order import (
     operator_of,
 )
 from mutations.kill_matrix import KillMatrix
+from mutations.kill_table import read_kill_table
 from mutations.killing.kill_test import Outcome
 
 STRONG, WEAK, APART, NOT = (
@@ -94,9 +96,7 @@ def cases(draw: st.DrawFn) -> tuple[Kills, list[Kills]]:
 
 
 @given(cases())
-def test_order_of_constituents_and_environments_does_not_matter(
-    case: tuple[Kills, list[Kills]], random: object
-) -> None:
+def test_order_of_constituents_and_environments_does_not_matter(case: tuple[Kills, list[Kills]]) -> None:
     higher, constituents = case
     found = classify_kills(higher, constituents)
     assert found == classify_kills(higher, constituents[::-1])
@@ -165,6 +165,18 @@ def test_candidates_are_partly_killed_and_of_different_operators() -> None:
     assert candidates(matrix, operator=lambda mutant: mutant) == tuple(
         itertools.combinations(("NDF", "MTS", "PAC_ReLU", "PAC_Sigmoid"), 2)
     )
+
+
+def test_candidates_are_the_published_pairs(proctor_data: Path) -> None:
+    first = read_kill_table(proctor_data / "published" / "cartpole_kill_matrices.csv")
+    higher = read_kill_table(proctor_data / "published" / "cartpole_higher_order.csv")
+    for group, matrix in first.matrices.items():
+        expected = (
+            {frozenset(name.split("-")) for name in higher.matrices[group].mutants}
+            if group in higher.matrices
+            else set()
+        )
+        assert {frozenset(pair) for pair in candidates(matrix)} == expected, group
 
 
 def test_candidates_need_an_order_of_two() -> None:
