@@ -324,3 +324,20 @@ def test_three_parameters_give_every_pair_of_axes() -> None:
     assert len(corners) == 12
     moved = {tuple(name for name, value in found.point if value) for found in corners}
     assert moved == set(itertools.combinations("xyz", 2))
+
+
+def test_the_example_of_the_documentation_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "boundary-search.md").read_text()
+    exec(page.split("```python")[1].split("```")[0], {})
+    assert [line.split(" {")[0] for line in capsys.readouterr().out.splitlines()] == [
+        "initial",
+        "cart_mass upper (limit)",
+        "pole_mass upper",
+        "cart_mass upper, pole_mass upper",
+    ]
+
+
+@pytest.mark.parametrize(("batch", "rounds", "calls"), [(1, 19, 27), (4, 10, 35), (16, 5, 69)])
+def test_the_figures_of_the_documentation(batch: int, rounds: int, calls: int) -> None:
+    result, asked = run(BoundarySearch(CARTPOLE, batch=batch), threshold(*PUBLISHED["ppo", "reward_distribution"][:3]))
+    assert (asked, len(result.probes)) == (rounds, calls)

@@ -52,8 +52,9 @@ def test_at_the_initial_values_it_is_gymnasiums_own_bit_for_bit(name: str, seed:
 
 @pytest.mark.parametrize("name", ENVIRONMENTS)
 def test_the_time_limit_truncates(name: str) -> None:
-    env = make(EnvironmentSpec(name))
-    assert isinstance(env, gymnasium.wrappers.TimeLimit)
+    limited = make(EnvironmentSpec(name))
+    assert isinstance(limited, gymnasium.wrappers.TimeLimit)
+    env: Any = limited
     env.reset(seed=0)
     env._elapsed_steps = (ENVIRONMENTS[name].max_episode_steps or 0) - 1
     assert env.step(0)[3] is True
