@@ -16,7 +16,7 @@ import numpy as np
 from scipy import stats
 
 from mutations.killing.kill_test import Outcome
-from mutations.killing.statistics import Rewards, pooled_deviation
+from mutations.killing.statistics import Rewards, f_test_power, pooled_deviation
 
 SIGNIFICANT = 0.05
 LARGE_ENOUGH = 0.5
@@ -47,11 +47,7 @@ IDENTICAL = LadderResult(Outcome.SURVIVED, z=0.0, p_value=1.0, cohens_d=0.0, pow
 
 def published_power(cohens_d: float, total: int) -> float:
     """Power of the one-way F test on two groups, `total` values in all, with d taken for Cohen's f."""
-    noncentrality = cohens_d**2 * total
-    if noncentrality < 1e-10:  # scipy's noncentral F is wrong at 0; the power there is the level itself
-        return SIGNIFICANT
-    critical = float(stats.f.isf(SIGNIFICANT, 1, total - 2))
-    return float(stats.ncf.sf(critical, 1, total - 2, noncentrality))
+    return f_test_power(cohens_d**2 * total, total - 2, SIGNIFICANT)
 
 
 def climb(first: Rewards, second: Rewards) -> LadderResult:

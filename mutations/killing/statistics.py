@@ -130,11 +130,15 @@ def paired_power(ratio: float, n: int, level: float) -> float:
         return 0.0
     if math.isinf(ratio):
         return 1.0
-    noncentrality = ratio**2 * n
+    return f_test_power(ratio**2 * n, n - 1, level)  # the square of a noncentral t is a noncentral F
+
+
+def f_test_power(noncentrality: float, denominator: int, level: float) -> float:
+    """Power of an F test with one degree of freedom in the numerator and `denominator` in the denominator."""
     if noncentrality < 1e-10:  # scipy's noncentral F is wrong at 0; the power there is the level itself
         return level
-    # The square of a noncentral t is a noncentral F, whose tails scipy has sound far out.
-    return float(stats.ncf.sf(stats.f.isf(level, 1, n - 1), 1, n - 1, noncentrality))
+    critical = float(stats.f.isf(level, 1, denominator))
+    return float(stats.ncf.sf(critical, 1, denominator, min(noncentrality, 1e12)))  # and it is NaN far beyond that
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
