@@ -104,6 +104,17 @@ def test_axis_ends_are_asked_together_and_the_limits_first() -> None:
     ]
 
 
+def test_rejected_sides_take_the_published_numbers_of_calls() -> None:
+    """LunarLander: 6 and 6 for gravity, 8 and 5 for the side engines; no bound, so no corner."""
+    result, _ = run(BoundarySearch(LUNARLANDER, ask_initial=False), lambda _: False)
+    moved = [tuple(value for _, value in probe.point) for probe in result.probes]
+    assert len([g for g, _ in moved if g > -10]) == 6
+    assert len([g for g, _ in moved if g < -10]) == 6
+    assert len([power for _, power in moved if power > 0.6]) == 8
+    assert len([power for _, power in moved if power < 0.6]) == 5
+    assert len(result.warnings) == 4
+
+
 def test_accepted_limits_end_a_side_at_once_and_give_every_corner() -> None:
     result, rounds = run(BoundarySearch(LUNARLANDER), lambda _: True)
     assert rounds == 2
