@@ -1,0 +1,54 @@
+"""The three explicit tables of scheduling: agent kinds, rewards, explorations.
+
+Each line is ``name: (module, class)`` and is imported when the name is used, so that a heuristic needs no torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any, cast
+
+from agents.scheduling.agent import SchedulingAgent
+from envsearch.errors import unknown_name
+
+Table = dict[str, tuple[str, str]]
+
+AGENT_KINDS: Table = {
+    "random": ("agents.scheduling.kinds.random_order", "RandomOrder"),
+    "file_order": ("agents.scheduling.kinds.file_order", "FileOrder"),
+    "shortest_first": ("agents.scheduling.kinds.shortest_first", "ShortestFirst"),
+    "last_failed_first": ("agents.scheduling.kinds.last_failed_first", "LastFailedFirst"),
+    "failure_rate": ("agents.scheduling.kinds.failure_rate", "FailureRate"),
+    "failure_rate_per_second": ("agents.scheduling.kinds.failure_rate_per_second", "FailureRatePerSecond"),
+}
+"""Each class derives from `SchedulingAgent` and is made as ``Class(hyperparameters, seed)``."""
+
+REWARDS: Table = {}
+
+EXPLORATIONS: Table = {}
+
+
+def agent_kind(name: str, field: str = "kind") -> type[SchedulingAgent]:
+    """The class of that agent kind.
+
+    Raises:
+        InputError: no such kind.
+    """
+    return cast(type[SchedulingAgent], _look_up("agent kind", name, AGENT_KINDS, field))
+
+
+def make_agent(name: str, hyperparameters: Mapping[str, Any], seed: int, field: str = "kind") -> SchedulingAgent:
+    """A new agent of that kind.
+
+    Raises:
+        InputError: no such kind, or a wrong hyper-parameter.
+    """
+    return agent_kind(name, field)(hyperparameters, seed)
+
+
+def _look_up(what: str, name: str, table: Table, field: str) -> Any:
+    if name not in table:
+        raise unknown_name(what, name, table, field=field)
+    module, class_name = table[name]
+    return getattr(import_module(module), class_name)
