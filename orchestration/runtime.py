@@ -63,7 +63,7 @@ def start_ray(cpus: int | None = None, address: str | None = None) -> RayRuntime
     if ray.is_initialized():
         runtime = RayRuntime(owned=False, connected=False)
     elif existing and existing != "local":
-        _connect(ray, existing)
+        _connect(ray, existing, "address" if address else "RAY_ADDRESS")
         runtime = RayRuntime(owned=False, connected=True)
     else:
         _start_local(ray, cpus)
@@ -80,14 +80,14 @@ def stop_ray(runtime: RayRuntime) -> None:
         ray.shutdown()
 
 
-def _connect(ray: Any, address: str) -> None:
+def _connect(ray: Any, address: str, field: str) -> None:
     try:
         _knock(address)
-        ray.init(address=address, log_to_driver=False, logging_level="warning")
+        ray.init(address=address, log_to_driver=False, logging_level="error")
     except (OSError, RuntimeError, ValueError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        expected = "host:port of a running cluster (and its token where it asks for one)"
-        raise InputError(f"no Ray cluster answers at {address!r} ({reason})", "address", expected) from error
+        expected = "host:port of a running cluster (with RAY_AUTH_MODE=token and its token, where it asks for one)"
+        raise InputError(f"no Ray cluster answers at {address!r} ({reason})", field, expected) from error
 
 
 def _knock(address: str) -> None:
@@ -109,7 +109,7 @@ def _start_local(ray: Any, cpus: int | None) -> None:
         include_dashboard=False,
         object_store_memory=OBJECT_STORE_BYTES,
         log_to_driver=False,
-        logging_level="warning",
+        logging_level="error",
     )
     if not had_token and token.exists():
         token.chmod(0o600)  # Ray writes the cluster's new token readable for everybody

@@ -186,7 +186,7 @@ def test_a_killed_driver_leaves_no_process_and_its_run_resumes(store: ResultStor
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "nowhere:x"])
 def test_no_cluster_at_the_address(address: str) -> None:
     with pytest.raises(InputError, match=f"^address: no Ray cluster answers at '{address}'"):
-        _connect(None, address)
+        _connect(None, address, "address")
 
 
 def test_too_few_cpus() -> None:
