@@ -1,0 +1,89 @@
+"""The table of commands. A command's module is imported when it is called, so that help comes at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+COMMANDS: dict[str, tuple[str, str, str]] = {
+    "campaign": ("orchestration.cli.campaign", "campaign", "Run a mutation campaign, plan it, or show what it found."),
+    "demo": ("orchestration.cli.demo", "demo", "Run a small real campaign on CartPole, from spec to report."),
+    "judge": ("orchestration.cli.judge", "judge", "Say which mutants the kill tests can tell from healthy agents."),
+    "classify": (
+        "orchestration.cli.classify",
+        "classify",
+        "Say how higher-order mutants relate to their parts.",
+    ),
+    "tune": ("orchestration.cli.tune", "tune", "Search hyper-parameters around a preset, with Ray Tune."),
+    "check": ("orchestration.cli.check", "check", "Run on a part of your own the contract that built-in ones pass."),
+    "operators": ("orchestration.cli.tables", "operators", "List the mutation operators."),
+    "environments": ("orchestration.cli.tables", "environments", "List the environments and their parameters."),
+    "kill-tests": ("orchestration.cli.tables", "kill_tests", "List the kill tests."),
+    "presets": ("orchestration.cli.tables", "presets", "List the presets, each number with its source."),
+}
+"""The explicit table: command -> (module, function or group, one line of help)."""
+
+
+class CommandTable(TyperGroup):
+    """A group whose commands are only named until one is called."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        """Put the real command in the place of its name."""
+        name, command, rest = super().resolve_command(ctx, args)
+        return name, loaded(name) if name in COMMANDS else command, rest
+
+
+def loaded(name: str) -> Any:
+    """The command behind a name of the table, imported."""
+    module, attribute, _ = COMMANDS[name]
+    found = getattr(import_module(module), attribute)
+    if isinstance(found, typer.Typer):
+        command = typer.main.get_command(found)
+    else:
+        single = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+        single.command(name)(found)
+        command = typer.main.get_command(single)
+    command.name = name
+    return command
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib import metadata
+
+        typer.echo(f"proctor {metadata.version('proctor')}")
+        raise typer.Exit
+
+
+app = typer.Typer(
+    cls=CommandTable,
+    help="Mutation testing of deep-RL agents, and RL agents that schedule tests.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.callback()
+def proctor(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and leave.")
+    ] = False,
+) -> None:
+    """Mutation testing of deep-RL agents, and RL agents that schedule tests."""
+
+
+def _named(name: str, summary: str) -> Callable[[], None]:
+    def stand_in() -> None:
+        """Never called: `CommandTable` loads the real command."""
+
+    app.command(name, help=summary)(stand_in)
+    return stand_in
+
+
+for _name, (_module, _attribute, _summary) in COMMANDS.items():
+    _named(_name, _summary)

@@ -1,0 +1,218 @@
+"""``proctor campaign run | plan | show``."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from orchestration.cli.output import OutputFormat, console, print_json, print_table
+
+if TYPE_CHECKING:
+    from orchestration.pipelines.conduct import Conducted, Surroundings
+    from orchestration.pipelines.plan import CampaignPlan
+    from orchestration.spec.campaign import ResolvedCampaign
+
+campaign = typer.Typer(
+    help="Run a mutation campaign, plan it, or show what it found.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+class ExecutorName(StrEnum):
+    """What ``--executor`` accepts."""
+
+    AUTO = "auto"
+    RAY = "ray"
+    INLINE = "inline"
+
+
+Spec = Annotated[str, typer.Argument(help="A YAML file, or the name of a spec that comes with Proctor (demo, ...).")]
+Home = Annotated[
+    Path | None,
+    typer.Option(help="Folder of campaigns and their results [env: PROCTOR_HOME; default: ./proctor-data]."),
+]
+Store = Annotated[
+    str | None,
+    typer.Option(envvar="PROCTOR_STORE", help="URL of the result store, any fsspec URL [default: <home>/store]."),
+]
+Cpus = Annotated[int | None, typer.Option(min=1, help="Cores to use [default: all].")]
+
+
+@campaign.command()
+def run(
+    spec: Spec,
+    executor: Annotated[
+        ExecutorName, typer.Option(help="Where work runs: ray, in this process (inline), or whichever fits (auto).")
+    ] = ExecutorName.AUTO,
+    cpus: Cpus = None,
+    address: Annotated[str | None, typer.Option(help="Address of a running Ray cluster.")] = None,
+    home: Home = None,
+    store: Store = None,
+    tracking_uri: Annotated[
+        str | None, typer.Option(help="MLflow tracking URI, or none [default: SQLite in the home].")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+) -> None:
+    """Run a campaign, or go on with one that was interrupted: finished items are never computed again."""
+    from orchestration.campaign_folder import campaign_home
+    from orchestration.pipelines.conduct import Surroundings
+
+    surroundings = Surroundings(
+        home=campaign_home(home),
+        store=store,
+        executor=executor.value,
+        cpus=cpus,
+        address=address,
+        tracking_uri=tracking_uri,
+        progress="silent" if quiet else "auto",
+    )
+    finish(conducted(resolved(spec), surroundings))
+
+
+@campaign.command()
+def plan(
+    spec: Spec,
+    home: Home = None,
+    store: Store = None,
+    cpus: Cpus = None,
+    output: Annotated[OutputFormat, typer.Option("--format", help="How to print.")] = OutputFormat.TABLE,
+) -> None:
+    """Tell the work items of a campaign, what is done already, and what the rest will cost on this machine."""
+    from orchestration.campaign_folder import campaign_home
+    from orchestration.pipelines.calibration import costs
+    from orchestration.pipelines.conduct import Surroundings
+    from orchestration.pipelines.plan import plan_campaign
+
+    found = resolved(spec)
+    results = Surroundings(home=campaign_home(home), store=store).result_store()
+    planned = plan_campaign(found, results, costs(found, results), cpus or _cores())
+    if output is OutputFormat.JSON:
+        print_json(plan_row(planned))
+    else:
+        _print_plan(planned)
+
+
+@campaign.command()
+def show(spec: Spec, home: Home = None) -> None:
+    """Print what a campaign found when it last ran."""
+    from envsearch.errors import InputError
+    from orchestration.campaign_folder import CampaignFolder, campaign_home
+    from orchestration.reporting.summary import summary_text
+
+    found = resolved(spec)
+    folder = CampaignFolder(campaign_home(home), found.run_id)
+    result = folder.result()
+    if result is None:
+        raise InputError("this campaign has no result yet", source=spec, expected=f"proctor campaign run {spec}")
+    console().print(summary_text(result))
+    print(f"\nReport: {folder.report / 'report.html'}")
+
+
+def resolved(spec: str) -> ResolvedCampaign:
+    """The campaign of a spec file, with nothing left open.
+
+    Raises:
+        InputError: the file or a field is wrong.
+    """
+    from orchestration.spec.loading import load_spec
+    from orchestration.spec.resolving import resolve
+
+    return resolve(load_spec(spec), spec)
+
+
+def conducted(found: ResolvedCampaign, surroundings: Surroundings) -> Conducted:
+    """Run it; an interruption says how to go on and leaves with 130."""
+    from orchestration.cli.errors import INTERRUPTED
+    from orchestration.pipelines.conduct import conduct
+
+    try:
+        return conduct(found, surroundings)
+    except KeyboardInterrupt:
+        command = " ".join(["proctor", *sys.argv[1:]])
+        print(f"interrupted; finished items are kept. To go on: {command}", file=sys.stderr)
+        sys.exit(INTERRUPTED)
+
+
+def finish(done: Conducted) -> None:
+    """The summary, the report's path, and the line that opens what was logged.
+
+    Raises:
+        CampaignStoppedError: the campaign stopped before its verdicts.
+    """
+    from envsearch.errors import CampaignStoppedError
+    from orchestration.reporting.summary import summary_text
+    from orchestration.tracking.registry import ui_command
+
+    console().print(summary_text(done.result))
+    print(f"\nReport: {done.report}")
+    opening = ui_command(done.tracking_uri)
+    if opening:
+        print(f"MLflow: {opening}")
+    sys.stdout.flush()
+    if done.result.status != "complete":
+        raise CampaignStoppedError(done.result.stop_reason)
+
+
+def plan_row(planned: CampaignPlan) -> dict[str, Any]:
+    """The object that ``--format json`` prints."""
+    return {
+        "run_id": planned.run_id,
+        "name": planned.name,
+        "phases": [
+            {
+                "phase": phase.phase,
+                "items": phase.items,
+                "upper_bound": phase.bound,
+                "done": phase.done,
+                "cpu_seconds_left": phase.cpu_seconds,
+            }
+            for phase in planned.phases
+        ],
+        "items": sum(phase.items for phase in planned.phases),
+        "done": sum(phase.done for phase in planned.phases),
+        "cpu_hours": planned.cpu_hours,
+        "wall_hours": planned.wall_hours,
+        "cores": planned.cores,
+        "seconds_per_training": planned.costs.train,
+        "seconds_per_evaluation": planned.costs.evaluation,
+        "costs": planned.costs.source,
+        "notes": planned.notes,
+    }
+
+
+def _print_plan(planned: CampaignPlan) -> None:
+    from orchestration.reporting.facts import duration_text
+
+    rows = [
+        [
+            phase.phase,
+            f"at most {phase.items}" if phase.bound else str(phase.items),
+            str(phase.done),
+            duration_text(phase.cpu_seconds),
+        ]
+        for phase in planned.phases
+    ]
+    print_table(["phase", "items", "done", "CPU time left"], rows, f"{planned.name} (run {planned.run_id})")
+    for note in planned.notes:
+        print(note)
+    known = "recorded from finished agents" if planned.costs.source == "recorded" else "measured now"
+    print(
+        f"One training takes {duration_text(planned.costs.train)}, one evaluation {planned.costs.evaluation:.2f} s "
+        f"({known}; episodes of untrained agents are taken to last until the time limit)."
+    )
+    print(
+        f"Predicted for what is left: {planned.cpu_hours:.2f} CPU-hours, "
+        f"{duration_text(planned.wall_hours * 3600)} on {planned.cores} cores."
+    )
+
+
+def _cores() -> int:
+    import os
+
+    return len(os.sched_getaffinity(0))

@@ -1,0 +1,34 @@
+"""``proctor demo``: a small real campaign on CartPole, from spec to report, in a few minutes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def demo(
+    home: Annotated[
+        Path | None, typer.Option(help="Folder of results [env: PROCTOR_HOME; default: ./proctor-data].")
+    ] = None,
+    cpus: Annotated[int | None, typer.Option(min=1, help="Cores to use [default: all].")] = None,
+) -> None:
+    """Train healthy agents and agents with injected faults, and find out which test environments tell them apart."""
+    from orchestration.campaign_folder import campaign_home
+    from orchestration.cli.campaign import conducted, finish, resolved
+    from orchestration.pipelines.conduct import Surroundings
+
+    found = resolved("demo")
+    where = campaign_home(home)
+    mutants = ", ".join(mutant.id for mutant in found.mutants)
+    first, last = found.seeds[0], found.seeds[-1]
+    print(f"Proctor demo: {found.healthy.algorithm} on {found.healthy.environment.name}, run {found.run_id} in {where}")
+    steps = found.healthy.total_steps
+    print(f"1. Train {len(found.seeds)} healthy agents (seeds {first} to {last}), {steps} steps each.")
+    print(f"2. Train as many agents with each of these faults: {mutants}.")
+    print("3. Judge every fault in the environment that agents were trained in.")
+    print("4. Search the heaviest carts and poles that healthy agents still balance as before.")
+    print("5. Judge every fault there too: the kill matrix. Then combine faults that are hard to notice.")
+    print("Ctrl-C is safe at any time: the same command goes on where it stopped.\n", flush=True)
+    finish(conducted(found, Surroundings(home=where, cpus=cpus)))

@@ -1,0 +1,111 @@
+"""What a campaign's work costs on this machine: measured for a second or two, or read from what was done already."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from agents.deeprl.checkpoint import from_bytes
+from agents.deeprl.engines.base import Selection, TrainedAgent
+from agents.deeprl.engines.registry import engine
+from agents.deeprl.recipe import TrainingRecipe
+from agents.deeprl.threads import one_thread
+from envsearch.registry import environment, make
+from orchestration.pipelines.train import HEALTHY_MUTANT, agents_of
+from orchestration.spec.campaign import ResolvedCampaign
+from orchestration.stores.results import ResultStore
+
+TRAIN_SECONDS = 1.0
+"""A training is measured for at least this long (unless its whole budget is shorter)."""
+
+EVALUATION_STEPS = 200
+UNLIMITED_STEPS = 1000
+"""Steps assumed for an episode of an environment without a time limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """CPU seconds.
+
+    Attributes:
+        train: of one agent.
+        evaluation: of one agent at one point, with episodes that last until the time limit (an upper estimate).
+        source: ``measured`` here and now, or ``recorded`` from agents of this campaign in the store.
+    """
+
+    train: float
+    evaluation: float
+    source: str
+
+
+def costs(campaign: ResolvedCampaign, store: ResultStore) -> Costs:
+    """The recorded costs where this campaign has trained and evaluated healthy agents, else measured ones."""
+    recorded = _recorded(campaign, store)
+    return recorded or measured(campaign)
+
+
+def _recorded(campaign: ResolvedCampaign, store: ResultStore) -> Costs | None:
+    trainings, evaluations = [], []
+    for agent in agents_of(campaign, HEALTHY_MUTANT).values():
+        key = campaign.evaluation_of(agent, campaign.initial_point)
+        if store.has_agent(agent) and store.has_evaluation(key):
+            trainings.append(store.agent_record(agent).train_seconds)
+            evaluations.append(store.evaluation_seconds(key))
+    if not trainings:
+        return None
+    return Costs(sum(trainings) / len(trainings), sum(evaluations) / len(evaluations), "recorded")
+
+
+def measured(campaign: ResolvedCampaign) -> Costs:
+    """Train the healthy recipe for a second, then step the environments of one evaluation for some steps."""
+    with one_thread():
+        steps, seconds, agent = _timed_training(campaign)
+        train = seconds * campaign.healthy.total_steps / steps
+        return Costs(train, _evaluation_seconds(campaign, agent), "measured")
+
+
+def _timed_training(campaign: ResolvedCampaign) -> tuple[int, float, TrainedAgent]:
+    """Train with growing budgets until one takes long enough; the start-up is in the shorter ones."""
+    trainer, total = engine(campaign.engine), campaign.healthy.total_steps
+    steps = min(total, 1000)
+    while True:
+        started = time.perf_counter()
+        (agent,) = trainer.train(_short(campaign.healthy, steps), [0], Selection())
+        seconds = time.perf_counter() - started
+        done = max(steps, agent.selected_step)  # on-policy algorithms end with a whole rollout
+        if seconds >= TRAIN_SECONDS or steps >= total:
+            return done, seconds, agent
+        steps = min(total, max(2 * steps, int(1.3 * steps * TRAIN_SECONDS / seconds)))
+
+
+def _short(recipe: TrainingRecipe, steps: int) -> TrainingRecipe:
+    """The recipe for a few steps. An off-policy learner must learn in them, or only its warm-up would be measured."""
+    hyperparameters = dict(recipe.hyperparameters)
+    starts = hyperparameters.get("learning_starts")
+    if isinstance(starts, int) and starts > steps // 10:
+        share = starts / recipe.total_steps
+        hyperparameters["learning_starts"] = int(min(share, 0.9) * steps)
+    return recipe.replace(total_steps=steps, hyperparameters=tuple(hyperparameters.items()))
+
+
+def _evaluation_seconds(campaign: ResolvedCampaign, agent: TrainedAgent) -> float:
+    """Seconds of one evaluation whose episodes all last until the time limit, advanced together as evaluation does."""
+    started = time.perf_counter()
+    model = from_bytes(agent.checkpoint, campaign.healthy.algorithm)
+    loading = time.perf_counter() - started
+    envs = [make(campaign.healthy.environment) for _ in range(campaign.evaluation.episodes)]
+    observations = [env.reset(seed=index)[0] for index, env in enumerate(envs)]
+    started = time.perf_counter()
+    for _ in range(EVALUATION_STEPS):
+        actions, _ = model.predict(np.stack(observations), deterministic=True)
+        for index, (env, action) in enumerate(zip(envs, actions, strict=True)):
+            observations[index], _, terminated, truncated, _ = env.step(action)
+            if terminated or truncated:
+                observations[index] = env.reset()[0]
+    seconds = time.perf_counter() - started
+    for env in envs:
+        env.close()
+    limit = environment(campaign.healthy.environment.name).max_episode_steps or UNLIMITED_STEPS
+    return loading + seconds / EVALUATION_STEPS * limit

@@ -1,0 +1,69 @@
+"""What every pipeline runs with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from orchestration.executors.base import Executor
+from orchestration.progress import Phase, Progress
+from orchestration.stores.results import ResultStore
+from orchestration.work import BlockReport, WorkBlock, item_addresses
+
+
+def _nowhere(_text: str) -> None:
+    """A log that nobody reads."""
+
+
+@dataclass
+class RunContext:
+    """Where work is done, where results are kept and who is told.
+
+    Attributes:
+        failures: content address -> traceback, of every item that failed in this run.
+        computed: items computed in this run (the others were in the store).
+        reused: items that were in the store already.
+        seconds: wall time of this run's tasks, summed over workers.
+    """
+
+    executor: Executor
+    store: ResultStore
+    progress: Progress
+    log: Callable[[str], None] = _nowhere
+    failures: dict[str, str] = field(default_factory=dict)
+    computed: int = 0
+    reused: int = 0
+    seconds: float = 0.0
+
+    def run(self, phase: str, blocks: Sequence[WorkBlock], earlier: int = 0) -> None:
+        """Run the blocks of a phase; what fails is kept in `failures`, the rest is in the store afterwards.
+
+        Args:
+            earlier: items of the phase that were in the store already.
+        """
+        self.reused += earlier
+        items = sum(len(item_addresses(block)) for block in blocks)
+        if not items:
+            return
+        self.log(f"{phase}: {items} items in {len(blocks)} tasks, {earlier} already done")
+        for block in blocks:
+            for address in item_addresses(block):
+                self.failures.pop(address, None)
+        with self.progress.phase(phase, items + earlier, earlier) as bar:
+            for report in self.executor.run(blocks, self.store.url):
+                self._count(phase, bar, report)
+
+    def _count(self, phase: str, bar: Phase, report: BlockReport) -> None:
+        size = len(item_addresses(report.block))
+        bar.advance(size, len(report.failed))
+        self.seconds += report.seconds
+        self.computed += size - len(report.failed)
+        for address, traceback in report.failed:
+            self.failures[address] = traceback
+            self.log(f"{phase}: item {address[:12]} failed\n{traceback}")
+
+
+def last_line(traceback: str) -> str:
+    """What a traceback ends with: the error and its text."""
+    lines = [line.strip() for line in traceback.strip().splitlines() if line.strip()]
+    return lines[-1] if lines else "failed"

@@ -1,0 +1,123 @@
+"""The fields of a campaign spec, as a user writes them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Count = Annotated[int, Field(ge=1)]
+SeedNumber = Annotated[int, Field(ge=0, lt=2**31)]
+Number = Annotated[float, Field(allow_inf_nan=False)]
+Range = Annotated[list[Number], Field(min_length=2, max_length=2)]
+Names = Annotated[list[str], Field(min_length=1)]
+
+
+class Section(BaseModel):
+    """A part of the spec: unknown keys are refused, values are not coerced."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class ParameterSection(Section):
+    """One parameter of the environment that the boundary search may move; `initial` is what agents train with."""
+
+    name: str
+    initial: Number
+    low: Number
+    high: Number
+    precision: Number
+    unit: str = ""
+
+
+class EnvironmentSection(Section):
+    """What agents are trained in: a listed name, a gymnasium id or an import path, with declared parameters."""
+
+    name: Annotated[str, Field(min_length=1)]
+    parameters: list[ParameterSection] = []
+
+
+class EvaluationSection(Section):
+    """How a trained agent is judged: deterministic policy, episode e reset with seed + e."""
+
+    episodes: Count = 10
+    seed: SeedNumber = 420
+
+
+class AgentSection(Section):
+    """Which model of a training is judged; `every` (steps) and `episodes` matter for ``best`` only."""
+
+    select: Literal["final", "best"] = "final"
+    every: Count = 10_000
+    episodes: Count = 5
+
+
+class BoundarySection(Section):
+    """The search for environments at the edge of normal behaviour.
+
+    Attributes:
+        tests: kill tests to search with; by default those of `kill_tests` that give verdicts.
+        limits: parameter -> [low, high] instead of the environment's own.
+        precision: parameter -> width at which the bisection stops, instead of the environment's own.
+        batch: points asked for per round; more than the open segments need are spent on further interior points,
+            for fewer rounds where cores are free. It is part of the spec, so that the points asked do not depend on
+            the machine.
+        scaling: when a corner's bisection stops: each axis by its own precision, or the published norm.
+    """
+
+    enabled: bool = True
+    tests: Names | None = None
+    limits: dict[str, Range] = {}
+    precision: dict[str, Number] = {}
+    batch: Count = 1
+    scaling: Literal["per_axis", "published"] = "per_axis"
+
+
+class HigherOrderSection(Section):
+    """Higher-order mutants: every candidate combination of `order` operators, and explicit `mutants` besides."""
+
+    enabled: bool = True
+    order: Annotated[int, Field(ge=2)] = 2
+    maximum: Annotated[int, Field(ge=0)] | None = None
+    mutants: list[str] = []
+
+
+class SanitySection(Section):
+    """The healthy population's mean reward must reach `threshold` before verdicts count."""
+
+    threshold: Number | Literal["preset", "off"] = "preset"
+    on_failure: Literal["stop", "warn"] = "stop"
+
+
+class CampaignSpec(Section):
+    """A mutation campaign as its user writes it.
+
+    Attributes:
+        name: for reports; the file's name where it is left out.
+        seeds: n for the seeds 0 to n-1, or a list.
+        steps: environment steps per agent; the preset's where left out.
+        hyperparameters: overrides of the preset's.
+        operators: first-order mutants; the published set of the algorithm where left out.
+        kill_tests: the calibrated default where left out.
+        repeats: seeds per resampling kill test; the outcome is the majority.
+        preset: name of another pair's preset to take hyper-parameters from (``cartpole_ppo``).
+        seed: of the statistics, not of the trainings.
+    """
+
+    name: str = ""
+    environment: EnvironmentSection
+    algorithm: str
+    seeds: Count | list[SeedNumber] = 20
+    steps: Count | None = None
+    hyperparameters: dict[str, Any] = {}
+    operators: list[Any] | None = None
+    kill_tests: Names | None = None
+    repeats: Annotated[int, Field(ge=1, le=1000)] = 1
+    evaluation: EvaluationSection = EvaluationSection()
+    agent: AgentSection = AgentSection()
+    boundary: BoundarySection = BoundarySection()
+    higher_order: HigherOrderSection = HigherOrderSection()
+    sanity: SanitySection = SanitySection()
+    engine: str = "sb3"
+    preset: str | None = None
+    seed: SeedNumber = 0
