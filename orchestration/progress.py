@@ -184,7 +184,10 @@ class _Bars:
 
     def __init__(self, stream: TextIO) -> None:
         self.display = RichProgress(
-            TextColumn("{task.description}", markup=False), BarColumn(bar_width=30), _Summary(), console=Console(file=stream)
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=30),
+            _Summary(),
+            console=Console(file=stream),
         )
 
     def start(self, phase: Phase) -> TaskID:
