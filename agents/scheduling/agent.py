@@ -13,9 +13,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from agents.scheduling.observation import FloatArray, Observation, Scores
+from agents.scheduling.settings import checked_settings
 from agents.scheduling.state import State
 from agents.scheduling.testcase import Verdict
-from envsearch.errors import InputError, unknown_name
 
 
 class SchedulingAgent(ABC):
@@ -34,14 +34,7 @@ class SchedulingAgent(ABC):
     defaults: ClassVar[Mapping[str, Any]] = {}
 
     def __init__(self, hyperparameters: Mapping[str, Any], seed: int) -> None:
-        for name, value in hyperparameters.items():
-            if name not in self.defaults:
-                raise unknown_name("hyper-parameter", name, self.defaults, field=f"hyperparameters.{name}")
-            expected = type(self.defaults[name])
-            number_for_float = expected is float and isinstance(value, int) and not isinstance(value, bool)
-            if not (isinstance(value, expected) or number_for_float) or (expected is int and isinstance(value, bool)):
-                raise InputError(f"{value!r} is of the wrong type", f"hyperparameters.{name}", expected.__name__)
-        self.hyperparameters: dict[str, Any] = {**self.defaults, **hyperparameters}
+        self.hyperparameters = checked_settings(hyperparameters, self.defaults, "hyper-parameter", "hyperparameters")
         self.seed = seed
 
     @abstractmethod

@@ -22,12 +22,15 @@ class Observation:
         feature_names: shape (d,).
         past_failures: last executions, newest first, shape (n, N): 1 failed, 0 passed, NaN no such execution.
             Executions that say nothing about the test (error, skipped, not run) are left out.
-        runs: executions known of each test, all time, shape (n,).
-        since_run: cycles since the last execution, shape (n,); -1 never run.
-        since_failure: cycles since the last failure, shape (n,); -1 never failed.
-        durations: expected seconds: as told, else the mean of past runs, else the mean over the known tests
-            (1 where nothing is known), shape (n,).
+        runs: executions that said something about the test (passed or failed), all time, shape (n,).
+        since_run: cycles of the job since the last execution, shape (n,); 1: in the cycle before, -1: never run.
+            An execution that ended in an error of the infrastructure counts here alone.
+        since_failure: cycles of the job since the last failure, shape (n,); counted as `since_run`; -1: never failed.
+        durations: expected seconds: as told, else the mean of past runs, else the mean over the known tests of this
+            cycle (1 where nothing is known), shape (n,).
         new: no execution known, shape (n,).
+        failure_rate: exponentially weighted over *all* past executions, sum(.8^k f_k) / sum(.8^k), k = 0 the latest,
+            shape (n,); NaN without any.
     """
 
     keys: tuple[str, ...]
@@ -39,6 +42,7 @@ class Observation:
     since_failure: IntArray
     durations: FloatArray
     new: BoolArray
+    failure_rate: FloatArray
 
     def __len__(self) -> int:
         return len(self.keys)

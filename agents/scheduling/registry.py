@@ -10,6 +10,8 @@ from importlib import import_module
 from typing import Any, cast
 
 from agents.scheduling.agent import SchedulingAgent
+from agents.scheduling.explorer import Exploration
+from agents.scheduling.reward import Reward
 from envsearch.errors import unknown_name
 
 Table = dict[str, tuple[str, str]]
@@ -25,8 +27,12 @@ AGENT_KINDS: Table = {
 """Each class derives from `SchedulingAgent` and is made as ``Class(hyperparameters, seed)``."""
 
 REWARDS: Table = {}
+"""Each class derives from `agents.scheduling.reward.Reward` and is made without arguments."""
 
-EXPLORATIONS: Table = {}
+EXPLORATIONS: Table = {
+    "none": ("agents.scheduling.exploration.no_exploration", "NoExploration"),
+}
+"""Each class derives from `agents.scheduling.explorer.Exploration` and is made as ``Class(settings)``."""
 
 
 def agent_kind(name: str, field: str = "kind") -> type[SchedulingAgent]:
@@ -45,6 +51,24 @@ def make_agent(name: str, hyperparameters: Mapping[str, Any], seed: int, field: 
         InputError: no such kind, or a wrong hyper-parameter.
     """
     return agent_kind(name, field)(hyperparameters, seed)
+
+
+def reward(name: str, field: str = "reward") -> Reward:
+    """The reward of that name.
+
+    Raises:
+        InputError: no such reward.
+    """
+    return cast(Reward, _look_up("reward", name, REWARDS, field)())
+
+
+def exploration(name: str, settings: Mapping[str, Any], field: str = "exploration") -> Exploration:
+    """A new exploration of that name.
+
+    Raises:
+        InputError: no such exploration, or a wrong setting.
+    """
+    return cast(Exploration, _look_up("exploration", name, EXPLORATIONS, field)(settings))
 
 
 def _look_up(what: str, name: str, table: Table, field: str) -> Any:

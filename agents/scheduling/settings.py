@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from agents.scheduling.episode import Budget
-from envsearch.errors import InputError
+from envsearch.errors import InputError, unknown_name
 
 Setting = tuple[tuple[str, Any], ...]
 
@@ -40,3 +41,23 @@ class AgentSettings:
             raise InputError(f"{self.history_length} is out of range", "history_length", "1 to 1000 executions")
         if self.seed < 0:
             raise InputError(f"{self.seed} is out of range", "seed", "a whole number of at least 0")
+
+
+def checked_settings(given: Mapping[str, Any], defaults: Mapping[str, Any], what: str, field: str) -> dict[str, Any]:
+    """The defaults with the given values laid over them.
+
+    Args:
+        what: the sort of name, for the error ("hyper-parameter").
+        field: where the mapping stands, for the error ("hyperparameters").
+
+    Raises:
+        InputError: a name is not among the defaults, or a value is of another type than its default.
+    """
+    for name, value in given.items():
+        if name not in defaults:
+            raise unknown_name(what, name, defaults, field=f"{field}.{name}")
+        expected = type(defaults[name])
+        number_for_float = expected is float and isinstance(value, int) and not isinstance(value, bool)
+        if not (isinstance(value, expected) or number_for_float) or (expected is int and isinstance(value, bool)):
+            raise InputError(f"{value!r} is of the wrong type", f"{field}.{name}", expected.__name__)
+    return {**defaults, **given}

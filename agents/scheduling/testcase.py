@@ -41,6 +41,8 @@ class TestCase:
         job: the job's name; histories of equal ids in different jobs are kept apart.
         duration: expected seconds; None: taken from past runs.
         features: domain-specific meta-information, (name, number or category) pairs.
+        history_id: what its history is kept under, where several candidates of one job are the same test (a row that
+            is repeated in a cycle); "": under its id.
     """
 
     __test__ = False  # pytest: not a class of tests
@@ -49,6 +51,7 @@ class TestCase:
     job: str = ""
     duration: float | None = None
     features: tuple[tuple[str, FeatureValue], ...] = ()
+    history_id: str = ""
 
     def __post_init__(self) -> None:
         if not self.id:
@@ -63,7 +66,8 @@ class TestCase:
     @property
     def key(self) -> str:
         """What its history is kept under: unique over all jobs of an agent."""
-        return f"{self.job}\x1f{self.id}" if self.job else self.id
+        own = self.history_id or self.id
+        return f"{self.job}\x1f{own}" if self.job else own
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,61 @@
+"""What a reward is: a function of one finished episode's own record."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from agents.scheduling.episode import Episode
+from agents.scheduling.observation import BoolArray, FloatArray, IntArray
+from agents.scheduling.testcase import Verdict
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EpisodeOutcome:
+    """What came of an episode. All arrays are in the order of `episode.tests`, shape (n,).
+
+    Attributes:
+        verdicts: NOT_RUN for tests that no result arrived of.
+        durations: measured seconds; the expected ones where none was measured.
+        position: from 1, in the order of the recommendation.
+        selected: fitted the budget.
+    """
+
+    episode: Episode
+    verdicts: tuple[Verdict, ...]
+    durations: FloatArray
+    position: IntArray
+    selected: BoolArray
+
+    def __len__(self) -> int:
+        return len(self.verdicts)
+
+
+class Reward(ABC):
+    """Scores each test of a finished episode. Has no state: the same outcome gives the same rewards."""
+
+    name: ClassVar[str]
+    summary: ClassVar[str]
+
+    @abstractmethod
+    def rewards(self, outcome: EpisodeOutcome) -> FloatArray:
+        """One reward per test in the order of `episode.tests`, shape (n,); NaN: nothing is to be learned from it."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RewardOutcome:
+    """The answer to a reward call.
+
+    Attributes:
+        rewards: shape (n,), in the order of `episode.tests`; NaN where nothing was to be learned from.
+        total: sum of those that are numbers.
+        metrics: of the episode (see `metrics.episode_metrics`); a metric that is not defined there is left out.
+        version: of the agent after it learned.
+    """
+
+    rewards: FloatArray
+    total: float
+    metrics: Mapping[str, float]
+    version: int
