@@ -137,13 +137,20 @@ def run(pairs: int, seed: int, tell: Callable[[str], None]) -> list[Row]:
 
 
 def as_table(rows: list[Row]) -> str:
-    """Markdown, shares in per cent."""
-    lines = ["| scenario | law | test | killed | survived | inconclusive |", "|---|---|---|---:|---:|---:|"]
-    for row in rows:
-        shares = (row.killed, row.survived, row.inconclusive)
-        cells = " | ".join("-" if share is None else f"{100 * share:.1f} %" for share in shares)
-        lines.append(f"| {row.scenario} | {row.law} | {row.test} | {cells} |")
+    """Markdown: a line per scenario, a column per test, shares in per cent as killed / survived / inconclusive."""
+    tests = list(dict.fromkeys(row.test for row in rows))
+    lines = [" | ".join(("| scenario", "law", *tests)) + " |", "|---|---|" + "---:|" * len(tests)]
+    cells = {(row.scenario, row.law, row.test): _cell(row) for row in rows}
+    for scenario, law in dict.fromkeys((row.scenario, row.law) for row in rows):
+        lines.append(
+            " | ".join((f"| {scenario}", law, *(cells.get((scenario, law, test), "") for test in tests))) + " |"
+        )
     return "\n".join(lines)
+
+
+def _cell(row: Row) -> str:
+    shares = (row.killed, row.survived, row.inconclusive)
+    return " / ".join(f"{100 * share:.1f}" for share in shares if share is not None)
 
 
 def main() -> None:

@@ -89,7 +89,8 @@ def _advice(evidence: Evidence, level: float) -> str:
     needed = _first(settled, evidence.seeds + 1, _MOST_SEEDS)
     if needed is None:
         return "more seeds alone are unlikely to settle it"
-    return f"about {needed - evidence.seeds} more seeds would settle it if the estimates held"
+    more = needed - evidence.seeds
+    return f"about {more} more {'seed' if more == 1 else 'seeds'} would settle it if the estimates held"
 
 
 def _first(condition: Callable[[int], bool], low: int, high: int) -> int | None:

@@ -109,7 +109,7 @@ class PairedPermutation:
         a = 0.5 if verdict.effect_size is None else verdict.effect_size
         evidence = Evidence(verdict.n_healthy, verdict.n_healthy, verdict.direction, a, before, after)
         outcome, reason = decide(evidence, self.level)
-        told = f"p = {before:.3g} is not significant among {family} mutants: {reason}"
+        told = f"p = {before:.3g} before Holm's correction for {family} mutants; {reason}"
         return replace(verdict, p_value=after, outcome=outcome, reason=told)
 
 

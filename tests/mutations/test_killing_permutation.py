@@ -195,7 +195,7 @@ def test_correction_for_a_family():
     corrected = TEST.correct([weak, strong, none])
     assert [verdict.p_value for verdict in corrected] == pytest.approx([2 * 2 / 2**6, 3 * 2 / 2**19, 1.0])
     assert [verdict.outcome for verdict in corrected] == [Outcome.INCONCLUSIVE, Outcome.KILLED, Outcome.SURVIVED]
-    assert corrected[0].reason.startswith("p = 0.0312 is not significant among 3 mutants")
+    assert corrected[0].reason.startswith("p = 0.0312 before Holm's correction for 3 mutants; ")
     assert corrected[1] == replace(strong, p_value=corrected[1].p_value)
 
 
