@@ -104,7 +104,16 @@ def _legend(canvas: svg.Canvas, panels: Sequence[Panel]) -> None:
         for outcome, (marker, colour, text) in MARKERS.items()
         if outcome in seen
     ]
-    kept = Line2D([], [], linestyle="", marker="D", color=svg.INK, fillstyle="none", markersize=9, label="kept")
+    kept = Line2D(
+        [],
+        [],
+        linestyle="",
+        marker="D",
+        color=svg.INK,
+        fillstyle="none",
+        markersize=9,
+        label="kept as test environment",
+    )
     canvas.figure.legend(
         handles=[*handles, kept],
         loc="upper left",
@@ -123,9 +132,9 @@ def _draw(axes: Axes, panel: Panel) -> None:
     axes.set_ylabel(panel.y)
     for outcome, (marker, colour, _) in MARKERS.items():
         points = [(x, y) for x, y, found in panel.probes if found is outcome]
-        axes.scatter(*_columns(points), s=44, marker=marker, color=colour, linewidths=0, alpha=0.85, zorder=3)
+        axes.scatter(*_columns(points), s=58, marker=marker, color=colour, linewidths=0, alpha=0.85, zorder=3)
     kept = [(x, y) for x, y, _ in panel.environments]
-    axes.scatter(*_columns(kept), s=105, marker="D", facecolors="none", edgecolors=svg.INK, linewidths=1.5, zorder=4)
+    axes.scatter(*_columns(kept), s=125, marker="D", facecolors="none", edgecolors=svg.INK, linewidths=1.5, zorder=4)
     axes.margins(0.09)
     axes.autoscale_view()
     _label(axes, panel)

@@ -86,6 +86,18 @@ def verdicts_of(result: CampaignResult, test: str) -> tuple[MutantVerdict, ...]:
     return tuple(entry for entry in result.verdicts if entry.verdict.test == test)
 
 
+def initial_outcomes(result: CampaignResult) -> dict[str, Outcome]:
+    """Mutant -> outcome by the heading test in the initial environment; higher-order ones from the kill matrix."""
+    test = primary_test(result)
+    start = next((found.point for found in label_environments(result) if found.kind == "initial"), None)
+    matrix = [entry for entry in result.kill_matrix if entry.environment == start]
+    return {
+        entry.mutant: entry.verdict.outcome
+        for entry in (*matrix, *result.verdicts)
+        if entry.verdict.test == test and entry.verdict.outcome is not None
+    }
+
+
 def score_of(result: CampaignResult, test: str) -> ScoreResult | None:
     """The mutation score by one test."""
     return next((score for score in result.scores if score.test == test), None)

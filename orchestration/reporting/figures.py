@@ -37,11 +37,7 @@ def compact(value: float, _position: object = None) -> str:
 
 def outcome_colours(result: CampaignResult) -> dict[str, str]:
     """Mutant -> the colour of its outcome by the report's heading test (the initial environment's)."""
-    test = facts.primary_test(result)
-    entries = facts.verdicts_of(result, test) if test else ()
-    chosen = {
-        entry.mutant: OUTCOME_COLOURS[entry.verdict.outcome] for entry in entries if entry.verdict.outcome is not None
-    }
+    chosen = {mutant: OUTCOME_COLOURS[outcome] for mutant, outcome in facts.initial_outcomes(result).items()}
     return {
         population.mutant: svg.HEALTHY if population.order == 0 else chosen.get(population.mutant, svg.NEUTRAL)
         for population in result.populations
@@ -63,7 +59,7 @@ def _rewards_canvas(result: CampaignResult, populations: Sequence[PopulationResu
     left = 16.0 + 7.4 * max(len(facts.elide(population.mutant)) for population in populations)
     height = head + row * len(populations) + foot
     canvas = svg.Canvas(WIDTH, height)
-    axes = canvas.panel((left, head, WIDTH - left - 130.0, row * len(populations)))
+    axes = canvas.panel((left, head, WIDTH - left - 190.0, row * len(populations)))
     axes.set_ylim(len(populations) - 0.5, -0.5)
     axes.set_yticks(range(len(populations)), [facts.elide(population.mutant) for population in populations])
     axes.tick_params(axis="y", length=0)
@@ -76,7 +72,9 @@ def _rewards_canvas(result: CampaignResult, populations: Sequence[PopulationResu
         _healthy_band(axes, populations[0].rewards)
     if result.threshold is not None:
         axes.axvline(result.threshold, color=svg.MUTED, linewidth=1.2, linestyle=(0, (4, 3)))
+    outcomes = facts.initial_outcomes(result)
     for position, population in enumerate(populations):
+        _row_text(axes, position, population, outcomes.get(population.mutant))
         _reward_row(axes, position, population, colours[population.mutant])
     return canvas
 
@@ -86,14 +84,21 @@ def _healthy_band(axes: Axes, rewards: Sequence[float]) -> None:
     axes.axvline(float(np.median(rewards)), color=svg.HEALTHY, linewidth=1.4)
 
 
-def _reward_row(axes: Axes, position: int, population: PopulationResult, colour: str) -> None:
+def _row_text(axes: Axes, position: int, population: PopulationResult, outcome: Outcome | None) -> None:
+    """Outcome and number of agents, right of the row."""
     count = f"{len(population.rewards)} agents" + (f", {len(population.failed)} failed" if population.failed else "")
+    text = f"{outcome}, {count}" if outcome else count
     end = axes.get_yaxis_transform()
-    axes.text(1.012, position, count, transform=end, va="center", color=svg.MUTED, fontsize=11, clip_on=False)
+    axes.text(1.012, position, text, transform=end, va="center", color=svg.MUTED, fontsize=11, clip_on=False)
+
+
+def _reward_row(axes: Axes, position: int, population: PopulationResult, colour: str) -> None:
     if population.order >= 2:
         axes.axhspan(position - 0.5, position + 0.5, color=svg.GRID, alpha=0.28, linewidth=0, zorder=0)
     if not population.rewards:
-        axes.text(0.5, position, "no agent was trained", transform=end, va="center", ha="center", color=svg.MUTED)
+        text = "no agent was trained"
+        end = axes.get_yaxis_transform()
+        axes.text(0.5, position, text, transform=end, va="center", ha="center", color=svg.MUTED)
         return
     low, middle, high = np.percentile(population.rewards, [25, 50, 75])
     axes.add_patch(Rectangle((low, position - 0.31), high - low, 0.62, facecolor=colour, alpha=0.22, linewidth=0))

@@ -56,7 +56,7 @@ def matrix_view(result: CampaignResult, test: str) -> View | None:
         groups.setdefault(group, []).append(
             {"mutant": mutant, "cells": cells, "kills": f"{kills} of {len(judged)}" if judged else "–"}
         )
-    first = [row for rows in groups.values() for row in rows]
+    first = groups.get("first order", [])
     totals = [sum(row["cells"][column]["css"] == "killed" for row in first) for column in range(len(environments))]
     return {
         "test": test,
@@ -68,8 +68,8 @@ def matrix_view(result: CampaignResult, test: str) -> View | None:
 
 
 def _environment(environment: facts.LabelledEnvironment) -> View:
-    values = [(name, facts.number(value)) for name, value in environment.point]
-    return {"label": environment.label, "kind": environment.kind, "values": values, "by_name": dict(values)}
+    values = {name: facts.number(value) for name, value in environment.point}
+    return {"label": environment.label, "kind": environment.kind, "by_name": values}
 
 
 def environment_views(result: CampaignResult) -> list[View]:

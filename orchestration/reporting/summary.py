@@ -13,7 +13,7 @@ from mutations.killing.kill_test import Outcome
 from orchestration.campaign_result import CampaignResult, MutantVerdict, PopulationResult
 from orchestration.reporting import facts
 
-MAX_NAMES = 6
+NAMES_WIDTH = 70
 MAX_REASONS = 2
 NAME_WIDTH = 20
 OUTCOME_WIDTH = 12  # "inconclusive"
@@ -70,9 +70,10 @@ def _score_sentences(result: CampaignResult, test: str) -> list[str]:
         f"{facts.number(score.mutation_score, 2)} ({len(score.killed)} killed"
     )
     text += f"; never killed: {_list(score.never_killed)})." if score.never_killed else ")."
-    fewest = len(score.minimal_environments)
-    if 0 < fewest < len(environments):
-        text += f" {fewest} of them {'gives' if fewest == 1 else 'give'} the same kills."
+    labels = facts.labels_by_point(result)
+    fewest = [labels[point] for point in score.minimal_environments]
+    if 0 < len(fewest) < len(environments):
+        text += f" {', '.join(fewest)} alone {'gives' if len(fewest) == 1 else 'give'} the same kills."
     return [text]
 
 
@@ -97,8 +98,13 @@ def _names(entries: Sequence[MutantVerdict]) -> str:
 
 
 def _list(names: Sequence[str]) -> str:
-    shown = ", ".join(facts.elide(name) for name in names[:MAX_NAMES])
-    return shown if len(names) <= MAX_NAMES else f"{shown} and {len(names) - MAX_NAMES} more"
+    """As many names as fit in a line's worth of characters, and the number of the others."""
+    shown = [facts.elide(name) for name in names]
+    kept = 1
+    while kept < len(shown) and sum(len(name) + 2 for name in shown[: kept + 1]) <= NAMES_WIDTH:
+        kept += 1
+    rest = len(names) - kept
+    return ", ".join(shown[:kept]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def summary_text(result: CampaignResult) -> RenderableType:

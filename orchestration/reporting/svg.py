@@ -41,6 +41,9 @@ CSS_VARIABLES = {
 }
 """Stand-in colour -> the page's variable."""
 
+MIN_WIDTH = 660.0
+"""A picture scrolls in its own box rather than shrink below this, in pixels: its text would be too small."""
+
 SETTINGS: dict[str, Any] = {
     "svg.hashsalt": "proctor",
     "svg.fonttype": "none",
@@ -128,7 +131,8 @@ def _inline(text: str, name: str, label: str, width: float) -> str:
         body = body.replace(colour, f"var({variable})")
     view = re.search(r"viewBox=\"[^\"]*\"", body)
     box = view.group(0) if view else ""
-    head = f'<svg xmlns:xlink="http://www.w3.org/1999/xlink" {box} style="max-width:{width:g}px"'
+    size = f"max-width:{width:g}px;min-width:{min(width, MIN_WIDTH):g}px"
+    head = f'<svg xmlns:xlink="http://www.w3.org/1999/xlink" {box} style="{size}"'
     return head + f' role="img" aria-label="{escape(label, quote=True)}"' + body[body.index(">") :].strip()
 
 

@@ -136,7 +136,7 @@ def kill_matrix(result: CampaignResult) -> Table:
     tail = ("killed", *(name for name in _VERDICT if name != "test"))
     columns = _parameters(result, (*head, *tail))
 
-    def row(entry: MutantVerdict) -> Row:
+    def row_of(entry: MutantVerdict) -> Row:
         test = entry.verdict.test
         names: Row = {
             "kill_test": test,
@@ -144,11 +144,13 @@ def kill_matrix(result: CampaignResult) -> Table:
             "order": order.get(entry.mutant),
             "label": labels[entry.environment],
         }
-        killed = entry.verdict.outcome is Outcome.KILLED
-        where = _coordinates(entry.environment, columns)
-        return {**_pair(result), **names, **where, "killed": killed, **_verdict(entry.verdict)}
+        row = {**_pair(result), **names, **_coordinates(entry.environment, columns), **_verdict(entry.verdict)}
+        return {
+            **{name: row[name] for name in row if name != "test"},
+            "killed": entry.verdict.outcome is Outcome.KILLED,
+        }
 
-    return Table((*head, *columns.values(), *tail), tuple(row(entry) for entry in result.kill_matrix))
+    return Table((*head, *columns.values(), *tail), tuple(row_of(entry) for entry in result.kill_matrix))
 
 
 def boundary_environments(result: CampaignResult) -> Table:

@@ -30,6 +30,7 @@ def page_view(result: CampaignResult) -> View:
         "number": facts.number,
         "stopped": result.status != "complete",
         "headline": headline(result),
+        "names_width": min(28, max(12, *(len(population.mutant) for population in result.populations), 12)),
         "notes": notes_of(result),
         "overview": _overview(result),
         "tests": [_test_table(result, name) for name in facts.kill_test_names(result)],
@@ -135,14 +136,25 @@ def _test_table(result: CampaignResult, test: str) -> View:
                 "interval": interval,
                 "bar": _bar(scale, verdict),
                 "power": facts.number(verdict.power, 2),
-                "n": f"{verdict.n_healthy} / {verdict.n_mutant}",
+                "n": f"{verdict.n_healthy}, {verdict.n_mutant}",
                 "agreement": "" if verdict.agreement is None else f"{verdict.agreement:.0%}",
                 "reason": verdict.reason,
             }
         )
-    repeated = any(row["agreement"] for row in rows)
     primary = test == facts.primary_test(result)
-    return {"name": test, "scale": scale, "rows": rows, "effects": effects, "repeated": repeated, "primary": primary}
+    intervals = any(row["interval"] for row in rows)
+    # Where all repeats agree with the verdict, a column would say nothing.
+    repeated = any(entry.verdict.agreement not in (None, 1.0) for entry in entries)
+    return {
+        "name": test,
+        "primary": primary,
+        "scale": scale,
+        "effects": effects,
+        "intervals": intervals,
+        "repeated": repeated,
+        "columns": 5 + (3 + intervals + (not primary) if effects else 0) + repeated,
+        "rows": rows,
+    }
 
 
 def _published(result: CampaignResult) -> View | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
@@ -226,7 +226,7 @@ def campaign_result() -> CampaignResult:
 @pytest.fixture
 def stopped_result() -> CampaignResult:
     """A campaign that stopped at sanity: only its healthy population is there."""
-    reason = "healthy population too weak: mean 212.4 is below the threshold 475; raise `steps` (now 20000)"
+    reason = "healthy population too weak: mean 212.4 is below the threshold 475; raise steps (now 20000)"
     return dataclasses.replace(
         _campaign(),
         status="stopped",
@@ -239,3 +239,10 @@ def stopped_result() -> CampaignResult:
         scores=(),
         published=(),
     )
+
+
+@pytest.fixture
+def make_verdict() -> Callable[[str, Outcome], KillVerdict]:
+    """A verdict of a test with an outcome, with numbers that fit it."""
+    effects = {Outcome.KILLED: 0.04, Outcome.SURVIVED: 0.5, Outcome.INCONCLUSIVE: 0.36}
+    return lambda test, outcome: _verdict(test, outcome, effects[outcome])
