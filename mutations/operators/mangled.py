@@ -1,0 +1,31 @@
+"""M: observation and reward of a step are mixed up with those of other steps."""
+
+from __future__ import annotations
+
+from agents.deeprl.recipe import TrainingRecipe
+from mutations.magnitude import probability
+from mutations.mutant import Mutation
+from mutations.operator import MutationOperator, ProbabilityMagnitude
+from mutations.operators import PAPER
+from mutations.replacing import REPLACEMENT_SITES, replacing
+
+
+class Mangled(MutationOperator):
+    """Observation and reward drawn independently from ten remembered true transitions."""
+
+    acronym = "M"
+    name = "mangled"
+    level = "environment"
+    definition = "The learner is shown the observation of one recent step and the reward of another."
+    source = PAPER
+    magnitude = ProbabilityMagnitude(event="step", required=True)
+    sites = REPLACEMENT_SITES
+    variants = ("defined", "published")
+
+    def inapplicable(self, recipe: TrainingRecipe) -> str | None:
+        """Applies to every agent."""
+        return None
+
+    def apply(self, recipe: TrainingRecipe, mutation: Mutation) -> TrainingRecipe:
+        """The recipe with mangled experience; as published, memory survives episodes and the shown reward is logged."""
+        return replacing(recipe, "mangled", probability(self, mutation), mutation.variant)

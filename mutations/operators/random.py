@@ -1,0 +1,31 @@
+"""Ra: a step is shown as some earlier one."""
+
+from __future__ import annotations
+
+from agents.deeprl.recipe import TrainingRecipe
+from mutations.magnitude import probability
+from mutations.mutant import Mutation
+from mutations.operator import MutationOperator, ProbabilityMagnitude
+from mutations.operators import PAPER
+from mutations.replacing import REPLACEMENT_SITES, replacing
+
+
+class Random(MutationOperator):
+    """Observation and reward of one remembered true transition, drawn uniformly, the current one included."""
+
+    acronym = "Ra"
+    name = "random"
+    level = "environment"
+    definition = "The learner is shown observation and reward of a random remembered step instead of the current one."
+    source = PAPER
+    magnitude = ProbabilityMagnitude(event="step", required=True)
+    sites = REPLACEMENT_SITES
+    variants = ("defined", "published")
+
+    def inapplicable(self, recipe: TrainingRecipe) -> str | None:
+        """Applies to every agent."""
+        return None
+
+    def apply(self, recipe: TrainingRecipe, mutation: Mutation) -> TrainingRecipe:
+        """The recipe with random experience; as published, memory survives episodes and the shown reward is logged."""
+        return replacing(recipe, "random", probability(self, mutation), mutation.variant)
