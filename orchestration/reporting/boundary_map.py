@@ -112,7 +112,7 @@ def _legend(canvas: svg.Canvas, panels: Sequence[Panel]) -> None:
         color=svg.INK,
         fillstyle="none",
         markersize=9,
-        label="kept as test environment",
+        label="test environment",
     )
     canvas.figure.legend(
         handles=[*handles, kept],
