@@ -26,11 +26,19 @@ AGENT_KINDS: Table = {
 }
 """Each class derives from `SchedulingAgent` and is made as ``Class(hyperparameters, seed)``."""
 
-REWARDS: Table = {}
+REWARDS: Table = {
+    "failure_count": ("agents.scheduling.rewards.failure_count", "FailureCount"),
+    "test_case_failure": ("agents.scheduling.rewards.test_case_failure", "TestCaseFailure"),
+    "time_ranked": ("agents.scheduling.rewards.time_ranked", "TimeRanked"),
+    "infrastructure_aware": ("agents.scheduling.rewards.infrastructure_aware", "InfrastructureAware"),
+    "apfdc": ("agents.scheduling.rewards.apfdc", "Apfdc"),
+}
 """Each class derives from `agents.scheduling.reward.Reward` and is made without arguments."""
 
 EXPLORATIONS: Table = {
     "none": ("agents.scheduling.exploration.no_exploration", "NoExploration"),
+    "epsilon_greedy": ("agents.scheduling.exploration.epsilon_greedy", "EpsilonGreedy"),
+    "gaussian": ("agents.scheduling.exploration.gaussian", "Gaussian"),
 }
 """Each class derives from `agents.scheduling.explorer.Exploration` and is made as ``Class(settings)``."""
 

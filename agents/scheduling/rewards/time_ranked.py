@@ -1,0 +1,31 @@
+"""RETECS's time-ranked reward: a passed test loses for every failure that had to wait for it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from agents.scheduling.observation import FloatArray
+from agents.scheduling.reward import EpisodeOutcome, Reward
+from agents.scheduling.rewards.verdict_masks import failed, known, only
+
+
+class TimeRanked(Reward):
+    """With F the failed tests of the schedule: a failed test gets |F|; a passed one |F| - |{f in F ranked after it}|.
+
+    So a passed test gets the number of failures ranked before it. A test that was not scheduled gets 0.
+    Source: Spieker et al. 2017 (ISSTA), section 3.2, "time-ranked reward". A test that no passed or failed result is
+    known of gets NaN.
+    """
+
+    name = "time_ranked"
+    summary = "a failed test: all failures; a passed one: the failures ranked before it (RETECS)"
+
+    def rewards(self, outcome: EpisodeOutcome) -> FloatArray:
+        """From 0 to the number of failed scheduled tests, shape (n,)."""
+        scheduled = outcome.selected & known(outcome)
+        failures = failed(outcome) & outcome.selected
+        order = np.argsort(outcome.position, kind="stable")
+        found = np.empty(len(outcome))
+        found[order] = np.cumsum(failures[order])
+        value = np.where(failures, float(np.count_nonzero(failures)), found)
+        return only(np.where(scheduled, value, 0.0), known(outcome))
