@@ -1,7 +1,7 @@
 """The report's tables as plain rows: what the CSV and JSON files beside the page hold.
 
-Column names of ``rewards`` are those that ``proctor judge --table`` reads; the environment's parameters stand in
-columns of their own name, in the tables of environments.
+``rewards`` has the columns that ``proctor judge --table`` reads; ``kill_matrix`` and ``higher_order_kills`` have those
+that ``proctor classify`` reads. An environment's parameters stand in columns of their own name.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from statistics import fmean, median, stdev
 from typing import Any
 
 from mutations.killing.kill_test import KillVerdict, Outcome
-from orchestration.campaign_result import CampaignResult, MutantVerdict, Point
+from orchestration.campaign_result import CampaignResult, Point
 from orchestration.reporting import facts
 from orchestration.reporting.comparison import compare_boundaries
 
@@ -125,32 +125,53 @@ def learning_curves(result: CampaignResult) -> Table:
     return Table(("mutant", "step", "mean", "low", "high"), tuple(rows))
 
 
-def kill_matrix(result: CampaignResult) -> Table:
-    """Mutants x test environments for every test, first and higher order.
-
-    ``killed`` is what a boolean kill matrix holds; ``outcome`` keeps inconclusive apart from survived.
-    """
-    order = {population.mutant: population.order for population in result.populations}
-    labels = facts.labels_by_point(result)
-    head = (*_PAIR, "kill_test", "mutant", "order", "label")
-    tail = ("killed", *(name for name in _VERDICT if name != "test"))
-    columns = _parameters(result, (*head, *tail))
-
-    def row_of(entry: MutantVerdict) -> Row:
-        test = entry.verdict.test
-        names: Row = {
-            "kill_test": test,
+def _kills(result: CampaignResult, higher: bool) -> Table:
+    """Tidy kills in the columns that ``proctor classify`` reads; ``killed`` holds the outcome, so nothing is folded."""
+    orders = {population.mutant: population.order for population in result.populations}
+    head = (*_PAIR, "kill_test", "mutant")
+    columns = _parameters(result, (*head, "killed", "property"))
+    rows = [
+        {
+            **_pair(result),
+            "kill_test": entry.verdict.test,
             "mutant": entry.mutant,
-            "order": order.get(entry.mutant),
-            "label": labels[entry.environment],
+            **_coordinates(entry.environment, columns),
+            "killed": _outcome(entry.verdict.outcome),
         }
-        row = {**_pair(result), **names, **_coordinates(entry.environment, columns), **_verdict(entry.verdict)}
-        return {
-            **{name: row[name] for name in row if name != "test"},
-            "killed": entry.verdict.outcome is Outcome.KILLED,
-        }
+        for entry in result.kill_matrix
+        if entry.verdict.outcome is not None and (orders.get(entry.mutant, 1) > 1) == higher
+    ]
+    return Table((*head, *columns.values(), "killed"), tuple(rows))
 
-    return Table((*head, *columns.values(), *tail), tuple(row_of(entry) for entry in result.kill_matrix))
+
+def kill_matrix(result: CampaignResult) -> Table:
+    """First-order mutants x test environments for every test with outcomes."""
+    return _kills(result, higher=False)
+
+
+def higher_order_kills(result: CampaignResult) -> Table:
+    """Higher-order mutants x test environments for every test with outcomes."""
+    return _kills(result, higher=True)
+
+
+def kill_matrix_verdicts(result: CampaignResult) -> Table:
+    """Both kill matrices with every number of their verdicts and the environments' short names."""
+    orders = {population.mutant: population.order for population in result.populations}
+    labels = facts.labels_by_point(result)
+    head = (*_PAIR, "mutant", "order", "label")
+    columns = _parameters(result, (*head, *_VERDICT))
+    rows = [
+        {
+            **_pair(result),
+            "mutant": entry.mutant,
+            "order": orders.get(entry.mutant),
+            "label": labels[entry.environment],
+            **_coordinates(entry.environment, columns),
+            **_verdict(entry.verdict),
+        }
+        for entry in result.kill_matrix
+    ]
+    return Table((*head, *columns.values(), *_VERDICT), tuple(rows))
 
 
 def boundary_environments(result: CampaignResult) -> Table:
@@ -291,6 +312,8 @@ TABLES: dict[str, Callable[[CampaignResult], Table]] = {
     "rewards": rewards,
     "learning_curves": learning_curves,
     "kill_matrix": kill_matrix,
+    "higher_order_kills": higher_order_kills,
+    "kill_matrix_verdicts": kill_matrix_verdicts,
     "boundary_environments": boundary_environments,
     "boundary_probes": boundary_probes,
     "higher_order": higher_order,

@@ -15,6 +15,7 @@ from typing import Any
 import matplotlib
 import pytest
 
+from mutations.kill_table import read_kill_table
 from mutations.killing.kill_test import Direction, KillVerdict, Outcome
 from orchestration.campaign_result import BoundaryReport, CampaignResult, LearningCurve, MutantVerdict
 from orchestration.reporting import report, tables
@@ -89,15 +90,35 @@ def test_csv_and_json_hold_the_same_rows(name: str, campaign_result: CampaignRes
 
 def test_every_verdict_number_is_in_the_files(campaign_result: CampaignResult, tmp_path: Path) -> None:
     write_report(campaign_result, tmp_path)
-    for name, entries in (("verdicts", campaign_result.verdicts), ("kill_matrix", campaign_result.kill_matrix)):
+    for name, entries in (
+        ("verdicts", campaign_result.verdicts),
+        ("kill_matrix_verdicts", campaign_result.kill_matrix),
+    ):
         for row, entry in zip(objects_of(tmp_path, name), entries, strict=True):
             assert row["mutant"] == entry.mutant
             for field in dataclasses.fields(KillVerdict):
-                if field.name != "test":
-                    assert row[field.name] == getattr(entry.verdict, field.name)
-            if name == "kill_matrix":
+                assert row[field.name] == getattr(entry.verdict, field.name)
+            if name == "kill_matrix_verdicts":
                 assert {parameter: row[parameter] for parameter, _ in entry.environment} == dict(entry.environment)
-                assert row["killed"] is (entry.verdict.outcome is Outcome.KILLED)
+
+
+def test_kill_tables_are_those_that_classify_reads(campaign_result: CampaignResult, tmp_path: Path) -> None:
+    write_report(campaign_result, tmp_path)
+    read = {
+        (test, mutant, point): outcome
+        for name in ("kill_matrix", "higher_order_kills")
+        for (_, _, test), matrix in read_kill_table(tmp_path / f"{name}.csv").matrices.items()
+        for mutant, killed, unsure in zip(matrix.mutants, matrix.killed, matrix.inconclusive, strict=True)
+        for point, outcome in zip(matrix.environments, zip(killed, unsure, strict=True), strict=True)
+    }
+    expected = {
+        (entry.verdict.test, entry.mutant, entry.environment): (
+            entry.verdict.outcome is Outcome.KILLED,
+            entry.verdict.outcome is Outcome.INCONCLUSIVE,
+        )
+        for entry in campaign_result.kill_matrix
+    }
+    assert read == expected
 
 
 def test_every_reward_and_curve_point_is_in_the_files(campaign_result: CampaignResult, tmp_path: Path) -> None:
@@ -302,7 +323,7 @@ def test_maps_of_any_number_of_parameters(
     result = _moved(campaign_result, parameters)
     html = page_html(result)
     assert html.count("Map of the boundary search by") == 2
-    for name in ("boundary_probes", "boundary_environments", "kill_matrix"):
+    for name in ("boundary_probes", "boundary_environments", "kill_matrix", "kill_matrix_verdicts"):
         table = tables.TABLES[name](result)
         assert len(table.columns) == len(set(table.columns))
         assert all(set(row) == set(table.columns) for row in table.rows)
