@@ -48,7 +48,8 @@ class MutationOperator(ABC):
     source: ClassVar[str]
     magnitude: ClassVar[Magnitude]
     sites: ClassVar[tuple[str, ...]]
-    """Dotted recipe fields that the operator writes (``returns.forward``); two that write one shadow each other."""
+    """Dotted recipe fields that the operator may write (``returns.forward``; ``hyperparameters`` is all of them), first
+    the one that holds the fault. Two mutations that write different values into one field shadow each other."""
     variants: ClassVar[tuple[str, ...]] = ("defined",)
     options: ClassVar[tuple[tuple[str, tuple[str, ...]], ...]] = ()
     """Further settings and their allowed values; the first is the default."""
@@ -60,6 +61,9 @@ class MutationOperator(ABC):
     @abstractmethod
     def apply(self, recipe: TrainingRecipe, mutation: Mutation) -> TrainingRecipe:
         """The recipe with the fault in it. Pure: `recipe` is unchanged, no randomness.
+
+        Probability 0 gives a recipe that trains healthy agents; campaigns refuse it, contracts use it.
+        `mutations.magnitude` reads and checks the settings (``probability(self, mutation)``).
 
         Raises:
             MutationRefusedError: the magnitude, variant or an option is not one the operator knows.
