@@ -6,22 +6,14 @@ that ``proctor classify`` reads. An environment's parameters stand in columns of
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from statistics import fmean, median, stdev
-from typing import Any
 
 from mutations.killing.kill_test import KillVerdict, Outcome
 from orchestration.campaign_result import CampaignResult, Point
 from orchestration.reporting import facts
 from orchestration.reporting.comparison import compare_boundaries
-
-Cell = str | int | float | bool | None
-Row = dict[str, Cell]
+from orchestration.reporting.table import Row, Table, flatten
 
 _PAIR = ("environment", "algorithm")
 _VERDICT = (
@@ -39,38 +31,6 @@ _VERDICT = (
     "agreement",
     "reason",
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """Rows of plain values under fixed columns; every row has every column."""
-
-    columns: tuple[str, ...]
-    rows: tuple[Row, ...]
-
-    def csv_text(self) -> str:
-        """RFC 4180 with a header line; None and numbers that are not finite are empty cells."""
-        buffer = io.StringIO()
-        writer = csv.writer(buffer, lineterminator="\n")
-        writer.writerow(self.columns)
-        writer.writerows([_csv_cell(row[column]) for column in self.columns] for row in self.rows)
-        return buffer.getvalue()
-
-    def json_text(self) -> str:
-        """A list of objects; numbers that are not finite are null."""
-        rows = [{column: _finite(row[column]) for column in self.columns} for row in self.rows]
-        return json.dumps(rows, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-def _finite(cell: Cell) -> Cell:
-    return None if isinstance(cell, float) and not math.isfinite(cell) else cell
-
-
-def _csv_cell(cell: Cell) -> str:
-    value = _finite(cell)
-    if value is None:
-        return ""
-    return repr(value) if isinstance(value, float) else str(value)
 
 
 def _pair(result: CampaignResult) -> Row:
@@ -292,19 +252,6 @@ def provenance(result: CampaignResult) -> Table:
     rows: list[Row] = [{"key": "run_id", "value": result.run_id}, {"key": "status", "value": result.status}]
     rows += [{"key": key, "value": value} for key, value in flatten(result.provenance)]
     return Table(("key", "value"), tuple(rows))
-
-
-def flatten(value: Any, prefix: str = "") -> list[tuple[str, Cell]]:
-    """Nested mappings as (dotted key, scalar); a list of scalars is one text."""
-    if isinstance(value, dict):
-        return [
-            leaf for key, item in value.items() for leaf in flatten(item, f"{prefix}.{key}" if prefix else str(key))
-        ]
-    if isinstance(value, list | tuple):
-        if any(isinstance(item, dict | list | tuple) for item in value):
-            return [leaf for position, item in enumerate(value) for leaf in flatten(item, f"{prefix}[{position}]")]
-        return [(prefix, " ".join(str(item) for item in value))]
-    return [(prefix, value if value is None or isinstance(value, str | bool | int | float) else str(value))]
 
 
 TABLES: dict[str, Callable[[CampaignResult], Table]] = {

@@ -19,6 +19,7 @@ from orchestration.reporting.matrix_view import (
     score_views,
 )
 from orchestration.reporting.summary import headline
+from orchestration.reporting.table import Cell, flatten
 
 DIRECTIONS = {Direction.WORSE: "worse", Direction.BETTER: "better ↑", Direction.EQUAL: "equal"}
 
@@ -223,7 +224,7 @@ def _provenance(result: CampaignResult) -> list[tuple[str, list[tuple[str, str]]
     groups: dict[str, list[tuple[str, str]]] = {"": []}
     for key, value in result.provenance.items():
         name = str(key)
-        leaves = tables.flatten(value)
+        leaves = flatten(value)
         if isinstance(value, dict):
             groups.setdefault(name, []).extend((leaf, _plain(found)) for leaf, found in leaves)
         else:
@@ -231,5 +232,5 @@ def _provenance(result: CampaignResult) -> list[tuple[str, list[tuple[str, str]]
     return [(name, rows) for name, rows in groups.items() if rows]
 
 
-def _plain(value: tables.Cell) -> str:
+def _plain(value: Cell) -> str:
     return "–" if value is None else str(value)
