@@ -5,10 +5,12 @@ Nothing about a recommendation is remembered outside its episode, so two jobs in
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from agents.scheduling.observation import Observation, Scores
 from agents.scheduling.testcase import TestCase
+from envsearch.errors import InputError, unknown_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,16 @@ class Budget:
     fill: str = "greedy"
     must_run: tuple[str, ...] = ()
     new_tests_in: bool = False
+
+    def __post_init__(self) -> None:
+        if self.fill not in ("greedy", "prefix"):
+            raise unknown_name("fill", self.fill, ("greedy", "prefix"), "budget.fill")
+        if self.seconds is not None and self.share is not None:
+            raise InputError("both seconds and share are given", "budget", "one of them, or none")
+        if self.seconds is not None and not (math.isfinite(self.seconds) and self.seconds >= 0.0):
+            raise InputError(f"{self.seconds!r} is out of range", "budget.seconds", "a finite number of at least 0")
+        if self.share is not None and not 0.0 <= self.share <= 1.0:
+            raise InputError(f"{self.share!r} is out of range", "budget.share", "a share in [0, 1]")
 
 
 @dataclass(frozen=True, slots=True)

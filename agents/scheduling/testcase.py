@@ -10,6 +10,9 @@ from envsearch.errors import InputError
 
 FeatureValue = float | str | bool
 
+_SEPARATOR = "\x1f"
+"""Between job and test in the key of a history."""
+
 
 class Verdict(StrEnum):
     """What came of running one test case."""
@@ -56,6 +59,8 @@ class TestCase:
     def __post_init__(self) -> None:
         if not self.id:
             raise InputError("a test case has no id", "test_cases.id", "a non-empty text")
+        if _SEPARATOR in self.id or _SEPARATOR in self.job or _SEPARATOR in self.history_id:
+            raise InputError("holds the character U+001F", f"test_cases[{self.id}]", "an id and a job without it")
         _seconds(self.duration, f"test_cases[{self.id}].duration")
         for name, value in self.features:
             if isinstance(value, float) and not math.isfinite(value):
@@ -67,7 +72,7 @@ class TestCase:
     def key(self) -> str:
         """What its history is kept under: unique over all jobs of an agent."""
         own = self.history_id or self.id
-        return f"{self.job}\x1f{own}" if self.job else own
+        return f"{self.job}{_SEPARATOR}{own}" if self.job else own
 
 
 @dataclass(frozen=True, slots=True)

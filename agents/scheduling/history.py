@@ -1,0 +1,365 @@
+"""What is known of each test's past executions: the last N of them, and counters over all of them.
+
+Everything is kept in arrays with one row per test, so that thousands of tests are observed and recorded at once.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agents.scheduling.observation import BoolArray, FloatArray, IntArray
+from agents.scheduling.state import State
+from agents.scheduling.testcase import TestCase, TestResult, Verdict
+from envsearch.errors import CorruptArtifactError
+
+FAILURE_DECAY = 0.8
+"""Weight of an execution relative to the next later one, in the exponentially weighted failure rate."""
+
+MAX_TESTS = 200_000
+"""Tests kept; of more, those that were longest not part of any results are forgotten."""
+
+CODES: dict[Verdict, int] = {verdict: code for code, verdict in enumerate(Verdict)}
+"""Passed is 0 and failed is 1, as the array of past failures wants them."""
+_VERDICTS = tuple(Verdict)
+_FAILED, _ERROR = CODES[Verdict.FAILED], CODES[Verdict.ERROR]
+
+# name -> (dtype, value of a test of which nothing is known)
+_COLUMNS: dict[str, tuple[type, float]] = {
+    "job": (np.int64, 0),
+    "runs": (np.int64, 0),
+    "failures": (np.int64, 0),
+    "last_run": (np.int64, -1),
+    "last_failure": (np.int64, -1),
+    "first_seen": (np.int64, -1),
+    "last_seen": (np.int64, -1),
+    "failure_sum": (np.float64, 0.0),
+    "weight_sum": (np.float64, 0.0),
+    "duration_sum": (np.float64, 0.0),
+    "durations": (np.int64, 0),
+}
+_RINGS: dict[str, tuple[type, float]] = {
+    "verdicts": (np.int8, -1),
+    "seconds": (np.float64, np.nan),
+    "cycles": (np.int64, -1),
+    "finished": (np.float64, np.nan),
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PastExecutions:
+    """The kept executions of n tests that said something about the test, newest first. Shapes (n, N).
+
+    Attributes:
+        known: whether there is such an execution.
+        failed: False also where there is none.
+        seconds: NaN: not measured, or none.
+        cycles: number of the job's cycle, from 1; -1 where there is none.
+    """
+
+    known: BoolArray
+    failed: BoolArray
+    seconds: FloatArray
+    cycles: IntArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PastCounts:
+    """Counters of n tests over all their executions, shape (n,) each; see `Observation` for the shared names."""
+
+    runs: IntArray
+    failures: IntArray
+    since_run: IntArray
+    since_failure: IntArray
+    age: IntArray
+    failure_rate: FloatArray
+    mean_seconds: FloatArray
+
+
+class History:
+    """The last `length` executions of each test; older ones are truncated after each execution.
+
+    Executions that failed for the infrastructure (error) say nothing about the test: they only move the time since
+    the last run. Skipped and not run tests become known and nothing more. Tests of different jobs are kept apart,
+    and each job counts its own cycles: a cycle begins with the first results of an episode with a higher number.
+
+    Args:
+        length: executions kept per test.
+        keep_truncated: keep truncated executions for `drain_truncated`; without it they are dropped.
+        max_tests: most tests kept.
+    """
+
+    def __init__(self, length: int, keep_truncated: bool = False, max_tests: int = MAX_TESTS) -> None:
+        self.length = length
+        self.keep_truncated = keep_truncated
+        self.max_tests = max_tests
+        self._rows: dict[str, int] = {}
+        self._jobs: dict[str, int] = {}
+        self._clock: list[int] = []
+        self._last_number: list[int] = []
+        self._truncated: list[dict[str, Any]] = []
+        self._columns: dict[str, NDArray[Any]] = {}
+        self._heads = np.zeros(0, np.int64)
+        self._reserve(64)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Of all known tests, in the order in which they became known."""
+        return tuple(self._rows)
+
+    def cycles(self, job: str = "") -> int:
+        """How many cycles of the job have brought results."""
+        return self._clock[self._jobs[job]] if job in self._jobs else 0
+
+    # -- reading ------------------------------------------------------------------------------------------------
+
+    def rows(self, keys: Sequence[str]) -> IntArray:
+        """Rows of the tests, shape (n,); -1 for unknown ones: the last row of every array, which stays empty."""
+        return np.fromiter((self._rows.get(key, -1) for key in keys), np.int64, len(keys))
+
+    def past_failures(self, rows: IntArray) -> FloatArray:
+        """Last executions, newest first, shape (n, N): 1 failed, 0 passed, NaN no such execution."""
+        verdicts = self._newest_first("verdicts", rows).astype(np.float64)
+        verdicts[verdicts < 0] = np.nan
+        return verdicts
+
+    def past(self, rows: IntArray) -> PastExecutions:
+        """The kept executions of the tests."""
+        verdicts = self._newest_first("verdicts", rows)
+        seconds, cycles = self._newest_first("seconds", rows), self._newest_first("cycles", rows)
+        return PastExecutions(verdicts >= 0, verdicts == _FAILED, seconds, cycles)
+
+    def counts(self, rows: IntArray) -> PastCounts:
+        """The counters of the tests."""
+        column = {name: values[rows] for name, values in self._columns.items() if name in _COLUMNS}
+        clocks = np.array([*self._clock, 0], np.int64)[column["job"]] + 1
+
+        def since(cycle: IntArray) -> IntArray:
+            return np.where(cycle < 0, -1, clocks - cycle)
+
+        with np.errstate(invalid="ignore"):
+            rate = column["failure_sum"] / column["weight_sum"]
+            mean = column["duration_sum"] / column["durations"]
+        return PastCounts(
+            runs=column["runs"],
+            failures=column["failures"],
+            since_run=since(column["last_run"]),
+            since_failure=since(column["last_failure"]),
+            age=since(column["first_seen"]),
+            failure_rate=rate,
+            mean_seconds=mean,
+        )
+
+    # -- writing ------------------------------------------------------------------------------------------------
+
+    def record(self, tests: Sequence[TestCase], results: Sequence[TestResult], number: int) -> None:
+        """Enter the results of tests[i] in results[i]; a test that stands twice was executed twice, in this order.
+
+        Args:
+            number: of the episode; results of one episode may come in parts.
+        """
+        if not tests:
+            return
+        rows, clocks = self._intern(tests, number)
+        self._columns["last_seen"][rows] = np.maximum(self._columns["last_seen"][rows], number)
+        codes = np.fromiter((CODES[result.verdict] for result in results), np.int64, len(results))
+        seconds = np.array([result.duration for result in results], np.float64)
+        finished = np.array([result.finished_at for result in results], np.float64)
+        ran = codes <= _ERROR
+        self._columns["last_run"][rows[ran]] = clocks[ran]
+        broken = codes == _ERROR
+        if self.keep_truncated and broken.any():
+            self._offload(rows[broken], clocks[broken], codes[broken], seconds[broken], finished[broken])
+        told = np.flatnonzero(codes <= _FAILED)
+        for part in _rounds(rows[told]):
+            at = told[part]
+            self._enter(rows[at], clocks[at], codes[at], seconds[at], finished[at])
+        if len(self) > self.max_tests:
+            self._forget(len(self) - self.max_tests * 3 // 4)
+
+    def drain_truncated(self) -> dict[str, NDArray[Any]]:
+        """The executions truncated since the last call, as columns of the recorded format, oldest first.
+
+        cycle, job, test, duration (seconds; NaN not measured), verdict, finished_at (Unix seconds; NaN not told).
+        They are no part of the state: drain before a state is taken.
+        """
+        parts, self._truncated = self._truncated, []
+        names = ("cycle", "job", "test", "duration", "verdict", "finished_at")
+        if not parts:
+            empty: dict[str, NDArray[Any]] = {name: np.zeros(0, object) for name in ("job", "test", "verdict")}
+            empty.update(cycle=np.zeros(0, np.int64), duration=np.zeros(0), finished_at=np.zeros(0))
+            return {name: empty[name] for name in names}
+        return {name: np.concatenate([part[name] for part in parts]) for name in names}
+
+    # -- state --------------------------------------------------------------------------------------------------
+
+    def state(self) -> State:
+        """Everything but the truncated executions, as plain arrays."""
+        count = len(self)
+        state: State = {name: values[:count].copy() for name, values in self._columns.items()}
+        state["heads"] = self._heads[:count].copy()
+        state["length"] = self.length
+        # Texts as bytes of JSON: numpy's own text arrays cut trailing zero characters and take four bytes for each.
+        state["keys"] = np.frombuffer(json.dumps(list(self._rows)).encode(), np.uint8)
+        jobs = {"jobs": list(self._jobs), "clock": self._clock, "last_number": self._last_number}
+        state["jobs"] = np.frombuffer(json.dumps(jobs).encode(), np.uint8)
+        return state
+
+    def restore(self, state: State) -> None:
+        """Take over a state; bit for bit the same history afterwards.
+
+        Raises:
+            CorruptArtifactError: the state lacks a part, or was made with another history length.
+        """
+        missing = [name for name in (*_COLUMNS, *_RINGS, "heads", "length", "keys", "jobs") if name not in state]
+        if missing:
+            raise CorruptArtifactError(f"lacks {', '.join(missing)}", "history", "a state of a history")
+        if state["length"] != self.length:
+            raise CorruptArtifactError(
+                f"holds {state['length']} executions per test", "history.length", f"{self.length}, as the agent is set"
+            )
+        keys = json.loads(np.asarray(state["keys"]).tobytes())
+        jobs = json.loads(np.asarray(state["jobs"]).tobytes())
+        self._rows = {key: row for row, key in enumerate(keys)}
+        self._jobs = {job: index for index, job in enumerate(jobs["jobs"])}
+        self._clock, self._last_number = jobs["clock"], jobs["last_number"]
+        self._truncated = []
+        self._columns, self._heads = {}, np.zeros(0, np.int64)
+        self._reserve(len(keys))
+        for name in (*_COLUMNS, *_RINGS):
+            self._columns[name][: len(keys)] = state[name]
+        self._heads[: len(keys)] = state["heads"]
+
+    # -- inside -------------------------------------------------------------------------------------------------
+
+    def _reserve(self, count: int) -> None:
+        """Room for `count` tests and for the empty last row that unknown tests are read from."""
+        old = len(self._heads)
+        if count < old:
+            return
+        capacity = max(64, 2 * count)
+        filled = max(0, min(old - 1, len(self._rows)))
+        for name, (dtype, empty) in {**_COLUMNS, **_RINGS}.items():
+            shape = (capacity, self.length) if name in _RINGS else (capacity,)
+            grown: NDArray[Any] = np.full(shape, empty, dtype)
+            if filled:
+                grown[:filled] = self._columns[name][:filled]
+            self._columns[name] = grown
+        heads = np.zeros(capacity, np.int64)
+        heads[:filled] = self._heads[:filled]
+        self._heads = heads
+
+    def _newest_first(self, name: str, rows: IntArray) -> NDArray[Any]:
+        slots = (self._heads[rows][:, None] - 1 - np.arange(self.length)) % self.length
+        newest: NDArray[Any] = self._columns[name][rows[:, None], slots]
+        return newest
+
+    def _intern(self, tests: Sequence[TestCase], number: int) -> tuple[IntArray, IntArray]:
+        """Rows of the tests, new ones added, and the cycle that each test's job is in."""
+        jobs = {job: self._advance(job, number) for job in dict.fromkeys(test.job for test in tests)}
+        known = len(self)
+        rows = np.fromiter((self._rows.setdefault(test.key, len(self._rows)) for test in tests), np.int64, len(tests))
+        clocks = np.full(len(tests), self._clock[next(iter(jobs.values()))], np.int64)
+        if len(jobs) > 1:
+            clocks = np.fromiter((self._clock[jobs[test.job]] for test in tests), np.int64, len(tests))
+        if len(self) > known:
+            # `_reserve` copies what the arrays hold, and the new rows lie beyond it.
+            self._reserve(len(self))
+            fresh = rows >= known
+            self._columns["first_seen"][rows[fresh]] = clocks[fresh]
+            self._columns["job"][rows[fresh]] = [jobs[test.job] for test, new in zip(tests, fresh, strict=True) if new]
+        return rows, clocks
+
+    def _advance(self, job: str, number: int) -> int:
+        """The job's index; its clock moved if this episode is its newest so far."""
+        index = self._jobs.setdefault(job, len(self._jobs))
+        if index == len(self._clock):
+            self._clock.append(0)
+            self._last_number.append(-1)
+        if number > self._last_number[index]:
+            self._clock[index] += 1
+            self._last_number[index] = number
+        return index
+
+    def _enter(
+        self, rows: IntArray, clocks: IntArray, codes: IntArray, seconds: FloatArray, finished: FloatArray
+    ) -> None:
+        """One passed or failed execution of each of these different tests."""
+        column, heads = self._columns, self._heads[rows]
+        if self.keep_truncated:
+            full = column["verdicts"][rows, heads] >= 0
+            self._offload_slots(rows[full], heads[full])
+        for name, values in (("verdicts", codes), ("seconds", seconds), ("cycles", clocks), ("finished", finished)):
+            column[name][rows, heads] = values
+        self._heads[rows] = (heads + 1) % self.length
+        failed = codes == _FAILED
+        column["runs"][rows] += 1
+        column["failures"][rows] += failed
+        column["last_failure"][rows[failed]] = clocks[failed]
+        column["failure_sum"][rows] = FAILURE_DECAY * column["failure_sum"][rows] + failed
+        column["weight_sum"][rows] = FAILURE_DECAY * column["weight_sum"][rows] + 1.0
+        measured = ~np.isnan(seconds)
+        column["duration_sum"][rows[measured]] += seconds[measured]
+        column["durations"][rows[measured]] += 1
+
+    def _forget(self, count: int) -> None:
+        """Drop the `count` tests that were longest not part of any results."""
+        known = len(self)
+        dropped = np.argsort(self._columns["last_seen"][:known], kind="stable")[:count]
+        if self.keep_truncated:
+            for slot in range(self.length):
+                at = (self._heads[dropped] + slot) % self.length
+                kept = self._columns["verdicts"][dropped, at] >= 0
+                self._offload_slots(dropped[kept], at[kept])
+        stay = np.ones(known, np.bool_)
+        stay[dropped] = False
+        state = self.state()
+        for name in (*_COLUMNS, *_RINGS, "heads"):
+            state[name] = np.asarray(state[name])[stay]
+        keys = [key for key, remains in zip(self._rows, stay, strict=True) if remains]
+        state["keys"] = np.frombuffer(json.dumps(keys).encode(), np.uint8)
+        truncated = self._truncated
+        self.restore(state)
+        self._truncated = truncated
+
+    def _offload_slots(self, rows: IntArray, slots: IntArray) -> None:
+        if len(rows):
+            values = [self._columns[name][rows, slots] for name in ("cycles", "verdicts", "seconds", "finished")]
+            self._offload(rows, *values)
+
+    def _offload(
+        self, rows: IntArray, cycles: IntArray, codes: IntArray, seconds: FloatArray, finished: FloatArray
+    ) -> None:
+        keys, jobs = list(self._rows), list(self._jobs)
+        names = [jobs[index] for index in self._columns["job"][rows]]
+        tests = [keys[row][len(job) + 1 :] if job else keys[row] for row, job in zip(rows, names, strict=True)]
+        self._truncated.append(
+            {
+                "cycle": np.asarray(cycles, np.int64),
+                "job": np.array(names, object),
+                "test": np.array(tests, object),
+                "duration": np.asarray(seconds, np.float64),
+                "verdict": np.array([_VERDICTS[code].value for code in codes], object),
+                "finished_at": np.asarray(finished, np.float64),
+            }
+        )
+
+
+def _rounds(rows: IntArray) -> Iterator[IntArray]:
+    """Indices split so that no row stands twice in one part, and each row's order is kept."""
+    order = np.argsort(rows, kind="stable")
+    ordered, index = rows[order], np.arange(len(rows))
+    begins = np.ones(len(rows), np.bool_)
+    begins[1:] = ordered[1:] != ordered[:-1]
+    occurrence = np.empty(len(rows), np.int64)
+    occurrence[order] = index - np.maximum.accumulate(np.where(begins, index, 0)) if len(rows) else 0
+    for turn in range(int(occurrence.max(initial=-1)) + 1):
+        yield np.flatnonzero(occurrence == turn)

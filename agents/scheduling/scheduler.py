@@ -1,0 +1,224 @@
+"""The scheduler: an agent with its history, reward and exploration. What the service's actor and a notebook hold."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from agents.scheduling.budget import fill
+from agents.scheduling.episode import Budget, Episode, RankedTest
+from agents.scheduling.features import observe
+from agents.scheduling.history import History
+from agents.scheduling.metrics import METRIC_NAMES, cycle_metrics
+from agents.scheduling.observation import BoolArray, FloatArray, Observation, Scores
+from agents.scheduling.reasons import Reasons, reasons
+from agents.scheduling.registry import exploration, make_agent, reward
+from agents.scheduling.reward import EpisodeOutcome, RewardOutcome
+from agents.scheduling.settings import AgentSettings
+from agents.scheduling.state import State, part, prefixed
+from agents.scheduling.testcase import TestCase, TestResult, Verdict
+from envsearch.errors import CorruptArtifactError, InputError, ProctorError
+
+# Keep the generators of recommending and of learning apart, whatever number and version are.
+_RECOMMEND, _LEARN = 0, 1
+
+
+class Scheduler:
+    """Recommends orders of tests, hears results, is rewarded, and gets better.
+
+    Its state is a function of the sequence of `record` and `reward` calls alone: the same calls on a restored state
+    give the same bits. `recommend` and `next_test` change nothing.
+
+    Args:
+        settings: what the agent is.
+        keep_truncated: keep executions that the history truncates for `history.drain_truncated`.
+
+    Raises:
+        InputError: a name or a setting is wrong.
+    """
+
+    def __init__(self, settings: AgentSettings, keep_truncated: bool = False) -> None:
+        self.settings = settings
+        self.history = History(settings.history_length, keep_truncated)
+        self.agent = make_agent(settings.kind, dict(settings.hyperparameters), settings.seed)
+        self._reward = reward(settings.reward)
+        self._exploration = exploration(settings.exploration, dict(settings.exploration_settings))
+        self.version = 0
+
+    def recommend(
+        self,
+        tests: Sequence[TestCase],
+        episode_id: str,
+        number: int,
+        budget: Budget | None = None,
+        opened_at: float = 0.0,
+        fill_durations: FloatArray | None = None,
+        explain: bool = True,
+    ) -> Episode:
+        """The order in which to run these tests. Changes no state.
+
+        Args:
+            number: how many episodes the agent had opened before; the generator derives from (seed, number).
+            budget: None: the agent's own.
+            fill_durations: seconds to fill the budget with, shape (n,), instead of the expected ones: a replay knows
+                the true ones.
+            explain: without it no reasons are given, which is faster.
+
+        Raises:
+            InputError: an id stands twice, or a must-run test is not among the tests.
+        """
+        ids = [test.id for test in tests]
+        _refuse_repeated(ids, "test_cases")
+        budget = self._checked_budget(budget, ids)
+        observation = observe(self.history, tests)
+        rng = np.random.default_rng(np.random.SeedSequence([self.settings.seed, number, _RECOMMEND]))
+        scores = self._scores(observation, rng)
+        order = np.lexsort((rng.random(len(ids)), -scores.priority))
+        durations = observation.durations if fill_durations is None else fill_durations
+        selection = fill(order, durations, budget, ids, observation.new)
+        must = set(budget.must_run)
+        told: list[Reasons] = [()] * len(ids)
+        if explain:
+            told = reasons(observation, scores, np.fromiter((name in must for name in ids), np.bool_, len(ids)))
+        ranking = ranked(selection.order.tolist(), ids, scores, selection.selected, observation.durations, told)
+        return Episode(episode_id, number, self.version, tuple(tests), observation, scores, ranking, budget, opened_at)
+
+    def record(self, episode: Episode, results: Sequence[TestResult]) -> None:
+        """Enter results, all or some of the episode's, into the history. Each result is to be entered once.
+
+        Raises:
+            InputError: a result is of a test that is not in the episode, or a test has two results; nothing is
+                entered then.
+        """
+        tests = {test.id: test for test in episode.tests}
+        _refuse_unknown((result.id for result in results), tests, episode.id)
+        _refuse_repeated([result.id for result in results], "results")
+        self.history.record([tests[result.id] for result in results], results, episode.number)
+
+    def reward(self, episode: Episode, results: Mapping[str, TestResult]) -> RewardOutcome:
+        """Score the episode by its own record, learn from it, and become the next version.
+
+        Args:
+            results: all that arrived, by test id; tests without one count as not run.
+
+        Raises:
+            InputError: a result is of a test that is not in the episode; nothing is learned then.
+        """
+        _refuse_unknown(results, {test.id for test in episode.tests}, episode.id)
+        outcome = episode_outcome(episode, results)
+        rewards = self._reward.rewards(outcome)
+        rng = np.random.default_rng(np.random.SeedSequence([self.settings.seed, self.version, _LEARN]))
+        self.agent.learn(episode.observation, episode.scores, outcome.verdicts, rewards, rng)
+        self.version += 1
+        return RewardOutcome(rewards, float(np.nansum(rewards)), episode_metrics(outcome), self.version)
+
+    def state(self) -> State:
+        """Everything learned and remembered, as plain arrays and numbers."""
+        return {
+            "version": self.version,
+            **prefixed("history", self.history.state()),
+            **prefixed("agent", self.agent.state()),
+        }
+
+    def restore(self, state: State) -> None:
+        """Take over a state of a scheduler with the same settings; bit for bit the same afterwards.
+
+        Raises:
+            CorruptArtifactError: the state does not belong to such a scheduler.
+        """
+        version = state.get("version")
+        if not isinstance(version, int):
+            raise CorruptArtifactError("lacks its version", "version", "a state of a scheduler")
+        self.history.restore(part("history", state))
+        self.agent.restore(part("agent", state))
+        self.version = version
+
+    def _scores(self, observation: Observation, rng: np.random.Generator) -> Scores:
+        scores = self.agent.score(observation, rng)
+        scores = self._exploration.apply(scores, observation, self.version, rng)
+        if not np.isfinite(scores.priority).all():
+            raise ProctorError(f"agent kind {self.settings.kind} gave a priority that is no finite number")
+        return scores
+
+    def _checked_budget(self, given: Budget | None, ids: Collection[str]) -> Budget:
+        if given is None:
+            # An agent's own list names tests of all its jobs.
+            known = set(ids)
+            own = self.settings.budget
+            return replace(own, must_run=tuple(name for name in own.must_run if name in known))
+        absent = sorted(set(given.must_run) - set(ids)) if given.must_run else []
+        if absent:
+            raise InputError(f"{absent[0]!r} is not among the test cases", "must_run", "ids of the test cases")
+        return given
+
+
+def ranked(
+    order: Sequence[int],
+    ids: Sequence[str],
+    scores: Scores,
+    selected: BoolArray,
+    durations: FloatArray,
+    told: Sequence[Reasons],
+) -> tuple[RankedTest, ...]:
+    """The positions of an order; all but `order` by test."""
+    priorities, chosen, seconds = scores.priority.tolist(), selected.tolist(), durations.tolist()
+    return tuple(
+        RankedTest(ids[test], position, priorities[test], chosen[test], seconds[test], told[test])
+        for position, test in enumerate(order, start=1)
+    )
+
+
+def episode_outcome(episode: Episode, results: Mapping[str, TestResult]) -> EpisodeOutcome:
+    """An episode together with what came of its tests."""
+    index = {test.id: place for place, test in enumerate(episode.tests)}
+    count = len(index)
+    position, selected = np.zeros(count, np.int64), np.zeros(count, np.bool_)
+    for entry in episode.ranking:
+        position[index[entry.id]] = entry.position
+        selected[index[entry.id]] = entry.selected
+    durations = episode.observation.durations.copy()
+    verdicts = [Verdict.NOT_RUN] * count
+    for name, result in results.items():
+        verdicts[index[name]] = result.verdict
+        if result.duration is not None:
+            durations[index[name]] = result.duration
+    return EpisodeOutcome(episode, tuple(verdicts), durations, position, selected)
+
+
+def episode_metrics(outcome: EpisodeOutcome) -> dict[str, float]:
+    """Metrics of a finished episode, counted over the tests whose verdict is known.
+
+    Tests that never ran can have failed or not; without their verdicts recall and NAPFD are upper bounds. The number
+    of tests, of selected and of failing ones and the exploration are always there; the metrics of the order only if
+    a test failed.
+    """
+    failed = np.fromiter((verdict is Verdict.FAILED for verdict in outcome.verdicts), np.bool_, len(outcome))
+    told: dict[str, float] = {
+        "tests": float(len(outcome)),
+        "selected": float(outcome.selected.sum()),
+        "failed": float(failed.sum()),
+        "exploration": outcome.episode.scores.exploration,
+    }
+    order = np.argsort(outcome.position, kind="stable")
+    metrics = cycle_metrics(order, outcome.selected, failed, outcome.durations)
+    if metrics is not None:
+        told.update({name: getattr(metrics, name) for name in METRIC_NAMES})
+    return told
+
+
+def _refuse_repeated(ids: Sequence[str], field: str) -> None:
+    if len(set(ids)) == len(ids):
+        return
+    seen: set[str] = set()
+    for name in ids:
+        if name in seen:
+            raise InputError(f"{name!r} stands twice", f"{field}.id", "each id once")
+        seen.add(name)
+
+
+def _refuse_unknown(ids: Iterable[str], known: Collection[str], episode_id: str) -> None:
+    for name in ids:
+        if name not in known:
+            raise InputError(f"{name!r} is not in episode {episode_id!r}", "results.id", "a test of the episode")
