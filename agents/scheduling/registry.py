@@ -23,6 +23,9 @@ AGENT_KINDS: Table = {
     "last_failed_first": ("agents.scheduling.kinds.last_failed_first", "LastFailedFirst"),
     "failure_rate": ("agents.scheduling.kinds.failure_rate", "FailureRate"),
     "failure_rate_per_second": ("agents.scheduling.kinds.failure_rate_per_second", "FailureRatePerSecond"),
+    "network": ("agents.scheduling.kinds.network", "Network"),
+    "tableau": ("agents.scheduling.kinds.tableau", "Tableau"),
+    "bandit": ("agents.scheduling.kinds.bandit", "Bandit"),
 }
 """Each class derives from `SchedulingAgent` and is made as ``Class(hyperparameters, seed)``."""
 

@@ -1,0 +1,86 @@
+"""A fully connected network: the inputs of one test case in, one value out."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from agents.scheduling.state import State
+from envsearch.errors import CorruptArtifactError
+
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "relu": functional.relu,
+    "tanh": torch.tanh,
+    "elu": functional.elu,
+}
+
+
+class Mlp(nn.Module):
+    """`depth` hidden layers of `width` units.
+
+    Weights are drawn by He's rule from the seed alone; the last layer starts at 0, so that a network that has learned
+    nothing has no opinion.
+    """
+
+    def __init__(self, inputs: int, width: int, depth: int, activation: str, seed: int) -> None:
+        super().__init__()
+        generator = torch.Generator().manual_seed(seed)
+        sizes = [inputs, *([width] * depth), 1]
+        self.weights = nn.ParameterList()
+        self.biases = nn.ParameterList()
+        for layer, (fan_in, fan_out) in enumerate(itertools.pairwise(sizes)):
+            scale = 0.0 if layer == depth else math.sqrt(2.0 / fan_in)
+            self.weights.append(nn.Parameter(scale * torch.randn(fan_out, fan_in, generator=generator)))
+            self.biases.append(nn.Parameter(torch.zeros(fan_out)))
+        self._activation = ACTIVATIONS[activation]
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Shape (n, inputs) -> (n,)."""
+        last = len(self.weights) - 1
+        for layer, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
+            values = functional.linear(values, weight, bias)
+            if layer < last:
+                values = self._activation(values)
+        return values.squeeze(-1)
+
+
+def module_state(module: nn.Module) -> State:
+    """Parameters and buffers as arrays."""
+    return {name: value.detach().numpy().copy() for name, value in module.state_dict().items()}
+
+
+def restore_module(module: nn.Module, state: State, name: str) -> None:
+    """The inverse of `module_state`.
+
+    Raises:
+        CorruptArtifactError: the arrays are not those of this module.
+    """
+    try:
+        module.load_state_dict({key: torch.from_numpy(np.array(value)) for key, value in state.items()})
+    except RuntimeError as error:
+        raise CorruptArtifactError("holds other layers", name, "the state of a network of the same shape") from error
+
+
+def optimizer_state(optimizer: torch.optim.Optimizer) -> State:
+    """What an optimizer keeps of each parameter (moments, steps), as arrays named ``<parameter>.<what>``."""
+    kept = optimizer.state_dict()["state"]
+    return {
+        f"{index}.{what}": value.detach().numpy().copy()
+        for index, entry in kept.items()
+        for what, value in entry.items()
+    }
+
+
+def restore_optimizer(optimizer: torch.optim.Optimizer, state: State) -> None:
+    """The inverse of `optimizer_state`."""
+    kept: dict[int, dict[str, Tensor]] = {}
+    for name, value in state.items():
+        index, what = name.split(".", 1)
+        kept.setdefault(int(index), {})[what] = torch.from_numpy(np.array(value))
+    optimizer.load_state_dict({"state": kept, "param_groups": optimizer.state_dict()["param_groups"]})
