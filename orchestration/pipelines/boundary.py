@@ -23,22 +23,27 @@ def search_boundary(context: RunContext, campaign: ResolvedCampaign, test: str) 
     """
     plan = campaign.boundary
     search = BoundarySearch(plan.parameters, plan.batch, scaling=plan.scaling)
-    initial = rewards_at(context, campaign, HEALTHY_MUTANT, campaign.initial_point)
-    probes: list[BoundaryProbe] = []
-    number = 0
-    while points := search.ask():
-        number += 1
-        evaluate_populations(context, campaign, [HEALTHY_MUTANT], points, f"boundary by {test}, round {number}")
-        for point in points:
-            rewards = rewards_at(context, campaign, HEALTHY_MUTANT, point)
-            verdict = _compare(campaign, test, initial, rewards, point)
-            search.tell(point, verdict.outcome is not Outcome.KILLED)
-            probes.append(_probe(point, verdict, rewards))
+    with context.together(f"boundary by {test}"):
+        probes = _search(context, campaign, test, search)
     doubts = _doubts(probes)
     if search.initial_rejected:
         doubts.append(f"{test} tells the healthy agents from themselves in the initial environment: nothing searched.")
         return BoundaryReport(test, (_initial(campaign),), tuple(probes), tuple(doubts))
     return _report(test, search.result(), probes, doubts)
+
+
+def _search(context: RunContext, campaign: ResolvedCampaign, test: str, search: BoundarySearch) -> list[BoundaryProbe]:
+    """Ask and tell until the search is done; its answers in order."""
+    initial = rewards_at(context, campaign, HEALTHY_MUTANT, campaign.initial_point)
+    probes: list[BoundaryProbe] = []
+    while points := search.ask():
+        evaluate_populations(context, campaign, [HEALTHY_MUTANT], points, f"boundary by {test}")
+        for point in points:
+            rewards = rewards_at(context, campaign, HEALTHY_MUTANT, point)
+            verdict = _compare(campaign, test, initial, rewards, point)
+            search.tell(point, verdict.outcome is not Outcome.KILLED)
+            probes.append(_probe(point, verdict, rewards))
+    return probes
 
 
 def _compare(campaign: ResolvedCampaign, test: str, initial: Rewards, there: Rewards, point: Point) -> KillVerdict:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from orchestration.executors.base import Executor
@@ -34,6 +35,7 @@ class RunContext:
     computed: int = 0
     reused: int = 0
     seconds: float = 0.0
+    _open: Phase | None = None
 
     def run(self, phase: str, blocks: Sequence[WorkBlock], earlier: int = 0) -> None:
         """Run the blocks of a phase; what fails is kept in `failures`, the rest is in the store afterwards.
@@ -49,9 +51,27 @@ class RunContext:
         for block in blocks:
             for address in item_addresses(block):
                 self.failures.pop(address, None)
-        with self.progress.phase(phase, items + earlier, earlier) as bar:
+        with self._bar(phase, items, earlier) as bar:
             for report in self.executor.run(blocks, self.store.url):
                 self._count(phase, bar, report)
+
+    @contextmanager
+    def together(self, phase: str) -> Iterator[None]:
+        """Show all runs inside as one phase, of a length that nobody knows yet."""
+        with self.progress.phase(phase, None) as bar:
+            self._open = bar
+            try:
+                yield
+            finally:
+                self._open = None
+
+    @contextmanager
+    def _bar(self, phase: str, items: int, earlier: int) -> Iterator[Phase]:
+        if self._open is not None:
+            yield self._open
+            return
+        with self.progress.phase(phase, items + earlier, earlier) as bar:
+            yield bar
 
     def _count(self, phase: str, bar: Phase, report: BlockReport) -> None:
         size = len(item_addresses(report.block))

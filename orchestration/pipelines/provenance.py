@@ -33,20 +33,28 @@ def provenance(
     """Plain data for the report and the tracker."""
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "run_id": campaign.run_id,
         "versions": {"python": platform.python_version(), **versions()},
-        "platform": platform.platform(),
-        "cpu": cpu_name(),
-        "cores": len(os.sched_getaffinity(0)),
-        "executor": context.executor.name,
+        "machine": {
+            "platform": platform.platform(),
+            "cpu": cpu_name(),
+            "cores": len(os.sched_getaffinity(0)),
+            "executor": context.executor.name,
+            "slots": context.executor.slots,
+        },
+        "seeds": {
+            "training": list(campaign.seeds),
+            "evaluation": campaign.evaluation.seed,
+            "statistics": campaign.seed,
+        },
+        "cost": {
+            "train_seconds": round(sum(found.train_seconds for found in populations), 1),
+            "task_seconds_this_run": round(context.seconds, 1),
+            "items_computed_this_run": context.computed,
+            "items_found_in_store": context.reused,
+        },
         "store": context.store.url,
-        "seeds": list(campaign.seeds),
-        "evaluation_seed": campaign.evaluation.seed,
-        "statistics_seed": campaign.seed,
         "recipes": {found.mutant: found.recipe_address for found in populations},
-        "train_cpu_seconds": round(sum(found.train_seconds for found in populations), 1),
-        "items_computed": context.computed,
-        "items_reused": context.reused,
-        "task_seconds": round(context.seconds, 1),
     }
 
 

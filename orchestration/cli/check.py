@@ -1,0 +1,141 @@
+"""``proctor check module:object``: the contract that built-in parts pass, on a part of the user's own."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal, Protocol
+
+import typer
+
+from envsearch.errors import InputError
+from envsearch.import_path import is_import_path, load_object
+from orchestration.cli.output import OutputFormat, print_json, print_table
+
+Kind = Literal["operator", "kill test", "environment", "algorithm"]
+
+EXPECTED = (
+    "a mutation operator, a kill test, an EnvironmentDefinition or a callable that makes an environment, "
+    "or a Stable-Baselines3 algorithm class"
+)
+
+
+class _Row(Protocol):
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def passed(self) -> bool: ...
+
+    @property
+    def detail(self) -> str: ...
+
+
+def check(
+    part: Annotated[str, typer.Argument(metavar="MODULE:OBJECT", help="Import path of the part, or a listed name.")],
+    output: Annotated[OutputFormat, typer.Option("--format", help="How to print.")] = OutputFormat.TABLE,
+) -> None:
+    """Run on a part of your own the contract that the built-in ones pass.
+
+    The part is a mutation operator, a kill test, an environment or a Stable-Baselines3 algorithm class; which one is
+    found out by looking. Leaves with 1 if a check fails.
+    """
+    kind = kind_of(part)
+    rows = list(checks_of(part, kind))
+    if output is OutputFormat.JSON:
+        print_json(
+            [
+                {"part": part, "kind": kind, "check": row.name, "passed": row.passed, "detail": row.detail}
+                for row in rows
+            ]
+        )
+    else:
+        table = [["passed" if row.passed else "FAILED", row.name, row.detail] for row in rows]
+        print_table(["", "check", "detail"], table, f"{part}: {kind}")
+    if not all(row.passed for row in rows):
+        sys.stdout.flush()
+        raise typer.Exit(1)
+
+
+def _object(part: str, kind: Kind, row: _Row) -> dict[str, Any]:
+    return {"part": part, "kind": kind, "check": row.name, "passed": row.passed, "detail": row.detail}
+
+
+def kind_of(part: str) -> Kind:
+    """What a part is, by its name in a table or by what stands at its import path.
+
+    Raises:
+        InputError: no such part, or none of the kinds.
+    """
+    if not is_import_path(part):
+        return _listed_kind(part)
+    found = load_object(part, "proctor check")
+    if inspect.isclass(found) and _is_algorithm(found):
+        return "algorithm"
+    if _is_operator(found):
+        return "operator"
+    if callable(getattr(found, "judge", None)):
+        return "kill test"
+    if _is_definition(found) or callable(found):
+        return "environment"
+    raise InputError(f"{part!r} is a {type(found).__name__}", "proctor check", EXPECTED)
+
+
+def _listed_kind(name: str) -> Kind:
+    from agents.deeprl.algorithms import ALGORITHMS
+    from envsearch.registry import environment
+    from mutations.killing.registry import KILL_TESTS
+    from mutations.registry import OPERATORS
+
+    if name in OPERATORS:
+        return "operator"
+    if name in KILL_TESTS:
+        return "kill test"
+    if name in ALGORITHMS:
+        return "algorithm"
+    try:
+        environment(name)
+    except InputError as error:
+        problem = f"{name!r} is no import path and no listed part"
+        raise InputError(problem, "proctor check", f"module:object: {EXPECTED}") from error
+    return "environment"
+
+
+def checks_of(part: str, kind: Kind) -> Iterable[_Row]:
+    """Run the contract of a part's kind."""
+    if kind == "operator":
+        from mutations.contract import check_operator
+        from mutations.registry import operator
+
+        return check_operator(operator(part))
+    if kind == "kill test":
+        from mutations.killing.contract import check_kill_test
+        from mutations.killing.registry import kill_test
+
+        return check_kill_test(kill_test(part))
+    if kind == "algorithm":
+        from agents.deeprl.contract import check_algorithm
+
+        return check_algorithm(part)
+    from envsearch.contract import check_environment
+    from envsearch.registry import environment
+
+    return check_environment(environment(part))
+
+
+def _is_algorithm(found: type[Any]) -> bool:
+    """Without importing torch for every other kind of part: only a class whose bases include the library's."""
+    return any(base.__module__.startswith("stable_baselines3.") for base in found.__mro__) and hasattr(found, "learn")
+
+
+def _is_operator(found: Any) -> bool:
+    from mutations.operator import MutationOperator
+
+    return isinstance(found, MutationOperator) or (inspect.isclass(found) and issubclass(found, MutationOperator))
+
+
+def _is_definition(found: Any) -> bool:
+    from envsearch.definition import EnvironmentDefinition
+
+    return isinstance(found, EnvironmentDefinition)
