@@ -1,0 +1,121 @@
+"""Who may import whom. The source is read, not imported, so that imports inside functions count too."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+ORDER = ("serve_app", "orchestration", "mutations", "agents", "envsearch")
+"""A package imports only what stands to its right."""
+
+OUTER = ("serve_app", "orchestration")
+OUTER_ONLY = (
+    *("ray", "mlflow"),
+    *("sqlalchemy", "alembic", "sqlite3", "psycopg", "psycopg2"),
+    *("fastapi", "starlette", "uvicorn", "httpx", "requests", "aiohttp", "flask", "urllib3"),
+    *("http.client", "http.server", "urllib.request", "socketserver"),
+)
+"""Ray, MLflow, SQL and HTTP stay in the two outer packages."""
+
+LEARNING = ("torch", "stable_baselines3", "jax", "jaxlib", "flax", "optax")
+WITHOUT_LEARNING = ("mutations", "envsearch")
+"""What goes wrong and where agents live is said without the libraries that train agents."""
+
+DYNAMIC_PATH = re.compile(rf"({'|'.join(ORDER)})(\.\w+)+(:[\w.]+)?")
+"""A whole text that names a module or object of ours: tables name what they import late."""
+
+
+def imported_names(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """(line, module) of every absolute import, and of every text that names a module of ours."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            yield node.lineno, node.module
+            yield from ((node.lineno, f"{node.module}.{alias.name}") for alias in node.names)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and DYNAMIC_PATH.fullmatch(node.value):
+            yield node.lineno, node.value.partition(":")[0]
+
+
+def is_in(name: str, module: str) -> bool:
+    return name == module or name.startswith(f"{module}.")
+
+
+def forbidden(package: str, name: str) -> str | None:
+    """Why a package must not import a name, or None."""
+    top = name.partition(".")[0]
+    if top in ORDER and ORDER.index(top) < ORDER.index(package):
+        return f"{package} must not import {top}, which stands to its left"
+    if package not in OUTER and any(is_in(name, module) for module in OUTER_ONLY):
+        return f"only {' and '.join(OUTER)} may import {name}"
+    if package in WITHOUT_LEARNING and top in LEARNING:
+        return f"{package} must not import {top}"
+    return None
+
+
+def violations(root: Path) -> list[str]:
+    found = []
+    for package in ORDER:
+        for path in sorted((root / package).rglob("*.py")):
+            for line, name in imported_names(ast.parse(path.read_text(encoding="utf-8"))):
+                reason = forbidden(package, name)
+                if reason is not None:
+                    found.append(f"{path.relative_to(root)}:{line}: {reason}")
+    return sorted(set(found))
+
+
+def test_imports_point_one_way() -> None:
+    assert violations(ROOT) == []
+
+
+def test_all_packages_are_there() -> None:
+    assert [package for package in ORDER if not (ROOT / package / "__init__.py").exists()] == []
+
+
+@pytest.mark.parametrize(
+    ("path", "source"),
+    [
+        ("envsearch/a.py", "import agents.deeprl"),
+        ("envsearch/a.py", "from mutations import mutant"),
+        ("agents/inner/a.py", "def late():\n    from mutations.mutant import Mutant"),
+        ("mutations/a.py", "if TYPE_CHECKING:\n    from orchestration.work import AgentKey"),
+        ("orchestration/a.py", "import serve_app"),
+        ("mutations/a.py", "TABLE = {'x': ('orchestration.tasks', 'run_block')}"),
+        ("agents/a.py", "ENGINE = 'orchestration.tasks:run_block'"),
+        ("agents/a.py", "import ray"),
+        ("mutations/a.py", "from ray.util import queue"),
+        ("agents/a.py", "import sqlite3"),
+        ("envsearch/a.py", "from urllib import request"),
+        ("envsearch/a.py", "import http.server"),
+        ("mutations/a.py", "def late():\n    import torch"),
+        ("envsearch/a.py", "from stable_baselines3 import PPO"),
+    ],
+)
+def test_violation_is_found(path: str, source: str, tmp_path: Path) -> None:
+    (tmp_path / path).parent.mkdir(parents=True)
+    (tmp_path / path).write_text(source, encoding="utf-8")
+    (found,) = {violation.rpartition(":")[0] for violation in violations(tmp_path)}
+    assert found.startswith(path)
+
+
+@pytest.mark.parametrize(
+    ("path", "source"),
+    [
+        ("serve_app/a.py", "import ray, fastapi, orchestration.work, mutations, agents, envsearch"),
+        ("orchestration/a.py", "import mlflow, sqlite3, torch\nfrom mutations import mutant"),
+        ("mutations/a.py", "import numpy, scipy, pandas, pydantic\nfrom agents.deeprl.recipe import TrainingRecipe"),
+        ("agents/a.py", "import torch\nfrom envsearch.spec import EnvironmentSpec\nfrom . import b"),
+        ("agents/a.py", "import requests_mock_of_mine, rayleigh"),
+        ("envsearch/a.py", '"""Says that orchestration.work exists."""'),
+    ],
+)
+def test_what_is_allowed_is_not_found(path: str, source: str, tmp_path: Path) -> None:
+    (tmp_path / path).parent.mkdir(parents=True)
+    (tmp_path / path).write_text(source, encoding="utf-8")
+    assert violations(tmp_path) == []
