@@ -26,6 +26,9 @@ AGENT_KINDS: Table = {
     "network": ("agents.scheduling.kinds.network", "Network"),
     "tableau": ("agents.scheduling.kinds.tableau", "Tableau"),
     "bandit": ("agents.scheduling.kinds.bandit", "Bandit"),
+    "ppo": ("agents.scheduling.kinds.sb3_agent", "Ppo"),
+    "a2c": ("agents.scheduling.kinds.sb3_agent", "A2c"),
+    "dqn": ("agents.scheduling.kinds.sb3_agent", "Dqn"),
 }
 """Each class derives from `SchedulingAgent` and is made as ``Class(hyperparameters, seed)``."""
 

@@ -68,19 +68,19 @@ def restore_module(module: nn.Module, state: State, name: str) -> None:
 
 
 def optimizer_state(optimizer: torch.optim.Optimizer) -> State:
-    """What an optimizer keeps of each parameter (moments, steps), as arrays named ``<parameter>.<what>``."""
+    """What an optimizer keeps of each parameter (moments, steps), named ``<parameter>.<what>``."""
     kept = optimizer.state_dict()["state"]
-    return {
-        f"{index}.{what}": value.detach().numpy().copy()
-        for index, entry in kept.items()
-        for what, value in entry.items()
-    }
+    state: State = {}
+    for index, entry in kept.items():
+        for what, value in entry.items():
+            state[f"{index}.{what}"] = value.detach().numpy().copy() if value.ndim else float(value)
+    return state
 
 
 def restore_optimizer(optimizer: torch.optim.Optimizer, state: State) -> None:
-    """The inverse of `optimizer_state`."""
+    """The inverse of `optimizer_state`; all that torch's optimizers keep of a float32 parameter is float32."""
     kept: dict[int, dict[str, Tensor]] = {}
     for name, value in state.items():
         index, what = name.split(".", 1)
-        kept.setdefault(int(index), {})[what] = torch.from_numpy(np.array(value))
+        kept.setdefault(int(index), {})[what] = torch.tensor(np.asarray(value, dtype=np.float32))
     optimizer.load_state_dict({"state": kept, "param_groups": optimizer.state_dict()["param_groups"]})
