@@ -1,0 +1,443 @@
+"""Every call of the scheduling service and its answer, as plain values.
+
+What has one entry per test is kept in columns (tuples of texts and numbers), not in one object per test: a batch of
+calls crosses two processes, and columns are pickled several times faster.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from agents.scheduling.episode import Budget
+from agents.scheduling.settings import AgentSettings
+from agents.scheduling.testcase import FeatureValue, TestCase, TestResult, Verdict
+
+Features = tuple[tuple[str, FeatureValue], ...]
+PastRun = tuple[str, float | None, float | None]
+"""One past execution told by the caller: verdict, duration in seconds, Unix time of its end."""
+Numbers = tuple[tuple[str, float], ...]
+"""(name, value) pairs."""
+
+
+# -- agents ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class CreateAgent:
+    """``POST /agents``. The same call again answers the same; another one under a taken name is a conflict."""
+
+    name: str
+    settings: AgentSettings
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PatchAgent:
+    """``PATCH /agents/{agent}``: what may change. None leaves it as it is.
+
+    Kind, hyper-parameters, history length and seed are what the learned state was made with, and do not change.
+    """
+
+    description: str | None = None
+    reward: str | None = None
+    exploration: str | None = None
+    exploration_settings: tuple[tuple[str, object], ...] | None = None
+    budget: Budget | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AgentInfo:
+    """An agent as the service knows it.
+
+    Attributes:
+        version: made by every reward and every restore; 0 for a new agent.
+        episodes: opened so far.
+        created_at, updated_at: Unix time, seconds.
+        created: False where `CreateAgent` found the same agent there already.
+    """
+
+    name: str
+    settings: AgentSettings
+    description: str
+    version: int
+    episodes: int
+    created_at: float
+    updated_at: float
+    created: bool = field(default=True, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class AgentsPage:
+    """Agents by name; `next_cursor` is what asks for the next page, None on the last one."""
+
+    agents: tuple[AgentInfo, ...]
+    next_cursor: str | None
+
+
+# -- recommend, results, reward -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """The n test cases of a job, in columns; an empty column stands for "not told" throughout.
+
+    Attributes:
+        ids: unique, shape (n,).
+        durations: expected seconds or None, shape (n,) or ().
+        features: (name, number or category) pairs of each test, shape (n,) or ().
+        histories: past executions of each test, newest first, shape (n,) or (). Taken up the first time that the
+            agent meets the test; what it has seen itself counts more.
+    """
+
+    ids: tuple[str, ...]
+    durations: tuple[float | None, ...] = ()
+    features: tuple[Features, ...] = ()
+    histories: tuple[tuple[PastRun, ...], ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def tests(self, job: str = "") -> tuple[TestCase, ...]:
+        """As the library wants them.
+
+        Raises:
+            InputError: an id is empty, or a number is out of range.
+        """
+        durations = self.durations or (None,) * len(self.ids)
+        features: Sequence[Features] = self.features or ((),) * len(self.ids)
+        return tuple(map(TestCase, self.ids, (job,) * len(self.ids), durations, features))
+
+    @classmethod
+    def of(cls, tests: Sequence[TestCase]) -> Candidates:
+        """The columns of these tests."""
+        return cls(
+            tuple(test.id for test in tests),
+            tuple(test.duration for test in tests),
+            tuple(test.features for test in tests),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class RecommendationRequest:
+    """``POST /agents/{agent}/recommendations``.
+
+    Attributes:
+        time_budget_seconds: None: the agent's default budget.
+        must_run: ids that are always selected, besides those of the default budget.
+        observe: agents that rank the same tests and learn from the same results, and are not asked what to run.
+        idempotency_key: a retry with the same key gets the same episode; "": every call opens a new one.
+    """
+
+    candidates: Candidates
+    job: str = ""
+    time_budget_seconds: float | None = None
+    must_run: tuple[str, ...] = ()
+    observe: tuple[str, ...] = ()
+    idempotency_key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """A recommendation of n tests in columns, the test to run first in front; shape (n,) each.
+
+    Position is index + 1. Tests that are not selected follow the selected ones.
+    """
+
+    ids: tuple[str, ...]
+    priority: tuple[float, ...]
+    selected: tuple[bool, ...]
+    expected_duration: tuple[float, ...]
+    reasons: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RecommendationAnswer:
+    """Which order to run the tests in, and the episode to report results for.
+
+    Attributes:
+        exploration: share of chance in this order, in [0, 1].
+        opened_at: Unix time, seconds.
+        observers: the agents that observe.
+    """
+
+    episode_id: str
+    agent_version: int
+    ranking: Ranking
+    exploration: float
+    opened_at: float
+    observers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """Results of k tests in columns, shape (k,); `durations` and `finished_at` may be empty: not told.
+
+    Attributes:
+        verdicts: passed, failed, error, skipped or not_run.
+        durations: seconds.
+        finished_at: Unix time, seconds.
+    """
+
+    ids: tuple[str, ...]
+    verdicts: tuple[str, ...]
+    durations: tuple[float | None, ...] = ()
+    finished_at: tuple[float | None, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def results(self) -> tuple[TestResult, ...]:
+        """As the library wants them.
+
+        Raises:
+            InputError: a number is out of range.
+            ValueError: a verdict is not known.
+        """
+        nothing = (None,) * len(self.ids)
+        verdicts = tuple(map(Verdict, self.verdicts))
+        return tuple(map(TestResult, self.ids, verdicts, self.durations or nothing, self.finished_at or nothing))
+
+    @classmethod
+    def of(cls, results: Sequence[TestResult]) -> Results:
+        """The columns of these results."""
+        return cls(
+            tuple(result.id for result in results),
+            tuple(result.verdict.value for result in results),
+            tuple(result.duration for result in results),
+            tuple(result.finished_at for result in results),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ResultsRequest:
+    """``POST /agents/{agent}/episodes/{episode}/results``: in parts or at once; the same result again is fine."""
+
+    episode_id: str
+    results: Results
+
+
+@dataclass(frozen=True, slots=True)
+class ResultsAnswer:
+    """What was taken in.
+
+    Attributes:
+        recorded: results that were new.
+        repeated: results that were known already.
+        missing: selected tests that no result has arrived of yet.
+    """
+
+    episode_id: str
+    recorded: int
+    repeated: int
+    missing: int
+
+
+@dataclass(frozen=True, slots=True)
+class RewardRequest:
+    """``POST /agents/{agent}/episodes/{episode}/reward``."""
+
+    episode_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class RewardAnswer:
+    """What the episode brought; a repeated call gets the first answer.
+
+    Attributes:
+        agent_version: of the agent after it learned.
+        total: sum of the rewards.
+        ids, rewards: in the order of the recommendation, shape (n,); None: nothing was to be learned from that test.
+        metrics: of the episode; a metric that is not defined (no failing test) is left out.
+        rewarded_at: Unix time, seconds.
+        repeated: the episode was rewarded before.
+    """
+
+    episode_id: str
+    agent_version: int
+    total: float
+    ids: tuple[str, ...]
+    rewards: tuple[float | None, ...]
+    metrics: Numbers
+    rewarded_at: float
+    repeated: bool = field(default=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class NextRequest:
+    """``POST /agents/{agent}/next``: what to run next, given what has run in this episode so far.
+
+    Attributes:
+        results: recorded first, as by `ResultsRequest`; may be empty.
+    """
+
+    episode_id: str
+    results: Results = field(default_factory=lambda: Results((), ()))
+
+
+@dataclass(frozen=True, slots=True)
+class NextAnswer:
+    """The next test to run.
+
+    Attributes:
+        test_id: None: nothing is left to run.
+        position: in the recommendation, from 1; None where `test_id` is.
+        remaining: selected tests without a result, this one included.
+    """
+
+    episode_id: str
+    test_id: str | None
+    position: int | None
+    reasons: tuple[str, ...]
+    remaining: int
+
+
+# -- what was seen, chosen, rewarded --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class EpisodeSummary:
+    """One episode in a listing.
+
+    Attributes:
+        number: of the agent's episodes, from 0.
+        tests, selected: counts.
+        observed_agent: the agent whose recommendation was run, where this agent only observed; else "".
+        rewarded_at, total, metrics: None and empty until it is rewarded.
+    """
+
+    episode_id: str
+    number: int
+    job: str
+    agent_version: int
+    opened_at: float
+    tests: int
+    selected: int
+    exploration: float
+    observers: tuple[str, ...]
+    observed_agent: str
+    rewarded_at: float | None
+    total: float | None
+    metrics: Numbers
+
+
+@dataclass(frozen=True, slots=True)
+class EpisodesPage:
+    """Episodes, the newest first."""
+
+    episodes: tuple[EpisodeSummary, ...]
+    next_cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class EpisodeDetail:
+    """Everything about one episode."""
+
+    summary: EpisodeSummary
+    ranking: Ranking
+    results: Results
+    reward: RewardAnswer | None
+
+
+@dataclass(frozen=True, slots=True)
+class MetricsRow:
+    """One rewarded episode in the agent's curve."""
+
+    episode_id: str
+    number: int
+    agent_version: int
+    rewarded_at: float
+    tests: int
+    total: float
+    exploration: float
+    metrics: Numbers
+
+
+@dataclass(frozen=True, slots=True)
+class MetricsPage:
+    """Rewarded episodes in the order in which they were rewarded."""
+
+    rows: tuple[MetricsRow, ...]
+    next_cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class StaleTest:
+    """A test that has not run for long; cycles of its job since its last execution, -1: never run."""
+
+    job: str
+    id: str
+    since_run: int
+
+
+@dataclass(frozen=True, slots=True)
+class FlakyTest:
+    """A test whose verdict changes often: `flips` of `runs` kept executions differ from the one before."""
+
+    job: str
+    id: str
+    flips: int
+    runs: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """Tests of one job that fail together; `together` of `failures` cycles with a failure of any had all fail."""
+
+    job: str
+    ids: tuple[str, ...]
+    strength: float
+
+
+@dataclass(frozen=True, slots=True)
+class InsightsAnswer:
+    """What the agent's history shows."""
+
+    agent_version: int
+    clusters: tuple[Cluster, ...]
+    stale: tuple[StaleTest, ...]
+    flaky: tuple[FlakyTest, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class VersionInfo:
+    """One version of an agent.
+
+    Attributes:
+        episode_id: whose reward made it; "" for version 0 and for a restore.
+        restored_from: the version that was restored; None: made by a reward.
+        made_at: Unix time, seconds.
+    """
+
+    version: int
+    episode_id: str
+    restored_from: int | None
+    made_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class VersionsPage:
+    """Versions that can be restored, the newest first."""
+
+    versions: tuple[VersionInfo, ...]
+    next_cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreRequest:
+    """``POST /agents/{agent}/versions/{v}/restore``.
+
+    Attributes:
+        idempotency_key: a retry with the same key restores once; "": every call does.
+    """
+
+    version: int
+    idempotency_key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreAnswer:
+    """The state of `restored` is the agent's state again, under the new number `agent_version`."""
+
+    agent_version: int
+    restored: int

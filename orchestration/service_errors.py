@@ -1,0 +1,107 @@
+"""What the scheduling service answers when it cannot do what was asked, drawn as a tree.
+
+    ProctorError
+    └── ServiceError               has a stable slug, for the `type` of a problem document
+        ├── InvalidRequestError        the request itself is wrong; nothing was changed
+        │   └── TooLargeError              more tests, results or text than the limits allow
+        ├── UnauthenticatedError       no token, or one that is not valid
+        ├── ForbiddenError             a valid token that may not do this
+        ├── NotFoundError              no such agent, episode, version or token
+        ├── ConflictError              contradicts what is stored already
+        └── UnavailableError           could not be done now; the same call again is safe
+            └── NotOwnerError              this owner was replaced by a newer one; the directory asks that one
+
+Every class survives pickling: all arguments are positional and handed to ``Exception.__init__``.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from envsearch.errors import InputError, ProctorError
+
+
+class ServiceError(ProctorError):
+    """Root of the service's errors.
+
+    Args:
+        detail: one line for people: what is wrong.
+        field: the field of the request that holds it (``results[3].id``); "" if it is none.
+    """
+
+    slug: ClassVar[str] = "service-error"
+
+    def __init__(self, detail: str, field: str = "") -> None:
+        super().__init__(detail, field)
+        self.detail = detail
+        self.field = field
+
+    def __str__(self) -> str:
+        return f"{self.field}: {self.detail}" if self.field else self.detail
+
+
+class InvalidRequestError(ServiceError):
+    """The request is wrong; nothing was changed."""
+
+    slug = "invalid-request"
+
+
+class TooLargeError(InvalidRequestError):
+    """More than the limits allow."""
+
+    slug = "too-large"
+
+
+class UnauthenticatedError(ServiceError):
+    """No token, or one that is not valid."""
+
+    slug = "unauthenticated"
+
+
+class ForbiddenError(ServiceError):
+    """A valid token that may not do this."""
+
+    slug = "forbidden"
+
+
+class NotFoundError(ServiceError):
+    """No such thing."""
+
+    slug = "not-found"
+
+
+class ConflictError(ServiceError):
+    """Contradicts what is stored already; nothing was changed."""
+
+    slug = "conflict"
+
+
+class UnavailableError(ServiceError):
+    """Could not be done now. Every call is idempotent, so the same call again is safe."""
+
+    slug = "unavailable"
+
+
+class NotOwnerError(UnavailableError):
+    """This owner was replaced: another one has taken over the agent, and nothing of this call was written."""
+
+    slug = "not-owner"
+
+
+SERVICE_ERRORS: tuple[type[ServiceError], ...] = (
+    InvalidRequestError,
+    TooLargeError,
+    UnauthenticatedError,
+    ForbiddenError,
+    NotFoundError,
+    ConflictError,
+    UnavailableError,
+    NotOwnerError,
+)
+"""Every error that a call of the service can raise."""
+
+
+def invalid(error: InputError) -> InvalidRequestError:
+    """A library's complaint about what the user gave, as an error of the service."""
+    text = " ".join(error.problem.split())
+    return InvalidRequestError(f"{text}; expected {error.expected}" if error.expected else text, error.field)
