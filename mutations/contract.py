@@ -9,7 +9,7 @@ import pickle
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 from agents.deeprl.engines.base import Engine, Selection
@@ -115,7 +115,7 @@ def check_operator(
     if isinstance(operator.magnitude, ProbabilityMagnitude):
         clauses["probability 0 is the healthy recipe in effect"] = _neutral_recipe
     checks = [described, *(_checked(clause_name, clause, subject) for clause_name, clause in clauses.items())]
-    return checks if engine is None else [*checks, *_trained(subject, partial(_digest, engine, seed))]
+    return checks if engine is None else [*checks, *_trained(subject, cache(partial(_digest, engine, seed)))]
 
 
 def _checked(name: str, clause: Callable[[_Subject], str], subject: _Subject) -> Check:
