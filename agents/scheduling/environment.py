@@ -13,16 +13,22 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
+from agents.scheduling.features import observe
+from agents.scheduling.history import History
 from agents.scheduling.kinds.inputs import inputs
 from agents.scheduling.kinds.replay_memory import Array32
 from agents.scheduling.kinds.targets import learnable
+from agents.scheduling.loaders.ci_history import CiHistory
 from agents.scheduling.observation import FloatArray, Observation
+from agents.scheduling.testcase import TestResult, Verdict
 from envsearch.errors import InputError
 
 ENVIRONMENT_ID = "TestScheduling-v0"
 
 Cycle = tuple[Array32, FloatArray]
 """Inputs of the m test cases of a cycle, shape (m, d), and what each was worth, in [-1, 1], shape (m,)."""
+
+_WORTH = {Verdict.FAILED: 1.0, Verdict.PASSED: -1.0}
 
 
 class TestScheduling(gymnasium.Env[Array32, Any]):
@@ -106,6 +112,23 @@ def cycle_of(observation: Observation, rewards: FloatArray, history_length: int)
     """An observed cycle with its rewards, shape (n,), as one of the environment; tests with NaN are left out."""
     known, worth = learnable(rewards)
     return inputs(observation, history_length)[known], worth
+
+
+def cycles_of(history: CiHistory, history_length: int) -> list[Cycle]:
+    """A recorded history as cycles of the environment: a failed test is worth 1, a passed one -1.
+
+    Each cycle is observed with what the cycles before it have told.
+    """
+    known, cycles = History(max(history_length, 1)), []
+    for number, recorded in enumerate(history):
+        verdicts = np.array([_WORTH.get(verdict, np.nan) for verdict in recorded.verdicts], dtype=np.float64)
+        cycles.append(cycle_of(observe(known, recorded.tests), verdicts, history_length))
+        results = [
+            TestResult(test.id, verdict, None if np.isnan(seconds) else float(seconds))
+            for test, verdict, seconds in zip(recorded.tests, recorded.verdicts, recorded.durations, strict=True)
+        ]
+        known.record(recorded.tests, results, number)
+    return cycles
 
 
 def register() -> None:

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve, solve_triangular
+import torch
+from torch import Tensor
 
+from agents.deeprl.threads import one_thread
 from agents.scheduling.agent import SchedulingAgent
 from agents.scheduling.kinds.inputs import input_width, inputs
 from agents.scheduling.kinds.limits import check_range
@@ -49,11 +51,7 @@ class Bandit(SchedulingAgent):
 
     def score(self, observation: Observation, rng: np.random.Generator) -> Scores:
         """Upper confidence bounds; `exploration` is the uncertainty's share of what tells the tests apart."""
-        shown = self._inputs(observation)
-        precision = self._gram + self.hyperparameters["ridge"] * np.eye(len(self._gram))
-        factor = cho_factor(precision, lower=True)
-        mean = shown @ cho_solve(factor, self._moment)
-        widths = np.sqrt(np.sum(solve_triangular(factor[0], shown.T, lower=True) ** 2, axis=0))
+        mean, widths = self._posterior(self._inputs(observation))
         bonus = self.hyperparameters["confidence"] * self._spread() * widths
         known, unknown = _spread(mean), _spread(bonus)
         exploration = unknown / (known + unknown) if known + unknown > 0.0 else float(self._sums[0] == 0.0)
@@ -69,10 +67,11 @@ class Bandit(SchedulingAgent):
     ) -> None:
         """One closed-form update with the whole episode."""
         known, targets = learnable(rewards)
-        shown = self._inputs(observation)[known]
+        shown = self._inputs(observation)[torch.from_numpy(known)]
         kept = self.hyperparameters["forgetting"]
-        self._gram = kept * self._gram + shown.T @ shown
-        self._moment = kept * self._moment + shown.T @ targets
+        with one_thread():
+            self._gram = kept * self._gram + (shown.T @ shown).numpy()
+            self._moment = kept * self._moment + (shown.T @ torch.tensor(targets)).numpy()
         self._sums = kept * self._sums + np.array([len(targets), targets.sum(), (targets**2).sum()])
 
     def state(self) -> State:
@@ -86,9 +85,19 @@ class Bandit(SchedulingAgent):
             raise CorruptArtifactError(f"is of shape {gram.shape}", "bandit.gram", f"{self._gram.shape}")
         self._gram, self._moment, self._sums = gram, np.array(state["moment"]), np.array(state["sums"])
 
-    def _inputs(self, observation: Observation) -> FloatArray:
-        shown = inputs(observation, self.hyperparameters["history_length"]).astype(np.float64)
-        return np.concatenate([shown, np.ones((len(shown), 1))], axis=1)
+    def _inputs(self, observation: Observation) -> Tensor:
+        """Inputs and a constant, shape (n, d). Products are torch's, since it can be held to one thread."""
+        shown = torch.tensor(inputs(observation, self.hyperparameters["history_length"]), dtype=torch.float64)
+        return torch.cat([shown, torch.ones(len(shown), 1, dtype=torch.float64)], dim=1)
+
+    def _posterior(self, shown: Tensor) -> tuple[FloatArray, FloatArray]:
+        """x'w and sqrt(x' P^-1 x) of each row, shape (n,) each."""
+        precision = torch.tensor(self._gram + self.hyperparameters["ridge"] * np.eye(len(self._gram)))
+        with one_thread():
+            factor = torch.linalg.cholesky(precision)
+            weights = torch.cholesky_solve(torch.tensor(self._moment)[:, None], factor)
+            widths = torch.linalg.solve_triangular(factor, shown.T, upper=False).square().sum(dim=0).sqrt()
+            return (shown @ weights)[:, 0].numpy(), widths.numpy()
 
     def _spread(self) -> float:
         """Standard deviation of the rewards seen; 1 as long as they were all alike."""
