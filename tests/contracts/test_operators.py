@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import textwrap
+from pathlib import Path
+
 import pytest
 
 from agents.deeprl.engines.base import Selection
@@ -190,3 +193,19 @@ def test_training_finds_an_operator_that_is_not_live(check):
             return [type("Agent", (), {"weights_digest": "always the same"})]
 
     assert "trains the healthy agent, bit for bit" in check("Good", Deaf())["it is live in ppo"]
+
+
+def test_the_operator_in_the_docs_passes(tmp_path, monkeypatch):
+    text = (Path(__file__).parents[2] / "docs" / "operators.md").read_text(encoding="utf-8")
+    example = text[text.index("    from mutations.magnitude") : text.index("Name it as")]
+    (tmp_path / "own_documented_parts.py").write_text(textwrap.dedent(example))
+    monkeypatch.syspath_prepend(tmp_path)
+    path = "own_documented_parts:SuboptimalDiscount"
+    assert not failed(check_operator(operator(path), name=path))
+
+
+def test_the_docs_list_every_operator():
+    text = (Path(__file__).parents[2] / "docs" / "operators.md").read_text(encoding="utf-8")
+    rows = [line.split(" | ")[:2] for line in text.splitlines() if line.startswith("| ")]
+    listed = {cells[0].removeprefix("| "): cells[1] for cells in rows if len(cells) == 2}
+    assert {acronym: listed.get(acronym) for acronym in OPERATORS} == {a: known.name for a, known in OPERATORS.items()}
