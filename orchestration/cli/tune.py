@@ -15,7 +15,8 @@ from orchestration.campaign_folder import campaign_home
 from orchestration.cli.output import OutputFormat, console, print_json, print_table
 from orchestration.pipelines.conduct import Surroundings
 from orchestration.pipelines.search_space import default_space, read_space
-from orchestration.pipelines.tune import TrialResult, TuneRequest, TuneResult, best_yaml, run_tune
+from orchestration.pipelines.tune import run_tune
+from orchestration.pipelines.tune_result import TrialResult, TuneRequest, TuneResult, best_yaml
 from orchestration.progress import Progress
 from orchestration.spec.loading import experiment_names, load_spec
 from orchestration.spec.resolving import resolve
@@ -39,11 +40,11 @@ def tune(
         bool, typer.Option("--early-stopping", help="Stop poor trials before all their seeds are trained (ASHA).")
     ] = False,
     home: Annotated[
-        Path | None, typer.Option(help="Folder of results [env: PROCTOR_HOME; default: ./proctor-data].")
+        Path | None, typer.Option(help="Folder of results; default: PROCTOR_HOME or ./proctor-data.")
     ] = None,
     store: Annotated[
         str | None,
-        typer.Option(envvar="PROCTOR_STORE", help="URL of the result store, any fsspec URL [default: <home>/store]."),
+        typer.Option(envvar="PROCTOR_STORE", help="URL of the result store, any fsspec URL; default: HOME/store."),
     ] = None,
     cpus: Annotated[int | None, typer.Option(min=1, help="Trials at once; default: all CPUs.")] = None,
     address: Annotated[str | None, typer.Option(help="Address of a running Ray cluster.")] = None,

@@ -23,6 +23,8 @@ TRACKERS: dict[str, tuple[str, str]] = {
 DATABASES = ("postgresql", "mysql", "mssql", "sqlite")
 SERVERS = ("http", "https")
 DATABASE_NAME = "mlflow.db"
+UI_SETTING = "MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false"
+"""The server's job runner forks eight processes and takes a gigabyte; nothing of ours needs it."""
 EXPECTED = "none, sqlite:///FILE, postgresql://..., mysql://... or http(s)://..."
 
 
@@ -82,7 +84,7 @@ def ui_command(uri: str) -> str:
         return ""
     if uri.partition("://")[0] not in DATABASES and uri.partition("+")[0] not in DATABASES:
         return shown_uri(uri)
-    return f"{_mlflow_program()} ui --backend-store-uri {shlex.quote(shown_uri(uri))}"
+    return f"{UI_SETTING} {_mlflow_program()} ui --workers 1 --backend-store-uri {shlex.quote(shown_uri(uri))}"
 
 
 def _mlflow_program() -> str:

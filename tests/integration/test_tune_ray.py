@@ -11,7 +11,8 @@ import pytest
 from agents.deeprl.presets import preset
 from envsearch.spec import EnvironmentSpec
 from orchestration.pipelines.search_space import Choice, Uniform
-from orchestration.pipelines.tune import TuneRequest, TuneResult, run_tune
+from orchestration.pipelines.tune import run_tune
+from orchestration.pipelines.tune_result import TuneRequest, TuneResult
 from orchestration.progress import Phase, Progress
 from orchestration.runtime import RayRuntime
 from orchestration.spec.campaign import EvaluationPlan

@@ -186,7 +186,7 @@ def test_other_uris_are_refused_at_once(uri: str, tmp_path: Path) -> None:
 def test_ui_line(tmp_path: Path) -> None:
     assert ui_command("http://user:secret@host:5000") == "http://user:***@host:5000"
     line = ui_command("sqlite:////a folder/mlflow.db")
-    assert line.endswith("mlflow ui --backend-store-uri 'sqlite:////a folder/mlflow.db'")
+    assert line.endswith("mlflow ui --workers 1 --backend-store-uri 'sqlite:////a folder/mlflow.db'")
     assert shown_uri("postgresql://user:secret@host/db") == "postgresql://user:***@host/db"
 
 

@@ -30,7 +30,8 @@ from orchestration.pipelines.search_space import (
     draw,
     read_space,
 )
-from orchestration.pipelines.tune import TrialResult, TuneRequest, TuneResult, best_yaml, read_result, run_tune
+from orchestration.pipelines.tune import run_tune
+from orchestration.pipelines.tune_result import TrialResult, TuneRequest, TuneResult, best_yaml, read_result
 from orchestration.progress import Progress
 from orchestration.spec.loading import parse_spec
 
