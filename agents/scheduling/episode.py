@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from agents.scheduling.observation import Observation, Scores
+from agents.scheduling.observation import IntArray, Observation, Scores
 from agents.scheduling.testcase import TestCase
 from envsearch.errors import InputError, unknown_name
 
@@ -70,6 +70,7 @@ class Episode:
         agent_version: version of the agent that recommended.
         tests: the candidates, in the order given.
         observation, scores: what the agent saw and answered.
+        order: indices of the tests by priority, as if there were no budget and no must-run list, shape (n,).
         ranking: the recommendation, best first.
         opened_at: Unix time, seconds.
     """
@@ -80,6 +81,7 @@ class Episode:
     tests: tuple[TestCase, ...]
     observation: Observation
     scores: Scores
+    order: IntArray
     ranking: tuple[RankedTest, ...]
     budget: Budget
     opened_at: float

@@ -27,7 +27,7 @@ class CycleMetrics:
 
     Attributes:
         napfd, ttff, recall: of the selected tests.
-        apfd, apfdc: of the whole order, as if there were no budget.
+        apfd, apfdc: of the order as if there were no budget.
         missed: every failure was missed.
     """
 
@@ -43,31 +43,41 @@ METRIC_NAMES = ("napfd", "apfd", "apfdc", "ttff", "recall")
 
 
 def cycle_metrics(
-    order: IntArray, selected: BoolArray, failed: BoolArray, durations: FloatArray
+    order: IntArray,
+    selected: BoolArray,
+    failed: BoolArray,
+    durations: FloatArray,
+    unlimited_order: IntArray | None = None,
 ) -> CycleMetrics | None:
     """Metrics of an order; None if no test failed.
 
     Args:
         order: indices of all n tests in the order to run; not selected tests follow the selected ones.
+        unlimited_order: what it would be without a budget; None: the same.
         selected, failed, durations: by test, shape (n,); durations in seconds. If all are zero, each counts as one.
     """
     failing = int(failed.sum())
     if failing == 0:
         return None
     count = len(order)
-    by_position = failed[order]
-    positions = np.flatnonzero(by_position) + 1
-    detected = np.flatnonzero(by_position & selected[order]) + 1
-    times = durations[order] if durations.sum() > 0.0 else np.ones(count)
-    ends = np.cumsum(times)
+    detected = np.flatnonzero((failed & selected)[order]) + 1
+    costs = durations if durations.sum() > 0.0 else np.ones(count)
+    unlimited = order if unlimited_order is None else unlimited_order
+    positions = np.flatnonzero(failed[unlimited]) + 1
     return CycleMetrics(
         napfd=_napfd(detected, failing, count),
         apfd=_napfd(positions, failing, count),
-        apfdc=float(np.mean(1.0 - (ends[positions - 1] - times[positions - 1] / 2.0) / ends[-1])),
-        ttff=float(ends[detected[0] - 1] / ends[-1]) if len(detected) else 1.0,
+        apfdc=_apfdc(positions, costs[unlimited]),
+        ttff=float(costs[order[: detected[0]]].sum() / costs.sum()) if len(detected) else 1.0,
         recall=len(detected) / failing,
         missed=len(detected) == 0,
     )
+
+
+def _apfdc(positions: IntArray, times: FloatArray) -> float:
+    ends = np.cumsum(times)
+    middles = ends[positions - 1] - times[positions - 1] / 2.0
+    return float(np.mean(1.0 - middles / ends[-1]))
 
 
 def _napfd(detected: IntArray, failing: int, count: int) -> float:

@@ -83,7 +83,9 @@ class Scheduler:
         if explain:
             told = reasons(observation, scores, np.fromiter((name in must for name in ids), np.bool_, len(ids)))
         ranking = ranked(selection.order.tolist(), ids, scores, selection.selected, observation.durations, told)
-        return Episode(episode_id, number, self.version, tuple(tests), observation, scores, ranking, budget, opened_at)
+        return Episode(
+            episode_id, number, self.version, tuple(tests), observation, scores, order, ranking, budget, opened_at
+        )
 
     def record(self, episode: Episode, results: Sequence[TestResult]) -> None:
         """Enter results, all or some of the episode's, into the history. Each result is to be entered once.
@@ -202,7 +204,7 @@ def episode_metrics(outcome: EpisodeOutcome) -> dict[str, float]:
         "exploration": outcome.episode.scores.exploration,
     }
     order = np.argsort(outcome.position, kind="stable")
-    metrics = cycle_metrics(order, outcome.selected, failed, outcome.durations)
+    metrics = cycle_metrics(order, outcome.selected, failed, outcome.durations, outcome.episode.order)
     if metrics is not None:
         told.update({name: getattr(metrics, name) for name in METRIC_NAMES})
     return told

@@ -10,6 +10,9 @@ from agents.scheduling.observation import Observation, Scores
 _SHORTEST = 1e-3
 """Seconds: a test that was never seen to take time is not worth infinitely much."""
 
+_LEAST_RATE = 1e-3
+"""Added to every rate, so that of the tests that did not fail lately the shorter one comes first."""
+
 
 class FailureRatePerSecond(SchedulingAgent):
     """The failure rate divided by the mean of past durations: failures found per second spent."""
@@ -18,7 +21,7 @@ class FailureRatePerSecond(SchedulingAgent):
     summary = "highest recent failure rate per second first, new tests before all"
 
     def score(self, observation: Observation, rng: np.random.Generator) -> Scores:
-        worth = observation.failure_rate / np.maximum(observation.durations, _SHORTEST)
+        worth = (observation.failure_rate + _LEAST_RATE) / np.maximum(observation.durations, _SHORTEST)
         # A rate is at most 1.
         priority = np.where(observation.new, 2.0 / _SHORTEST, worth)
         return Scores(priority, np.zeros(len(observation), np.bool_), 0.0)

@@ -1,0 +1,98 @@
+"""A recorded CI history: cycles of test cases with what came of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from agents.scheduling.observation import BoolArray, FloatArray
+from agents.scheduling.testcase import TestCase, Verdict
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cycle:
+    """One CI cycle of n candidates, in the job's own order.
+
+    Attributes:
+        tests: with unique ids; rows of one test that stand repeatedly share their `history_id`.
+        verdicts: shape (n,).
+        durations: measured seconds, shape (n,); NaN: not measured.
+        name: what the source calls the cycle.
+        finished_at: Unix time, seconds; None: not told.
+    """
+
+    tests: tuple[TestCase, ...]
+    verdicts: tuple[Verdict, ...]
+    durations: FloatArray
+    name: str = ""
+    finished_at: float | None = None
+
+    def __len__(self) -> int:
+        return len(self.tests)
+
+    @property
+    def failed(self) -> BoolArray:
+        """Which tests failed, shape (n,)."""
+        return np.fromiter((verdict is Verdict.FAILED for verdict in self.verdicts), np.bool_, len(self.verdicts))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CiHistory:
+    """Cycles in the order in which they ran."""
+
+    name: str
+    cycles: tuple[Cycle, ...]
+
+    def __len__(self) -> int:
+        return len(self.cycles)
+
+    def __iter__(self) -> Iterator[Cycle]:
+        return iter(self.cycles)
+
+    @property
+    def failing_cycles(self) -> int:
+        """How many cycles have a failing test."""
+        return sum(Verdict.FAILED in cycle.verdicts for cycle in self.cycles)
+
+
+class TestNames:
+    """Makes test cases of a source's names: rows that repeat a name get ids of their own and share one history.
+
+    The first row keeps the name, later ones are called ``name#2``, ``name#3`` (or the next number that is free in the
+    cycle). Equal test cases are one object over all cycles.
+    """
+
+    __test__ = False  # pytest: not a class of tests
+
+    def __init__(self, job: str = "") -> None:
+        self.job = job
+        self._made: dict[tuple[str, str], TestCase] = {}
+
+    def cases(self, names: Sequence[str]) -> tuple[TestCase, ...]:
+        """One test case per row of a cycle, in order."""
+        cases = []
+        for own, name in zip(distinct_ids(names), names, strict=True):
+            case = self._made.get((own, name))
+            if case is None:
+                case = TestCase(own, self.job, history_id="" if own == name else name)
+                self._made[own, name] = case
+            cases.append(case)
+        return tuple(cases)
+
+
+def distinct_ids(names: Sequence[str]) -> list[str]:
+    """Unique ids for the rows of a cycle, in order."""
+    if len(set(names)) == len(names):
+        return list(names)
+    taken, counts, ids = set(names), dict.fromkeys(names, 0), []
+    for name in names:
+        counts[name] += 1
+        own = name
+        if counts[name] > 1:
+            while (own := f"{name}#{counts[name]}") in taken:
+                counts[name] += 1
+            taken.add(own)
+        ids.append(own)
+    return ids

@@ -1,0 +1,106 @@
+"""Rows of a delimited text file, with the line of each, and checked cells."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from envsearch.errors import InputError
+
+_LARGEST_CELL = 16 * 1024 * 1024
+"""Characters; RETECS files keep whole lists in one cell."""
+
+Row = tuple[int, list[str]]
+
+
+def read_rows(path: Path, delimiter: str, columns: Sequence[str]) -> Iterator[Row]:
+    """(line, cells of the wanted columns) of each row; blank lines are passed over.
+
+    Raises:
+        InputError: the file cannot be read, lacks a column, or a row has too few or too many cells.
+    """
+    csv.field_size_limit(max(csv.field_size_limit(), _LARGEST_CELL))
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            yield from _rows(csv.reader(file, delimiter=delimiter, strict=True), path, columns)
+    except OSError as error:
+        raise InputError(f"cannot be read ({error.strerror})", source=str(path)) from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"byte {error.start} is no UTF-8", "", "a text file in UTF-8", str(path)) from error
+
+
+def header(path: Path) -> str:
+    """The first line of a text file.
+
+    Raises:
+        InputError: the file cannot be read or is empty.
+    """
+    try:
+        with path.open(encoding="utf-8-sig") as file:
+            line = file.readline(65_536).strip()
+    except OSError as error:
+        raise InputError(f"cannot be read ({error.strerror})", source=str(path)) from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"byte {error.start} is no UTF-8", "", "a text file in UTF-8", str(path)) from error
+    if not line:
+        raise InputError("is empty", "line 1", "a line with the names of the columns", str(path))
+    return line
+
+
+def _rows(reader: Iterator[list[str]], path: Path, columns: Sequence[str]) -> Iterator[Row]:
+    lines = _with_lines(reader, path)
+    _, names = next(lines, (1, []))
+    names = [name.strip() for name in names]
+    missing = [name for name in columns if name not in names]
+    if missing:
+        raise InputError(f"has no column {', '.join(missing)}", "line 1", f"columns {', '.join(columns)}", str(path))
+    places = [names.index(name) for name in columns]
+    for line, cells in lines:
+        if not cells:
+            continue
+        if len(cells) != len(names):
+            raise InputError(f"{len(cells)} cells", f"line {line}", f"{len(names)} as in line 1", str(path))
+        yield line, [cells[place].strip() for place in places]
+
+
+def _with_lines(reader: Iterator[list[str]], path: Path) -> Iterator[Row]:
+    while True:
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            raise InputError(str(error), f"line {reader.line_num}", "well-formed csv", str(path)) from error  # type: ignore[attr-defined]
+        yield reader.line_num, cells  # type: ignore[attr-defined]
+
+
+def whole_number(text: str, where: str, source: str) -> int:
+    """An integer cell; ``3.0`` is one too.
+
+    Raises:
+        InputError: it is none.
+    """
+    try:
+        number = float(text)
+        if number == math.floor(number):
+            return int(text) if text.lstrip("+-").isdigit() else int(number)
+    except (ValueError, OverflowError):
+        pass
+    raise InputError(f"{text!r}", where, "a whole number", source)
+
+
+def seconds(text: str, where: str, source: str, unit: float = 1.0) -> float:
+    """A duration cell in seconds, given in `unit` seconds.
+
+    Raises:
+        InputError: it is no finite number of at least 0.
+    """
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not (math.isfinite(number) and number >= 0.0):
+        raise InputError(f"{text!r}", where, "a finite number of at least 0", source)
+    return number * unit

@@ -1,0 +1,173 @@
+"""Replays a recorded CI history through a scheduler, cycle by cycle, and measures the orders it gave."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agents.scheduling.episode import Budget, Episode
+from agents.scheduling.loaders.ci_history import CiHistory, Cycle
+from agents.scheduling.metrics import METRIC_NAMES, cycle_metrics
+from agents.scheduling.observation import FloatArray
+from agents.scheduling.scheduler import Scheduler
+from agents.scheduling.settings import AgentSettings
+from agents.scheduling.testcase import TestResult
+from envsearch.errors import unknown_name
+
+FEEDBACKS = ("full", "partial")
+"""Full: the verdicts of all tests of a cycle become known. Partial: of those that fitted the budget."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ReplayResult:
+    """One replay with one seed. Arrays have one entry per cycle.
+
+    Attributes:
+        metrics: `metrics.METRIC_NAMES` -> values; NaN in cycles without a failing test.
+        missed: every failure of the cycle was missed.
+        exploration: how much was explored, in [0, 1].
+        seconds: what the scheduler took for the cycle: recommend, record and reward.
+        scheduler: as it was after the last cycle.
+    """
+
+    history: str
+    settings: AgentSettings
+    fill: str
+    budget_share: float
+    feedback: str
+    metrics: Mapping[str, FloatArray]
+    missed: NDArray[np.bool_]
+    exploration: FloatArray
+    seconds: FloatArray
+    scheduler: Scheduler
+
+    @property
+    def failing(self) -> NDArray[np.bool_]:
+        """The cycles with a failing test."""
+        failing: NDArray[np.bool_] = ~np.isnan(self.metrics["napfd"])
+        return failing
+
+    def summary(self) -> dict[str, Any]:
+        """The numbers of this replay as a JSON object; see `summarise`."""
+        return summarise([self])
+
+
+def replay(
+    history: CiHistory,
+    settings: AgentSettings,
+    fill: str = "greedy",
+    budget_share: float = 0.5,
+    feedback: str = "full",
+    seed: int = 0,
+    progress: Callable[[int], None] | None = None,
+) -> ReplayResult:
+    """Recommend, execute, reward for each cycle in turn.
+
+    As in the published numbers, the budget is a share of the cycle's summed true durations and is filled with the true
+    durations. The agent knows only those of past runs. Tests whose duration was not measured count as the mean of the
+    cycle's measured ones (one second if there is none).
+
+    Args:
+        settings: of the agent; its seed is replaced by `seed`.
+        budget_share: in [0, 1].
+        feedback: one of `FEEDBACKS`.
+        progress: called with the number of finished cycles.
+
+    Raises:
+        InputError: a setting is wrong.
+    """
+    if feedback not in FEEDBACKS:
+        raise unknown_name("feedback", feedback, FEEDBACKS, "feedback")
+    budget = Budget(share=budget_share, fill=fill)
+    scheduler = Scheduler(replace(settings, seed=seed))
+    count = len(history)
+    metrics = {name: np.full(count, np.nan) for name in METRIC_NAMES}
+    missed = np.zeros(count, np.bool_)
+    exploration, seconds = np.zeros(count), np.zeros(count)
+    for number, cycle in enumerate(history):
+        durations = true_durations(cycle)
+        started = time.perf_counter()
+        episode = scheduler.recommend(cycle.tests, str(number), number, budget, fill_durations=durations, explain=False)
+        results = executed(cycle, episode, feedback)
+        scheduler.record(episode, results)
+        scheduler.reward(episode, {result.id: result for result in results})
+        seconds[number] = time.perf_counter() - started
+        exploration[number] = episode.scores.exploration
+        missed[number] = _measure(cycle, episode, durations, metrics, number)
+        if progress is not None:
+            progress(number + 1)
+    return ReplayResult(
+        history.name, scheduler.settings, fill, budget_share, feedback, metrics, missed, exploration, seconds, scheduler
+    )
+
+
+def summarise(results: Sequence[ReplayResult]) -> dict[str, Any]:
+    """Means over the failing cycles and over seeds of one agent on one history, as a JSON object.
+
+    A metric is null where no cycle has a failing test. `missed_cycles` is the mean number of failing cycles of which
+    every failure was missed: they count 1 in `ttff`.
+    """
+    first = results[0]
+    failing = first.failing
+    means = {
+        name: float(np.mean([result.metrics[name][failing].mean() for result in results])) if failing.any() else None
+        for name in METRIC_NAMES
+    }
+    return {
+        "history": first.history,
+        "agent": first.settings.kind,
+        "reward": first.settings.reward,
+        "feedback": first.feedback,
+        "fill": first.fill,
+        "budget": first.budget_share,
+        "cycles": len(failing),
+        "failing_cycles": int(failing.sum()),
+        "missed_cycles": float(np.mean([result.missed.sum() for result in results])),
+        "seeds": [result.settings.seed for result in results],
+        **means,
+        "seconds_per_cycle": float(np.mean([result.seconds.mean() for result in results])) if len(failing) else None,
+    }
+
+
+def true_durations(cycle: Cycle) -> FloatArray:
+    """Measured seconds, shape (n,), with gaps filled by the cycle's mean."""
+    gaps = np.isnan(cycle.durations)
+    if not gaps.any():
+        return cycle.durations
+    return np.where(gaps, 1.0 if gaps.all() else cycle.durations[~gaps].mean(), cycle.durations)
+
+
+def executed(cycle: Cycle, episode: Episode, feedback: str) -> list[TestResult]:
+    """The results that become known, in the cycle's own order."""
+    known = None
+    if feedback == "partial":
+        known = {entry.id for entry in episode.ranking if entry.selected}
+    return [
+        TestResult(test.id, verdict, None if duration != duration else duration, cycle.finished_at)
+        for test, verdict, duration in zip(cycle.tests, cycle.verdicts, cycle.durations.tolist(), strict=True)
+        if known is None or test.id in known
+    ]
+
+
+def _measure(
+    cycle: Cycle, episode: Episode, durations: FloatArray, metrics: Mapping[str, FloatArray], number: int
+) -> bool:
+    """Enter the metrics of a cycle; whether every failure was missed."""
+    failed = cycle.failed
+    if not failed.any():
+        return False
+    index = {test.id: place for place, test in enumerate(cycle.tests)}
+    order = np.fromiter((index[entry.id] for entry in episode.ranking), np.int64, len(index))
+    selected = np.zeros(len(index), np.bool_)
+    selected[order] = [entry.selected for entry in episode.ranking]
+    measured = cycle_metrics(order, selected, failed, durations, episode.order)
+    if measured is None:
+        return False
+    for name in METRIC_NAMES:
+        metrics[name][number] = getattr(measured, name)
+    return measured.missed
