@@ -1,0 +1,90 @@
+"""From a store's URL to an engine that is set up the way the service needs it."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+
+from envsearch.errors import InputError
+
+BUSY_SECONDS = 30
+EXPECTED = "a file, sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE"
+
+
+def absolute_url(url: str) -> str:
+    """The URL in full: a path becomes SQLite, a relative SQLite path becomes absolute (workers run elsewhere).
+
+    Raises:
+        InputError: no database of a known kind is named.
+    """
+    if "://" not in url:
+        return f"sqlite:///{Path(url).expanduser().absolute()}"
+    try:
+        parsed = sa.make_url(url)
+    except ArgumentError as error:
+        raise InputError("the URL cannot be read", "store", EXPECTED) from error
+    kind = parsed.get_backend_name()
+    if kind == "sqlite":
+        if not parsed.database or parsed.database == ":memory:":
+            raise InputError("a database in memory is lost with its process", "store", EXPECTED)
+        return f"sqlite:///{Path(parsed.database).expanduser().absolute()}"
+    if kind != "postgresql":
+        raise InputError(f"{kind!r} is no known kind of store", "store", EXPECTED)
+    return url
+
+
+def connect(url: str) -> sa.Engine:
+    """An engine; write with ``engine.execution_options(write=True)``.
+
+    SQLite: write-ahead log, each commit flushed to the disk, writers wait for each other up to 30 s. A transaction that
+    will write says so at its beginning, because SQLite refuses to wait when a reader turns into a writer.
+
+    Args:
+        url: as `absolute_url` gives it.
+
+    Raises:
+        InputError: the driver of the database is not installed, or the file's folder cannot be made.
+    """
+    try:
+        if not url.startswith("sqlite"):
+            return sa.create_engine(url, pool_pre_ping=True, pool_size=4, max_overflow=8)
+        Path(sa.make_url(url).database or "").parent.mkdir(parents=True, exist_ok=True)
+        engine = sa.create_engine(url, connect_args={"timeout": BUSY_SECONDS})
+    except (ImportError, NoSuchModuleError) as error:
+        raise InputError(f"its driver is not installed ({error})", "store", "the Python package it needs") from error
+    except OSError as error:
+        raise InputError(f"its folder cannot be made ({error.strerror})", "store", EXPECTED) from error
+    event.listen(engine, "connect", _set_up_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _set_up_sqlite(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # transactions begin where `_begin_sqlite` says, and nowhere else
+    for pragma in (f"busy_timeout={BUSY_SECONDS * 1000}", "synchronous=FULL", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}").close()
+    _write_ahead(connection)
+
+
+def _write_ahead(connection: Any) -> None:
+    """Turn the write-ahead log on. Only the first process ever really does, and SQLite lets no one wait for that."""
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL").close()
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    writes = connection.get_execution_options().get("write", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

@@ -1,0 +1,117 @@
+"""Tables of the scheduling service, in SQL that SQLite and PostgreSQL share.
+
+The log of an agent is `events`, numbered by `seq` from 1. Everything else is either its input (`episodes`), its answer
+(`rewards`), or a shortcut to it (`snapshots`). The tables are made and changed by the migrations alone.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+REVISION = "0001"
+"""The newest migration, which this code works with."""
+
+NAME_LENGTH = 100
+ID_LENGTH = 64
+TEXT_LENGTH = 200
+
+metadata = sa.MetaData()
+
+agents = sa.Table(
+    "agents",
+    metadata,
+    # Numbers of deleted agents are never used again: an owner of a deleted agent can write nothing into a new one.
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("name", sa.String(NAME_LENGTH), nullable=False, unique=True),
+    sa.Column("settings", sa.Text, nullable=False),
+    sa.Column("description", sa.Text, nullable=False),
+    sa.Column("created_at", sa.Double, nullable=False),
+    sa.Column("updated_at", sa.Double, nullable=False),
+    sa.Column("owner_epoch", sa.BigInteger, nullable=False),
+    sa.Column("last_seq", sa.BigInteger, nullable=False),
+    sa.Column("version", sa.BigInteger, nullable=False),
+    sa.Column("episodes", sa.BigInteger, nullable=False),
+    sa.Column("base_seq", sa.BigInteger, nullable=False),
+    sa.Column("archived_seq", sa.BigInteger, nullable=False),
+    sa.Column("archived_number", sa.BigInteger, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+
+def _agent_id() -> sa.Column[int]:
+    return sa.Column("agent_id", sa.Integer, sa.ForeignKey("agents.id", ondelete="CASCADE"), primary_key=True)
+
+
+episodes = sa.Table(
+    "episodes",
+    metadata,
+    _agent_id(),
+    sa.Column("id", sa.String(ID_LENGTH), primary_key=True),
+    sa.Column("number", sa.BigInteger, nullable=False),
+    sa.Column("job", sa.String(TEXT_LENGTH), nullable=False),
+    sa.Column("version", sa.BigInteger, nullable=False),
+    sa.Column("opened_at", sa.Double, nullable=False),
+    sa.Column("tests", sa.Integer, nullable=False),
+    sa.Column("selected", sa.Integer, nullable=False),
+    sa.Column("exploration", sa.Double, nullable=False),
+    sa.Column("observers", sa.Text, nullable=False),
+    sa.Column("observed_agent", sa.String(NAME_LENGTH), nullable=False),
+    sa.Column("request_digest", sa.String(64), nullable=False),
+    sa.Column("payload", sa.LargeBinary, nullable=False),
+    sa.UniqueConstraint("agent_id", "number", name="uq_episodes_number"),
+)
+
+events = sa.Table(
+    "events",
+    metadata,
+    _agent_id(),
+    sa.Column("seq", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("kind", sa.String(20), nullable=False),
+    sa.Column("subject", sa.String(ID_LENGTH), nullable=False),
+    sa.Column("version", sa.BigInteger, nullable=False),
+    sa.Column("at", sa.Double, nullable=False),
+    sa.Column("payload", sa.LargeBinary, nullable=False),
+    sa.Index("ix_events_subject", "agent_id", "subject"),
+    sa.Index("ix_events_version", "agent_id", "version"),
+)
+
+rewards = sa.Table(
+    "rewards",
+    metadata,
+    _agent_id(),
+    sa.Column("episode_id", sa.String(ID_LENGTH), primary_key=True),
+    sa.Column("seq", sa.BigInteger, nullable=False),
+    sa.Column("number", sa.BigInteger, nullable=False),
+    sa.Column("version", sa.BigInteger, nullable=False),
+    sa.Column("tests", sa.Integer, nullable=False),
+    sa.Column("exploration", sa.Double, nullable=False),
+    sa.Column("total", sa.Double, nullable=False),
+    sa.Column("metrics", sa.Text, nullable=False),
+    sa.Column("rewarded_at", sa.Double, nullable=False),
+    sa.Column("payload", sa.LargeBinary, nullable=False),
+    sa.UniqueConstraint("agent_id", "seq", name="uq_rewards_seq"),
+)
+
+snapshots = sa.Table(
+    "snapshots",
+    metadata,
+    _agent_id(),
+    sa.Column("seq", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("version", sa.BigInteger, nullable=False),
+    sa.Column("at", sa.Double, nullable=False),
+    sa.Column("settings", sa.Text, nullable=False),
+    sa.Column("address", sa.String(64), nullable=False),
+    sa.Column("size", sa.BigInteger, nullable=False),
+)
+
+tokens = sa.Table(
+    "tokens",
+    metadata,
+    sa.Column("id", sa.String(32), primary_key=True),
+    sa.Column("sha256", sa.String(64), nullable=False),
+    sa.Column("scopes", sa.String(60), nullable=False),
+    sa.Column("agent_prefix", sa.String(NAME_LENGTH), nullable=False),
+    sa.Column("note", sa.String(TEXT_LENGTH), nullable=False),
+    sa.Column("created_at", sa.Double, nullable=False),
+    sa.Column("revoked_at", sa.Double, nullable=True),
+)

@@ -1,0 +1,323 @@
+"""The scheduling service's state in SQLite or PostgreSQL, through one SQL for both."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
+
+from orchestration.service_errors import ConflictError, NotOwnerError, UnavailableError
+from orchestration.stores.base import (
+    AgentCommit,
+    AgentRow,
+    EpisodeRow,
+    EventKind,
+    EventRow,
+    RewardRow,
+    SnapshotRow,
+    TokenRow,
+)
+from orchestration.stores.connecting import absolute_url, connect
+from orchestration.stores.migrating import prepare
+from orchestration.stores.schema import agents, episodes, events, rewards, snapshots, tokens
+
+Row = TypeVar("Row")
+_PARAMETERS = 500
+"""Values per IN list; SQLite takes at most 999 of all parameters in old versions."""
+
+
+class SqlStore:
+    """See `StateStore`. Thread-safe; a process that forks must make its own.
+
+    Args:
+        url: a file, ``sqlite:///FILE`` or ``postgresql://...``. Tables that are not there are made.
+
+    Raises:
+        InputError: the URL is of no known kind, or the database was made by a newer version.
+        UnavailableError: the database cannot be opened.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = absolute_url(url)
+        self._engine = connect(self.url)
+        self._writer = self._engine.execution_options(write=True)
+        with _told():
+            prepare(self._engine)
+
+    def __reduce__(self) -> tuple[type[SqlStore], tuple[str]]:
+        return (SqlStore, (self.url,))
+
+    def close(self) -> None:
+        """Let go of all connections."""
+        self._engine.dispose()
+
+    # -- agents -----------------------------------------------------------------------------------------------------
+
+    def create_agent(self, name: str, settings: str, description: str, at: float) -> tuple[AgentRow, bool]:
+        """See `StateStore.create_agent`."""
+        row = AgentRow(0, name, settings, description, at, at, last_seq=1)
+        values = dataclasses.asdict(row)
+        del values["id"]
+        try:
+            with self._writing() as connection:
+                key = connection.execute(sa.insert(agents).values(values)).inserted_primary_key
+                assert key is not None
+                born = EventRow(key[0], 1, EventKind.SETTINGS, "", 0, at, settings.encode())
+                connection.execute(sa.insert(events).values(dataclasses.asdict(born)))
+        except ConflictError:
+            found = self.agent(name)
+            if found is None:
+                raise UnavailableError(f"agent {name!r} is being deleted") from None
+            return found, False
+        return dataclasses.replace(row, id=key[0]), True
+
+    def agent(self, name: str) -> AgentRow | None:
+        """See `StateStore.agent`."""
+        return self._first(AgentRow, sa.select(agents).where(agents.c.name == name))
+
+    def agents(self, after: str, limit: int, prefix: str = "") -> list[AgentRow]:
+        """See `StateStore.agents`."""
+        wanted = sa.select(agents).where(agents.c.name > after).order_by(agents.c.name).limit(limit)
+        if prefix:
+            wanted = wanted.where(agents.c.name.startswith(prefix, autoescape=True))
+        return self._all(AgentRow, wanted)
+
+    def delete_agent(self, name: str) -> AgentRow | None:
+        """See `StateStore.delete_agent`."""
+        with self._writing() as connection:
+            found = connection.execute(sa.select(agents).where(agents.c.name == name)).mappings().first()
+            if found is None:
+                return None
+            for table in (snapshots, rewards, events, episodes):
+                connection.execute(sa.delete(table).where(table.c.agent_id == found["id"]))
+            connection.execute(sa.delete(agents).where(agents.c.id == found["id"]))
+            return AgentRow(**found)
+
+    def take_over(self, name: str) -> AgentRow | None:
+        """See `StateStore.take_over`."""
+        with self._writing() as connection:
+            raised = sa.update(agents).where(agents.c.name == name).values(owner_epoch=agents.c.owner_epoch + 1)
+            connection.execute(raised)
+            found = connection.execute(sa.select(agents).where(agents.c.name == name)).mappings().first()
+            return None if found is None else AgentRow(**found)
+
+    # -- the log ----------------------------------------------------------------------------------------------------
+
+    def commit(self, commits: Sequence[AgentCommit]) -> None:
+        """See `StateStore.commit`."""
+        with self._writing() as connection:
+            for one in commits:
+                self._advance(connection, one)
+            _insert_all(connection, episodes, [row for one in commits for row in one.new_episodes])
+            _insert_all(connection, events, [row for one in commits for row in one.new_events])
+            _insert_all(connection, rewards, [row for one in commits for row in one.new_rewards])
+
+    def _advance(self, connection: sa.Connection, one: AgentCommit) -> None:
+        """The agent's counters, if its owner is still the newest one."""
+        owned = (agents.c.id == one.agent_id) & (agents.c.owner_epoch == one.owner_epoch)
+        values = {
+            "last_seq": one.last_seq,
+            "version": one.version,
+            "episodes": one.episodes,
+            "updated_at": one.updated_at,
+            "settings": one.settings,
+            "description": one.description,
+        }
+        if connection.execute(sa.update(agents).where(owned).values(values)).rowcount != 1:
+            raise NotOwnerError(f"agent {one.agent_id} has a newer owner than epoch {one.owner_epoch}, or is deleted")
+
+    def events(self, agent_id: int, after: int, until: int | None = None, limit: int = 1000) -> list[EventRow]:
+        """See `StateStore.events`."""
+        wanted = sa.select(events).where(events.c.agent_id == agent_id, events.c.seq > after)
+        if until is not None:
+            wanted = wanted.where(events.c.seq <= until)
+        return self._all(EventRow, wanted.order_by(events.c.seq).limit(limit))
+
+    def events_of(self, agent_id: int, subject: str) -> list[EventRow]:
+        """See `StateStore.events_of`."""
+        mine = (events.c.agent_id == agent_id) & (events.c.subject == subject)
+        return self._all(EventRow, sa.select(events).where(mine).order_by(events.c.seq))
+
+    def version_event(self, agent_id: int, version: int) -> EventRow | None:
+        """See `StateStore.version_event`."""
+        return self._first(EventRow, _version_events(agent_id).where(events.c.version == version))
+
+    def versions(self, agent_id: int, below: int | None, limit: int) -> list[EventRow]:
+        """See `StateStore.versions`."""
+        wanted = _version_events(agent_id).order_by(events.c.version.desc()).limit(limit)
+        if below is not None:
+            wanted = wanted.where(events.c.version < below)
+        return self._all(EventRow, wanted)
+
+    # -- episodes and rewards ---------------------------------------------------------------------------------------
+
+    def episode(self, agent_id: int, episode_id: str) -> EpisodeRow | None:
+        """See `StateStore.episode`."""
+        mine = (episodes.c.agent_id == agent_id) & (episodes.c.id == episode_id)
+        return self._first(EpisodeRow, sa.select(episodes).where(mine))
+
+    def episodes(self, agent_id: int, below: int | None, limit: int) -> list[tuple[EpisodeRow, RewardRow | None]]:
+        """See `StateStore.episodes`."""
+        wanted = sa.select(*_without_payload(episodes)).where(episodes.c.agent_id == agent_id)
+        if below is not None:
+            wanted = wanted.where(episodes.c.number < below)
+        rows = self._all(EpisodeRow, wanted.order_by(episodes.c.number.desc()).limit(limit))
+        return self._with_rewards(rows, agent_id, payload=False)
+
+    def episodes_between(self, agent_id: int, first: int, below: int) -> list[tuple[EpisodeRow, RewardRow | None]]:
+        """See `StateStore.episodes_between`."""
+        wanted = sa.select(episodes).where(_numbered(agent_id, first, below)).order_by(episodes.c.number)
+        return self._with_rewards(self._all(EpisodeRow, wanted), agent_id, payload=True)
+
+    def reward(self, agent_id: int, episode_id: str) -> RewardRow | None:
+        """See `StateStore.reward`."""
+        mine = (rewards.c.agent_id == agent_id) & (rewards.c.episode_id == episode_id)
+        return self._first(RewardRow, sa.select(rewards).where(mine))
+
+    def rewards(self, agent_id: int, after: int, limit: int) -> list[RewardRow]:
+        """See `StateStore.rewards`."""
+        wanted = sa.select(*_without_payload(rewards)).where(rewards.c.agent_id == agent_id, rewards.c.seq > after)
+        return self._all(RewardRow, wanted.order_by(rewards.c.seq).limit(limit))
+
+    def _with_rewards(
+        self, rows: Sequence[EpisodeRow], agent_id: int, payload: bool
+    ) -> list[tuple[EpisodeRow, RewardRow | None]]:
+        found: dict[str, RewardRow] = {}
+        columns = rewards.c if payload else _without_payload(rewards)
+        for start in range(0, len(rows), _PARAMETERS):
+            ids = [row.id for row in rows[start : start + _PARAMETERS]]
+            wanted = sa.select(*columns).where(rewards.c.agent_id == agent_id, rewards.c.episode_id.in_(ids))
+            found.update((reward.episode_id, reward) for reward in self._all(RewardRow, wanted))
+        return [(row, found.get(row.id)) for row in rows]
+
+    # -- snapshots and archive --------------------------------------------------------------------------------------
+
+    def add_snapshot(self, row: SnapshotRow, owner_epoch: int) -> None:
+        """See `StateStore.add_snapshot`."""
+        with self._writing() as connection:
+            owned = (agents.c.id == row.agent_id) & (agents.c.owner_epoch == owner_epoch)
+            if connection.execute(sa.select(agents.c.id).where(owned).with_for_update()).first() is None:
+                raise NotOwnerError(f"agent {row.agent_id} has a newer owner than epoch {owner_epoch}, or is deleted")
+            connection.execute(sa.delete(snapshots).where(_at(row.agent_id, [row.seq])))
+            connection.execute(sa.insert(snapshots).values(dataclasses.asdict(row)))
+
+    def snapshots(self, agent_id: int) -> list[SnapshotRow]:
+        """See `StateStore.snapshots`."""
+        mine = sa.select(snapshots).where(snapshots.c.agent_id == agent_id)
+        return self._all(SnapshotRow, mine.order_by(snapshots.c.seq))
+
+    def delete_snapshots(self, agent_id: int, seqs: Sequence[int]) -> None:
+        """See `StateStore.delete_snapshots`."""
+        with self._writing() as connection:
+            for start in range(0, len(seqs), _PARAMETERS):
+                connection.execute(sa.delete(snapshots).where(_at(agent_id, seqs[start : start + _PARAMETERS])))
+
+    def set_archived_seq(self, agent_id: int, seq: int) -> None:
+        """See `StateStore.set_archived_seq`."""
+        with self._writing() as connection:
+            behind = (agents.c.id == agent_id) & (agents.c.archived_seq < seq)
+            connection.execute(sa.update(agents).where(behind).values(archived_seq=seq))
+
+    def drop_episodes(self, agent_id: int, first: int, below: int, base_seq: int, event_count: int) -> bool:
+        """See `StateStore.drop_episodes`."""
+        old = sa.select(episodes.c.id).where(_numbered(agent_id, first, below))
+        theirs = (events.c.agent_id == agent_id) & events.c.subject.in_(old)
+        with self._writing() as connection:
+            if connection.execute(sa.select(sa.func.count()).select_from(events).where(theirs)).scalar() != event_count:
+                return False
+            connection.execute(sa.delete(events).where(theirs, events.c.seq <= base_seq))
+            gone = (rewards.c.agent_id == agent_id) & rewards.c.episode_id.in_(old)
+            connection.execute(sa.delete(rewards).where(gone, rewards.c.seq <= base_seq))
+            connection.execute(sa.delete(episodes).where(_numbered(agent_id, first, below)))
+            values = {"base_seq": base_seq, "archived_number": below}
+            connection.execute(sa.update(agents).where(agents.c.id == agent_id).values(values))
+            return True
+
+    # -- tokens -----------------------------------------------------------------------------------------------------
+
+    def add_token(self, row: TokenRow) -> None:
+        """See `StateStore.add_token`."""
+        with self._writing() as connection:
+            connection.execute(sa.insert(tokens).values(dataclasses.asdict(row)))
+
+    def token(self, token_id: str) -> TokenRow | None:
+        """See `StateStore.token`."""
+        return self._first(TokenRow, sa.select(tokens).where(tokens.c.id == token_id))
+
+    def tokens(self) -> list[TokenRow]:
+        """See `StateStore.tokens`."""
+        return self._all(TokenRow, sa.select(tokens).order_by(tokens.c.created_at, tokens.c.id))
+
+    def revoke_token(self, token_id: str, at: float) -> TokenRow | None:
+        """See `StateStore.revoke_token`."""
+        with self._writing() as connection:
+            live = (tokens.c.id == token_id) & tokens.c.revoked_at.is_(None)
+            connection.execute(sa.update(tokens).where(live).values(revoked_at=at))
+        return self.token(token_id)
+
+    # -- inside -----------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _writing(self) -> Iterator[sa.Connection]:
+        with _told(), self._writer.begin() as connection:
+            yield connection
+
+    def _all(self, kind: type[Row], wanted: sa.Select[Any]) -> list[Row]:
+        with _told(), self._engine.connect() as connection:
+            return [_row(kind, found) for found in connection.execute(wanted).mappings()]
+
+    def _first(self, kind: type[Row], wanted: sa.Select[Any]) -> Row | None:
+        found = self._all(kind, wanted.limit(1))
+        return found[0] if found else None
+
+
+def _row(kind: type[Row], found: Mapping[Any, Any]) -> Row:
+    values = dict(found)
+    if "payload" in kind.__dataclass_fields__:  # type: ignore[attr-defined]
+        values.setdefault("payload", b"")
+    return kind(**values)
+
+
+def _insert_all(connection: sa.Connection, table: sa.Table, rows: Sequence[Any]) -> None:
+    if rows:
+        names = table.columns.keys()
+        connection.execute(sa.insert(table), [{name: getattr(row, name) for name in names} for row in rows])
+
+
+def _without_payload(table: sa.Table) -> list[sa.Column[Any]]:
+    return [column for column in table.c if column.name != "payload"]
+
+
+def _version_events(agent_id: int) -> sa.Select[Any]:
+    makes = events.c.kind.in_([EventKind.REWARD.value, EventKind.RESTORED.value])
+    return sa.select(events).where(events.c.agent_id == agent_id, makes)
+
+
+def _numbered(agent_id: int, first: int, below: int) -> sa.ColumnElement[bool]:
+    return (episodes.c.agent_id == agent_id) & (episodes.c.number >= first) & (episodes.c.number < below)
+
+
+def _at(agent_id: int, seqs: Sequence[int]) -> sa.ColumnElement[bool]:
+    return (snapshots.c.agent_id == agent_id) & snapshots.c.seq.in_(list(seqs))
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """The driver's errors as ours, without the statement and its parameters."""
+    try:
+        yield
+    except IntegrityError as error:
+        raise ConflictError(f"a row is there already ({_first_line(error.orig)})") from error
+    except DBAPIError as error:
+        raise UnavailableError(f"the store cannot be used now ({_first_line(error.orig)})") from error
+    except SQLAlchemyError as error:
+        raise UnavailableError(f"the store cannot be used now ({type(error).__name__})") from error
+
+
+def _first_line(error: BaseException | None) -> str:
+    text = str(error).strip()
+    return text.splitlines()[0] if text else type(error).__name__
