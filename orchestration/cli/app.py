@@ -19,6 +19,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "Say how higher-order mutants relate to their parts.",
     ),
     "tune": ("orchestration.cli.tune", "tune", "Search hyper-parameters around a preset, with Ray Tune."),
+    "record": ("orchestration.cli.record", "record", "Run a test command and append the run to a CI history."),
     "check": ("orchestration.cli.check", "check", "Run on a part of your own the contract that built-in ones pass."),
     "operators": ("orchestration.cli.tables", "operators", "List the mutation operators."),
     "environments": ("orchestration.cli.tables", "environments", "List the environments and their parameters."),

@@ -1,0 +1,1 @@
+"""Runs of any test command, recorded as the cycles of a history."""

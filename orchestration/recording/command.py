@@ -1,0 +1,50 @@
+"""Runs the user's own test command and says how it ended."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+from collections.abc import Sequence
+from types import FrameType
+
+from envsearch.errors import InputError
+
+NOT_FOUND = 127
+SIGNAL_BASE = 128
+"""A shell's exit code of a command that a signal ended: this and the signal's number."""
+
+
+def run_command(command: Sequence[str]) -> int:
+    """Run a command with this process's own streams and folder; its exit code as a shell tells it.
+
+    Ctrl-C reaches the command by itself, SIGTERM is handed on to it; either way the command's end is waited for.
+
+    Raises:
+        InputError: the command cannot be started.
+        KeyboardInterrupt: Ctrl-C or SIGTERM came while it ran.
+    """
+    interrupted: list[int] = []
+
+    def interrupt(number: int, _frame: FrameType | None) -> None:
+        interrupted.append(number)
+        if number == signal.SIGTERM and process.poll() is None:
+            process.terminate()
+
+    process = _start(command)
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        code = process.wait()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if interrupted:
+        raise KeyboardInterrupt
+    return code if code >= 0 else SIGNAL_BASE - code
+
+
+def _start(command: Sequence[str]) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(list(command))
+    except OSError as error:
+        problem = f"{command[0]!r} cannot be run ({error.strerror})"
+        raise InputError(problem, "COMMAND", "a program and its arguments", "proctor record") from error
