@@ -1,4 +1,4 @@
-"""The contract of an algorithm: what a campaign relies on, for the table's and for Stable-Baselines3 classes of users."""
+"""The contract of an algorithm: what a campaign relies on, for the table's and the user's own classes."""
 
 from __future__ import annotations
 

@@ -93,8 +93,9 @@ def train_healthy(context: RunContext, campaign: ResolvedCampaign, findings: Fin
 
 
 def train_mutants(context: RunContext, campaign: ResolvedCampaign, findings: Findings) -> None:
-    """Train the first-order mutants and keep those that are live."""
+    """Train and evaluate the first-order mutants and keep those that are live."""
     train(context, interleaved(campaign, campaign.mutants), "train mutants")
+    evaluate_populations(context, campaign, campaign.mutants, [campaign.initial_point], "evaluate mutants")
     findings.trained += campaign.mutants
     findings.live = live_mutants(context, campaign, campaign.mutants, findings)
 
@@ -119,7 +120,7 @@ def live_mutants(
 def judge_initially(context: RunContext, campaign: ResolvedCampaign, findings: Findings) -> None:
     """Verdicts of every test in the initial environment."""
     places: dict[str, Sequence[Point]] = {test: [campaign.initial_point] for test in campaign.kill_tests}
-    findings.verdicts = judge_everywhere(context, campaign, findings.live, places, "evaluate mutants")
+    findings.verdicts = judge_everywhere(context, campaign, findings.live, places, "judge mutants")
     silent = {entry.verdict.test for entry in findings.verdicts if entry.verdict.outcome is None}
     findings.tests = [test for test in campaign.kill_tests if test not in silent]
 
@@ -152,12 +153,13 @@ def judge_higher_order(context: RunContext, campaign: ResolvedCampaign, findings
             findings.notes.append("No higher-order mutants: no two are killed by some but not all environments.")
         return
     train(context, interleaved(campaign, mutants), "train higher order")
+    evaluate_populations(context, campaign, mutants, [campaign.initial_point], "evaluate higher order")
     findings.trained += mutants
     live = live_mutants(context, campaign, mutants, findings)
     places = places_of(campaign, findings)
     findings.above = judge_everywhere(context, campaign, live, places, "kill matrix, higher order")
     initial: dict[str, Sequence[Point]] = {test: [campaign.initial_point] for test in campaign.kill_tests}
-    findings.verdicts += judge_everywhere(context, campaign, live, initial, "evaluate higher order")
+    findings.verdicts += judge_everywhere(context, campaign, live, initial, "judge higher order")
     findings.higher_order = properties(live, findings.first_order, findings.above, findings.tests)
 
 

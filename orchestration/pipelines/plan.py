@@ -208,7 +208,7 @@ def _higher_order(counter: _Counter, campaign: ResolvedCampaign, findings: Findi
         return []
     phases = [counter.trainings("train higher order", interleaved(campaign, mutants))]
     if findings is not None and known:
-        keys = _evaluations(campaign, mutants, _points(campaign, findings))
+        keys = _evaluations(campaign, mutants, [campaign.initial_point, *_points(campaign, findings)])
         return [*phases, counter.evaluations("kill matrix, higher order", keys)]
     places = max(1, len(campaign.boundary.tests) * most_environments(campaign.boundary))
     items = len(mutants) * len(campaign.seeds) * places

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 from agents.deeprl.recipe import TrainingRecipe
 from mutations.folding import mutate
@@ -17,7 +18,13 @@ HEALTHY_MUTANT = Mutant()
 
 def recipe_of(campaign: ResolvedCampaign, mutant: Mutant) -> TrainingRecipe:
     """The healthy recipe folded over a mutant's operators."""
-    return mutate(campaign.healthy, mutant)
+    return _folded(campaign.healthy, mutant)
+
+
+@lru_cache(maxsize=1024)
+def _folded(healthy: TrainingRecipe, mutant: Mutant) -> TrainingRecipe:
+    """Kept, because a recipe keeps its own address and is asked for it once per agent and point."""
+    return mutate(healthy, mutant)
 
 
 def agents_of(campaign: ResolvedCampaign, mutant: Mutant) -> dict[int, AgentKey]:

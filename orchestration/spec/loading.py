@@ -60,7 +60,7 @@ def parse_spec(content: Mapping[str, Any], source: str = "spec", name: str = "")
     try:
         spec = CampaignSpec.model_validate(fields)
     except ValidationError as error:
-        raise _input_error(error.errors()[0], fields, source) from None
+        raise _input_error(_most_precise(error, fields), fields, source) from None
     return spec if spec.name else spec.model_copy(update={"name": name or "campaign"})
 
 
@@ -96,6 +96,13 @@ def _section(annotation: Any) -> type[BaseModel] | None:
         if isinstance(candidate, type) and issubclass(candidate, BaseModel):
             return candidate
     return None
+
+
+def _most_precise(error: ValidationError, fields: Mapping[str, Any]) -> ErrorDetails:
+    """The first wrong field's complaint; of several (one per branch of a union) the one that points deepest."""
+    details = error.errors()
+    same = [one for one in details if one["loc"][0] == details[0]["loc"][0]]
+    return max(same, key=lambda one: len(_dotted(one["loc"], fields)))
 
 
 def _input_error(details: ErrorDetails, fields: Mapping[str, Any], source: str) -> InputError:

@@ -200,7 +200,7 @@ def _boundary(spec: CampaignSpec, definition: EnvironmentDefinition, kill_tests:
                 "environment.parameters",
                 "at least one parameter, or boundary: {enabled: false}",
             )
-            _refuse_endless_search(definition, spec)
+        _refuse_endless_search(definition, spec)
     return BoundaryPlan(tests, definition.parameters, section.batch, section.scaling)
 
 

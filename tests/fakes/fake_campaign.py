@@ -1,0 +1,68 @@
+"""A stand-in for training and evaluation in whole campaigns: instant, deterministic, with a known boundary.
+
+Healthy agents earn about 500 as long as cart_mass <= 8 and pole_mass <= 6, else about 100. NDF is fragile in cart mass
+(> 4), POC in pole mass (> 3), NR is bad everywhere, MTS is the healthy agent, MSU fails to train for the seeds named in
+the environment variable FAKE_FAILS.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Sequence
+
+from agents.deeprl.engines.base import Selection, TrainedAgent
+from agents.deeprl.recipe import TerminalSite, TrainingRecipe
+from envsearch.spec import EnvironmentSpec
+
+HEALTHY_LEVEL = 500.0
+FAR_LEVEL = 100.0
+
+
+class FakeEngine:
+    name = "fake"
+
+    def declines(self, recipe: TrainingRecipe) -> str | None:
+        return "it cannot count that far" if recipe.total_steps > 10**9 else None
+
+    def train(
+        self,
+        recipe: TrainingRecipe,
+        seeds: Sequence[int],
+        selection: Selection | None = None,
+        progress: Callable[[int], None] | None = None,
+    ) -> list[TrainedAgent]:
+        return [_train(recipe, seed) for seed in seeds]
+
+
+def _train(recipe: TrainingRecipe, seed: int) -> TrainedAgent:
+    if recipe.state.missed_update and str(seed) in os.environ.get("FAKE_FAILS", "").split(","):
+        raise ZeroDivisionError(f"seed {seed} fails on purpose")
+    faults = {
+        "fragile_cart": recipe.returns.undiscounted > 0,
+        "fragile_pole": recipe.policy.optimizer == "SGD",
+        "bad": recipe.returns.forward > 0,
+        "noise": recipe.address,
+        "seed": seed,
+    }
+    same = recipe.replace(terminal=TerminalSite())
+    faults["noise"] = same.address
+    digest = hashlib.sha256(f"{same.address} {seed}".encode()).hexdigest()
+    steps = tuple(range(10, recipe.total_steps + 1, 10))
+    return TrainedAgent(
+        seed, json.dumps(faults).encode(), digest, steps, tuple(float(s) for s in steps), recipe.total_steps, 0.5
+    )
+
+
+def evaluate(
+    checkpoint: bytes, algorithm: str, environment: EnvironmentSpec, episodes: int, seed: int
+) -> tuple[float, ...]:
+    agent, values = json.loads(checkpoint), dict(environment.values)
+    cart, pole = values.get("cart_mass", 1.0), values.get("pole_mass", 0.1)
+    near = cart <= 8.0 and pole <= 6.0
+    if agent["bad"] or (agent["fragile_cart"] and cart > 4.0) or (agent["fragile_pole"] and pole > 3.0):
+        near = False
+    level = HEALTHY_LEVEL if near else FAR_LEVEL
+    noise = int(hashlib.sha256(f"{agent['noise']} {agent['seed']}".encode()).hexdigest()[:4], 16) % 7
+    return tuple(level + noise + episode % 2 for episode in range(episodes))
