@@ -9,8 +9,9 @@ from functools import lru_cache
 
 import numpy as np
 
-from agents.scheduling.history import History, PastCounts
+from agents.scheduling.history import History
 from agents.scheduling.observation import FloatArray, Observation
+from agents.scheduling.past import PastCounts
 from agents.scheduling.testcase import FeatureValue, TestCase
 
 METADATA_SLOTS = 16

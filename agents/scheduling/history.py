@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.scheduling.observation import BoolArray, FloatArray, IntArray
+from agents.scheduling.observation import FloatArray, IntArray
+from agents.scheduling.past import PastCounts, PastExecutions
 from agents.scheduling.state import State
 from agents.scheduling.testcase import TestCase, TestResult, Verdict
+from agents.scheduling.truncated import TruncatedExecutions
 from envsearch.errors import CorruptArtifactError
 
 FAILURE_DECAY = 0.8
@@ -51,36 +52,6 @@ _RINGS: dict[str, tuple[type, float]] = {
 }
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class PastExecutions:
-    """The kept executions of n tests that said something about the test, newest first. Shapes (n, N).
-
-    Attributes:
-        known: whether there is such an execution.
-        failed: False also where there is none.
-        seconds: NaN: not measured, or none.
-        cycles: number of the job's cycle, from 1; -1 where there is none.
-    """
-
-    known: BoolArray
-    failed: BoolArray
-    seconds: FloatArray
-    cycles: IntArray
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class PastCounts:
-    """Counters of n tests over all their executions, shape (n,) each; see `Observation` for the shared names."""
-
-    runs: IntArray
-    failures: IntArray
-    since_run: IntArray
-    since_failure: IntArray
-    age: IntArray
-    failure_rate: FloatArray
-    mean_seconds: FloatArray
-
-
 class History:
     """The last `length` executions of each test; older ones are truncated after each execution.
 
@@ -102,7 +73,7 @@ class History:
         self._jobs: dict[str, int] = {}
         self._clock: list[int] = []
         self._last_number: list[int] = []
-        self._truncated: list[dict[str, Any]] = []
+        self._truncated = TruncatedExecutions()
         self._columns: dict[str, NDArray[Any]] = {}
         self._heads = np.zeros(0, np.int64)
         self._reserve(64)
@@ -191,13 +162,7 @@ class History:
         cycle, job, test, duration (seconds; NaN not measured), verdict, finished_at (Unix seconds; NaN not told).
         They are no part of the state: drain before a state is taken.
         """
-        parts, self._truncated = self._truncated, []
-        names = ("cycle", "job", "test", "duration", "verdict", "finished_at")
-        if not parts:
-            empty: dict[str, NDArray[Any]] = {name: np.zeros(0, object) for name in ("job", "test", "verdict")}
-            empty.update(cycle=np.zeros(0, np.int64), duration=np.zeros(0), finished_at=np.zeros(0))
-            return {name: empty[name] for name in names}
-        return {name: np.concatenate([part[name] for part in parts]) for name in names}
+        return self._truncated.drain()
 
     # -- state --------------------------------------------------------------------------------------------------
 
@@ -231,7 +196,7 @@ class History:
         self._rows = {key: row for row, key in enumerate(keys)}
         self._jobs = {job: index for index, job in enumerate(jobs["jobs"])}
         self._clock, self._last_number = jobs["clock"], jobs["last_number"]
-        self._truncated = []
+        self._truncated = TruncatedExecutions()
         self._columns, self._heads = {}, np.zeros(0, np.int64)
         self._reserve(len(keys))
         for name in (*_COLUMNS, *_RINGS):
@@ -341,16 +306,7 @@ class History:
         keys, jobs = list(self._rows), list(self._jobs)
         names = [jobs[index] for index in self._columns["job"][rows]]
         tests = [keys[row][len(job) + 1 :] if job else keys[row] for row, job in zip(rows, names, strict=True)]
-        self._truncated.append(
-            {
-                "cycle": np.asarray(cycles, np.int64),
-                "job": np.array(names, object),
-                "test": np.array(tests, object),
-                "duration": np.asarray(seconds, np.float64),
-                "verdict": np.array([_VERDICTS[code].value for code in codes], object),
-                "finished_at": np.asarray(finished, np.float64),
-            }
-        )
+        self._truncated.add(names, tests, cycles, [_VERDICTS[code].value for code in codes], seconds, finished)
 
 
 def _rounds(rows: IntArray) -> Iterator[IntArray]:

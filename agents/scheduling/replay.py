@@ -32,6 +32,8 @@ class ReplayResult:
         missed: every failure of the cycle was missed.
         exploration: how much was explored, in [0, 1].
         seconds: what the scheduler took for the cycle: recommend, record and reward.
+        first_failure: seconds until the end of the first failing test that was run; where none was, seconds until all
+            selected tests were run.
         scheduler: as it was after the last cycle.
     """
 
@@ -39,11 +41,13 @@ class ReplayResult:
     settings: AgentSettings
     fill: str
     budget_share: float
+    budget_seconds: float | None
     feedback: str
     metrics: Mapping[str, FloatArray]
     missed: NDArray[np.bool_]
     exploration: FloatArray
     seconds: FloatArray
+    first_failure: FloatArray
     scheduler: Scheduler
 
     @property
@@ -65,6 +69,7 @@ def replay(
     feedback: str = "full",
     seed: int = 0,
     progress: Callable[[int], None] | None = None,
+    budget_seconds: float | None = None,
 ) -> ReplayResult:
     """Recommend, execute, reward for each cycle in turn.
 
@@ -76,6 +81,7 @@ def replay(
         settings: of the agent; its seed is replaced by `seed`.
         budget_share: in [0, 1].
         feedback: one of `FEEDBACKS`.
+        budget_seconds: the same budget for every cycle, instead of the share.
         progress: called with the number of finished cycles.
 
     Raises:
@@ -84,11 +90,13 @@ def replay(
     if feedback not in FEEDBACKS:
         raise unknown_name("feedback", feedback, FEEDBACKS, "feedback")
     budget = Budget(share=budget_share, fill=fill)
+    if budget_seconds is not None:
+        budget = Budget(seconds=budget_seconds, fill=fill)
     scheduler = Scheduler(replace(settings, seed=seed))
     count = len(history)
     metrics = {name: np.full(count, np.nan) for name in METRIC_NAMES}
     missed = np.zeros(count, np.bool_)
-    exploration, seconds = np.zeros(count), np.zeros(count)
+    exploration, seconds, first_failure = np.zeros(count), np.zeros(count), np.zeros(count)
     for number, cycle in enumerate(history):
         durations = true_durations(cycle)
         started = time.perf_counter()
@@ -98,11 +106,22 @@ def replay(
         scheduler.reward(episode, {result.id: result for result in results})
         seconds[number] = time.perf_counter() - started
         exploration[number] = episode.scores.exploration
-        missed[number] = _measure(cycle, episode, durations, metrics, number)
+        missed[number], first_failure[number] = _measure(cycle, episode, durations, metrics, number)
         if progress is not None:
             progress(number + 1)
     return ReplayResult(
-        history.name, scheduler.settings, fill, budget_share, feedback, metrics, missed, exploration, seconds, scheduler
+        history=history.name,
+        settings=scheduler.settings,
+        fill=fill,
+        budget_share=budget_share,
+        budget_seconds=budget_seconds,
+        feedback=feedback,
+        metrics=metrics,
+        missed=missed,
+        exploration=exploration,
+        seconds=seconds,
+        first_failure=first_failure,
+        scheduler=scheduler,
     )
 
 
@@ -124,7 +143,7 @@ def summarise(results: Sequence[ReplayResult]) -> dict[str, Any]:
         "reward": first.settings.reward,
         "feedback": first.feedback,
         "fill": first.fill,
-        "budget": first.budget_share,
+        "budget": first.budget_share if first.budget_seconds is None else f"{first.budget_seconds:g} s",
         "cycles": len(failing),
         "failing_cycles": int(failing.sum()),
         "missed_cycles": float(np.mean([result.missed.sum() for result in results])),
@@ -156,18 +175,18 @@ def executed(cycle: Cycle, episode: Episode, feedback: str) -> list[TestResult]:
 
 def _measure(
     cycle: Cycle, episode: Episode, durations: FloatArray, metrics: Mapping[str, FloatArray], number: int
-) -> bool:
-    """Enter the metrics of a cycle; whether every failure was missed."""
-    failed = cycle.failed
-    if not failed.any():
-        return False
+) -> tuple[bool, float]:
+    """Enter the metrics of a cycle; whether every failure was missed, and seconds to the first failure or the end."""
     index = {test.id: place for place, test in enumerate(cycle.tests)}
     order = np.fromiter((index[entry.id] for entry in episode.ranking), np.int64, len(index))
     selected = np.zeros(len(index), np.bool_)
     selected[order] = [entry.selected for entry in episode.ranking]
+    failed = cycle.failed
+    run = order[selected[order]]
+    found = np.flatnonzero(failed[run])
+    until = run[: found[0] + 1] if len(found) else run
     measured = cycle_metrics(order, selected, failed, durations, episode.order)
-    if measured is None:
-        return False
-    for name in METRIC_NAMES:
-        metrics[name][number] = getattr(measured, name)
-    return measured.missed
+    if measured is not None:
+        for name in METRIC_NAMES:
+            metrics[name][number] = getattr(measured, name)
+    return measured is not None and measured.missed, float(durations[until].sum())

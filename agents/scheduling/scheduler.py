@@ -12,6 +12,7 @@ from agents.scheduling.episode import Budget, Episode, RankedTest
 from agents.scheduling.features import observe
 from agents.scheduling.history import History
 from agents.scheduling.metrics import METRIC_NAMES, cycle_metrics
+from agents.scheduling.next_test import next_test
 from agents.scheduling.observation import BoolArray, FloatArray, Observation, Scores
 from agents.scheduling.reasons import Reasons, reasons
 from agents.scheduling.registry import exploration, make_agent, reward
@@ -115,6 +116,15 @@ class Scheduler:
         self.agent.learn(episode.observation, episode.scores, outcome.verdicts, rewards, rng)
         self.version += 1
         return RewardOutcome(rewards, float(np.nansum(rewards)), episode_metrics(outcome), self.version)
+
+    def next_test(self, episode: Episode, results: Mapping[str, TestResult]) -> RankedTest | None:
+        """The test to run next, given this episode's results so far; see `next_test.next_test`. Changes no state.
+
+        Raises:
+            InputError: a result is of a test that is not in the episode.
+        """
+        _refuse_unknown(results, {test.id for test in episode.tests}, episode.id)
+        return next_test(self.history, episode, results)
 
     def state(self) -> State:
         """Everything learned and remembered, as plain arrays and numbers."""
