@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from envsearch.checks import Check
 from envsearch.errors import InputError
-from mutations.contract_check import Check
 from mutations.killing.kill_test import Direction, KillTest, KillVerdict, Outcome
 from mutations.killing.statistics import Rewards
 
