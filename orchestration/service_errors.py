@@ -8,8 +8,9 @@
         ├── ForbiddenError             a valid token that may not do this
         ├── NotFoundError              no such agent, episode, version or token
         ├── ConflictError              contradicts what is stored already
-        └── UnavailableError           could not be done now; the same call again is safe
-            └── NotOwnerError              this owner was replaced by a newer one; the directory asks that one
+        ├── UnavailableError           could not be done now; the same call again is safe
+        │   └── NotOwnerError              this owner was replaced by a newer one; the directory asks that one
+        └── InternalError              a defect of the program; nothing of the call was kept
 
 Every class survives pickling: all arguments are positional and handed to ``Exception.__init__``.
 """
@@ -88,6 +89,12 @@ class NotOwnerError(UnavailableError):
     slug = "not-owner"
 
 
+class InternalError(ServiceError):
+    """A defect of the program. Nothing of the call was kept; the service's log has the traceback."""
+
+    slug = "internal-error"
+
+
 SERVICE_ERRORS: tuple[type[ServiceError], ...] = (
     InvalidRequestError,
     TooLargeError,
@@ -97,6 +104,7 @@ SERVICE_ERRORS: tuple[type[ServiceError], ...] = (
     ConflictError,
     UnavailableError,
     NotOwnerError,
+    InternalError,
 )
 """Every error that a call of the service can raise."""
 

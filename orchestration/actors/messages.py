@@ -361,6 +361,14 @@ class MetricsPage:
     next_cursor: str | None
 
 
+# -- insights -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class InsightsRequest:
+    """``GET /agents/{agent}/insights``."""
+
+
 @dataclass(frozen=True, slots=True)
 class StaleTest:
     """A test that has not run for long; cycles of its job since its last execution, -1: never run."""
@@ -397,6 +405,9 @@ class InsightsAnswer:
     clusters: tuple[Cluster, ...]
     stale: tuple[StaleTest, ...]
     flaky: tuple[FlakyTest, ...]
+
+
+# -- versions -------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -441,3 +452,29 @@ class RestoreAnswer:
 
     agent_version: int
     restored: int
+
+
+# -- between the service and the owner ------------------------------------------------------------------------------
+
+Request = (
+    RecommendationRequest | ResultsRequest | RewardRequest | NextRequest | PatchAgent | RestoreRequest | InsightsRequest
+)
+Answer = RecommendationAnswer | ResultsAnswer | RewardAnswer | NextAnswer | AgentInfo | RestoreAnswer | InsightsAnswer
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request on its way to the owner of the agent.
+
+    Attributes:
+        episode_id: of the episode that a recommendation is to open; made before the first try, so that a second one
+            finds what the first one stored.
+        observed_agent: whose recommendation is run, for an agent that only observes.
+        again: an earlier try may have been carried out.
+    """
+
+    agent: str
+    request: Request
+    episode_id: str = ""
+    observed_agent: str = ""
+    again: bool = False

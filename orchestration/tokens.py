@@ -1,0 +1,141 @@
+"""Bearer tokens: who may call the service, and what they may do.
+
+A token is ``proctor_ID_SECRET`` with 32 random bytes of secret. The store keeps the SHA-256 of the whole text under its
+id and nothing else, so a stolen database opens no door; a fast hash is enough, because the secret cannot be guessed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+import secrets
+import threading
+import time
+from collections.abc import Collection
+from dataclasses import dataclass
+from enum import StrEnum
+
+from envsearch.errors import InputError
+from orchestration.stores.base import StateStore, TokenRow
+from orchestration.stores.schema import TEXT_LENGTH
+
+TRUSTED_SECONDS = 2.0
+"""How long a verified token is believed without asking the store again: a revoked one works on for so long."""
+
+_TOKEN = re.compile(r"proctor_([0-9a-f]{12})_([A-Za-z0-9_-]{43})")
+_PREFIX = re.compile(r"(?!\.)[A-Za-z0-9._-]{0,100}")
+_CACHED = 1000
+
+
+class Scope(StrEnum):
+    """What a token may do; each includes those before it."""
+
+    READ = "read"
+    RECOMMEND = "recommend"
+    ADMIN = "admin"
+
+
+_LEVEL = {scope: level for level, scope in enumerate(Scope)}
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What the bearer of a valid token may do.
+
+    Attributes:
+        token_id: for logs; says nothing about the secret.
+        agent_prefix: only agents whose name begins with it; "": all.
+    """
+
+    token_id: str
+    scopes: frozenset[Scope]
+    agent_prefix: str
+
+    def allows(self, scope: Scope) -> bool:
+        """Whether one of the token's scopes includes this one."""
+        return any(_LEVEL[own] >= _LEVEL[scope] for own in self.scopes)
+
+    def sees(self, agent: str) -> bool:
+        """Whether the agent is one of the token's."""
+        return agent.startswith(self.agent_prefix)
+
+
+class Tokens:
+    """The tokens of a store. Thread-safe."""
+
+    def __init__(self, store: StateStore) -> None:
+        self._store = store
+        self._trusted: dict[str, tuple[float, Grant]] = {}
+        self._lock = threading.Lock()
+
+    def create(self, scopes: Collection[Scope], agent_prefix: str = "", note: str = "") -> tuple[str, TokenRow]:
+        """A new token: its text, which is told this once and kept nowhere, and what is stored of it.
+
+        Raises:
+            InputError: no scope, or a prefix that no agent's name can begin with.
+        """
+        if not scopes:
+            raise InputError("a token needs a scope", "scope", ", ".join(Scope))
+        if not _PREFIX.fullmatch(agent_prefix):
+            raise InputError(f"{agent_prefix!r} begins no agent's name", "agents", "letters, digits, '.', '_', '-'")
+        if len(note) > TEXT_LENGTH:
+            raise InputError(f"{len(note)} characters are too many", "note", f"at most {TEXT_LENGTH}")
+        token_id = secrets.token_hex(6)
+        text = f"proctor_{token_id}_{secrets.token_urlsafe(32)}"
+        ordered = ",".join(sorted(scopes, key=lambda scope: _LEVEL[scope]))
+        row = TokenRow(token_id, _digest(text), ordered, agent_prefix, note, time.time())
+        self._store.add_token(row)
+        return text, row
+
+    def verify(self, text: str) -> Grant | None:
+        """What the token grants; None: it is none of ours, or revoked.
+
+        Raises:
+            UnavailableError: the store cannot be asked.
+        """
+        match = _TOKEN.fullmatch(text)
+        digest = _digest(text)
+        if match is None:
+            return None
+        now = time.monotonic()
+        with self._lock:
+            trusted = self._trusted.get(digest)
+        if trusted is not None and now < trusted[0]:
+            return trusted[1]
+        row = self._store.token(match[1])
+        # The comparison takes the same time wherever the two differ; an unknown id is compared too.
+        same = hmac.compare_digest(digest, row.sha256 if row is not None else "0" * 64)
+        if row is None or not same or row.revoked_at is not None:
+            return None
+        grant = Grant(row.id, frozenset(map(Scope, row.scopes.split(","))), row.agent_prefix)
+        with self._lock:
+            if len(self._trusted) >= _CACHED:
+                self._trusted.clear()
+            self._trusted[digest] = (now + TRUSTED_SECONDS, grant)
+        return grant
+
+    def revoke(self, token_id: str) -> TokenRow:
+        """Revoke a token for good; one that is revoked already stays so.
+
+        Raises:
+            InputError: no such token.
+        """
+        row = self._store.revoke_token(token_id, time.time())
+        if row is None:
+            raise InputError(f"there is no token {token_id!r}", "token", "an id of `proctor token list`")
+        with self._lock:
+            self._trusted.clear()
+        return row
+
+    def all(self) -> list[TokenRow]:
+        """All tokens, also revoked ones, the oldest first."""
+        return self._store.tokens()
+
+    def in_use(self) -> bool:
+        """Whether any token is valid: without one, a service must not be reachable from other machines."""
+        return any(row.revoked_at is None for row in self._store.tokens())
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
