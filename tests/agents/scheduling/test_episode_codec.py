@@ -1,0 +1,58 @@
+"""Episodes as bytes."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from agents.scheduling.episode import Budget
+from agents.scheduling.episode_codec import episode_from_bytes, episode_to_bytes
+from agents.scheduling.testcase import TestCase
+from envsearch.errors import CorruptArtifactError
+
+
+def equal(one, other):
+    """Field by field: dataclasses that hold arrays do not compare themselves."""
+    for field in dataclasses.fields(one):
+        left, right = getattr(one, field.name), getattr(other, field.name)
+        if isinstance(left, np.ndarray):
+            assert left.dtype == right.dtype
+            np.testing.assert_array_equal(left, right, err_msg=field.name)
+        elif field.name in ("observation", "scores"):
+            equal(left, right)
+        else:
+            assert left == right and type(left) is type(right), field.name
+
+
+TESTS = [
+    TestCase("a", "jöb", 2.5, (("owner", "ann"), ("age", 3.5), ("slow", True))),
+    TestCase("a#2", "jöb", None, (), "a"),
+    TestCase("\u2028 \x00"),
+]
+
+
+@pytest.mark.parametrize("tests", [TESTS, []])
+def test_round_trip(scheduler, tests):
+    agent = scheduler("random")
+    budget = Budget(seconds=1.0, fill="prefix", must_run=("a",) if tests else (), new_tests_in=True)
+    episode = agent.recommend(tests, "e/1", 7, budget, opened_at=1.5e9)
+    equal(episode, episode_from_bytes(episode_to_bytes(episode)))
+
+
+def test_a_stored_episode_is_rewarded_the_same(scheduler, cases, results):
+    one, other = scheduler(), scheduler()
+    episode = one.recommend(cases("abc"), "e", 0)
+    copy = episode_from_bytes(episode_to_bytes(episode))
+    found = {result.id: result for result in results("abc", "PFP")}
+    left, right = one.reward(episode, found), other.reward(copy, found)
+    np.testing.assert_array_equal(left.rewards, right.rewards)
+    assert left.metrics == right.metrics
+
+
+def test_damaged_bytes(scheduler, cases):
+    data = episode_to_bytes(scheduler().recommend(cases("abc"), "e", 0))
+    for wrong in (b"", b"PEP1", data[:-9], b"XXXX" + data[4:], data[:40] + b"??" + data[42:]):
+        with pytest.raises(CorruptArtifactError):
+            episode_from_bytes(wrong)
