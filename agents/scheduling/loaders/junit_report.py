@@ -104,7 +104,7 @@ class _Reader:
             place = f"line {error.lineno}, column {error.offset + 1}"
             problem = f"is no well-formed XML ({expat.ErrorString(error.code)})"
             raise InputError(problem, place, "JUnit XML", self.source) from error
-        except ValueError as error:  # an encoding that Python cannot decode
+        except (ValueError, LookupError) as error:  # an encoding that Python does not know or cannot decode
             raise self._error(f"cannot be decoded ({error})", "JUnit XML in UTF-8") from error
 
     def finish(self) -> list[ReportedCase]:
