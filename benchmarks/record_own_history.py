@@ -9,13 +9,14 @@ tests find. The same command goes on where it stopped. How the history that is s
 from __future__ import annotations
 
 import argparse
+import ast
 import io
 import os
 import subprocess
 import sys
 import tarfile
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,12 +25,8 @@ import numpy as np
 from benchmarks.seeded_faults import Fault, faults_of
 
 ROOT = Path(__file__).parents[1]
-SOURCES = {
-    "envsearch/*.py": "tests/envsearch",
-    "mutations/**/*.py": "tests/mutations",
-    "agents/scheduling/*.py": "tests/agents/scheduling",
-}
-"""Where faults are seeded, and the tests without which none is."""
+SOURCES = ("envsearch/*.py", "mutations/**/*.py", "agents/scheduling/**/*.py")
+"""Where faults are seeded, of these in files that a test of the cycle imports by name."""
 
 TEST_FILES = (
     "tests/envsearch/test_bisection.py",
@@ -73,7 +70,7 @@ NEW_FAULTS = (0.62, 0.28, 0.07, 0.03)
 """Probability of 0, 1, 2, 3 new faults in a cycle."""
 FIXED = 0.4
 """Probability that a fault is gone in the next cycle."""
-HOT = 0.6
+HOT = 0.5
 """How unevenly faults fall on files: the file at place r of a random order has weight 1 / r ** HOT."""
 
 
@@ -116,12 +113,12 @@ class Code:
     Attributes:
         archive: a tar file.
         files: (path, faults that can be put into it), in a drawn order that says how often faults fall on a file.
-        tests: the test files of `TEST_FILES` that are there.
+        tests: the test files of `TEST_FILES` that are there, and the modules that each imports.
     """
 
     archive: bytes
     files: tuple[tuple[str, tuple[Fault, ...]], ...]
-    tests: tuple[str, ...]
+    tests: Mapping[str, frozenset[str]]
 
     @classmethod
     def committed(cls, commit: str, seed: int) -> Code:
@@ -130,17 +127,18 @@ class Code:
         with tempfile.TemporaryDirectory(prefix="proctor-code-") as name:
             folder = Path(name)
             _unpack(archive, folder)
-            tests = tuple(path for pattern in TEST_FILES for path in _below(folder, pattern))
-            patterns = [pattern for pattern, own in SOURCES.items() if any(test.startswith(own) for test in tests)]
-            paths = sorted({path for pattern in patterns for path in _below(folder, pattern)}, key=_drawn(seed))
+            tests = [path for pattern in TEST_FILES for path in _below(folder, pattern)]
+            imports = {path: _imported((folder / path).read_bytes()) for path in tests}
+            paths = sorted({path for pattern in SOURCES for path in _below(folder, pattern)}, key=_drawn(seed))
             found = [(path, tuple(faults_of((folder / path).read_bytes()))) for path in paths]
-        return cls(archive, tuple(entry for entry in found if entry[1]), tests)
+        return cls(archive, tuple(entry for entry in found if entry[1]), imports)
 
-    def located(self, fault: PlannedFault) -> tuple[str, Fault]:
-        """Where a planned fault falls in this code."""
-        weights = 1.0 / np.arange(1, len(self.files) + 1) ** HOT
-        file = int(np.searchsorted(np.cumsum(weights) / weights.sum(), fault.file))
-        path, places = self.files[file]
+    def located(self, fault: PlannedFault, tests: Sequence[str]) -> tuple[str, Fault]:
+        """Where a planned fault falls in this code, if these are the test files of the cycle in which it appears."""
+        known = {name for test in tests for name in self.tests[test]}
+        files = [entry for entry in self.files if entry[0].removesuffix(".py").replace("/", ".") in known]
+        weights = 1.0 / np.arange(1, len(files) + 1) ** HOT
+        path, places = files[int(np.searchsorted(np.cumsum(weights) / weights.sum(), fault.file))]
         return path, places[int(fault.place * len(places))]
 
     def write(self, folder: Path, faults: Sequence[tuple[str, Fault]]) -> None:
@@ -155,6 +153,17 @@ class Code:
                 if fault.end <= begin:
                     source, begin = fault.applied(source), fault.start
             (folder / path).write_bytes(source)
+
+
+def _imported(source: bytes) -> frozenset[str]:
+    """Modules that a file imports by name."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+        elif isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+    return frozenset(names)
 
 
 def _below(folder: Path, pattern: str) -> list[str]:
@@ -194,10 +203,14 @@ def record(history: Path, cycles: int, seed: int, commit: str) -> Iterator[str]:
     """Record what is still missing, one line of text per cycle."""
     planned, code = plan(cycles, np.random.default_rng(seed)), Code.committed(commit, seed)
     for cycle in range(recorded_cycles(history) + 1, cycles + 1):
-        active = [code.located(fault) for fault in planned if fault.first <= cycle <= fault.last]
+        active = [
+            code.located(fault, test_files(fault.first, cycles, list(code.tests)))
+            for fault in planned
+            if fault.first <= cycle <= fault.last
+        ]
         with tempfile.TemporaryDirectory(prefix="proctor-copy-") as folder:
             code.write(Path(folder), active)
-            exit_code = record_cycle(Path(folder), history, test_files(cycle, cycles, code.tests), seed + cycle)
+            exit_code = record_cycle(Path(folder), history, test_files(cycle, cycles, list(code.tests)), seed + cycle)
         if recorded_cycles(history) != cycle:
             raise SystemExit(f"cycle {cycle} was not recorded (exit code {exit_code})")
         told = ", ".join(f"{path}:{f.line} {f.old.decode()} -> {f.new.decode()}" for path, f in active)

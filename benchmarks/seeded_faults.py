@@ -73,8 +73,10 @@ def _line_starts(source: bytes) -> list[int]:
 
 
 def _not_computed(tree: ast.Module) -> Iterator[int]:
-    """Nodes inside annotations: nothing happens when they are wrong."""
+    """Nodes inside annotations and decorators: nothing, or too much, happens when they are wrong."""
     for node in ast.walk(tree):
+        for part in getattr(node, "decorator_list", ()):
+            yield from (id(inner) for inner in ast.walk(part))
         for name in ("annotation", "returns"):
             part = getattr(node, name, None)
             if isinstance(part, ast.AST):
