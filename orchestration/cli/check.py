@@ -105,10 +105,11 @@ def _listed_kind(name: str) -> Kind:
 def checks_of(part: str, kind: Kind) -> Iterable[_Row]:
     """Run the contract of a part's kind."""
     if kind == "operator":
+        from agents.deeprl.engines.registry import engine
         from mutations.contract import check_operator
         from mutations.registry import operator
 
-        return check_operator(operator(part))
+        return check_operator(operator(part), engine=engine("sb3"), name=part)
     if kind == "kill test":
         from mutations.killing.contract import check_kill_test
         from mutations.killing.registry import kill_test

