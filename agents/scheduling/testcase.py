@@ -75,6 +75,12 @@ class TestCase:
         return f"{self.job}{_SEPARATOR}{own}" if self.job else own
 
 
+def split_key(key: str) -> tuple[str, str]:
+    """The job and the test that a `TestCase.key` was made of."""
+    job, separator, test = key.partition(_SEPARATOR)
+    return (job, test) if separator else ("", key)
+
+
 @dataclass(frozen=True, slots=True)
 class TestResult:
     """One execution.

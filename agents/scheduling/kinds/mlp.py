@@ -22,10 +22,11 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 class Mlp(nn.Module):
-    """`depth` hidden layers of `width` units.
+    """`depth` hidden layers of `width` units, and a direct linear path from the inputs beside them.
 
-    Weights are drawn by He's rule from the seed alone; the last layer starts at 0, so that a network that has learned
-    nothing has no opinion.
+    The linear path learns what is simple fast, the layers the rest (wide and deep, Cheng et al. 2016, section 3).
+    Weights are drawn by He's rule from the seed alone; what leads to the output starts at 0, so that a network that has
+    learned nothing has no opinion.
     """
 
     def __init__(self, inputs: int, width: int, depth: int, activation: str, seed: int) -> None:
@@ -38,16 +39,17 @@ class Mlp(nn.Module):
             scale = 0.0 if layer == depth else math.sqrt(2.0 / fan_in)
             self.weights.append(nn.Parameter(scale * torch.randn(fan_out, fan_in, generator=generator)))
             self.biases.append(nn.Parameter(torch.zeros(fan_out)))
+        self.direct = nn.Parameter(torch.zeros(inputs))
         self._activation = ACTIVATIONS[activation]
 
     def forward(self, values: Tensor) -> Tensor:
         """Shape (n, inputs) -> (n,)."""
-        last = len(self.weights) - 1
+        last, direct = len(self.weights) - 1, values @ self.direct
         for layer, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
             values = functional.linear(values, weight, bias)
             if layer < last:
                 values = self._activation(values)
-        return values.squeeze(-1)
+        return values.squeeze(-1) + direct
 
 
 def module_state(module: nn.Module) -> State:

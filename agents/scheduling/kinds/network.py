@@ -37,7 +37,7 @@ class Network(SchedulingAgent):
     of rewards alone (all tests pass, all fail) is an ordinary regression.
 
     Hyper-parameters:
-        width, depth, activation (relu, tanh, elu): of the hidden layers.
+        width, depth, activation (relu, tanh, elu): of the hidden layers; depth 0 is a linear regression.
         history_length: last verdicts of a test among its inputs.
         learning_rate, weight_decay: of Adam (AdamW's decoupled decay).
         memory: rewarded test cases kept for training.
@@ -54,11 +54,11 @@ class Network(SchedulingAgent):
         "activation": "relu",
         "history_length": 8,
         "learning_rate": 1e-3,
-        "weight_decay": 1e-4,
+        "weight_decay": 0.1,
         "memory": 10_000,
         "batch_size": 256,
         "epochs": 2,
-        "updates": 80,
+        "updates": 20,
     }
 
     def __init__(self, hyperparameters: Mapping[str, Any], seed: int) -> None:

@@ -1,0 +1,194 @@
+"""What a history tells people: tests that fail together, tests not run for long, flaky tests."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.cluster.hierarchy import fcluster, linkage
+from scipy.sparse import csr_array
+from scipy.spatial.distance import squareform
+
+from agents.scheduling.flakiness import flip_rate
+from agents.scheduling.history import History
+from agents.scheduling.observation import FloatArray, IntArray
+from agents.scheduling.past import PastExecutions
+from agents.scheduling.testcase import split_key
+from envsearch.errors import InputError
+
+MOST_COMPARED = 2_000
+"""Tests compared in pairs, those with the most failures first: bounds time and memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class InsightSettings:
+    """From where on something is worth telling.
+
+    Attributes:
+        similarity: least mean Jaccard index between the failing cycles of a cluster's tests, in (0, 1].
+        common_failures: least cycles in which two tests both failed to count as alike.
+        stale_cycles: least cycles of the job without a run.
+        flip_rate: least share of neighbouring executions with different verdicts, in (0, 1].
+        changes: least changes of verdict; one or two are a fault and its repair.
+        limit: most entries of each list.
+    """
+
+    similarity: float = 0.6
+    common_failures: int = 3
+    stale_cycles: int = 20
+    flip_rate: float = 0.3
+    changes: int = 3
+    limit: int = 100
+
+    def __post_init__(self) -> None:
+        for name in ("similarity", "flip_rate"):
+            if not 0.0 < getattr(self, name) <= 1.0:
+                raise InputError(f"{getattr(self, name)!r} is out of range", name, "a share in (0, 1]")
+        for name in ("common_failures", "stale_cycles", "changes", "limit"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{getattr(self, name)!r} is out of range", name, "at least 1")
+
+
+@dataclass(frozen=True, slots=True)
+class FailureCluster:
+    """Tests of one job that fail together.
+
+    Attributes:
+        tests: by name.
+        similarity: mean Jaccard index of their failing cycles over all pairs, in (0, 1].
+        cycles: kept cycles in which at least two of them failed.
+    """
+
+    job: str
+    tests: tuple[str, ...]
+    similarity: float
+    cycles: int
+
+
+@dataclass(frozen=True, slots=True)
+class StaleTest:
+    """A test that was not run for long.
+
+    Attributes:
+        cycles: of the job since its last run; since it became known if it never ran.
+        ever_run: whether it ever ran.
+    """
+
+    job: str
+    test: str
+    cycles: int
+    ever_run: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FlakyTest:
+    """A test whose verdict changes again and again.
+
+    Attributes:
+        flip_rate: share of the kept neighbouring executions with different verdicts, in (0, 1].
+        executions, failures: among those kept.
+    """
+
+    job: str
+    test: str
+    flip_rate: float
+    executions: int
+    failures: int
+
+
+@dataclass(frozen=True, slots=True)
+class Insights:
+    """The lists, the most telling entry first."""
+
+    clusters: tuple[FailureCluster, ...]
+    stale: tuple[StaleTest, ...]
+    flaky: tuple[FlakyTest, ...]
+
+
+def insights(history: History, settings: InsightSettings | None = None, keys: Sequence[str] | None = None) -> Insights:
+    """What the kept executions of these tests tell.
+
+    Args:
+        keys: tests to look at, for instance those of the last cycle (a test that was deleted is never run again);
+            None: all that the history knows.
+    """
+    settings = settings or InsightSettings()
+    names = tuple(dict.fromkeys(history.keys if keys is None else keys))
+    rows = history.rows(names)
+    known = rows >= 0
+    names, rows = tuple(name for name, there in zip(names, known, strict=True) if there), rows[known]
+    past = history.past(rows)
+    return Insights(
+        clusters=_clusters(names, past, settings),
+        stale=_stale(names, history, rows, settings),
+        flaky=_flaky(names, past, history.past_failures(rows), settings),
+    )
+
+
+def _clusters(names: Sequence[str], past: PastExecutions, settings: InsightSettings) -> tuple[FailureCluster, ...]:
+    """Average linkage: a chain of tests in which only neighbours are alike is no cluster."""
+    compared = np.argsort(-past.failed.sum(axis=1), kind="stable")[:MOST_COMPARED]
+    compared = compared[past.failed[compared].sum(axis=1) >= settings.common_failures]
+    if len(compared) < 2:
+        return ()
+    jobs = [split_key(names[test])[0] for test in compared]
+    fails = _failing_cycles(jobs, past, compared)
+    jaccard = _jaccard(fails, settings.common_failures)
+    tree = linkage(squareform(1.0 - jaccard, checks=False), "average")
+    labels = fcluster(tree, 1.0 - settings.similarity + 1e-9, "distance")
+    found = []
+    for label in np.flatnonzero(np.bincount(labels) > 1):
+        members = np.flatnonzero(labels == label)
+        pairs = jaccard[np.ix_(members, members)][np.triu_indices(len(members), 1)]
+        cycles = int(np.count_nonzero(fails[members].sum(axis=0) >= 2))
+        tests = tuple(sorted(split_key(names[compared[member]])[1] for member in members))
+        found.append(FailureCluster(jobs[members[0]], tests, float(pairs.mean()), cycles))
+    found.sort(key=lambda cluster: (-len(cluster.tests), -cluster.similarity, cluster.job, cluster.tests))
+    return tuple(found[: settings.limit])
+
+
+def _jaccard(fails: csr_array[np.float64], common_failures: int) -> FloatArray:
+    """Cycles in which both failed over cycles in which one did, shape (tests, tests); 1 on the diagonal."""
+    common: FloatArray = (fails @ fails.T).toarray()
+    total: FloatArray = common.diagonal()
+    jaccard = common / (total[:, None] + total[None, :] - common)
+    jaccard[common < common_failures] = 0.0
+    np.fill_diagonal(jaccard, 1.0)
+    return jaccard
+
+
+def _failing_cycles(jobs: Sequence[str], past: PastExecutions, compared: IntArray) -> csr_array[np.float64]:
+    """1 where a test failed in a cycle, shape (tests, cycles); each job has cycles of its own."""
+    number = {job: index for index, job in enumerate(dict.fromkeys(jobs))}
+    job = np.array([number[name] for name in jobs], dtype=np.int64)
+    test, slot = np.nonzero(past.failed[compared])
+    cycle = past.cycles[compared][test, slot] * len(number) + job[test]
+    column = np.unique(cycle, return_inverse=True)[1]
+    fails = csr_array((np.ones(len(test)), (test, column)), shape=(len(compared), int(column.max()) + 1))
+    fails.data[:] = 1.0  # a test may have failed twice in one cycle
+    return fails
+
+
+def _stale(names: Sequence[str], history: History, rows: IntArray, settings: InsightSettings) -> tuple[StaleTest, ...]:
+    counts = history.counts(rows)
+    ran = counts.since_run >= 0
+    waited = np.where(ran, counts.since_run, counts.age)
+    order = [test for test in np.argsort(-waited, kind="stable") if waited[test] >= settings.stale_cycles]
+    return tuple(
+        StaleTest(*split_key(names[test]), int(waited[test]), bool(ran[test])) for test in order[: settings.limit]
+    )
+
+
+def _flaky(
+    names: Sequence[str], past: PastExecutions, past_failures: FloatArray, settings: InsightSettings
+) -> tuple[FlakyTest, ...]:
+    rate = flip_rate(past_failures)
+    executions, failures = past.known.sum(axis=1), past.failed.sum(axis=1)
+    changes = np.rint(rate * np.maximum(executions - 1, 0))
+    flaky = (rate >= settings.flip_rate) & (changes >= settings.changes)
+    order = [test for test in np.argsort(-rate, kind="stable") if flaky[test]]
+    return tuple(
+        FlakyTest(*split_key(names[test]), float(rate[test]), int(executions[test]), int(failures[test]))
+        for test in order[: settings.limit]
+    )
