@@ -83,7 +83,7 @@ class Tokens:
             raise InputError(f"{len(note)} characters are too many", "note", f"at most {TEXT_LENGTH}")
         token_id = secrets.token_hex(6)
         text = f"proctor_{token_id}_{secrets.token_urlsafe(32)}"
-        ordered = ",".join(sorted(scopes, key=lambda scope: _LEVEL[scope]))
+        ordered = ",".join(scope for scope in Scope if scope in scopes)
         row = TokenRow(token_id, _digest(text), ordered, agent_prefix, note, time.time())
         self._store.add_token(row)
         return text, row

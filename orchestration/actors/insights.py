@@ -36,7 +36,7 @@ def _stale(history: History, rows: IntArray, names: list[tuple[str, str]]) -> tu
     since = history.counts(rows).since_run
     never = np.where(since < 0, np.iinfo(np.int64).max, since)
     order = np.argsort(-never, kind="stable")[:LISTED]
-    return tuple(StaleTest(*names[row], int(since[row])) for row in order.tolist() if since[row] != 1)
+    return tuple(StaleTest(names[row][0], names[row][1], int(since[row])) for row in order.tolist() if since[row] != 1)
 
 
 def _flaky(past: FloatArray, names: list[tuple[str, str]]) -> tuple[FlakyTest, ...]:
@@ -46,7 +46,8 @@ def _flaky(past: FloatArray, names: list[tuple[str, str]]) -> tuple[FlakyTest, .
     flips = np.nansum(np.abs(np.diff(past, axis=1)), axis=1)
     runs = np.isfinite(past).sum(axis=1)
     order = np.argsort(-score, kind="stable")[:LISTED]
-    return tuple(FlakyTest(*names[row], int(flips[row]), int(runs[row])) for row in order.tolist() if score[row] > 0)
+    chosen = [row for row in order.tolist() if score[row] > 0]
+    return tuple(FlakyTest(names[row][0], names[row][1], int(flips[row]), int(runs[row])) for row in chosen)
 
 
 def _clusters(history: History, rows: IntArray, names: list[tuple[str, str]]) -> tuple[Cluster, ...]:

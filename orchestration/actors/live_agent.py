@@ -26,12 +26,10 @@ from orchestration.actors.messages import (
     AgentInfo,
     Answer,
     Call,
-    InsightsAnswer,
-    InsightsRequest,
     NextAnswer,
     NextRequest,
-    PatchAgent,
     PastRun,
+    PatchAgent,
     RecommendationAnswer,
     RecommendationRequest,
     RestoreAnswer,
@@ -42,7 +40,7 @@ from orchestration.actors.messages import (
     RewardAnswer,
     RewardRequest,
 )
-from orchestration.actors.open_episode import OpenEpisode, load_episode
+from orchestration.actors.open_episode import OpenEpisode, load_episode, observers_of
 from orchestration.actors.payloads import (
     packed,
     packed_history,
@@ -69,7 +67,7 @@ class LiveAgent:
     def __init__(
         self, store: StateStore, snapshots: Snapshots, row: AgentRow, folded: Folded, write: Callable[[], None]
     ) -> None:
-        self._write = write
+        self._write, self._written = write, False
         self._store = store
         self._snapshots = snapshots
         self.row = row
@@ -92,7 +90,17 @@ class LiveAgent:
 
         Raises:
             ServiceError, InputError: the call is refused; nothing was changed.
+            Exception: it broke off. What earlier calls want written is still pending; the memory must be dropped.
         """
+        before = self._pending and self._pending.copy()
+        self._written = False
+        try:
+            return self._dispatch(call)
+        except Exception:
+            self._pending = None if self._written else before
+            raise
+
+    def _dispatch(self, call: Call) -> Answer:
         request = call.request
         if isinstance(request, RecommendationRequest):
             return self._recommend(call, request)
@@ -106,8 +114,7 @@ class LiveAgent:
             return self._restore(request)
         if isinstance(request, PatchAgent):
             return self._patch(request)
-        assert isinstance(request, InsightsRequest)
-        return self._insights()
+        return insights(self.scheduler.history, self.version)
 
     def take_pending(self) -> AgentCommit | None:
         """What is to be written; None: nothing."""
@@ -230,9 +237,10 @@ class LiveAgent:
         if request.results.ids:
             self._enter(opened, request.results)
         chosen = self.scheduler.next_test(opened.episode, opened.results)
+        observers, remaining = observers_of(opened.row), opened.missing()
         if chosen is None:
-            return NextAnswer(opened.row.id, None, None, (), opened.missing())
-        return NextAnswer(opened.row.id, chosen.id, chosen.position, chosen.reasons, opened.missing())
+            return NextAnswer(opened.row.id, None, None, (), remaining, observers)
+        return NextAnswer(opened.row.id, chosen.id, chosen.position, chosen.reasons, remaining, observers)
 
     # -- the agent itself -------------------------------------------------------------------------------------------
 
@@ -270,7 +278,7 @@ class LiveAgent:
         return agent_info(row)
 
     def _restore(self, request: RestoreRequest) -> RestoreAnswer:
-        self._write()
+        self._write_now()
         if request.idempotency_key:
             for event in self._store.events_of(self.row.id, request.idempotency_key):
                 if event.kind == EventKind.RESTORED:
@@ -283,18 +291,19 @@ class LiveAgent:
         self._log(EventKind.RESTORED, request.idempotency_key, payload)
         return RestoreAnswer(self.version, request.version)
 
-    def _insights(self) -> InsightsAnswer:
-        return insights(self.scheduler.history, self.version)
-
     # -- inside -----------------------------------------------------------------------------------------------------
 
     def _opened(self, episode_id: str) -> OpenEpisode:
         found = self._cache.get(episode_id)
         if found is None:
             if self._pending is not None:
-                self._write()
+                self._write_now()
             found = self._cache.put(load_episode(self._store, self.row.id, episode_id))
         return found
+
+    def _write_now(self) -> None:
+        self._write()
+        self._written = True
 
     def _log(self, kind: EventKind, subject: str, payload: bytes) -> EventRow:
         self.seq += 1

@@ -225,12 +225,14 @@ class ResultsAnswer:
         recorded: results that were new.
         repeated: results that were known already.
         missing: selected tests that no result has arrived of yet.
+        observers: agents that observe the episode, and get the same results.
     """
 
     episode_id: str
     recorded: int
     repeated: int
     missing: int
+    observers: tuple[str, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,6 +263,7 @@ class RewardAnswer:
     metrics: Numbers
     rewarded_at: float
     repeated: bool = field(default=False, compare=False)
+    observers: tuple[str, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,6 +293,7 @@ class NextAnswer:
     position: int | None
     reasons: tuple[str, ...]
     remaining: int
+    observers: tuple[str, ...] = field(default=(), compare=False)
 
 
 # -- what was seen, chosen, rewarded --------------------------------------------------------------------------------
@@ -390,7 +394,8 @@ class FlakyTest:
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """Tests of one job that fail together; `together` of `failures` cycles with a failure of any had all fail."""
+    """Tests of one job that fail together; `strength` in (0, 1] is the mean over their pairs of the share of cycles
+    with a failure of either in which both failed."""
 
     job: str
     ids: tuple[str, ...]
@@ -452,6 +457,23 @@ class RestoreAnswer:
 
     agent_version: int
     restored: int
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceStatistics:
+    """What operators watch.
+
+    Attributes:
+        agents: registered.
+        owners: living, and answering, in the cluster.
+        awake: agents in the memory of these.
+        wake_ups: by these, since each was started.
+    """
+
+    agents: int
+    owners: int
+    awake: int
+    wake_ups: int
 
 
 # -- between the service and the owner ------------------------------------------------------------------------------

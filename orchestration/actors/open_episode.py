@@ -87,7 +87,7 @@ class OpenEpisode:
 
     def results_answer(self, given: int, recorded: int) -> ResultsAnswer:
         """The answer to a results call with so many results, so many of them new."""
-        return ResultsAnswer(self.row.id, recorded, given - recorded, self.missing())
+        return ResultsAnswer(self.row.id, recorded, given - recorded, self.missing(), observers_of(self.row))
 
     def reward_answer(self, row: RewardRow) -> RewardAnswer:
         """The answer to a reward call, from what was stored of it."""
@@ -99,6 +99,7 @@ class OpenEpisode:
             rewards=rewards_of(row.payload),
             metrics=metrics_of(row),
             rewarded_at=row.rewarded_at,
+            observers=observers_of(self.row),
         )
 
 

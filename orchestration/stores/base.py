@@ -7,7 +7,7 @@ returns; a commit of a replaced owner is refused; what was committed is read bac
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Protocol
 
@@ -150,6 +150,11 @@ class AgentCommit:
     new_events: list[EventRow] = field(default_factory=list)
     new_rewards: list[RewardRow] = field(default_factory=list)
 
+    def copy(self) -> AgentCommit:
+        """Another one with the same rows."""
+        episodes, events, rewards = list(self.new_episodes), list(self.new_events), list(self.new_rewards)
+        return replace(self, new_episodes=episodes, new_events=events, new_rewards=rewards)
+
 
 class StateStore(Protocol):
     """Every method raises UnavailableError where the database cannot be read or written."""
@@ -167,6 +172,10 @@ class StateStore(Protocol):
 
     def agents(self, after: str, limit: int, prefix: str = "") -> list[AgentRow]:
         """Agents by name, those after `after`."""
+        ...
+
+    def count_agents(self) -> int:
+        """How many agents there are; also the cheapest way to see that the store answers."""
         ...
 
     def delete_agent(self, name: str) -> AgentRow | None:

@@ -86,6 +86,11 @@ class SqlStore:
             wanted = wanted.where(agents.c.name.startswith(prefix, autoescape=True))
         return self._all(AgentRow, wanted)
 
+    def count_agents(self) -> int:
+        """See `StateStore.count_agents`."""
+        with _told(), self._engine.connect() as connection:
+            return int(connection.execute(sa.select(sa.func.count()).select_from(agents)).scalar_one())
+
     def delete_agent(self, name: str) -> AgentRow | None:
         """See `StateStore.delete_agent`."""
         with self._writing() as connection:

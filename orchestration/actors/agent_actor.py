@@ -1,0 +1,68 @@
+"""The Ray actor around an owner of agents: a process of its own, found by name, with one thread.
+
+It is never restarted by Ray: whoever calls it makes a new one under the same name, which is faster, and reads the log.
+Batches and answers cross as bytes that the caller has pickled: Ray's own pickler is made for more than plain values,
+and is several times slower on them.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import time
+from typing import Any
+
+from orchestration.actors.holder import AgentHolder, HolderSettings
+from orchestration.runtime import ONE_THREAD
+
+
+class AgentActor:
+    """See the module."""
+
+    def __init__(self, settings: HolderSettings) -> None:
+        os.environ.update(ONE_THREAD)  # before an agent kind loads a numerical library
+        self._holder = AgentHolder(settings)
+        self._used = time.monotonic()
+
+    def execute(self, calls: bytes) -> bytes:
+        """Carry out a pickled batch of calls; the answers, or the errors in their place, pickled."""
+        answers = pickle.dumps(self._holder.execute(pickle.loads(calls)), pickle.HIGHEST_PROTOCOL)
+        self._used = time.monotonic()
+        return answers
+
+    def forget(self, name: str) -> None:
+        """Drop a deleted agent from memory."""
+        self._holder.forget(name)
+
+    def idle_seconds(self) -> float:
+        """Since the last batch."""
+        return time.monotonic() - self._used
+
+    def statistics(self) -> tuple[int, int]:
+        """Agents in memory, and how many were woken so far."""
+        return self._holder.awake, self._holder.wake_ups
+
+    def process_id(self) -> int:
+        """Of the actor's process."""
+        return os.getpid()
+
+    def passivate(self, idle_for: float = 0.0) -> bool:
+        """Save everything and end the process, unless a call came within the last `idle_for` seconds.
+
+        Returns:
+            False: it was used meanwhile. There is no answer where it ended.
+        """
+        if self.idle_seconds() < idle_for:
+            return False
+        self._holder.passivate()
+        import ray
+
+        ray.actor.exit_actor()  # type: ignore[no-untyped-call]
+        return True
+
+
+def actor_class() -> Any:
+    """The class as Ray wants it: no reserved CPU, never restarted, a call that failed never repeated by Ray."""
+    import ray
+
+    return ray.remote(num_cpus=0, max_restarts=0, max_task_retries=0)(AgentActor)

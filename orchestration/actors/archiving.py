@@ -1,0 +1,161 @@
+"""Off-loads what is old from the store to the archive; needs no owner and no lock.
+
+Everything is cut into fixed pieces (200 events, 100 episodes), and a piece is written when nothing in it can change
+any more, so two processes that off-load at once write the same files. What is removed from the store was written, and
+flushed to the disk, before.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from agents.scheduling.testcase import TestResult
+from orchestration.actors.payloads import history_of, results_of, rewards_of
+from orchestration.stores.archive import EPISODES, EXECUTIONS, Archive
+from orchestration.stores.base import AgentRow, EpisodeRow, EventKind, EventRow, RewardRow, StateStore
+
+LOG = logging.getLogger(__name__)
+
+EVENTS_PER_FILE = 200
+EPISODES_PER_FILE = 100
+_PAGE = 500
+
+Rows = list[tuple[Any, ...]]
+_EXECUTION_COLUMNS = {
+    "agent": "text",
+    "episode": "text",
+    "job": "text",
+    "test": "text",
+    "verdict": "text",
+    "duration": "number",
+    "finished_at": "number",
+    "recorded_at": "number",
+}
+_EPISODE_COLUMNS = {
+    "agent": "text",
+    "episode": "text",
+    "number": "whole",
+    "job": "text",
+    "agent_version": "whole",
+    "opened_at": "number",
+    "tests": "whole",
+    "selected": "whole",
+    "exploration": "number",
+    "observed_agent": "text",
+    "rewarded_at": "number",
+    "rewarded_version": "whole",
+    "total": "number",
+    "metrics": "text",
+    "rewards": "numbers",
+    "recommendation": "bytes",
+}
+
+
+class Archivist:
+    """See the module.
+
+    Args:
+        kept_episodes: newest episodes of an agent that stay in the store.
+    """
+
+    def __init__(self, store: StateStore, archive: Archive, kept_episodes: int) -> None:
+        self._store = store
+        self._archive = archive
+        self._kept = kept_episodes
+
+    def run(self) -> int:
+        """Off-load what is due, of all agents; how many files were written.
+
+        Raises:
+            StoreUnavailableError, UnavailableError: not all of it could be done; nothing is lost.
+        """
+        after, written = "", 0
+        while True:
+            page = self._store.agents(after, _PAGE)
+            if not page:
+                return written
+            for row in page:
+                written += self._executions(row) + self._episodes(row)
+            after = page[-1].name
+
+    # -- executions -------------------------------------------------------------------------------------------------
+
+    def _executions(self, row: AgentRow) -> int:
+        written = 0
+        for start in range(row.archived_seq, row.last_seq - EVENTS_PER_FILE + 1, EVENTS_PER_FILE):
+            events = self._store.events(row.id, start, start + EVENTS_PER_FILE, EVENTS_PER_FILE)
+            if not events:  # the agent was deleted meanwhile
+                return written
+            rows = self._execution_rows(row, events)
+            if rows:
+                self._write(EXECUTIONS, row, start + 1, start + EVENTS_PER_FILE, _EXECUTION_COLUMNS, rows)
+                written += 1
+            self._store.set_archived_seq(row.id, start + EVENTS_PER_FILE)
+        return written
+
+    def _execution_rows(self, row: AgentRow, events: Sequence[EventRow]) -> Rows:
+        jobs: dict[str, str] = {}
+        rows: Rows = []
+        for event in events:
+            if event.kind == EventKind.RESULTS:
+                if event.subject not in jobs:
+                    episode = self._store.episode(row.id, event.subject)
+                    jobs[event.subject] = episode.job if episode is not None else ""
+                told = results_of(event.payload)
+                rows.extend(_execution(row.name, event.subject, jobs[event.subject], one, event.at) for one in told)
+            elif event.kind == EventKind.HISTORY:
+                job, ids, histories = history_of(event.payload)
+                for name, runs in zip(ids, histories, strict=True):
+                    rows.extend((row.name, "", job, name, *run, event.at) for run in reversed(runs))
+        return rows
+
+    # -- episodes ---------------------------------------------------------------------------------------------------
+
+    def _episodes(self, row: AgentRow) -> int:
+        """Episodes beyond the retention, as far as a snapshot has taken in all that happened to them."""
+        snapshots = self._store.snapshots(row.id)
+        base = max((one.seq for one in snapshots if one.seq <= row.archived_seq), default=0)
+        written = 0
+        last = row.episodes - self._kept - EPISODES_PER_FILE
+        for first in range(row.archived_number, last + 1, EPISODES_PER_FILE):
+            below = first + EPISODES_PER_FILE
+            pairs = self._store.episodes_between(row.id, first, below)
+            events = [event for episode, _ in pairs for event in self._store.events_of(row.id, episode.id)]
+            if not pairs or max((event.seq for event in events), default=0) > base:
+                break
+            rows = [_episode(row.name, episode, reward) for episode, reward in pairs]
+            self._write(EPISODES, row, first, below - 1, _EPISODE_COLUMNS, rows)
+            written += 1
+            if not self._store.drop_episodes(row.id, first, below, max(base, row.base_seq), len(events)):
+                break  # something came in meanwhile; the next round writes the piece anew
+        return written
+
+    def _write(self, table: str, row: AgentRow, first: int, last: int, kinds: dict[str, str], rows: Rows) -> None:
+        columns = dict(zip(kinds, zip(kinds.values(), zip(*rows, strict=True), strict=True), strict=True))
+        self._archive.write(table, row.name, row.id, first, last, columns)
+
+
+def _execution(agent: str, episode: str, job: str, result: TestResult, at: float) -> tuple[Any, ...]:
+    return (agent, episode, job, result.id, result.verdict.value, result.duration, result.finished_at, at)
+
+
+def _episode(agent: str, row: EpisodeRow, reward: RewardRow | None) -> tuple[Any, ...]:
+    told: tuple[Any, ...] = (None, None, None, None, None)
+    if reward is not None:
+        told = (reward.rewarded_at, reward.version, reward.total, reward.metrics, list(rewards_of(reward.payload)))
+    return (
+        agent,
+        row.id,
+        row.number,
+        row.job,
+        row.version,
+        row.opened_at,
+        row.tests,
+        row.selected,
+        row.exploration,
+        row.observed_agent,
+        *told,
+        row.payload,
+    )

@@ -1,0 +1,71 @@
+"""Concurrent calls to one owner travel in one hop: what arrives while a hop is under way goes with the next one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+
+from orchestration.actors.messages import Answer, Call
+from orchestration.service_errors import ServiceError
+
+Send = Callable[[Sequence[Call]], Awaitable[Sequence[Answer | ServiceError]]]
+
+
+class Coalescer:
+    """Batches the calls to one owner. Belongs to one event loop.
+
+    A call that arrives when nothing is under way is sent at once, so a caller alone waits for nobody.
+
+    Args:
+        send: one hop: a batch of calls to their answers, in order. An exception is every call's of the batch.
+        hops: under way at once; two keep the owner busy while answers travel.
+        longest: calls in one batch.
+    """
+
+    def __init__(self, send: Send, hops: int = 2, longest: int = 64) -> None:
+        self._send = send
+        self._free = hops
+        self._longest = longest
+        self._waiting: deque[tuple[Call, asyncio.Future[Answer]]] = deque()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def busy(self) -> bool:
+        """Whether any call waits or is under way."""
+        return bool(self._waiting or self._tasks)
+
+    async def call(self, call: Call) -> Answer:
+        """The answer to a call.
+
+        Raises:
+            ServiceError: the owner refused it.
+            Exception: whatever the hop failed with.
+        """
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._waiting.append((call, future))
+        self._start()
+        return await future
+
+    def _start(self) -> None:
+        while self._free and self._waiting:
+            batch = [self._waiting.popleft() for _ in range(min(self._longest, len(self._waiting)))]
+            self._free -= 1
+            task = asyncio.get_running_loop().create_task(self._hop(batch))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _hop(self, batch: list[tuple[Call, asyncio.Future[Answer]]]) -> None:
+        try:
+            answers: Sequence[Answer | BaseException] = await self._send([call for call, _ in batch])
+        except BaseException as error:  # noqa: BLE001 - each caller gets it; a task's own error would be lost
+            answers = [error] * len(batch)
+        self._free += 1
+        for (_, future), answer in zip(batch, answers, strict=True):
+            if future.done():  # the caller has gone away
+                continue
+            if isinstance(answer, BaseException):
+                future.set_exception(answer)
+            else:
+                future.set_result(answer)
+        self._start()

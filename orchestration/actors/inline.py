@@ -1,0 +1,70 @@
+"""The owner of all agents in this process, without Ray: for tests, notebooks and small installations."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from dataclasses import replace
+
+from orchestration.actors.holder import AgentHolder
+from orchestration.actors.messages import Answer, Call
+from orchestration.service_errors import NotOwnerError, ServiceError
+
+TRIES = 5
+
+
+class InlineOwners:
+    """Answers like `Directory`; one call at a time, in a thread of its own, so that the event loop goes on."""
+
+    def __init__(self, holder: AgentHolder) -> None:
+        self._holder = holder
+        self._lock = threading.Lock()
+
+    async def call(self, call: Call) -> Answer:
+        """The owner's answer.
+
+        Raises:
+            ServiceError: the owner refused.
+        """
+        return await asyncio.to_thread(self.call_now, call)
+
+    def call_now(self, call: Call) -> Answer:
+        """The same without an event loop.
+
+        Raises:
+            ServiceError: the owner refused.
+        """
+        for _ in range(TRIES):
+            with self._lock:
+                answer = self._holder.execute([call])[0]
+            if not isinstance(answer, NotOwnerError):
+                break
+            call = replace(call, again=True)  # another process owned the agent meanwhile; it is taken back
+        if isinstance(answer, ServiceError):
+            raise answer
+        return answer
+
+    async def forget(self, agent: str) -> None:
+        """Drop a deleted agent from memory."""
+        with self._lock:
+            self._holder.forget(agent)
+
+    async def sweep(self) -> int:
+        """Nothing to do: the holder bounds its own memory."""
+        return 0
+
+    async def passivate(self, agent: str) -> None:
+        """Save everything, as if the agent's owner went to sleep."""
+        await self.passivate_all()
+
+    async def passivate_all(self) -> None:
+        """Save everything and drop it from memory."""
+        await asyncio.to_thread(self._passivate)
+
+    def _passivate(self) -> None:
+        with self._lock:
+            self._holder.passivate()
+
+    async def statistics(self) -> list[tuple[int, int]]:
+        """Agents in memory, and wake-ups."""
+        return [(self._holder.awake, self._holder.wake_ups)]

@@ -1,0 +1,127 @@
+"""Long-term storage of what the service's store lets go of: Parquet files in a folder or an object store.
+
+    pandas.read_parquet("archive/executions")      every execution of every agent, one row each
+    pandas.read_parquet("archive/episodes")        episodes beyond the retention, one row each, with all they held
+
+Layout: ``<url>/<table>/agent-<name>/<agent id>-<first>-<last>.parquet``. A file holds a fixed piece of an agent's log,
+so writing it twice gives the same file, whoever writes.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import uuid
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from envsearch.errors import InputError, StoreUnavailableError
+
+EXECUTIONS = "executions"
+EPISODES = "episodes"
+
+
+class Archive:
+    """Writes pieces of tables.
+
+    Args:
+        url: a folder or any fsspec URL.
+
+    Raises:
+        InputError: the URL's protocol is unknown.
+    """
+
+    def __init__(self, url: str) -> None:
+        local = urlsplit(url).path if url.startswith("file:") else url
+        self._root = None if "://" in local else Path(unquote(local)).expanduser().absolute()
+        self.url = url.rstrip("/") if self._root is None else str(self._root)
+        if self._root is None:
+            self._files, self._base = _filesystem(self.url)
+
+    def location(self, table: str, agent: str, agent_id: int, first: int, last: int) -> str:
+        """Where a piece lies."""
+        return f"{self.url}/{_key(table, agent, agent_id, first, last)}"
+
+    def write(
+        self,
+        table: str,
+        agent: str,
+        agent_id: int,
+        first: int,
+        last: int,
+        columns: Mapping[str, tuple[str, Sequence[Any]]],
+    ) -> None:
+        """Write one piece, whole or not at all.
+
+        Args:
+            first, last: the numbers it covers.
+            columns: name -> (Arrow type, values).
+
+        Raises:
+            StoreUnavailableError: it cannot be written.
+        """
+        data = _parquet(columns)
+        key = _key(table, agent, agent_id, first, last)
+        try:
+            if self._root is not None:
+                _replace(self._root / key, data)
+            else:
+                self._files.pipe_file(f"{self._base.rstrip('/')}/{key}", data)
+        except Exception as error:  # each object store's client has errors of its own
+            reason = (error.strerror if isinstance(error, OSError) else None) or f"{type(error).__name__}: {error}"
+            expected = "an archive that this user may write"
+            raise StoreUnavailableError(f"cannot write ({reason})", "", expected, f"{self.url}/{key}") from error
+
+
+def _key(table: str, agent: str, agent_id: int, first: int, last: int) -> str:
+    # "agent-" in front: readers of Parquet folders leave out what begins with "_" or ".".
+    return f"{table}/agent-{agent}/{agent_id}-{first:012d}-{last:012d}.parquet"
+
+
+def _filesystem(url: str) -> tuple[Any, str]:
+    import fsspec
+
+    try:
+        files, base = fsspec.core.url_to_fs(url)
+    except (ImportError, ValueError) as error:
+        raise InputError(f"{url!r} cannot be opened ({error})", "archive", "a folder or an fsspec URL") from error
+    return files, str(base)
+
+
+def _parquet(columns: Mapping[str, tuple[str, Sequence[Any]]]) -> bytes:
+    import pyarrow
+    import pyarrow.parquet
+
+    types = {
+        "text": pyarrow.string(),
+        "whole": pyarrow.int64(),
+        "number": pyarrow.float64(),
+        "truth": pyarrow.bool_(),
+        "bytes": pyarrow.binary(),
+        "numbers": pyarrow.list_(pyarrow.float64()),
+    }
+    arrays = {name: pyarrow.array(list(values), type=types[kind]) for name, (kind, values) in columns.items()}
+    buffer = io.BytesIO()
+    pyarrow.parquet.write_table(pyarrow.table(arrays), buffer, compression="zstd")
+    return buffer.getvalue()
+
+
+def _replace(path: Path, data: bytes) -> None:
+    """Write beside, flush, rename. The name begins with a dot until then, so no reader sees half a file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    try:
+        with temporary.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
