@@ -10,7 +10,8 @@ import numpy as np
 from agents.scheduling.budget import budget_seconds
 from agents.scheduling.episode import Episode, RankedTest
 from agents.scheduling.history import History
-from agents.scheduling.observation import BoolArray, FloatArray
+from agents.scheduling.observation import BoolArray, FloatArray, IntArray
+from agents.scheduling.past import PastExecutions
 from agents.scheduling.testcase import TestResult, Verdict
 
 _RAN = (Verdict.PASSED, Verdict.FAILED, Verdict.ERROR)
@@ -59,20 +60,31 @@ def kinship(history: History, episode: Episode, failed: BoolArray) -> FloatArray
 
     Shape (n,), in [0, 1]; 0 where no test failed or nothing is known. Only tests of one job fail together.
     """
-    count = len(episode.tests)
-    kin = np.zeros(count)
-    if not failed.any():
-        return kin
+    kin = np.zeros(len(episode.tests))
     past = history.past(history.rows(episode.observation.keys))
-    cycles = np.where(past.failed, past.cycles, -1)
+    cycles = np.unique(past.cycles[failed][past.failed[failed]])
+    if not len(cycles):
+        return kin
     jobs = np.array([test.job for test in episode.tests], object)
-    for place in np.flatnonzero(failed).tolist():
-        own = np.unique(cycles[place][cycles[place] > 0])
-        if not len(own):
-            continue
-        shared = np.mean([(cycles == cycle).any(axis=1) for cycle in own.tolist()], axis=0)
-        kin = np.maximum(kin, np.where(jobs == episode.tests[place].job, shared, 0.0))
+    failed_in = _failed_in(past, cycles)
+    for job in dict.fromkeys(jobs[failed].tolist()):
+        own = jobs == job
+        now = failed_in[failed & own]
+        now = now[now.any(axis=1)]
+        if len(now):
+            together = failed_in[own] @ now.T / now.sum(axis=1)
+            kin[own] = together.max(axis=1)
     return kin
+
+
+def _failed_in(past: PastExecutions, cycles: IntArray) -> FloatArray:
+    """1 where a test failed in a cycle, else 0; cycles ascend. Shape (n, cycles)."""
+    column = np.minimum(np.searchsorted(cycles, past.cycles), len(cycles) - 1)
+    hit = past.failed & (cycles[column] == past.cycles)
+    found = np.zeros((len(past.cycles), len(cycles)))
+    tests = np.broadcast_to(np.arange(len(past.cycles))[:, None], hit.shape)
+    found[tests[hit], column[hit]] = 1.0
+    return found
 
 
 def _possible(episode: Episode, finished: BoolArray, spent: float, index: Mapping[str, int]) -> list[RankedTest]:
