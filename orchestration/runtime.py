@@ -47,12 +47,15 @@ class RayRuntime:
     connected: bool
 
 
-def start_ray(cpus: int | None = None, address: str | None = None) -> RayRuntime:
+def start_ray(
+    cpus: int | None = None, address: str | None = None, object_store_bytes: int = OBJECT_STORE_BYTES
+) -> RayRuntime:
     """Connect to the cluster at `address`, to the one this process is a job of, or start one on this machine.
 
     Args:
         cpus: CPUs of the local cluster, all of the machine's by default; no meaning for an existing cluster.
         address: as for ``ray.init``; by default ``RAY_ADDRESS`` (set inside a Ray job), else a new local cluster.
+        object_store_bytes: of the local cluster; no meaning for an existing cluster.
 
     Raises:
         InputError: there is no cluster at the address, or it does not let this user in.
@@ -66,7 +69,7 @@ def start_ray(cpus: int | None = None, address: str | None = None) -> RayRuntime
         _connect(ray, existing, "address" if address else "RAY_ADDRESS")
         runtime = RayRuntime(owned=False, connected=True)
     else:
-        _start_local(ray, cpus)
+        _start_local(ray, cpus, object_store_bytes)
         runtime = RayRuntime(owned=True, connected=True)
     end_on_sigterm()  # ray.init replaces a handler that was installed before it
     return runtime
@@ -97,7 +100,7 @@ def _knock(address: str) -> None:
         socket.create_connection((host.strip("[]"), int(port)), timeout=10.0).close()
 
 
-def _start_local(ray: Any, cpus: int | None) -> None:
+def _start_local(ray: Any, cpus: int | None, object_store_bytes: int) -> None:
     if cpus is not None and cpus < 1:
         raise InputError(f"{cpus} is out of range", "cpus", "a positive whole number")
     os.environ.update(ONE_THREAD)  # workers inherit it before they load a numerical library
@@ -107,7 +110,7 @@ def _start_local(ray: Any, cpus: int | None) -> None:
         address="local",
         num_cpus=cpus,
         include_dashboard=False,
-        object_store_memory=OBJECT_STORE_BYTES,
+        object_store_memory=object_store_bytes,
         log_to_driver=False,
         logging_level="error",
     )

@@ -18,6 +18,8 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "classify",
         "Say how higher-order mutants relate to their parts.",
     ),
+    "serve": ("orchestration.cli.serve", "serve", "Start the scheduling service on this machine."),
+    "smoke": ("orchestration.cli.smoke", "smoke", "Run the whole protocol against a service and say what works."),
     "tune": ("orchestration.cli.tune", "tune", "Search hyper-parameters around a preset, with Ray Tune."),
     "record": ("orchestration.cli.record", "record", "Run a test command and append the run to a CI history."),
     "check": ("orchestration.cli.check", "check", "Run on a part of your own the contract that built-in ones pass."),

@@ -1,0 +1,89 @@
+"""``proctor serve``: the scheduling service on this machine, until Ctrl-C."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from envsearch.errors import InputError, StoreUnavailableError
+from orchestration.campaign_folder import campaign_home
+from orchestration.serving import is_loopback
+
+
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8000,
+    home: Annotated[
+        Path | None, typer.Option(help="Folder of all data [env: PROCTOR_HOME; default: ./proctor-data].")
+    ] = None,
+    store: Annotated[
+        str,
+        typer.Option(envvar="PROCTOR_STORE", help="Agents and their logs: a file, or postgresql://... [in the home]."),
+    ] = "",
+    artifacts: Annotated[
+        str,
+        typer.Option(envvar="PROCTOR_ARTIFACTS", help="Learner states: a folder, or any fsspec URL [in the home]."),
+    ] = "",
+    max_live: Annotated[int, typer.Option(min=1, help="Most agents' owners alive; others sleep in the store.")] = 40,
+    shards: Annotated[int, typer.Option(min=0, help="Owners that share all agents; 0: an owner for each.")] = 0,
+    replicas: Annotated[int, typer.Option(min=1, max=64, help="Processes that answer HTTP.")] = 1,
+) -> None:
+    """Start the scheduling service on this machine and serve until Ctrl-C."""
+    from orchestration.serving import serving
+
+    place = campaign_home(home)
+    store_url = store or str(place / "service.db")
+    guarded = tokens_in_use(store_url)
+    if not guarded and not is_loopback(host):
+        raise InputError(
+            f"{host} can be reached from other machines and the store has no token",
+            "host",
+            f"127.0.0.1, or a token first: proctor token create --scope admin --store {store_url}",
+        )
+    arguments = {
+        "home": str(place),
+        "store": store_url,
+        "artifacts": artifacts,
+        "max_live": max_live,
+        "shards": shards,
+        "replicas": replicas,
+    }
+    print(f"starting; data in {place}", flush=True)
+    with serving(host, port, arguments) as url:
+        print(f"service  {url}/v1", f"docs     {url}/docs", f"check    proctor smoke {url}", sep="\n")
+        print("tokens   " + ("are asked for" if guarded else "none: every program on this machine may call, no other"))
+        print("stop     Ctrl-C", flush=True)
+        _wait()
+        print("stopping", flush=True)
+
+
+def tokens_in_use(store_url: str) -> bool:
+    """Whether the store holds a valid token.
+
+    Raises:
+        StoreUnavailableError: it cannot be read.
+    """
+    from orchestration.service_errors import UnavailableError
+    from orchestration.stores.registry import state_store
+    from orchestration.tokens import Tokens
+
+    try:
+        opened = state_store(store_url)
+        try:
+            return Tokens(opened).in_use()
+        finally:
+            opened.close()
+    except UnavailableError as error:
+        raise StoreUnavailableError(error.detail, "store", "a database that this user may write", store_url) from error
+
+
+def _wait() -> None:
+    """Until Ctrl-C or SIGTERM, which are the ordinary end here."""
+    try:
+        while True:
+            signal.pause()
+    except KeyboardInterrupt:
+        pass

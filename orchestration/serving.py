@@ -1,0 +1,171 @@
+"""Ray Serve on this machine: what must be set before it starts, how it starts, when it is ready, how it stops.
+
+Ray and Serve read their settings from the environment of the process that starts them and hand it to their workers, so
+everything here is set before either is imported.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib import import_module
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from envsearch.errors import InputError, ProctorError
+from orchestration.runtime import start_ray, stop_ray
+
+APPLICATION = "serve_app.app:app"
+"""Import path of the application: this package does not import that one, Serve does."""
+
+APPLICATION_NAME = "proctor"
+
+OBJECT_STORE_BYTES = 300_000_000
+
+READY_SECONDS = 120.0
+
+SERVE_ENVIRONMENT: Mapping[str, str] = {
+    # HAProxy in front of the replicas, and user code in the replica's own loop: each is worth about a factor of two.
+    "RAY_SERVE_ENABLE_HA_PROXY": "1",
+    "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
+    "RAY_SERVE_HAPROXY_NBTHREAD": "2",
+    # Nobody balances load in front of one machine: stop at once instead of draining for half a minute.
+    "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "0.1",
+    "RAY_SERVE_HAPROXY_HARD_STOP_AFTER_S": "5",
+    "RAY_SERVE_LOG_TO_STDERR": "0",
+}
+"""What Serve is started with; a variable that is set already is left as it is."""
+
+HAPROXY_FILES: Mapping[str, str] = {
+    "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": "haproxy.cfg",
+    "RAY_SERVE_HAPROXY_SOCKET_PATH": "admin.sock",
+    "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": "",
+    "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": "state",
+    "RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH": "metrics.sock",
+}
+"""HAProxy's files in a folder of this run that nobody else can open: its socket takes commands."""
+
+FREE_PORTS = ("RAY_SERVE_HAPROXY_METRICS_PORT", "RAY_SERVE_HAPROXY_STATS_PORT", "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT")
+"""Ports that would clash with another service on this machine."""
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach the address."""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def check_port(host: str, port: int) -> None:
+    """Make sure that nobody listens there: HAProxy shares a port silently, and calls would go to either.
+
+    Raises:
+        InputError: the address is taken, or is none of this machine.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+            probe.listen(1)
+        except OSError as error:
+            raise InputError(
+                f"{host}:{port} cannot be listened on ({error.strerror})", "port", "a free port"
+            ) from error
+
+
+def free_port() -> int:
+    """A port of the loopback interface that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextmanager
+def serving(host: str, port: int, arguments: Mapping[str, Any]) -> Iterator[str]:
+    """The application, served by a Ray of its own while the context lasts.
+
+    Args:
+        arguments: of the application (see `serve_app.settings.ServiceArguments`).
+
+    Returns:
+        The URL, once the service is ready.
+
+    Raises:
+        InputError: the port is taken.
+        ProctorError: the service did not become ready.
+    """
+    check_port(host, port)
+    folder = Path(tempfile.mkdtemp(prefix="proctor-serve-"))
+    set_environment(folder)
+    runtime = None
+    try:
+        runtime = start_ray(address="local", object_store_bytes=OBJECT_STORE_BYTES)
+        _run_application(host, port, arguments)
+        url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        await_ready(url)
+        yield url
+    finally:
+        if runtime is not None:
+            _stop_serve()
+            stop_ray(runtime)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def set_environment(folder: Path) -> None:
+    """Set what Serve reads when it is imported.
+
+    Args:
+        folder: for HAProxy's files.
+    """
+    for name, value in SERVE_ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    for name, file in HAPROXY_FILES.items():
+        os.environ[name] = str(folder / file) if file else str(folder)
+    for name in FREE_PORTS:
+        os.environ[name] = str(free_port())
+
+
+def await_ready(url: str, seconds: float = READY_SECONDS) -> None:
+    """Wait until the service says that it is ready.
+
+    Raises:
+        ProctorError: it does not.
+    """
+    last = "nothing answers"
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            answer = httpx.get(f"{url}/readyz", timeout=5.0)
+            if answer.status_code == 200:
+                return
+            last = f"{answer.status_code} {answer.text[:200]}"
+        except httpx.HTTPError as error:
+            last = f"{type(error).__name__}: {error}"
+        time.sleep(0.1)
+    raise ProctorError(f"the service at {url} is not ready after {seconds:g} s ({last})")
+
+
+def _run_application(host: str, port: int, arguments: Mapping[str, Any]) -> None:
+    from ray import serve
+    from ray.serve.config import HTTPOptions
+
+    serve.start(http_options=HTTPOptions(host=host, port=port), logging_config={"enable_access_log": False})
+    module, _, attribute = APPLICATION.partition(":")
+    application = getattr(import_module(module), attribute)(dict(arguments))
+    serve.run(application, name=APPLICATION_NAME, route_prefix="/")
+
+
+def _stop_serve() -> None:
+    serve: Any = import_module("ray.serve")
+    serve.shutdown()

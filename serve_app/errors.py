@@ -1,0 +1,135 @@
+"""From error to answer: one explicit table, and the handlers that read it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any, Final, cast
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from envsearch.errors import CorruptArtifactError, InputError, StoreUnavailableError
+from orchestration.service_errors import (
+    ConflictError,
+    ForbiddenError,
+    InternalError,
+    InvalidRequestError,
+    NotFoundError,
+    NotOwnerError,
+    ServiceError,
+    TooLargeError,
+    UnauthenticatedError,
+    UnavailableError,
+)
+from serve_app.limits import BodyTooLargeError
+from serve_app.problems import FieldProblem, Problem, problem_response
+
+log = logging.getLogger(__name__)
+
+STATUS: Final[dict[type[Exception], tuple[int, str]]] = {
+    InvalidRequestError: (422, InvalidRequestError.slug),
+    TooLargeError: (413, TooLargeError.slug),
+    UnauthenticatedError: (401, UnauthenticatedError.slug),
+    ForbiddenError: (403, ForbiddenError.slug),
+    NotFoundError: (404, NotFoundError.slug),
+    ConflictError: (409, ConflictError.slug),
+    UnavailableError: (503, UnavailableError.slug),
+    NotOwnerError: (503, UnavailableError.slug),
+    InternalError: (500, InternalError.slug),
+    InputError: (422, InvalidRequestError.slug),
+    CorruptArtifactError: (500, "corrupt-state"),
+    StoreUnavailableError: (503, UnavailableError.slug),
+    TimeoutError: (503, UnavailableError.slug),
+}
+"""The explicit table: error -> (status, slug). The nearest class of an error counts."""
+
+OTHER_SLUGS: Final[dict[int, str]] = {
+    400: "malformed-json",
+    404: "no-such-path",
+    405: "method-not-allowed",
+    413: "too-large",
+    415: "not-json",
+    422: InvalidRequestError.slug,
+    500: "internal-error",
+}
+"""Problems of HTTP itself, and of our own."""
+
+HEADERS: Final[dict[int, dict[str, str]]] = {
+    401: {"www-authenticate": 'Bearer realm="proctor"'},
+    503: {"retry-after": "1"},
+}
+
+MOST_FIELDS = 20
+"""Most fields that one problem names: of 100,000 wrong durations a few are enough."""
+
+
+def problem_of(error: Exception) -> Problem:
+    """What the caller is told; an error that is in no table is a defect of ours and says nothing more."""
+    if isinstance(error, ValidationError):
+        return _invalid(error.errors(include_url=False, include_input=False, include_context=False))
+    if isinstance(error, RequestValidationError):
+        return _invalid(error.errors())
+    if isinstance(error, BodyTooLargeError):
+        return Problem("too-large", 413, f"the body is larger than {error.limit} bytes")
+    if isinstance(error, HTTPException):
+        return Problem(OTHER_SLUGS.get(error.status_code, "http-error"), error.status_code, str(error.detail))
+    for cls in type(error).__mro__:
+        if cls in STATUS:
+            return _listed(error, *STATUS[cls])
+    log.error("a call failed", exc_info=error)
+    return Problem("internal-error", 500, "the service failed on this call; its log says more")
+
+
+def _listed(error: Exception, status: int, slug: str) -> Problem:
+    if status >= 500:
+        log.warning("%s: %s", type(error).__name__, error)
+    if isinstance(error, InputError):
+        text = f"{error.problem}; expected {error.expected}" if error.expected else error.problem
+        return Problem(slug, status, str(error), (FieldProblem(error.field, text),) if error.field else ())
+    if isinstance(error, ServiceError):
+        return Problem(slug, status, str(error), (FieldProblem(error.field, error.detail),) if error.field else ())
+    return Problem(slug, status, "it took too long; the same call again is safe")
+
+
+def _invalid(errors: Sequence[Any]) -> Problem:
+    first = errors[0]
+    if first["type"] == "json_invalid":
+        return Problem("malformed-json", 400, str(first["msg"]))
+    fields = tuple(FieldProblem(field_path(entry["loc"]), str(entry["msg"])) for entry in errors[:MOST_FIELDS])
+    more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+    detail = f"{fields[0].field}: {fields[0].problem}{more}" if fields[0].field else f"{fields[0].problem}{more}"
+    if any(entry["type"] == "too_long" for entry in errors):
+        return Problem(TooLargeError.slug, 413, detail, fields)
+    return Problem(InvalidRequestError.slug, 422, detail, fields)
+
+
+def field_path(location: Sequence[int | str]) -> str:
+    """A place in a body as people write it: test_cases[3].duration."""
+    text = ""
+    for part in location:
+        if isinstance(part, int):
+            text += f"[{part}]"
+        elif part not in ("path", "query", "header") or text:
+            text += f".{part}" if text else part
+    return text
+
+
+async def answer_error(request: Request, error: Exception) -> Response:
+    """The handler of every error."""
+    problem = problem_of(error)
+    request.app.state.metrics.error(problem.slug)
+    headers = {**HEADERS.get(problem.status, {})}
+    if isinstance(error, HTTPException) and error.headers:
+        headers.update(cast(dict[str, str], error.headers))
+    return problem_response(problem, headers)
+
+
+def install(app: FastAPI) -> None:
+    """Make every error of the application a problem document."""
+    for kind in (RequestValidationError, ValidationError, HTTPException, BodyTooLargeError, *STATUS, Exception):
+        app.add_exception_handler(kind, answer_error)
