@@ -66,7 +66,7 @@ FIRST_FILES = 4
 """Test files that are there in the first cycle."""
 GROWTH = 0.7
 """Share of the cycles in which the others appear."""
-NEW_FAULTS = (0.62, 0.28, 0.07, 0.03)
+NEW_FAULTS = (0.74, 0.19, 0.05, 0.02)
 """Probability of 0, 1, 2, 3 new faults in a cycle."""
 FIXED = 0.4
 """Probability that a fault is gone in the next cycle."""
@@ -188,7 +188,8 @@ def record_cycle(folder: Path, history: Path, files: Sequence[str], seed: int) -
     command += [part for test in DESELECTED if test.partition("::")[0] in files for part in ("--deselect", test)]
     # Not `python -m orchestration`: that would be the copy's own recorder, with its faults.
     recorder = [str(Path(sys.executable).with_name("proctor")), "record", str(history), "--job", "unit", "--"]
-    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONHASHSEED": "0"}
+    environment = {name: value for name, value in os.environ.items() if name != "PROCTOR_DATA"}
+    environment |= {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONHASHSEED": "0"}
     return subprocess.run([*recorder, *command, *files], cwd=folder, env=environment, check=False).returncode
 
 
