@@ -15,7 +15,6 @@ from agents.scheduling.registry import AGENT_KINDS, EXPLORATIONS, REWARDS, agent
 from agents.scheduling.state import State
 from agents.scheduling.testcase import Verdict
 
-
 TAKE_SECONDS = {"ppo", "a2c", "dqn"}
 
 
