@@ -1,0 +1,250 @@
+"""The protocol without a network: conversations that yield what is to be sent and are given what came back.
+
+A conversation is a generator. It yields a `Request` and is sent a `Reply` or a `Lost`; it yields a `Pause` and is sent
+nothing of interest. `drive` of the blocking client and of the asynchronous one do what is asked, and know nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import uuid
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Callable, TypeVar, Union
+from urllib.parse import quote
+
+from proctor_client.errors import ClientError, ServiceUnavailableError, UnexpectedAnswerError, refusal
+from proctor_client.retrying import RetryPolicy, can_be_tried_again, retry_after
+from proctor_client.types import (
+    AgentInfo,
+    MetricsRow,
+    NextTest,
+    Receipt,
+    Recommendation,
+    Reward,
+    TestCase,
+    TestResult,
+)
+
+BASE = "/v1"
+PAGE = 500
+"""Longest page of a listing."""
+RESULTS_PER_CALL = 20_000
+"""More results than this are sent in parts."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """One HTTP request; the path begins at the service's root."""
+
+    method: str
+    path: str
+    body: bytes | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    params: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An HTTP answer, of any status. Names of headers are in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True)
+class Lost:
+    """No answer: why."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Pause:
+    """Wait."""
+
+    seconds: float
+
+
+Step = Union[Request, Pause]
+Answer = Union[Reply, Lost, None]
+T = TypeVar("T")
+Conversation = Generator[Step, Answer, T]
+
+
+class Protocol:
+    """The calls of the service as conversations.
+
+    Args:
+        policy: when to try again.
+        rng: of the jitter; its own by default.
+        new_key: makes the idempotency key of a call that needs one.
+    """
+
+    def __init__(
+        self,
+        policy: RetryPolicy,
+        rng: random.Random | None = None,
+        new_key: Callable[[], str] = lambda: uuid.uuid4().hex,
+    ) -> None:
+        self._policy = policy
+        self._rng = rng if rng is not None else random.Random()
+        self._new_key = new_key
+
+    def recommend(
+        self,
+        agent: str,
+        job: str,
+        tests: Sequence[TestCase],
+        time_budget_seconds: float | None,
+        must_run: Sequence[str],
+        observe: Sequence[str],
+        idempotency_key: str | None,
+    ) -> Conversation[Recommendation]:
+        """``POST /agents/{agent}/recommendations``."""
+        body: dict[str, Any] = {"job": job, "test_cases": [test.to_json() for test in tests]}
+        if time_budget_seconds is not None:
+            body["time_budget_seconds"] = float(time_budget_seconds)
+        if must_run:
+            body["must_run"] = list(must_run)
+        if observe:
+            body["observe"] = list(observe)
+        headers = {"idempotency-key": idempotency_key or self._new_key()}
+        request = _post(f"{_agent(agent)}/recommendations", body, headers)
+        return (yield from self._call(request, lambda told: Recommendation.from_json(agent, told)))
+
+    def results(self, agent: str, episode_id: str, results: Sequence[TestResult]) -> Conversation[Receipt]:
+        """``POST /agents/{agent}/episodes/{episode}/results``, in several calls if there are very many."""
+        path = f"{_episode(agent, episode_id)}/results"
+        receipt = Receipt(episode_id, 0, 0, 0)
+        for start in range(0, len(results), RESULTS_PER_CALL):
+            some = [result.to_json() for result in results[start : start + RESULTS_PER_CALL]]
+            part = yield from self._call(_post(path, {"results": some}), Receipt.from_json)
+            recorded, repeated = receipt.recorded + part.recorded, receipt.repeated + part.repeated
+            receipt = Receipt(part.episode_id, recorded, repeated, part.missing)
+        return receipt
+
+    def reward(self, agent: str, episode_id: str) -> Conversation[Reward]:
+        """``POST /agents/{agent}/episodes/{episode}/reward``."""
+        request = Request("POST", f"{_episode(agent, episode_id)}/reward")
+        return (yield from self._call(request, Reward.from_json))
+
+    def next_test(self, agent: str, episode_id: str, results: Sequence[TestResult]) -> Conversation[NextTest]:
+        """``POST /agents/{agent}/next``."""
+        body = {"episode_id": episode_id, "results": [result.to_json() for result in results]}
+        return (yield from self._call(_post(f"{_agent(agent)}/next", body), NextTest.from_json))
+
+    def create_agent(self, settings: Mapping[str, Any]) -> Conversation[AgentInfo]:
+        """``POST /agents``; an equal agent that is there already is answered as if it were new."""
+        return (yield from self._call(_post(f"{BASE}/agents", settings), AgentInfo.from_json))
+
+    def agent(self, name: str) -> Conversation[AgentInfo]:
+        """``GET /agents/{agent}``."""
+        return (yield from self._call(Request("GET", _agent(name)), AgentInfo.from_json))
+
+    def agents(self) -> Conversation[list[AgentInfo]]:
+        """``GET /agents``, all pages."""
+        return (yield from self._pages(f"{BASE}/agents", "agents", AgentInfo.from_json))
+
+    def delete_agent(self, name: str) -> Conversation[None]:
+        """``DELETE /agents/{agent}?confirm=name``."""
+        yield from self._call(Request("DELETE", _agent(name), params={"confirm": name}), lambda _: None)
+
+    def metrics(self, name: str) -> Conversation[list[MetricsRow]]:
+        """``GET /agents/{agent}/metrics``, all pages."""
+        return (yield from self._pages(f"{_agent(name)}/metrics", "rows", MetricsRow.from_json))
+
+    def ready(self) -> Conversation[None]:
+        """``GET /readyz``."""
+        yield from self._call(Request("GET", "/readyz"), lambda _: None)
+
+    def _pages(self, path: str, name: str, read: Callable[[Mapping[str, Any]], T]) -> Conversation[list[T]]:
+        found: list[T] = []
+        cursor = ""
+        while True:
+            params = {"limit": str(PAGE), **({"cursor": cursor} if cursor else {})}
+            rows, cursor = yield from self._call(
+                Request("GET", path, params=params),
+                lambda told: ([read(row) for row in told[name]], told.get("next_cursor") or ""),
+            )
+            found += rows
+            if not cursor:
+                return found
+
+    def _call(self, request: Request, read: Callable[[Any], T]) -> Conversation[T]:
+        reply = yield from self._answered(request)
+        try:
+            told = json.loads(reply.body) if reply.body else None
+            return read(told)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            where = f"{request.method} {request.path}"
+            problem = f"{where} was answered with what no Proctor service says ({type(error).__name__}: {error})"
+            raise UnexpectedAnswerError(problem) from error
+
+    def _answered(self, request: Request) -> Conversation[Reply]:
+        """Send until there is an answer that is final."""
+        attempt = 1
+        while True:
+            answer = yield request
+            if isinstance(answer, Reply) and not can_be_tried_again(answer.status):
+                return _accepted(answer)
+            wait = self._wait(attempt, answer)
+            if wait is None:
+                raise _gave_up(answer, attempt)
+            yield Pause(wait)
+            attempt += 1
+
+    def _wait(self, attempt: int, answer: Answer) -> float | None:
+        """Seconds until the next attempt; None: no further one."""
+        if attempt > self._policy.retries:
+            return None
+        asked = retry_after(answer.headers.get("retry-after")) if isinstance(answer, Reply) else None
+        if asked is not None and asked > self._policy.longest_wait:
+            return None
+        return max(asked or 0.0, self._policy.wait(attempt, self._rng))
+
+
+def _agent(name: str) -> str:
+    return f"{BASE}/agents/{quote(name, safe='')}"
+
+
+def _episode(agent: str, episode_id: str) -> str:
+    return f"{_agent(agent)}/episodes/{quote(episode_id, safe='')}"
+
+
+def _post(path: str, body: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> Request:
+    try:
+        data = json.dumps(body, allow_nan=False, separators=(",", ":")).encode()
+    except ValueError as error:
+        raise ValueError(f"a number is not finite, which JSON does not know ({error})") from None
+    return Request("POST", path, data, {"content-type": "application/json", **(headers or {})})
+
+
+def _accepted(reply: Reply) -> Reply:
+    """The reply, if it is no refusal."""
+    if 200 <= reply.status < 300:
+        return reply
+    detail, slug = _problem(reply)
+    if 400 <= reply.status < 500:
+        raise refusal(detail or "the call was refused", reply.status, slug)
+    raise UnexpectedAnswerError(f"HTTP {reply.status}{f': {detail}' if detail else ''}")
+
+
+def _gave_up(answer: Answer, attempts: int) -> ClientError:
+    if isinstance(answer, Reply):
+        detail, _ = _problem(answer)
+        told = f": {detail}" if detail else ""
+        return ServiceUnavailableError(f"the service answers HTTP {answer.status}{told}", attempts, answer.status)
+    reason = answer.reason if isinstance(answer, Lost) else "no answer"
+    return ServiceUnavailableError(f"the service does not answer: {reason}", attempts)
+
+
+def _problem(reply: Reply) -> tuple[str, str]:
+    """(detail, slug) of a problem document (RFC 9457); empty texts where it is none."""
+    try:
+        told = json.loads(reply.body)
+        return str(told.get("detail", "")), str(told.get("type", "")).rpartition(":")[2]
+    except (ValueError, AttributeError):
+        return "", ""
