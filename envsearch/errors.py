@@ -71,5 +71,5 @@ def unknown_name(kind: str, name: str, known: Iterable[str], field: str = "", so
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     folded = {known_name.lower(): known_name for known_name in names}
     nearest = folded.get(name.lower()) or (near[0] if near else None)
-    hint = f"did you mean {nearest!r}? " if nearest else ""
-    return InputError(f"unknown {kind} {name!r}", field, f"{hint}one of {', '.join(names)}", source)
+    hint = f" (did you mean {nearest!r}?)" if nearest else ""
+    return InputError(f"unknown {kind} {name!r}{hint}", field, f"one of {', '.join(names)}", source)

@@ -45,7 +45,7 @@ def test_a_users_operator_keeps_its_path(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("name", "text"),
     [
-        ("NDFF", r"field: unknown operator 'NDFF'; expected did you mean 'NDF'\? one of ILF, M, "),
+        ("NDFF", r"field: unknown operator 'NDFF' \(did you mean 'NDF'\?\); expected one of ILF, M, "),
         ("no_revers", "did you mean 'no_reverse'"),
         ("json:loads", "'json:loads' is no mutation operator; expected a MutationOperator instance"),
         ("mutations.operator:MutationOperator", "cannot be created"),

@@ -159,15 +159,15 @@ def test_preset_of_another_environment() -> None:
     [
         (
             BASE + "sedes: 3\n",
-            "spec.yaml: sedes: unknown field 'sedes'; expected did you mean 'seeds'? one of ",
+            "spec.yaml: sedes: unknown field 'sedes' (did you mean 'seeds'?); expected one of ",
         ),
         (
             BASE + "boundary: {limit: {}}\n",
-            "spec.yaml: boundary.limit: unknown field 'limit'; expected did you mean 'limits'? one of ",
+            "spec.yaml: boundary.limit: unknown field 'limit' (did you mean 'limits'?); expected one of ",
         ),
         (
             "environment: {id: Pendulum-v1, parameters: [{nam: g}]}\nalgorithm: ppo\n",
-            "spec.yaml: environment.parameters[0].nam: unknown field 'nam'; expected did you mean 'name'? one of ",
+            "spec.yaml: environment.parameters[0].nam: unknown field 'nam' (did you mean 'name'?); expected one of ",
         ),
         ("algorithm: ppo\n", "spec.yaml: environment: is missing"),
         ("environment: CartPole-v1\n", "spec.yaml: algorithm: is missing"),
@@ -187,7 +187,7 @@ def test_preset_of_another_environment() -> None:
         ),
         (
             BASE + "operators: [NDX]\n",
-            "spec.yaml: operators[0]: unknown operator 'NDX'; expected did you mean 'NDF'? one of ",
+            "spec.yaml: operators[0]: unknown operator 'NDX' (did you mean 'NDF'?); expected one of ",
         ),
         (
             BASE + "operators: [NDF, {operator: RN, magnitude: 1.5}]\n",
@@ -208,7 +208,7 @@ def test_preset_of_another_environment() -> None:
         (BASE + "operators: [POC_Adam]\n", "spec.yaml: operators[0]: POC_Adam would change nothing: "),
         (
             BASE + "kill_tests: [paired]\n",
-            "spec.yaml: kill_tests[0]: unknown kill test 'paired'; expected ",
+            "spec.yaml: kill_tests[0]: unknown kill test 'paired' (did you mean ",
         ),
         (BASE + "kill_tests: [average_ratio, average_ratio]\n", "spec.yaml: kill_tests[1]: 'average_ratio' stands "),
         (BASE + "kill_tests: [no.such:thing]\n", "spec.yaml: kill_tests[0]: 'no.such:thing': cannot import 'no.such'"),
@@ -218,12 +218,12 @@ def test_preset_of_another_environment() -> None:
         ),
         (
             BASE + "boundary: {tests: [reward_distribution]}\n",
-            "spec.yaml: boundary.tests[0]: unknown test of this campaign 'reward_distribution'; expected ",
+            "spec.yaml: boundary.tests[0]: unknown test of this campaign 'reward_distribution' (did you mean ",
         ),
         (
             BASE + "boundary: {limits: {cart_mas: [1, 2]}}\n",
-            "spec.yaml: boundary.limits.cart_mas: unknown parameter of CartPole-v1 'cart_mas'; expected did you mean "
-            "'cart_mass'? ",
+            "spec.yaml: boundary.limits.cart_mas: unknown parameter of CartPole-v1 'cart_mas' (did you mean "
+            "'cart_mass'?); ",
         ),
         (
             BASE + "boundary: {limits: {cart_mass: [20, 1]}}\n",
@@ -247,12 +247,12 @@ def test_preset_of_another_environment() -> None:
         ),
         (
             BASE + "hyperparameters: {gama: 0.9}\n",
-            "spec.yaml: hyperparameters.gama: unknown hyper-parameter 'gama'; expected did you mean 'gamma'? one of ",
+            "spec.yaml: hyperparameters.gama: unknown hyper-parameter 'gama' (did you mean 'gamma'?); expected one of ",
         ),
-        (BASE.replace("ppo", "pp"), "spec.yaml: algorithm: unknown algorithm 'pp'; expected "),
+        (BASE.replace("ppo", "pp"), "spec.yaml: algorithm: unknown algorithm 'pp' (did you mean "),
         (
             BASE.replace("CartPole-v1", "CartPol-v1"),
-            "spec.yaml: environment: unknown environment 'CartPol-v1'; expected did you mean 'CartPole-v1'? ",
+            "spec.yaml: environment: unknown environment 'CartPol-v1' (did you mean 'CartPole-v1'?); ",
         ),
         ("environment: Acrobot-v1\nalgorithm: ppo\n", "spec.yaml: steps: there is no preset for Acrobot-v1 with ppo"),
         (
@@ -280,9 +280,9 @@ def test_preset_of_another_environment() -> None:
             BASE + "operators: [NDF, NR]\nhigher_order: {enabled: false, mutants: [NDF-NR]}\n",
             "spec.yaml: higher_order.mutants: mutants are listed but higher order is off; expected enabled: true",
         ),
-        (BASE + "engine: fleat\n", "spec.yaml: engine: unknown engine 'fleat'; expected "),
+        (BASE + "engine: fleat\n", "spec.yaml: engine: unknown engine 'fleat'; expected one of "),
         (BASE + "steps: 2000000000\n", "spec.yaml: hyperparameters: engine fake cannot train the healthy agent (it "),
-        (BASE + "preset: cartpole_pp\n", "spec.yaml: preset: unknown preset 'cartpole_pp'; expected did you mean "),
+        (BASE + "preset: cartpole_pp\n", "spec.yaml: preset: unknown preset 'cartpole_pp' (did you mean "),
         (BASE + "sanity: {threshold: .nan}\n", "spec.yaml: sanity.threshold: nan is not accepted; expected a number"),
     ],
 )

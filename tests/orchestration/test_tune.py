@@ -82,12 +82,12 @@ clip_range_vf: {choice: [0.1, null]}
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("gama: {uniform: [0, 1]}", "gama: unknown hyper-parameter 'gama'; expected did you mean 'gamma'"),
+        ("gama: {uniform: [0, 1]}", "gama: unknown hyper-parameter 'gama' (did you mean 'gamma'?"),
         ("policy: {choice: [a]}", "policy: unknown hyper-parameter"),
         ("7: {choice: [a]}", "7: unknown hyper-parameter"),
         ("gamma: 0.99", "gamma: 0.99 is no range; expected one of log_uniform, uniform, integer, choice"),
         ("gamma: {uniform: [0, 1], choice: [1]}", "is no range"),
-        ("gamma: {uniforms: [0, 1]}", "gamma: unknown range 'uniforms'; expected did you mean 'uniform'"),
+        ("gamma: {uniforms: [0, 1]}", "gamma: unknown range 'uniforms' (did you mean 'uniform'?"),
         ("gamma: {uniform: 1}", "gamma.uniform: 1 is no list"),
         ("gamma: {uniform: [1]}", "gamma.uniform: [1] is no interval; expected two numbers"),
         ("gamma: {uniform: [1, x]}", "gamma.uniform: [1, 'x'] is no interval"),
@@ -200,7 +200,7 @@ def test_spec_file_can_be_named(tmp_path: Path) -> None:
     [
         ("cartpole_pp", None, "proctor tune: SUBJECT: 'cartpole_pp' is no preset; expected one of cartpole_ppo"),
         ("CartPole-v1", None, "is no preset"),
-        ("CartPole-v1", "ppx", "unknown algorithm 'ppx'; expected did you mean 'ppo'"),
+        ("CartPole-v1", "ppx", "unknown algorithm 'ppx' (did you mean 'ppo'?"),
         ("CartPole-v9", "ppo", "ENVIRONMENT: unknown environment 'CartPole-v9'"),
         ("Acrobot-v1", "ppo", "there is no preset for Acrobot-v1 with ppo; expected a number of steps"),
         ("none.yaml", None, "none.yaml: no such file"),
