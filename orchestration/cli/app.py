@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "serve": ("orchestration.cli.serve", "serve", "Start the scheduling service on this machine."),
     "smoke": ("orchestration.cli.smoke", "smoke", "Run the whole protocol against a service and say what works."),
     "tune": ("orchestration.cli.tune", "tune", "Search hyper-parameters around a preset, with Ray Tune."),
+    "replay": ("orchestration.cli.replay", "replay", "Measure scheduling agents on a CI history."),
     "record": ("orchestration.cli.record", "record", "Run a test command and append the run to a CI history."),
     "check": ("orchestration.cli.check", "check", "Run on a part of your own the contract that built-in ones pass."),
     "token": ("orchestration.cli.token", "token", "Make, revoke and list the tokens of a service."),

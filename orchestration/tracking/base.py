@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
 from agents.deeprl.recipe import TrainingRecipe
 from orchestration.campaign_result import CampaignResult
+from orchestration.tracking.tracked_run import TrackedRun
 
 
 class Tracker(Protocol):
@@ -34,5 +35,16 @@ class Tracker(Protocol):
         Returns:
             The id of the campaign's run; None if nothing was logged. A tracker that cannot be reached says so in a
             warning and never fails the campaign.
+        """
+        ...
+
+    def log_runs(self, parent: TrackedRun, children: Sequence[TrackedRun], artifact: Path | None = None) -> str | None:
+        """Log a run with nested ones; the same again, found by the parent's tag ``run_id``, is brought up to date.
+
+        Args:
+            artifact: a file kept with the parent.
+
+        Returns:
+            The id of the parent's run; None if nothing was logged, as for `log_campaign`.
         """
         ...

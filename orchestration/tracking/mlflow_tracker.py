@@ -79,6 +79,20 @@ class MlflowTracker:
             )
             return None
 
+    def log_runs(self, parent: TrackedRun, children: Sequence[TrackedRun], artifact: Path | None = None) -> str | None:
+        """See `Tracker.log_runs`."""
+        try:
+            with _quiet_mlflow():
+                return self._log_runs(parent, children, artifact)
+        except Exception as error:  # noqa: BLE001 - as above
+            LOG.warning(
+                "The results are saved, but were not logged to MLflow at %s (%s). "
+                "Run the same command again to log them.",
+                shown_uri(self.uri),
+                self._told(error),
+            )
+            return None
+
     def _told(self, error: Exception) -> str:
         """One line of an error, without the URI's password."""
         text = f"{type(error).__name__}: {' '.join(str(error).split())}"
@@ -87,7 +101,8 @@ class MlflowTracker:
     def _log(self, result: CampaignResult, report_folder: Path, children: Sequence[TrackedRun]) -> str:
         client = self._client()
         experiment = self._experiment(client)
-        parent, known = _parent(client, experiment, result), campaign_run(result)
+        known = campaign_run(result)
+        parent = _parent(client, experiment, result.run_id, known.kind, known.name)
         for child in _missing_children(client, experiment, parent.info.run_id, children):
             _log_child(client, experiment, parent.info.run_id, child)
         client.log_artifacts(parent.info.run_id, str(report_folder), "report")
@@ -95,6 +110,19 @@ class MlflowTracker:
             _log_content(client, parent.info.run_id, known, set(parent.data.params))
         client.set_terminated(parent.info.run_id, "FINISHED" if result.status == "complete" else "FAILED")
         return str(parent.info.run_id)
+
+    def _log_runs(self, parent: TrackedRun, children: Sequence[TrackedRun], artifact: Path | None) -> str:
+        client = self._client()
+        experiment = self._experiment(client)
+        run = _parent(client, experiment, dict(parent.tags)["run_id"], parent.kind, parent.name)
+        for child in _missing_children(client, experiment, run.info.run_id, children):
+            _log_child(client, experiment, run.info.run_id, child)
+        if run.data.tags.get("digest") != parent.digest:
+            if artifact is not None:
+                client.log_artifact(run.info.run_id, str(artifact))
+            _log_content(client, run.info.run_id, parent, set(run.data.params))
+        client.set_terminated(run.info.run_id)
+        return str(run.info.run_id)
 
     def _client(self) -> MlflowClient:
         from mlflow import MlflowClient
@@ -122,14 +150,13 @@ class MlflowTracker:
             return str(found.experiment_id)
 
 
-def _parent(client: MlflowClient, experiment: str, result: CampaignResult) -> Run:
-    """The campaign's run, found by its tag; a new one the first time."""
-    wanted = f"tags.run_id = '{result.run_id}' and tags.kind = 'campaign'"
+def _parent(client: MlflowClient, experiment: str, run_id: str, kind: str, name: str) -> Run:
+    """The run that holds the others, found by its tags; a new one the first time."""
+    wanted = f"tags.run_id = '{run_id}' and tags.kind = '{kind}'"
     for run in client.search_runs([experiment], wanted, order_by=["attributes.start_time ASC"], max_results=1):
         client.update_run(run.info.run_id, status="RUNNING")
         return run
-    tags = {"run_id": result.run_id, "kind": "campaign"}
-    return client.create_run(experiment, tags=tags, run_name=campaign_run(result).name)
+    return client.create_run(experiment, tags={"run_id": run_id, "kind": kind}, run_name=name)
 
 
 def _missing_children(

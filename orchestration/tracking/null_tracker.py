@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from agents.deeprl.recipe import TrainingRecipe
 from orchestration.campaign_result import CampaignResult
+from orchestration.tracking.tracked_run import TrackedRun
 
 
 class NullTracker:
@@ -21,5 +22,9 @@ class NullTracker:
         report_folder: Path,
         recipes: Mapping[str, TrainingRecipe] | None = None,
     ) -> str | None:
+        """Nothing is logged."""
+        return None
+
+    def log_runs(self, parent: TrackedRun, children: Sequence[TrackedRun], artifact: Path | None = None) -> str | None:
         """Nothing is logged."""
         return None

@@ -1,0 +1,229 @@
+"""``proctor replay``: what would agents have done on a CI history?"""
+
+from __future__ import annotations
+
+import json
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from envsearch.errors import InputError
+from orchestration.cli.campaign import ExecutorName
+from orchestration.cli.output import OutputFormat, console, json_value, print_json, print_table
+
+if TYPE_CHECKING:
+    from orchestration.pipelines.replay import Pair, ReplayRequest
+    from orchestration.progress import Progress
+
+SOURCE = "proctor replay"
+DEFAULT_KINDS = ("network", "failure_rate", "last_failed_first", "random")
+FLAKY_KINDS = ("network", "random")
+FLAKY_BUDGET = 3600.0
+"""Seconds, as in the demo of the original article."""
+COLUMNS = ("agent", "reward", "napfd", "apfd", "apfdc", "ttff", "recall", "seconds_per_cycle")
+
+
+class Fill(StrEnum):
+    """What ``--fill`` accepts."""
+
+    GREEDY = "greedy"
+    PREFIX = "prefix"
+
+
+class Feedback(StrEnum):
+    """What ``--feedback`` accepts."""
+
+    FULL = "full"
+    PARTIAL = "partial"
+
+
+def replay(
+    history: Annotated[
+        Path | None, typer.Argument(metavar="[HISTORY]", help="RETECS csv, COLEMAN csv or parquet, recorded, JUnit.")
+    ] = None,
+    agent: Annotated[
+        list[str] | None, typer.Option(help=f"Agent kind; may be repeated [default: {', '.join(DEFAULT_KINDS)}].")
+    ] = None,
+    reward: Annotated[list[str] | None, typer.Option(help="May be repeated [default: time_ranked].")] = None,
+    exploration: Annotated[str, typer.Option(help="Of all agents.")] = "none",
+    budget: Annotated[float, typer.Option(min=0.0, max=1.0, help="Share of each cycle's time.")] = 0.5,
+    budget_minutes: Annotated[
+        float | None, typer.Option(min=0.0, help="The same for every cycle, not a share.")
+    ] = None,
+    fill: Annotated[Fill, typer.Option(help="greedy: a later, shorter test may still fit.")] = Fill.GREEDY,
+    feedback: Annotated[Feedback, typer.Option(help="partial: only of tests that fitted.")] = Feedback.FULL,
+    seeds: Annotated[int, typer.Option(min=1, help="Replays per agent and reward.")] = 10,
+    cycles: Annotated[int | None, typer.Option(min=1, help="Only the first ones.")] = None,
+    synthetic: Annotated[str | None, typer.Option(help="A made-up history instead of a file: flaky.")] = None,
+    history_format: Annotated[str | None, typer.Option(help="Instead of what the file itself says.")] = None,
+    url: Annotated[str | None, typer.Option(help="Through this running service, over HTTP.")] = None,
+    token: Annotated[str | None, typer.Option(envvar="PROCTOR_TOKEN", help="Of the service.")] = None,
+    keep_agents: Annotated[bool, typer.Option("--keep-agents", help="Leave them in the service.")] = False,
+    executor: Annotated[ExecutorName, typer.Option(help="Where replays run.")] = ExecutorName.AUTO,
+    cpus: Annotated[int | None, typer.Option(min=1, help="Cores to use [default: all].")] = None,
+    address: Annotated[str | None, typer.Option(help="Address of a running Ray cluster.")] = None,
+    home: Annotated[
+        Path | None, typer.Option(help="Folder of results [env: PROCTOR_HOME; default: ./proctor-data].")
+    ] = None,
+    tracking_uri: Annotated[
+        str | None, typer.Option(help="MLflow tracking URI, or none [default: SQLite in the home].")
+    ] = None,
+    plot: Annotated[Path | None, typer.Option(help="Where to draw the curves [default: in the home].")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+    output: Annotated[OutputFormat, typer.Option("--format", help="How to print.")] = OutputFormat.TABLE,
+) -> None:
+    """Replay a CI history through agents and measure the orders that they give.
+
+    Every agent is replayed with every reward and several seeds. What was replayed before is not replayed again.
+    """
+    from agents.scheduling.settings import AgentSettings
+    from orchestration.campaign_folder import campaign_home
+    from orchestration.pipelines.replay import ReplayRequest
+    from orchestration.progress import Progress
+
+    flaky_budget = FLAKY_BUDGET if synthetic == "flaky" else None
+    request = ReplayRequest(
+        source=source(history, synthetic, history_format, cycles),
+        kinds=tuple(dict.fromkeys(agent or (FLAKY_KINDS if synthetic else DEFAULT_KINDS))),
+        rewards=tuple(dict.fromkeys(reward or ("time_ranked",))),
+        seeds=seeds,
+        fill=fill.value,
+        budget_share=budget,
+        budget_seconds=flaky_budget if budget_minutes is None else budget_minutes * 60.0,
+        feedback=feedback.value,
+        settings=AgentSettings("random", exploration=exploration),
+    )
+    where = campaign_home(home)
+    with Progress("silent" if quiet else "auto") as progress:
+        if url is None:
+            pairs = _locally(request, where, progress, executor.value, cpus, address)
+        else:
+            pairs = _through(url, token, request, progress, keep_agents)
+    folder = where / "replays" / request.id
+    picture = plot or folder / "curves.png"
+    draw_curves(pairs, request, picture)
+    rows = save(pairs, folder)
+    remember(pairs, request, tracking_uri, where, picture, url)
+    print_result(rows, pairs, request, picture, output)
+
+
+def source(history: Path | None, synthetic: str | None, form: str | None, cycles: int | None) -> Any:
+    """Where the history comes from.
+
+    Raises:
+        InputError: neither or both are given.
+    """
+    from orchestration.pipelines.replay_item import HistorySource
+
+    if (history is None) == (synthetic is None):
+        problem = "no history is given" if history is None else "a file and --synthetic are given"
+        raise InputError(problem, "HISTORY", "a history file, or --synthetic flaky", SOURCE)
+    if synthetic is not None:
+        return HistorySource.made_up(synthetic, cycles=cycles)
+    assert history is not None
+    return HistorySource.of_file(history, form, cycles)
+
+
+def _locally(
+    request: ReplayRequest, home: Path, progress: Progress, executor: str, cpus: int | None, address: str | None
+) -> list[Pair]:
+    from orchestration.cli.errors import INTERRUPTED
+    from orchestration.pipelines.replay import run_replays
+
+    try:
+        return run_replays(request, str(home / "store"), progress, executor, cpus, address)
+    except KeyboardInterrupt:
+        command = " ".join(["proctor", *sys.argv[1:]])
+        print(f"interrupted; finished replays are kept. To go on: {command}", file=sys.stderr)
+        sys.exit(INTERRUPTED)
+
+
+def _through(url: str, token: str | None, request: ReplayRequest, progress: Progress, keep: bool) -> list[Pair]:
+    from proctor_client import SchedulerClient
+
+    from orchestration.pipelines.replay import run_replays_with
+    from orchestration.pipelines.replay_http import HttpReplay, client_errors
+
+    try:
+        client = SchedulerClient(url, token, on_failure="raise")
+    except ValueError as error:
+        raise InputError(str(error), "--url", source=SOURCE) from None
+    with client:
+        with client_errors():
+            client.ready()
+        return run_replays_with(request, progress, HttpReplay(client, keep=keep).run)
+
+
+def draw_curves(pairs: list[Pair], request: ReplayRequest, path: Path) -> None:
+    """NAPFD and time to first failure per cycle; minutes where the budget is in minutes."""
+    from orchestration.pipelines.replay import BASELINES
+    from orchestration.reporting.replay_plot import draw
+
+    several = len(request.rewards) > 1
+    named = [(f"{p.kind}, {p.reward}" if several else p.kind, p.kind in BASELINES, p) for p in pairs]
+    panels = [
+        ("NAPFD", [(name, grey, pair.curve("napfd")) for name, grey, pair in named]),
+        ("time to first failure, share of the cycle", [(name, grey, pair.curve("ttff")) for name, grey, pair in named]),
+    ]
+    if request.budget_seconds is not None:
+        panels.append(("minutes to first failure or end", [(name, grey, pair.minutes) for name, grey, pair in named]))
+    title = f"{pairs[0].results[0].history}, {budget_text(request)}: rolling means over {request.seeds} seeds"
+    draw(panels, title, path)
+
+
+def budget_text(request: ReplayRequest) -> str:
+    """For titles."""
+    if request.budget_seconds is not None:
+        return f"budget {request.budget_seconds / 60:g} min"
+    return f"budget {request.budget_share:.0%}"
+
+
+def save(pairs: list[Pair], folder: Path) -> list[dict[str, Any]]:
+    """The rows, also as a file in the folder of this replay."""
+    from orchestration.campaign_folder import write_whole
+
+    rows: list[dict[str, Any]] = json_value([pair.row() for pair in pairs])
+    folder.mkdir(parents=True, exist_ok=True)
+    write_whole(folder / "replay.json", json.dumps(rows, indent=1, allow_nan=False) + "\n")
+    return rows
+
+
+def remember(
+    pairs: list[Pair], request: ReplayRequest, tracking_uri: str | None, home: Path, plot: Path, url: str | None
+) -> None:
+    """Log to MLflow: a parent run, a nested run per agent and reward."""
+    from orchestration.tracking.registry import tracker
+    from orchestration.tracking.replay_runs import replay_children, replay_parent
+
+    tracker(tracking_uri, home).log_runs(replay_parent(pairs, request, url), replay_children(pairs), plot)
+
+
+def print_result(
+    rows: list[dict[str, Any]], pairs: list[Pair], request: ReplayRequest, plot: Path, output: OutputFormat
+) -> None:
+    """The table or the JSON list."""
+    if output is OutputFormat.JSON:
+        print_json(rows)
+        return
+    first = rows[0]
+    title = (
+        f"{first['history']}: {first['cycles']} cycles, {first['failing_cycles']} failing; {budget_text(request)}, "
+        f"{request.fill} fill, {request.feedback} feedback, {request.seeds} seeds"
+    )
+    columns = [*COLUMNS, *(["minutes_to_first_failure"] if request.budget_seconds is not None else [])]
+    print_table(columns, [[row[name] for name in columns] for row in rows], title)
+    if request.budget_seconds is not None:
+        _print_minutes(pairs)
+    console().print(f"Curves: {plot}", style="dim", markup=False, soft_wrap=True)
+
+
+def _print_minutes(pairs: list[Pair]) -> None:
+    """First and last third of the cycles: whether it got better."""
+    print("Minutes to the first failure, or until all that fits the budget was run:")
+    for pair in pairs:
+        third = max(1, len(pair.minutes) // 3)
+        early, late = pair.minutes[:third].mean(), pair.minutes[-third:].mean()
+        print(f"  {pair.kind}: {early:.1f} in the first {third} cycles, {late:.1f} in the last {third}")
