@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from agents.scheduling.testcase import TestResult
@@ -77,23 +78,26 @@ class Archivist:
             if not page:
                 return written
             for row in page:
-                written += self._executions(row) + self._episodes(row)
+                files, archived_seq = self._executions(row)
+                written += files + self._episodes(replace(row, archived_seq=archived_seq))
             after = page[-1].name
 
     # -- executions -------------------------------------------------------------------------------------------------
 
-    def _executions(self, row: AgentRow) -> int:
-        written = 0
+    def _executions(self, row: AgentRow) -> tuple[int, int]:
+        """Files written, and the last event that is in the archive now."""
+        written, done = 0, row.archived_seq
         for start in range(row.archived_seq, row.last_seq - EVENTS_PER_FILE + 1, EVENTS_PER_FILE):
             events = self._store.events(row.id, start, start + EVENTS_PER_FILE, EVENTS_PER_FILE)
             if not events:  # the agent was deleted meanwhile
-                return written
+                break
             rows = self._execution_rows(row, events)
             if rows:
                 self._write(EXECUTIONS, row, start + 1, start + EVENTS_PER_FILE, _EXECUTION_COLUMNS, rows)
                 written += 1
-            self._store.set_archived_seq(row.id, start + EVENTS_PER_FILE)
-        return written
+            done = start + EVENTS_PER_FILE
+            self._store.set_archived_seq(row.id, done)
+        return written, done
 
     def _execution_rows(self, row: AgentRow, events: Sequence[EventRow]) -> Rows:
         jobs: dict[str, str] = {}

@@ -283,7 +283,9 @@ class LiveAgent:
             for event in self._store.events_of(self.row.id, request.idempotency_key):
                 if event.kind == EventKind.RESTORED:
                     return RestoreAnswer(event.version, int(unpacked(event.payload, "restored version")["version"]))
-        row = replace(self.row, settings=self._settings, version=self.version)
+        row = self._store.agent(self.name)  # what was off-loaded meanwhile cannot be restored any more
+        if row is None:
+            raise NotFoundError(f"there is no agent {self.name!r}", "agent")
         seq, state = state_of_version(self._store, row, self._snapshots, request.version)
         self.scheduler.restore(state)
         self.version += 1

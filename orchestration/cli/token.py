@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -17,11 +19,10 @@ from orchestration.tokens import Scope, Tokens
 token = typer.Typer(help="Make, revoke and list the tokens of a service.", no_args_is_help=True)
 
 StoreOption = Annotated[
-    str,
-    typer.Option("--store", envvar="PROCTOR_STORE", help="The service's store: a file, or postgresql://..."),
+    str | None,
+    typer.Option("--store", help="The service's store, a file or postgresql://... [default: service.db in the home]"),
 ]
 FormatOption = Annotated[OutputFormat, typer.Option("--format", help="How to print.")]
-DEFAULT_STORE = "proctor-data/service.db"
 
 
 @token.command("create")
@@ -29,7 +30,7 @@ def create(
     scope: Annotated[list[Scope], typer.Option("--scope", help="What it may do; each includes those before it.")],
     agents: Annotated[str, typer.Option("--agents", help="Only agents whose name begins with this.")] = "",
     note: Annotated[str, typer.Option("--note", help="What it is for, for the list.")] = "",
-    store: StoreOption = DEFAULT_STORE,
+    store: StoreOption = None,
     output_format: FormatOption = OutputFormat.TABLE,
 ) -> None:
     """Make a token. It is printed this once and kept nowhere."""
@@ -44,7 +45,7 @@ def create(
 @token.command("revoke")
 def revoke(
     token_id: Annotated[str, typer.Argument(metavar="ID", help="As `proctor token list` shows it.")],
-    store: StoreOption = DEFAULT_STORE,
+    store: StoreOption = None,
 ) -> None:
     """Revoke a token for good."""
     row = _tokens(store).revoke(token_id)
@@ -52,19 +53,21 @@ def revoke(
 
 
 @token.command("list")
-def list_tokens(store: StoreOption = DEFAULT_STORE, output_format: FormatOption = OutputFormat.TABLE) -> None:
+def list_tokens(store: StoreOption = None, output_format: FormatOption = OutputFormat.TABLE) -> None:
     """List the tokens; their secrets are not known here."""
     columns = ("id", "scopes", "agents", "note", "created_at", "revoked_at")
     print_rows([_told(row) for row in _tokens(store).all()], output_format, columns)
 
 
-def _tokens(store: str) -> Tokens:
+def _tokens(store: str | None) -> Tokens:
+    """The tokens of the store; without one, of the store that `proctor serve` takes."""
     from orchestration.stores.registry import state_store
 
+    place = store or str(Path(os.environ.get("PROCTOR_HOME") or "proctor-data") / "service.db")
     try:
-        return Tokens(state_store(store))
+        return Tokens(state_store(place))
     except UnavailableError as error:
-        raise StoreUnavailableError(error.detail, "store", "a database that this user may write", store) from error
+        raise StoreUnavailableError(error.detail, "store", "a database that this user may write", place) from error
 
 
 def _told(row: TokenRow) -> dict[str, str | None]:

@@ -70,7 +70,7 @@ def test_many_may_open_an_empty_store_at_once(tmp_path: Path) -> None:
     def open_it() -> None:
         try:
             SqlStore(place).close()
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - shown by the assertion below
             failed.append(error)
 
     threads = [threading.Thread(target=open_it) for _ in range(8)]

@@ -1,0 +1,193 @@
+"""Off-loading: everything arrives in the archive once, nothing is removed before, and the agent stays as it is."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from agents.scheduling.episode_codec import episode_from_bytes
+from agents.scheduling.settings import AgentSettings
+from envsearch.errors import InputError, StoreUnavailableError
+from orchestration.actors import archiving
+from orchestration.actors.archiving import Archivist
+from orchestration.actors.folding import replay_log
+from orchestration.actors.messages import (
+    Candidates,
+    CreateAgent,
+    RecommendationRequest,
+    RestoreRequest,
+    Results,
+    ResultsRequest,
+    RewardRequest,
+)
+from orchestration.actors.snapshots import Snapshots
+from orchestration.service import SchedulingService, ServiceSettings
+from orchestration.service_errors import NotFoundError
+from orchestration.stores.archive import EXECUTIONS, Archive
+from orchestration.stores.artifacts import ArtifactStore
+from orchestration.stores.sql import SqlStore
+
+IDS = ("a", "b")
+
+
+@pytest.fixture(autouse=True)
+def _small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archiving, "EVENTS_PER_FILE", 6)
+    monkeypatch.setattr(archiving, "EPISODES_PER_FILE", 3)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> ServiceSettings:
+    """An agent keeps four episodes."""
+    return ServiceSettings.in_folder(tmp_path, inline=True, kept_episodes=4, snapshot_every=2)
+
+
+async def _cycles(service: SchedulingService, name: str, count: int, open_one: bool = False) -> list[Any]:
+    answers = []
+    for number in range(count):
+        asked = RecommendationRequest(Candidates(IDS), job="job")
+        episode = (await service.recommend(name, asked)).episode_id
+        if open_one and number == 1:
+            continue
+        told = Results(IDS, ("failed" if number % 2 else "passed", "passed"), (1.0, None), (None, 7.0))
+        await service.results(name, ResultsRequest(episode, told))
+        answers.append(await service.reward(name, RewardRequest(episode)))
+    return answers
+
+
+async def _service(settings: ServiceSettings, *names: str) -> SchedulingService:
+    service = SchedulingService(settings)
+    for name in names:
+        await service.create_agent(CreateAgent(name, AgentSettings("bandit")))
+    return service
+
+
+def test_every_execution_arrives_once_and_is_read_in_one_line(settings: ServiceSettings) -> None:
+    async def test() -> None:
+        service = await _service(settings, "_odd", "7")
+        for _ in range(3):
+            for name in ("_odd", "7"):
+                await _cycles(service, name, 5)
+            await service.housekeep()
+            await service.housekeep()
+        await service.close()
+
+    asyncio.run(test())
+    executions = pd.read_parquet(f"{settings.archive_url}/executions")
+    assert set(executions.agent) == {"_odd", "7"}
+    assert not executions.duplicated(["agent", "episode", "test"]).any()
+    # 30 events of 15 episodes after the one that made the agent, in pieces of 6: the last one is not full.
+    assert len(executions) == 2 * 2 * 15
+    assert set(executions.verdict) == {"passed", "failed"}
+    assert executions.duration.isna().sum() == len(executions) // 2
+    assert (executions.job == "job").all()
+
+
+def test_old_episodes_leave_the_store_with_all_they_held(settings: ServiceSettings) -> None:
+    async def test() -> None:
+        service = await _service(settings, "agent")
+        answers = await _cycles(service, "agent", 20)
+        await service.housekeep()
+        kept = (await service.episodes("agent")).episodes
+        store = SqlStore(settings.store_url)
+        archived = pd.read_parquet(f"{settings.archive_url}/episodes")
+        assert len(kept) + len(archived) == 20
+        assert 4 <= len(kept) < 4 + 3 + 4
+        assert list(archived.number) == list(range(len(archived)))
+        first = archived.iloc[0]
+        assert (first.episode, first.total) == (answers[0].episode_id, answers[0].total)
+        assert episode_from_bytes(first.recommendation).id == first.episode
+        assert len(first.rewards) == 2
+        row = store.agent("agent")
+        assert row is not None
+        assert row.base_seq > 0
+        for version in (0, 1):
+            with pytest.raises(NotFoundError):
+                await service.restore("agent", RestoreRequest(version))
+        await service.passivate("agent")
+        with pytest.raises(NotFoundError):
+            await service.reward("agent", RewardRequest(answers[0].episode_id))
+        assert (await service.reward("agent", RewardRequest(answers[-1].episode_id))) == answers[-1]
+        await _cycles(service, "agent", 3)
+        live = service._owners._holder._live["agent"].scheduler.state()  # type: ignore[union-attr]
+        snapshots = Snapshots(store, ArtifactStore(settings.artifact_url), 8)
+        replayed = replay_log(store, "agent", snapshots).state()
+        assert all(np.asarray(live[name]).tobytes() == np.asarray(replayed[name]).tobytes() for name in live)
+        await service.close()
+
+    asyncio.run(test())
+
+
+def test_nothing_is_removed_while_the_archive_cannot_be_written(
+    settings: ServiceSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def test() -> None:
+        service = await _service(settings, "agent")
+        await _cycles(service, "agent", 20)
+        with monkeypatch.context() as patched:
+            patched.setattr("orchestration.stores.archive.os.fsync", _full)
+            with pytest.raises(StoreUnavailableError, match="No space"):
+                await service.housekeep()
+        assert len((await service.episodes("agent")).episodes) == 20
+        assert not list(Path(settings.archive_url).rglob("*.parquet"))
+        assert not list(Path(settings.archive_url).rglob("*.tmp"))
+        await service.housekeep()
+        assert len((await service.episodes("agent")).episodes) < 20
+        await service.close()
+
+    asyncio.run(test())
+
+
+def _full(_: int) -> None:
+    raise OSError(28, "No space left on device")
+
+
+def test_two_who_off_load_at_once_write_the_same(settings: ServiceSettings) -> None:
+    async def test() -> None:
+        service = await _service(settings, "agent")
+        await _cycles(service, "agent", 20)
+        store = SqlStore(settings.store_url)
+        row = store.agent("agent")
+        assert row is not None
+        first, second = (Archivist(store, Archive(settings.archive_url), 4) for _ in range(2))
+        # Both have read the agent before either has written.
+        wrote = first._executions(row)[0] + first._episodes(store.agent("agent") or row)
+        files = {path: path.read_bytes() for path in Path(settings.archive_url).rglob("*.parquet")}
+        assert wrote == len(files) > 0
+        second._executions(row)
+        assert {path: path.read_bytes() for path in Path(settings.archive_url).rglob("*.parquet")} == files
+        assert second.run() == 0
+        await service.close()
+
+    asyncio.run(test())
+
+
+def test_an_open_episode_is_off_loaded_too_and_can_no_longer_be_rewarded(settings: ServiceSettings) -> None:
+    async def test() -> None:
+        service = await _service(settings, "agent")
+        await _cycles(service, "agent", 20, open_one=True)
+        await service.housekeep()
+        archived = pd.read_parquet(f"{settings.archive_url}/episodes")
+        unrewarded = archived[archived.total.isna()]
+        assert list(unrewarded.number) == [1]
+        await service.close()
+
+    asyncio.run(test())
+
+
+def test_an_archive_of_an_unknown_kind_is_refused() -> None:
+    with pytest.raises(InputError):
+        Archive("nonsense://somewhere")
+
+
+def test_an_archive_may_lie_in_any_file_system() -> None:
+    archive = Archive("memory://proctor-archive")
+    archive.write(EXECUTIONS, "agent", 1, 1, 2, {"agent": ("text", ["agent"]), "duration": ("number", [None])})
+    frame = pd.read_parquet(archive.location(EXECUTIONS, "agent", 1, 1, 2))
+    assert frame.agent.tolist() == ["agent"]
+    assert frame.duration.isna().all()
