@@ -146,7 +146,7 @@ def test_interrupted(proctor: Proctor, monkeypatch: pytest.MonkeyPatch) -> None:
             "error: spec.yaml: boundary.limits.pole_mass: initial value 0.1 is outside the limits; "
             "expected a value in [5, 10]\n",
         ),
-        ("epochs: 3", "error: spec.yaml: epochs: unknown field 'epochs'; expected "),
+        ("epochs: 3", "error: spec.yaml: epochs: unknown field 'epochs' (did you mean 'steps'?); expected one of "),
         ("seeds: 10\n", "error: spec.yaml: line 7: key 'seeds' stands twice\n"),
     ],
 )
