@@ -96,6 +96,9 @@ def _replay_seam(recipe: TrainingRecipe, seed: int, all_seams: bool) -> dict[str
     healthy = (recipe.returns, recipe.loss, recipe.state) == (ReturnsSite(), LossSite(), StateSite())
     if not all_seams and healthy and recipe.terminal == TerminalSite(0.0, recipe.terminal.time_limit_is_terminal):
         return {}
+    if recipe.hyperparameter("n_steps", 1) != 1:
+        # the library would drop its n-step buffer for ours with no more than a warning
+        raise InputError("faults off-policy need one-step returns", "hyperparameters.n_steps", "1")
     default_gamma = constructor_arguments(recipe.algorithm)["gamma"].default
     return {
         "replay_buffer_class": FaultyReplayBuffer,
