@@ -17,6 +17,8 @@ from envsearch.errors import CorruptArtifactError
 
 RUN_CLASSES = (1, 2, 6)
 """Cycles since the last run at which a class begins; class 0 is "never"."""
+FAILURE_CLASSES = (1, 11)
+"""Cycles since the last failure at which a class begins; class 0 is "never"."""
 DURATION_CLASSES = 3
 """Thirds of the cycle's tests, by expected duration."""
 
@@ -24,12 +26,12 @@ DURATION_CLASSES = 3
 class Tableau(SchedulingAgent):
     """Priority = mean reward of the test cases that were in the same state.
 
-    A state is (last verdicts, how long ago the last run was, third of the cycle by duration). RETECS (Spieker et al.
-    2017, section 3.3) keeps a value for each pair of state and priority and draws among the priorities; a reward that
-    does not depend on the priority tells those apart by chance alone, so this table keeps one value per state and the
-    value is the priority. Cells that little is known of lean on coarser ones: a cell with the same verdicts, then one
-    with the same verdicts but the oldest, each worth `prior` test cases. Sums shrink by `forgetting` with each episode,
-    which has the effect of a replay with weights and needs no memory.
+    A state is (how long ago the last failure was, last verdicts, how long ago the last run was, third of the cycle by
+    duration). RETECS (Spieker et al. 2017, section 3.3) keeps a value for each pair of state and priority and draws
+    among the priorities; a reward that does not depend on the priority tells those apart by chance alone, so this table
+    keeps one value per state and the value is the priority. Cells that little is known of lean on coarser ones, each
+    worth `prior` test cases: the same last failure and verdicts, then without the oldest verdict, and so on. Sums
+    shrink by `forgetting` with each episode, which has the effect of a replay with weights and needs no memory.
 
     Hyper-parameters:
         verdicts: last verdicts in a state, 1 to 8.
@@ -38,7 +40,7 @@ class Tableau(SchedulingAgent):
     """
 
     kind = "tableau"
-    summary = "table of discretised states (last verdicts, last run, duration) with mean rewards"
+    summary = "table of discretised states (last failure, verdicts, last run, duration) with mean rewards"
     learns = True
     defaults = {"verdicts": 4, "prior": 2.0, "forgetting": 0.999}  # noqa: RUF012 - a ClassVar in the base class
 
@@ -46,7 +48,7 @@ class Tableau(SchedulingAgent):
         super().__init__(hyperparameters, seed)
         check_range(self.hyperparameters, verdicts=(1, 8), prior=(1e-9, 1e9), forgetting=(1e-3, 1.0))
         self._verdicts: int = self.hyperparameters["verdicts"]
-        cells = 3**self._verdicts * (len(RUN_CLASSES) + 1) * DURATION_CLASSES
+        cells = (len(FAILURE_CLASSES) + 1) * 3**self._verdicts * (len(RUN_CLASSES) + 1) * DURATION_CLASSES
         self._sums = np.zeros(cells)
         self._counts = np.zeros(cells)
 
@@ -82,8 +84,8 @@ class Tableau(SchedulingAgent):
         self._sums, self._counts = sums, np.array(state["counts"])
 
     def _cells(self, observation: Observation) -> IntArray:
-        """Index of each test's cell, shape (n,); the newest verdict is the most significant digit."""
-        cells = np.zeros(len(observation), dtype=np.int64)
+        """Index of each test's cell, shape (n,); the coarsest distinction is the most significant digit."""
+        cells: IntArray = np.searchsorted(FAILURE_CLASSES, observation.since_failure, side="right")
         kept = observation.past_failures
         for age in range(self._verdicts):
             verdict = kept[:, age] if age < kept.shape[1] else np.full(len(kept), np.nan)
@@ -98,7 +100,8 @@ class Tableau(SchedulingAgent):
     def _values(self) -> FloatArray:
         """Value of each cell, from the coarsest table (everything in one cell) to the finest."""
         prior = self.hyperparameters["prior"]
-        shapes = [3**digits for digits in range(self._verdicts + 1)] + [len(self._sums)]
+        failures = len(FAILURE_CLASSES) + 1
+        shapes = [1, *(failures * 3**digits for digits in range(self._verdicts + 1)), len(self._sums)]
         value = np.zeros(1)
         for size in shapes:
             sums, counts = self._sums.reshape(size, -1).sum(axis=1), self._counts.reshape(size, -1).sum(axis=1)

@@ -16,7 +16,7 @@ from envsearch.errors import CorruptArtifactError, InputError
 
 LEARNING = ("network", "tableau", "bandit", "ppo", "a2c", "dqn")
 SLOW = ("ppo", "a2c", "dqn")
-EPISODES = {"network": 15, "tableau": 15, "bandit": 15, "ppo": 80, "a2c": 80, "dqn": 60}
+EPISODES = {"network": 15, "tableau": 15, "bandit": 15, "ppo": 40, "a2c": 40, "dqn": 40}
 
 
 def separation(agent, observation, failed):
