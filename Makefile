@@ -23,8 +23,8 @@ bench: $(STAMP)
 # The lock pins every package; a set-up from it is the same everywhere.
 $(STAMP): requirements.lock pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --requirement requirements.lock
-	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	$(BIN)/python -m pip install -qq --requirement requirements.lock
+	$(BIN)/python -m pip install -qq --no-deps --no-build-isolation --editable .
 	touch $(STAMP)
 
 # Resolve anew (only when pyproject.toml changes its dependencies). The local build tag of torch is cut:

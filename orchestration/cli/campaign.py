@@ -35,13 +35,13 @@ class ExecutorName(StrEnum):
 Spec = Annotated[str, typer.Argument(help="A YAML file, or the name of a spec that comes with Proctor (demo, ...).")]
 Home = Annotated[
     Path | None,
-    typer.Option(help="Folder of campaigns and their results [env: PROCTOR_HOME; default: ./proctor-data]."),
+    typer.Option(help="Folder of campaigns and their results (env: PROCTOR_HOME; default: ./proctor-data)."),
 ]
 Store = Annotated[
     str | None,
-    typer.Option(envvar="PROCTOR_STORE", help="URL of the result store, any fsspec URL [default: <home>/store]."),
+    typer.Option(envvar="PROCTOR_STORE", help="URL of the result store, any fsspec URL (default: <home>/store)."),
 ]
-Cpus = Annotated[int | None, typer.Option(min=1, help="Cores to use [default: all].")]
+Cpus = Annotated[int | None, typer.Option(min=1, help="Cores to use (default: all).")]
 
 
 @campaign.command()
@@ -55,7 +55,7 @@ def run(
     home: Home = None,
     store: Store = None,
     tracking_uri: Annotated[
-        str | None, typer.Option(help="MLflow tracking URI, or none [default: SQLite in the home].")
+        str | None, typer.Option(help="MLflow tracking URI, or none (default: SQLite in the home).")
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
 ) -> None:

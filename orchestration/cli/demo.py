@@ -10,9 +10,9 @@ import typer
 
 def demo(
     home: Annotated[
-        Path | None, typer.Option(help="Folder of results [env: PROCTOR_HOME; default: ./proctor-data].")
+        Path | None, typer.Option(help="Folder of results (env: PROCTOR_HOME; default: ./proctor-data).")
     ] = None,
-    cpus: Annotated[int | None, typer.Option(min=1, help="Cores to use [default: all].")] = None,
+    cpus: Annotated[int | None, typer.Option(min=1, help="Cores to use (default: all).")] = None,
 ) -> None:
     """Train healthy agents and agents with injected faults, and find out which test environments tell them apart."""
     from orchestration.campaign_folder import campaign_home

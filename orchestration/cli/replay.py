@@ -45,9 +45,9 @@ def replay(
         Path | None, typer.Argument(metavar="[HISTORY]", help="RETECS csv, COLEMAN csv or parquet, recorded, JUnit.")
     ] = None,
     agent: Annotated[
-        list[str] | None, typer.Option(help=f"Agent kind; may be repeated [default: {', '.join(DEFAULT_KINDS)}].")
+        list[str] | None, typer.Option(help=f"Agent kind; may be repeated (default: {', '.join(DEFAULT_KINDS)}).")
     ] = None,
-    reward: Annotated[list[str] | None, typer.Option(help="May be repeated [default: time_ranked].")] = None,
+    reward: Annotated[list[str] | None, typer.Option(help="May be repeated (default: time_ranked).")] = None,
     exploration: Annotated[str, typer.Option(help="Of all agents.")] = "none",
     budget: Annotated[float, typer.Option(min=0.0, max=1.0, help="Share of each cycle's time.")] = 0.5,
     budget_minutes: Annotated[
@@ -63,15 +63,15 @@ def replay(
     token: Annotated[str | None, typer.Option(envvar="PROCTOR_TOKEN", help="Of the service.")] = None,
     keep_agents: Annotated[bool, typer.Option("--keep-agents", help="Leave them in the service.")] = False,
     executor: Annotated[ExecutorName, typer.Option(help="Where replays run.")] = ExecutorName.AUTO,
-    cpus: Annotated[int | None, typer.Option(min=1, help="Cores to use [default: all].")] = None,
+    cpus: Annotated[int | None, typer.Option(min=1, help="Cores to use (default: all).")] = None,
     address: Annotated[str | None, typer.Option(help="Address of a running Ray cluster.")] = None,
     home: Annotated[
-        Path | None, typer.Option(help="Folder of results [env: PROCTOR_HOME; default: ./proctor-data].")
+        Path | None, typer.Option(help="Folder of results (env: PROCTOR_HOME; default: ./proctor-data).")
     ] = None,
     tracking_uri: Annotated[
-        str | None, typer.Option(help="MLflow tracking URI, or none [default: SQLite in the home].")
+        str | None, typer.Option(help="MLflow tracking URI, or none (default: SQLite in the home).")
     ] = None,
-    plot: Annotated[Path | None, typer.Option(help="Where to draw the curves [default: in the home].")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Where to draw the curves (default: in the home).")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
     output: Annotated[OutputFormat, typer.Option("--format", help="How to print.")] = OutputFormat.TABLE,
 ) -> None:
@@ -83,6 +83,8 @@ def replay(
     from orchestration.campaign_folder import campaign_home
     from orchestration.pipelines.replay import ReplayRequest
     from orchestration.progress import Progress
+    from orchestration.tracking.registry import tracker
+    from orchestration.tracking.replay_runs import replay_children, replay_parent
 
     flaky_budget = FLAKY_BUDGET if synthetic == "flaky" else None
     request = ReplayRequest(
@@ -97,6 +99,7 @@ def replay(
         settings=AgentSettings("random", exploration=exploration),
     )
     where = campaign_home(home)
+    memory = tracker(tracking_uri, where)
     with Progress("silent" if quiet else "auto") as progress:
         if url is None:
             pairs = _locally(request, where, progress, executor.value, cpus, address)
@@ -106,7 +109,7 @@ def replay(
     picture = plot or folder / "curves.png"
     draw_curves(pairs, request, picture)
     rows = save(pairs, folder)
-    remember(pairs, request, tracking_uri, where, picture, url)
+    memory.log_runs(replay_parent(pairs, request, url), replay_children(pairs), picture)
     print_result(rows, pairs, request, picture, output)
 
 
@@ -189,16 +192,6 @@ def save(pairs: list[Pair], folder: Path) -> list[dict[str, Any]]:
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(folder / "replay.json", json.dumps(rows, indent=1, allow_nan=False) + "\n")
     return rows
-
-
-def remember(
-    pairs: list[Pair], request: ReplayRequest, tracking_uri: str | None, home: Path, plot: Path, url: str | None
-) -> None:
-    """Log to MLflow: a parent run, a nested run per agent and reward."""
-    from orchestration.tracking.registry import tracker
-    from orchestration.tracking.replay_runs import replay_children, replay_parent
-
-    tracker(tracking_uri, home).log_runs(replay_parent(pairs, request, url), replay_children(pairs), plot)
 
 
 def print_result(

@@ -17,7 +17,7 @@ def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8000,
     home: Annotated[
-        Path | None, typer.Option(help="Folder of all data [env: PROCTOR_HOME; default: ./proctor-data].")
+        Path | None, typer.Option(help="Folder of all data (env: PROCTOR_HOME; default: ./proctor-data).")
     ] = None,
     store: Annotated[
         str,

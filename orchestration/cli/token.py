@@ -20,7 +20,7 @@ token = typer.Typer(help="Make, revoke and list the tokens of a service.", no_ar
 
 StoreOption = Annotated[
     str | None,
-    typer.Option("--store", help="The service's store, a file or postgresql://... [default: service.db in the home]"),
+    typer.Option("--store", help="The service's store, a file or postgresql://... (default: service.db in the home)"),
 ]
 FormatOption = Annotated[OutputFormat, typer.Option("--format", help="How to print.")]
 
