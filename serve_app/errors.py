@@ -64,6 +64,12 @@ HEADERS: Final[dict[int, dict[str, str]]] = {
     503: {"retry-after": "1"},
 }
 
+UNION_BRANCHES = frozenset({"constrained-float", "constrained-int", "constrained-str", "bool"})
+"""What pydantic adds to the place of a value that may be of several types."""
+
+LONGEST_PART = 100
+"""Most characters of a name that the caller chose and is told back."""
+
 MOST_FIELDS = 20
 """Most fields that one problem names: of 100,000 wrong durations a few are enough."""
 
@@ -100,12 +106,23 @@ def _invalid(errors: Sequence[Any]) -> Problem:
     first = errors[0]
     if first["type"] == "json_invalid":
         return Problem("malformed-json", 400, str(first["msg"]))
-    fields = tuple(FieldProblem(field_path(entry["loc"]), str(entry["msg"])) for entry in errors[:MOST_FIELDS])
-    more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+    fields = _fields(errors)
+    more = f" (and {len(fields) - 1} more)" if len(fields) > 1 else ""
     detail = f"{fields[0].field}: {fields[0].problem}{more}" if fields[0].field else f"{fields[0].problem}{more}"
-    if any(entry["type"] == "too_long" for entry in errors):
+    if all(entry["type"] == "too_long" for entry in errors):
         return Problem(TooLargeError.slug, 413, detail, fields)
     return Problem(InvalidRequestError.slug, 422, detail, fields)
+
+
+def _fields(errors: Sequence[Any]) -> tuple[FieldProblem, ...]:
+    """One problem per field: a value that may be of several types has a complaint from each."""
+    told: dict[str, list[str]] = {}
+    for entry in errors:
+        place = [part for part in entry["loc"] if part not in UNION_BRANCHES]
+        told.setdefault(field_path(place), []).append(str(entry["msg"]))
+        if len(told) == MOST_FIELDS:
+            break
+    return tuple(FieldProblem(field, " or ".join(dict.fromkeys(texts))) for field, texts in told.items())
 
 
 def field_path(location: Sequence[int | str]) -> str:
@@ -115,7 +132,8 @@ def field_path(location: Sequence[int | str]) -> str:
         if isinstance(part, int):
             text += f"[{part}]"
         elif part not in ("path", "query", "header") or text:
-            text += f".{part}" if text else part
+            shown = part if len(part) <= LONGEST_PART else f"{part[:LONGEST_PART]}..."
+            text += f".{shown}" if text else shown
     return text
 
 

@@ -100,7 +100,7 @@ async def restore_version(
 AGENT = "/agents/{agent}"
 
 CALLS: tuple[Call, ...] = (
-    Call("POST", "/agents", create_agent, "Create an agent", AgentOut, 201, AgentIn, (409,)),
+    Call("POST", "/agents", create_agent, "Create an agent", AgentOut, 201, AgentIn, (409,), 200),
     Call("GET", "/agents", list_agents, "List agents", AgentsOut),
     Call("GET", AGENT, get_agent, "Read an agent", AgentOut),
     Call("PATCH", AGENT, change_agent, "Change an agent", AgentOut, body=AgentPatchIn, problems=(409,)),

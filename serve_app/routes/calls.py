@@ -47,6 +47,7 @@ class Call:
         answer: type of the answer's body; None: it has none.
         body: model of the call's body; None: it takes none.
         problems: statuses of the problems that are its own, besides those of every call.
+        repeated: status of the same answer to the same call again; None: the status is the same too.
     """
 
     method: str
@@ -57,6 +58,7 @@ class Call:
     status: int = 200
     body: type[BaseModel] | None = None
     problems: tuple[int, ...] = ()
+    repeated: int | None = None
 
 
 def service_of(request: Request) -> SchedulingService:
@@ -109,6 +111,8 @@ def _responses(call: Call) -> dict[int | str, dict[str, Any]]:
     told: dict[int | str, dict[str, Any]] = {}
     if call.answer is not None:
         told[call.status] = {"model": call.answer}
+        if call.repeated is not None:
+            told[call.repeated] = {"model": call.answer, "description": "It was there already."}
     statuses = {401, 403, 422, 503, *call.problems}
     if call.body is not None:
         statuses |= {400, 413, 415}

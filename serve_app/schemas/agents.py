@@ -8,6 +8,7 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from agents.scheduling.episode import Budget
+from agents.scheduling.registry import AGENT_KINDS, EXPLORATIONS, REWARDS
 from agents.scheduling.settings import AgentSettings
 from orchestration.actors.messages import (
     AgentInfo,
@@ -22,6 +23,10 @@ from serve_app.schemas.common import AgentName, Body, Number, Seconds, ShortText
 
 Setting = bool | Annotated[int, Field(ge=-(2**53), le=2**53)] | Number | ShortText
 SettingsIn = Annotated[dict[ShortText, Setting], Field(max_length=SETTINGS)]
+# The tables themselves refuse other names, and name the nearest known one.
+KindName = Annotated[ShortText, Field(json_schema_extra={"enum": list(AGENT_KINDS)})]
+RewardName = Annotated[ShortText, Field(json_schema_extra={"enum": list(REWARDS)})]
+ExplorationName = Annotated[ShortText, Field(json_schema_extra={"enum": list(EXPLORATIONS)})]
 SettingsOut = dict[str, bool | int | float | str]
 
 
@@ -48,9 +53,9 @@ class AgentIn(Body):
     """A new agent."""
 
     name: AgentName
-    kind: Annotated[ShortText, Field(examples=["network", "bandit", "failure_rate"])]
-    reward: ShortText = "time_ranked"
-    exploration: ShortText = "none"
+    kind: KindName
+    reward: RewardName = "time_ranked"
+    exploration: ExplorationName = "none"
     hyperparameters: Annotated[SettingsIn, Field(default_factory=dict)]
     exploration_settings: Annotated[SettingsIn, Field(default_factory=dict)]
     history_length: Annotated[int, Field(ge=1, le=1000, description="Executions kept per test.")] = 10
@@ -81,8 +86,8 @@ class AgentPatchIn(Body):
     """What may change; a field that is left out stays. Kind, hyper-parameters, history length and seed never do."""
 
     description: Text | None = None
-    reward: ShortText | None = None
-    exploration: ShortText | None = None
+    reward: RewardName | None = None
+    exploration: ExplorationName | None = None
     exploration_settings: SettingsIn | None = None
     budget: BudgetIn | None = None
 
