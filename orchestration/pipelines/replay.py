@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from agents.scheduling.observation import FloatArray
-from agents.scheduling.registry import agent_kind, reward
+from agents.scheduling.registry import agent_kind, exploration, reward
 from agents.scheduling.replay import ReplayResult, summarise
 from agents.scheduling.settings import AgentSettings
 from envsearch.canonical import content_address
@@ -57,6 +57,7 @@ class ReplayRequest:
             agent_kind(name, "--agent")
         for name in self.rewards:
             reward(name, "--reward")
+        exploration(self.settings.exploration, dict(self.settings.exploration_settings), "--exploration")
 
     def items(self, kind: str, reward_name: str) -> list[ReplayItem]:
         """One pair's items, in the order of the seeds."""
