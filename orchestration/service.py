@@ -94,7 +94,7 @@ class ServiceSettings:
         artifact_url: folder or fsspec URL of the saved learner states.
         archive_url: folder or fsspec URL of what is off-loaded to Parquet; "": nothing is.
         inline: all agents are owned by this process, without Ray.
-        max_live, shards, idle_seconds, namespace: see `DirectorySettings`.
+        max_live, shards, idle_seconds, spares, namespace: see `DirectorySettings`.
         snapshot_every, snapshots_kept, agents_in_memory: see `HolderSettings`.
         kept_episodes: newest episodes of an agent that stay in the store; older ones are off-loaded. At least so many
             versions can be restored.
@@ -109,6 +109,7 @@ class ServiceSettings:
     max_live: int = 40
     shards: int = 0
     idle_seconds: float = 900.0
+    spares: int = 2
     namespace: str = "proctor"
     snapshot_every: int = 100
     snapshots_kept: int = 8
@@ -338,6 +339,8 @@ class SchedulingService:
             await asyncio.gather(self._housekeeper, return_exceptions=True)
         if self._owners is not None and (passivate or self.settings.inline):
             await self._owners.passivate_all()
+        elif isinstance(self._owners, Directory):
+            await self._owners.end_spares()
         if self._tracker is not None:
             await asyncio.to_thread(self._tracker.close)
         self._store.close()
@@ -354,8 +357,10 @@ class SchedulingService:
         """The owners; they and the housekeeping belong to the event loop of the first call."""
         if self._owners is None:
             settings = self.settings
-            kept = DirectorySettings(settings.namespace, settings.max_live, settings.shards, settings.idle_seconds)
-            self._owners = Directory(self._holding, kept)
+            kept = DirectorySettings(
+                settings.namespace, settings.max_live, settings.shards, settings.idle_seconds, settings.spares
+            )
+            self._owners = Directory(self._store, self._holding, kept)
         if self._housekeeper is None and self.settings.housekeeping_seconds > 0 and not self.settings.inline:
             self._housekeeper = asyncio.get_running_loop().create_task(self._keep_house())
         return self._owners

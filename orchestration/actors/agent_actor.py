@@ -12,16 +12,23 @@ import pickle
 import time
 from typing import Any
 
+from agents.scheduling.registry import agent_kind
 from orchestration.actors.holder import AgentHolder, HolderSettings
 from orchestration.runtime import ONE_THREAD
 
 
 class AgentActor:
-    """See the module."""
+    """See the module.
 
-    def __init__(self, settings: HolderSettings) -> None:
+    Args:
+        kind: agent kind that its first agent will probably be of.
+    """
+
+    def __init__(self, settings: HolderSettings, kind: str = "") -> None:
         os.environ.update(ONE_THREAD)  # before an agent kind loads a numerical library
         self._holder = AgentHolder(settings)
+        if kind:
+            agent_kind(kind)  # imported before the first call waits for it
         self._used = time.monotonic()
 
     def execute(self, calls: bytes) -> bytes:

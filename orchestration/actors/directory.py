@@ -1,8 +1,8 @@
 """Finds the owner of an agent by name, wakes it where there is none, and asks again where one has died.
 
-Which owner an agent has is a function of its name alone, so all processes agree without a word. The owner is a named
-Ray actor, of which Ray makes one per name; should an old one live on unseen (a node that was cut off), the store's
-epochs keep it from writing.
+Which owner an agent has is a function of its name alone. Which actor that owner is just now stands in the store, and
+of several processes that would start one at once, one wins there. Should an old actor live on unseen (on a node that
+was cut off), the store's epochs keep it from writing.
 """
 
 from __future__ import annotations
@@ -12,15 +12,17 @@ import hashlib
 import logging
 import pickle
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from orchestration.actors.agent_actor import actor_class
 from orchestration.actors.coalescing import Coalescer
 from orchestration.actors.holder import HolderSettings
 from orchestration.actors.messages import Answer, Call
-from orchestration.service_errors import InternalError, NotOwnerError, ServiceError, UnavailableError
+from orchestration.actors.payloads import settings_of
+from orchestration.actors.spares import Spares
+from orchestration.service_errors import InternalError, NotFoundError, NotOwnerError, ServiceError, UnavailableError
+from orchestration.stores.base import StateStore
 
 LOG = logging.getLogger(__name__)
 
@@ -28,6 +30,7 @@ PATIENCE_SECONDS = 30.0
 """How long a call is tried again before its caller is told to try later."""
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.02, 2.0
+REFILL_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,17 +42,20 @@ class DirectorySettings:
         max_live: most owners alive in the cluster; the least recently used is passivated for a new one.
         shards: 0: every agent has an owner of its own; n: n owners share all agents by the hash of their names.
         idle_seconds: owners that are not used for so long are passivated by `Directory.sweep`.
+        spares: processes started ahead, see `Spares`; not used with shards.
     """
 
     namespace: str = "proctor"
     max_live: int = 40
     shards: int = 0
     idle_seconds: float = 900.0
+    spares: int = 2
 
 
 @dataclass(slots=True)
 class _Owner:
     coalescer: Coalescer
+    agent: str
     handle: Any = None
     used: float = 0.0
 
@@ -57,22 +63,24 @@ class _Owner:
 class Directory:
     """Carries calls to their owners. Belongs to one event loop of a process that is connected to Ray."""
 
-    def __init__(self, holder: HolderSettings, settings: DirectorySettings) -> None:
+    def __init__(self, store: StateStore, holder: HolderSettings, settings: DirectorySettings) -> None:
         self.settings = settings
-        self._holder = holder
+        self._store = store
         # Services with different stores may share a cluster.
         place = f"{holder.store_url}\n{holder.artifact_url}"
         self._prefix = f"proctor-{hashlib.sha256(place.encode()).hexdigest()[:10]}-"
+        spares = 0 if settings.shards else settings.spares
+        self._spares = Spares(holder, settings.namespace, self._prefix, spares)
+        self._background: set[asyncio.Task[None]] = set()
         self._owners: dict[str, _Owner] = {}
         self._waking = asyncio.Lock()
-        self._class = actor_class()
 
     def owner_name(self, agent: str) -> str:
-        """Name of the actor that owns the agent."""
+        """Name of the agent's owner."""
         if not self.settings.shards:
-            return f"{self._prefix}agent-{agent}"
+            return f"agent {agent}"
         shard = int.from_bytes(hashlib.sha256(agent.encode()).digest()[:8], "big") % self.settings.shards
-        return f"{self._prefix}shard-{shard}-of-{self.settings.shards}"
+        return f"shard {shard} of {self.settings.shards}"
 
     async def call(self, call: Call) -> Answer:
         """The owner's answer; a dead owner is replaced and asked again, because every call is idempotent.
@@ -83,7 +91,7 @@ class Directory:
         name = self.owner_name(call.agent)
         owner = self._owners.get(name)
         if owner is None:
-            owner = self._owners[name] = _Owner(Coalescer(lambda calls: self._hop(name, calls)))
+            owner = self._owners[name] = _Owner(Coalescer(lambda calls: self._hop(name, calls)), call.agent)
         deadline = time.monotonic() + PATIENCE_SECONDS
         pause = FIRST_PAUSE
         while True:
@@ -99,25 +107,24 @@ class Directory:
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
 
-    async def live(self) -> list[str]:
-        """Names of all living owners of this service, in the whole cluster."""
-        import ray
-
-        named = await asyncio.to_thread(ray.util.list_named_actors, True)
-        own = self.settings.namespace
-        return [
-            entry["name"] for entry in named if entry["namespace"] == own and entry["name"].startswith(self._prefix)
-        ]
+    async def live(self) -> dict[str, str]:
+        """All living owners of this service, in the whole cluster: owner -> actor."""
+        actors = await self._actors()
+        owners = await asyncio.to_thread(self._store.owners)
+        return {name: actor for name, actor in owners.items() if actor in actors}
 
     async def forget(self, agent: str) -> None:
         """Tell the owner of a deleted agent, if there is one."""
         await self._ask(self.owner_name(agent), "forget", agent)
 
     async def sweep(self) -> int:
-        """Passivate the owners that are idle for long; how many."""
-        idle = await self._idle()
+        """Passivate the owners that are idle for long, and spares that nobody is left to use; how many owners."""
+        live = await self.live()
+        idle = await self._idle(live)
         old = [name for name, seconds in idle.items() if seconds >= self.settings.idle_seconds]
         await asyncio.gather(*(self._passivate(name, self.settings.idle_seconds) for name in old))
+        for actor in await self._actors() - set(live.values()) - self._spares.names:
+            await self._ask_actor(actor, "passivate", self.settings.idle_seconds)
         return len(old)
 
     async def passivate(self, agent: str) -> None:
@@ -127,6 +134,14 @@ class Directory:
     async def passivate_all(self) -> None:
         """Passivate all owners; they save their agents."""
         await asyncio.gather(*(self._passivate(name, 0.0) for name in await self.live()))
+        await self.end_spares()
+
+    async def end_spares(self) -> None:
+        """Let the processes that were started ahead go."""
+        for task in self._background:
+            task.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
+        self._spares.end()
 
     async def statistics(self) -> list[tuple[int, int]]:
         """Agents in memory and wake-ups of each owner that answers within a second."""
@@ -150,22 +165,63 @@ class Directory:
         return answers
 
     async def _find_or_wake(self, name: str) -> Any:
-        """The actor of that name; one at a time is woken, so that the cap is held."""
+        """The actor that is this owner; one at a time is woken, so that the cap is held."""
+        found, handle = await self._find(name)
+        if handle is not None:
+            return handle
+        async with self._waking:
+            await self._make_room(name)
+            kind = await self._kind(self._owners[name].agent)
+            actor, handle = await self._spares.take(kind)
+            winner = await asyncio.to_thread(self._store.claim_owner, name, found, actor)
+            if winner != actor:
+                await self._spares.give_back(kind, actor, handle)
+                _, handle = await self._find(name)
+                if handle is None:
+                    raise NotOwnerError(f"owner {name!r} died just now")
+        if self.settings.spares and not self.settings.shards:
+            task = asyncio.get_running_loop().create_task(self._refill(kind))
+            self._background.add(task)
+            task.add_done_callback(self._background.discard)
+        return handle
+
+    async def _find(self, name: str) -> tuple[str | None, Any]:
+        """The actor that was last seen to be this owner, and its handle if it lives."""
+        actor = await asyncio.to_thread(self._store.owner, name)
+        return actor, None if actor is None else await self._handle(actor)
+
+    async def _handle(self, actor: str) -> Any:
+        """The handle of a living actor, or None."""
         import ray
 
         try:
-            return await asyncio.to_thread(ray.get_actor, name, self.settings.namespace)
+            return await asyncio.to_thread(ray.get_actor, actor, self.settings.namespace)
         except ValueError:
-            pass
-        async with self._waking:
-            await self._make_room(name)
-            options = self._class.options(
-                name=name, namespace=self.settings.namespace, get_if_exists=True, lifetime="detached"
-            )
-            return await asyncio.to_thread(options.remote, self._holder)
+            return None
+
+    async def _kind(self, agent: str) -> str:
+        if self.settings.shards:
+            return ""
+        row = await asyncio.to_thread(self._store.agent, agent)
+        if row is None:
+            raise NotFoundError(f"there is no agent {agent!r}", "agent")
+        return settings_of(row.settings).kind
+
+    async def _refill(self, kind: str) -> None:
+        await asyncio.sleep(REFILL_SECONDS)  # the agent that was just woken goes first
+        await self._spares.refill(kind)
+
+    async def _actors(self) -> set[str]:
+        """Names of all living actors of this service, spares too."""
+        import ray
+
+        named = await asyncio.to_thread(ray.util.list_named_actors, True)
+        own = self.settings.namespace
+        return {one["name"] for one in named if one["namespace"] == own and one["name"].startswith(self._prefix)}
 
     async def _make_room(self, name: str) -> None:
-        live = [other for other in await self.live() if other != name]
+        live = await self.live()
+        live.pop(name, None)
         surplus = len(live) - self.settings.max_live + 1
         if surplus <= 0:
             return
@@ -173,49 +229,59 @@ class Directory:
         oldest = sorted(live, key=lambda other: -idle.get(other, 0.0))[:surplus]
         await asyncio.gather(*(self._passivate(other, 0.0) for other in oldest))
 
-    async def _idle(self, live: Sequence[str] | None = None) -> dict[str, float]:
+    async def _idle(self, live: Mapping[str, str]) -> dict[str, float]:
         """Seconds since the last use; owners that do not answer within a second are busy, and left out."""
-        names = list(live) if live is not None else await self.live()
         now = time.monotonic()
 
-        async def ask(name: str) -> float | None:
+        async def ask(name: str, actor: str) -> float | None:
             owner = self._owners.get(name)
             if owner is not None and owner.coalescer.busy:
                 return 0.0
-            told = await self._ask(name, "idle_seconds", timeout=1.0)
+            told = await self._ask_actor(actor, "idle_seconds", timeout=1.0)
             own = now - owner.used if owner is not None else float("inf")
             return None if told is None else min(float(told), own)
 
-        told = await asyncio.gather(*map(ask, names))
-        return {name: seconds for name, seconds in zip(names, told, strict=True) if seconds is not None}
+        told = await asyncio.gather(*(ask(name, actor) for name, actor in live.items()))
+        return {name: seconds for name, seconds in zip(live, told, strict=True) if seconds is not None}
 
     async def _passivate(self, name: str, idle_for: float) -> None:
         """Let the owner save and end. One that hangs is killed: what it acknowledged is in the log."""
         import ray
 
+        actor, handle = await self._find(name)
+        if actor is None:
+            return
         owner = self._owners.get(name)
         if owner is not None:
             owner.handle = None
-        try:
-            handle = await asyncio.to_thread(ray.get_actor, name, self.settings.namespace)
-            await asyncio.wait_for(asyncio.shield(_answer(handle.passivate.remote(idle_for))), PATIENCE_SECONDS)
-        except TimeoutError:
-            LOG.warning("Owner %s does not end; it is killed. What it acknowledged is in the log.", name)
-            ray.kill(handle)
-        except _gone():
-            pass  # which is what was wanted
+        if handle is not None:
+            try:
+                ending = handle.passivate.remote(idle_for)
+                if not await asyncio.wait_for(asyncio.shield(_answer(ending)), PATIENCE_SECONDS):
+                    return  # it was used meanwhile
+            except TimeoutError:
+                LOG.warning("Owner %s does not end; it is killed. What it acknowledged is in the log.", name)
+                ray.kill(handle)
+            except _owner_errors():
+                pass  # it is gone, which is what was wanted
+        await asyncio.to_thread(self._store.release_owner, name, actor)
 
     async def _ask(self, name: str, method: str, *arguments: Any, timeout: float = PATIENCE_SECONDS) -> Any:
         """A question to an owner that may not be there: None then."""
-        import ray
+        actor = await asyncio.to_thread(self._store.owner, name)
+        return None if actor is None else await self._ask_actor(actor, method, *arguments, timeout=timeout)
 
+    async def _ask_actor(self, actor: str, method: str, *arguments: Any, timeout: float = PATIENCE_SECONDS) -> Any:
+        """A question to an actor that may not be there: None then."""
+        handle = await self._handle(actor)
+        if handle is None:
+            return None
         try:
-            handle = await asyncio.to_thread(ray.get_actor, name, self.settings.namespace)
             question = getattr(handle, method).remote(*arguments)
             return await asyncio.wait_for(asyncio.shield(_answer(question)), timeout)
         except TimeoutError:
             return None
-        except _gone():
+        except _owner_errors():
             return None
 
 
@@ -228,8 +294,3 @@ def _owner_errors() -> tuple[type[Exception], ...]:
     from ray.exceptions import RayActorError
 
     return (RayActorError, NotOwnerError)
-
-
-def _gone() -> tuple[type[Exception], ...]:
-    """What asking an owner by name ends with where there is none."""
-    return (ValueError, *_owner_errors())

@@ -268,6 +268,27 @@ class StateStore(Protocol):
         """
         ...
 
+    # -- owners
+    def owners(self) -> dict[str, str]:
+        """Name of every owner -> the actor that was last seen to be it."""
+        ...
+
+    def owner(self, name: str) -> str | None:
+        """The actor that was last seen to be this owner."""
+        ...
+
+    def claim_owner(self, name: str, old: str | None, new: str) -> str:
+        """Put an actor in the place of a dead one, or of none; of several callers at once one wins.
+
+        Returns:
+            The winner's actor.
+        """
+        ...
+
+    def release_owner(self, name: str, actor: str) -> None:
+        """The actor is no longer this owner; nothing happens if another one is."""
+        ...
+
     # -- tokens
     def add_token(self, row: TokenRow) -> None:
         """Enter a token."""

@@ -104,6 +104,13 @@ snapshots = sa.Table(
     sa.Column("size", sa.BigInteger, nullable=False),
 )
 
+owners = sa.Table(
+    "owners",
+    metadata,
+    sa.Column("name", sa.String(TEXT_LENGTH), primary_key=True),
+    sa.Column("actor", sa.String(TEXT_LENGTH), nullable=False),
+)
+
 tokens = sa.Table(
     "tokens",
     metadata,

@@ -23,9 +23,10 @@ from orchestration.stores.base import (
 )
 from orchestration.stores.connecting import absolute_url, connect
 from orchestration.stores.migrating import prepare
-from orchestration.stores.schema import agents, episodes, events, rewards, snapshots, tokens
+from orchestration.stores.schema import agents, episodes, events, owners, rewards, snapshots, tokens
 
 Row = TypeVar("Row")
+_COUNTERS = ("last_seq", "version", "episodes", "updated_at", "settings", "description")
 _PARAMETERS = 500
 """Values per IN list; SQLite takes at most 999 of all parameters in old versions."""
 
@@ -114,26 +115,13 @@ class SqlStore:
 
     def commit(self, commits: Sequence[AgentCommit]) -> None:
         """See `StateStore.commit`."""
+        advanced = [_counters(one) for one in commits]
         with self._writing() as connection:
-            for one in commits:
-                self._advance(connection, one)
+            if any(connection.execute(_ADVANCE, one).rowcount != 1 for one in advanced):
+                raise NotOwnerError("an agent has a newer owner, or is deleted")
             _insert_all(connection, episodes, [row for one in commits for row in one.new_episodes])
             _insert_all(connection, events, [row for one in commits for row in one.new_events])
             _insert_all(connection, rewards, [row for one in commits for row in one.new_rewards])
-
-    def _advance(self, connection: sa.Connection, one: AgentCommit) -> None:
-        """The agent's counters, if its owner is still the newest one."""
-        owned = (agents.c.id == one.agent_id) & (agents.c.owner_epoch == one.owner_epoch)
-        values = {
-            "last_seq": one.last_seq,
-            "version": one.version,
-            "episodes": one.episodes,
-            "updated_at": one.updated_at,
-            "settings": one.settings,
-            "description": one.description,
-        }
-        if connection.execute(sa.update(agents).where(owned).values(values)).rowcount != 1:
-            raise NotOwnerError(f"agent {one.agent_id} has a newer owner than epoch {one.owner_epoch}, or is deleted")
 
     def events(self, agent_id: int, after: int, until: int | None = None, limit: int = 1000) -> list[EventRow]:
         """See `StateStore.events`."""
@@ -242,6 +230,38 @@ class SqlStore:
             connection.execute(sa.update(agents).where(agents.c.id == agent_id).values(values))
             return True
 
+    # -- owners -----------------------------------------------------------------------------------------------------
+
+    def owners(self) -> dict[str, str]:
+        """See `StateStore.owners`."""
+        with _told(), self._engine.connect() as connection:
+            return {row.name: row.actor for row in connection.execute(sa.select(owners))}
+
+    def owner(self, name: str) -> str | None:
+        """See `StateStore.owner`."""
+        with _told(), self._engine.connect() as connection:
+            return connection.execute(sa.select(owners.c.actor).where(owners.c.name == name)).scalar()
+
+    def claim_owner(self, name: str, old: str | None, new: str) -> str:
+        """See `StateStore.claim_owner`."""
+        try:
+            with self._writing() as connection:
+                if old is None:
+                    connection.execute(sa.insert(owners).values(name=name, actor=new))
+                    return new
+                mine = (owners.c.name == name) & (owners.c.actor == old)
+                if connection.execute(sa.update(owners).where(mine).values(actor=new)).rowcount == 1:
+                    return new
+        except ConflictError:
+            pass  # another process was faster
+        found = self.owner(name)
+        return found if found is not None else self.claim_owner(name, None, new)
+
+    def release_owner(self, name: str, actor: str) -> None:
+        """See `StateStore.release_owner`."""
+        with self._writing() as connection:
+            connection.execute(sa.delete(owners).where(owners.c.name == name, owners.c.actor == actor))
+
     # -- tokens -----------------------------------------------------------------------------------------------------
 
     def add_token(self, row: TokenRow) -> None:
@@ -280,6 +300,20 @@ class SqlStore:
         return found[0] if found else None
 
 
+# Statements of every commit are built once: building one takes longer than running it.
+_ADVANCE = (
+    sa.update(agents)
+    .where(agents.c.id == sa.bindparam("of_id"), agents.c.owner_epoch == sa.bindparam("of_epoch"))
+    .values({name: sa.bindparam(name) for name in _COUNTERS})
+)
+_INSERTS = {table.name: sa.insert(table) for table in (episodes, events, rewards)}
+
+
+def _counters(one: AgentCommit) -> dict[str, Any]:
+    """The agent's counters, if its owner is still the newest one."""
+    return {"of_id": one.agent_id, "of_epoch": one.owner_epoch, **{name: getattr(one, name) for name in _COUNTERS}}
+
+
 def _row(kind: type[Row], found: Mapping[Any, Any]) -> Row:
     values = dict(found)
     if "payload" in kind.__dataclass_fields__:  # type: ignore[attr-defined]
@@ -290,7 +324,7 @@ def _row(kind: type[Row], found: Mapping[Any, Any]) -> Row:
 def _insert_all(connection: sa.Connection, table: sa.Table, rows: Sequence[Any]) -> None:
     if rows:
         names = table.columns.keys()
-        connection.execute(sa.insert(table), [{name: getattr(row, name) for name in names} for row in rows])
+        connection.execute(_INSERTS[table.name], [{name: getattr(row, name) for name in names} for row in rows])
 
 
 def _without_payload(table: sa.Table) -> list[sa.Column[Any]]:

@@ -209,6 +209,19 @@ def test_archived_episodes_are_dropped_unless_something_came_in(store: StateStor
     assert (row.archived_seq, row.archived_number, row.base_seq) == (4, 2, 3)
 
 
+def test_of_several_who_claim_to_own_one_wins(store: StateStore) -> None:
+    store.release_owner("o", store.owner("o") or "")
+    assert store.owner("o") is None
+    assert store.claim_owner("o", None, "first") == "first"
+    assert store.claim_owner("o", None, "second") == "first"
+    assert store.claim_owner("o", "first", "third") == "third"
+    assert store.claim_owner("o", "first", "fourth") == "third"
+    store.release_owner("o", "first")
+    assert store.owners()["o"] == store.owner("o") == "third"
+    store.release_owner("o", "third")
+    assert store.claim_owner("o", "third", "fifth") == "fifth"
+
+
 def test_tokens(store: StateStore) -> None:
     for index in range(2):
         if store.token(f"t{index}") is None:

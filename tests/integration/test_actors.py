@@ -79,10 +79,15 @@ class Fixture:
         assert isinstance(owners, Directory)
         return owners
 
+    def actor(self, agent: str) -> Any:
+        """The actor that owns the agent."""
+        name = self.store.owner(self.directory.owner_name(agent))
+        assert name is not None
+        return ray.get_actor(name, namespace="proctor")
+
     def process(self, agent: str) -> int:
         """Process of the agent's owner."""
-        handle = ray.get_actor(self.directory.owner_name(agent), namespace="proctor")
-        return int(ray.get(handle.process_id.remote()))
+        return int(ray.get(self.actor(agent).process_id.remote()))
 
     def check_log(self, agent: str, rewards: int) -> None:
         """The state that the owner saves is the fold of the log, and every reward stands in it once."""
@@ -191,7 +196,7 @@ def test_a_passivated_agent_wakes_with_its_state(settings: ServiceSettings) -> N
     first = fixture.cycle("agent")
     process = fixture.process("agent")
     fixture.wait(fixture.service.passivate("agent"))
-    assert fixture.wait(fixture.directory.live()) == []
+    assert fixture.wait(fixture.directory.live()) == {}
     assert fixture.wait(fixture.service.reward("agent", RewardRequest(first.episode_id))) == first
     assert fixture.process("agent") != process
     fixture.cycle("agent")
@@ -207,7 +212,7 @@ def test_only_so_many_owners_live_and_the_least_recently_used_sleeps(tmp_path: P
         assert len(fixture.wait(fixture.directory.live())) <= 2
     live = fixture.wait(fixture.directory.live())
     assert set(live) == {fixture.directory.owner_name(name) for name in ("two", "three")}
-    assert _together([lambda name=name: fixture.cycle(name) for name in names * 2]) == []  # type: ignore[misc]
+    assert _together([lambda name=name: fixture.cycle(name) for name in names * 2]) == []
     for name in names:
         fixture.check_log(name, 3)
     fixture.close()
@@ -217,7 +222,7 @@ def test_owners_of_shards_hold_many_agents(tmp_path: Path) -> None:
     names = tuple(f"agent-{number}" for number in range(12))
     settings = ServiceSettings.in_folder(tmp_path, shards=2, agents_in_memory=3, housekeeping_seconds=0.0)
     fixture = Fixture(settings, *names)
-    assert _together([lambda name=name: fixture.cycle(name) for name in names * 2]) == []  # type: ignore[misc]
+    assert _together([lambda name=name: fixture.cycle(name) for name in names * 2]) == []
     assert len(fixture.wait(fixture.directory.live())) == 2
     told = fixture.wait(fixture.service.statistics())
     assert (told.agents, told.owners) == (12, 2)
@@ -231,7 +236,7 @@ def test_an_owner_that_was_cut_off_cannot_write(settings: ServiceSettings) -> No
     """Another owner takes the agent over behind the actor's back, as after a lost connection to its node."""
     fixture = Fixture(settings, "agent")
     fixture.cycle("agent")
-    zombie = ray.get_actor(fixture.directory.owner_name("agent"), namespace="proctor")
+    zombie = fixture.actor("agent")
     usurper = AgentHolder(fixture.service._holding)
     request = RecommendationRequest(Candidates(IDS))
     (opened,) = usurper.execute([Call("agent", request, episode_id="behind")])

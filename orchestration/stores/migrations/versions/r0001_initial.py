@@ -1,4 +1,4 @@
-"""The first tables: agents, episodes, events, rewards, snapshots, tokens."""
+"""The first tables: agents, episodes, events, rewards, snapshots, owners, tokens."""
 
 from __future__ import annotations
 
@@ -22,12 +22,13 @@ def upgrade() -> None:
     _events()
     _rewards()
     _snapshots()
+    _owners()
     _tokens()
 
 
 def downgrade() -> None:
     """Drop the tables."""
-    for name in ("tokens", "snapshots", "rewards", "events", "episodes", "agents"):
+    for name in ("tokens", "owners", "snapshots", "rewards", "events", "episodes", "agents"):
         op.drop_table(name)
 
 
@@ -114,6 +115,14 @@ def _snapshots() -> None:
         sa.Column("settings", sa.Text, nullable=False),
         sa.Column("address", sa.String(64), nullable=False),
         sa.Column("size", sa.BigInteger, nullable=False),
+    )
+
+
+def _owners() -> None:
+    op.create_table(
+        "owners",
+        sa.Column("name", sa.String(200), primary_key=True),
+        sa.Column("actor", sa.String(200), nullable=False),
     )
 
 
