@@ -12,14 +12,14 @@ import hashlib
 import logging
 import time
 import uuid
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any, TypeVar
+from dataclasses import replace
+from typing import TypeVar
 
 from agents.scheduling.scheduler import Scheduler
 from agents.scheduling.settings import AgentSettings
 from envsearch.errors import InputError
 from orchestration.actors.archiving import Archivist
+from orchestration.actors.calls import Answer, Call, Request
 from orchestration.actors.directory import Directory, DirectorySettings
 from orchestration.actors.holder import AgentHolder, HolderSettings
 from orchestration.actors.inline import InlineOwners
@@ -27,8 +27,6 @@ from orchestration.actors.live_agent import agent_info
 from orchestration.actors.messages import (
     AgentInfo,
     AgentsPage,
-    Answer,
-    Call,
     CreateAgent,
     EpisodeDetail,
     EpisodesPage,
@@ -41,7 +39,6 @@ from orchestration.actors.messages import (
     PatchAgent,
     RecommendationAnswer,
     RecommendationRequest,
-    Request,
     RestoreAnswer,
     RestoreRequest,
     Results,
@@ -74,6 +71,7 @@ from orchestration.service_limits import (
     number_cursor,
     page_limit,
 )
+from orchestration.service_settings import ServiceSettings
 from orchestration.stores.archive import Archive
 from orchestration.stores.artifacts import ArtifactStore
 from orchestration.stores.base import AgentRow, EventKind, EventRow, StateStore
@@ -81,49 +79,10 @@ from orchestration.stores.registry import state_store
 from orchestration.tokens import Tokens
 from orchestration.tracking.service_tracker import ServiceTracker
 
+__all__ = ["SchedulingService", "ServiceSettings"]
+
 LOG = logging.getLogger(__name__)
 Expected = TypeVar("Expected", bound=Answer)
-
-
-@dataclass(frozen=True, slots=True)
-class ServiceSettings:
-    """What a service is started with.
-
-    Attributes:
-        store_url: a file, ``sqlite:///FILE`` or ``postgresql://...``.
-        artifact_url: folder or fsspec URL of the saved learner states.
-        archive_url: folder or fsspec URL of what is off-loaded to Parquet; "": nothing is.
-        inline: all agents are owned by this process, without Ray.
-        max_live, shards, idle_seconds, spares, namespace: see `DirectorySettings`.
-        snapshot_every, snapshots_kept, agents_in_memory: see `HolderSettings`.
-        kept_episodes: newest episodes of an agent that stay in the store; older ones are off-loaded. At least so many
-            versions can be restored.
-        tracking: MLflow tracking URI; "": none.
-        housekeeping_seconds: pause between two rounds of passivating idle owners and off-loading; 0: never.
-    """
-
-    store_url: str
-    artifact_url: str
-    archive_url: str = ""
-    inline: bool = False
-    max_live: int = 40
-    shards: int = 0
-    idle_seconds: float = 900.0
-    spares: int = 2
-    namespace: str = "proctor"
-    snapshot_every: int = 100
-    snapshots_kept: int = 8
-    agents_in_memory: int = 200
-    kept_episodes: int = 10_000
-    tracking: str = ""
-    housekeeping_seconds: float = 60.0
-
-    @classmethod
-    def in_folder(cls, folder: Path, **others: Any) -> ServiceSettings:
-        """Everything in one local folder: SQLite, saved states, archive."""
-        home = folder.expanduser().absolute()
-        places = {"store_url": home / "service.db", "artifact_url": home / "states", "archive_url": home / "archive"}
-        return cls(**{name: str(place) for name, place in places.items()} | others)
 
 
 class SchedulingService:

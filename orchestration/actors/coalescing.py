@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 
-from orchestration.actors.messages import Answer, Call
+from orchestration.actors.calls import Answer, Call
 from orchestration.service_errors import ServiceError
 
 Send = Callable[[Sequence[Call]], Awaitable[Sequence[Answer | ServiceError]]]

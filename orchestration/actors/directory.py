@@ -16,9 +16,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from orchestration.actors.calls import Answer, Call
 from orchestration.actors.coalescing import Coalescer
 from orchestration.actors.holder import HolderSettings
-from orchestration.actors.messages import Answer, Call
 from orchestration.actors.payloads import settings_of
 from orchestration.actors.spares import Spares
 from orchestration.service_errors import InternalError, NotFoundError, NotOwnerError, ServiceError, UnavailableError

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from envsearch.errors import CorruptArtifactError, InputError
+from orchestration.actors.calls import Answer, Call
 from orchestration.actors.folding import Fold
 from orchestration.actors.live_agent import LiveAgent
-from orchestration.actors.messages import Answer, Call
 from orchestration.actors.snapshots import Snapshots
 from orchestration.service_errors import (
     ConflictError,

@@ -6,8 +6,8 @@ import asyncio
 import threading
 from dataclasses import replace
 
+from orchestration.actors.calls import Answer, Call
 from orchestration.actors.holder import AgentHolder
-from orchestration.actors.messages import Answer, Call
 from orchestration.service_errors import NotOwnerError, ServiceError
 
 TRIES = 5

@@ -20,12 +20,11 @@ from agents.scheduling.reward import RewardOutcome
 from agents.scheduling.scheduler import Scheduler
 from agents.scheduling.testcase import TestCase, TestResult
 from envsearch.canonical import canonical_json
+from orchestration.actors.calls import Answer, Call
 from orchestration.actors.folding import Folded, state_of_version, take_history, with_settings
 from orchestration.actors.insights import insights
 from orchestration.actors.messages import (
     AgentInfo,
-    Answer,
-    Call,
     NextAnswer,
     NextRequest,
     PastRun,

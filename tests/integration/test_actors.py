@@ -16,11 +16,11 @@ import pytest
 import ray
 
 from agents.scheduling.settings import AgentSettings
+from orchestration.actors.calls import Call
 from orchestration.actors.directory import Directory
 from orchestration.actors.folding import replay_log
 from orchestration.actors.holder import AgentHolder
 from orchestration.actors.messages import (
-    Call,
     Candidates,
     CreateAgent,
     RecommendationRequest,

@@ -11,10 +11,10 @@ import pytest
 
 from agents.scheduling.scheduler import Scheduler
 from agents.scheduling.settings import AgentSettings
+from orchestration.actors.calls import Call
 from orchestration.actors.folding import replay_log
 from orchestration.actors.holder import AgentHolder, HolderSettings
 from orchestration.actors.messages import (
-    Call,
     Candidates,
     NextRequest,
     PatchAgent,

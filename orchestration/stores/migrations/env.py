@@ -6,8 +6,19 @@ from alembic import context
 
 from orchestration.stores.schema import metadata
 
-_connection = context.config.attributes["connection"]
-# SQLite cannot alter most of a table in place: alembic copies it ("batch").
-context.configure(connection=_connection, target_metadata=metadata, render_as_batch=True, transactional_ddl=True)
-with context.begin_transaction():
-    context.run_migrations()
+
+def run() -> None:
+    """Run the migrations."""
+    # SQLite cannot alter most of a table in place: alembic copies it ("batch").
+    context.configure(
+        connection=context.config.attributes["connection"],
+        target_metadata=metadata,
+        render_as_batch=True,
+        transactional_ddl=True,
+    )
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+if getattr(context, "config", None) is not None:  # only while alembic runs
+    run()

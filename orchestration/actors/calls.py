@@ -1,0 +1,45 @@
+"""A call on its way from the service to the owner of an agent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from orchestration.actors.messages import (
+    AgentInfo,
+    InsightsAnswer,
+    InsightsRequest,
+    NextAnswer,
+    NextRequest,
+    PatchAgent,
+    RecommendationAnswer,
+    RecommendationRequest,
+    RestoreAnswer,
+    RestoreRequest,
+    ResultsAnswer,
+    ResultsRequest,
+    RewardAnswer,
+    RewardRequest,
+)
+
+Request = (
+    RecommendationRequest | ResultsRequest | RewardRequest | NextRequest | PatchAgent | RestoreRequest | InsightsRequest
+)
+Answer = RecommendationAnswer | ResultsAnswer | RewardAnswer | NextAnswer | AgentInfo | RestoreAnswer | InsightsAnswer
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request on its way to the owner of the agent.
+
+    Attributes:
+        episode_id: of the episode that a recommendation is to open; made before the first try, so that a second one
+            finds what the first one stored.
+        observed_agent: whose recommendation is run, for an agent that only observes.
+        again: an earlier try may have been carried out.
+    """
+
+    agent: str
+    request: Request
+    episode_id: str = ""
+    observed_agent: str = ""
+    again: bool = False
