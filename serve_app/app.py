@@ -64,7 +64,12 @@ def build_api(
         finally:
             await service.close()
 
-    api = FastAPI(title="Proctor scheduling service", version=metadata.version("proctor"), lifespan=lifespan)
+    api = FastAPI(
+        title="Proctor scheduling service",
+        version=metadata.version("proctor"),
+        lifespan=lifespan,
+        redirect_slashes=False,
+    )
     api.state.metrics = ServiceMetrics()
     for tag, calls in TABLES.items():
         add_calls(api, tag, calls, BASE_PATH)
