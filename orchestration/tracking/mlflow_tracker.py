@@ -10,6 +10,7 @@ import logging
 import os
 import socket
 import sqlite3
+import threading
 import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -68,7 +69,7 @@ class MlflowTracker:
     ) -> str | None:
         """See `Tracker.log_campaign`. What was logged before and has not changed is not logged again."""
         try:
-            with _quiet_mlflow():
+            with quiet_mlflow():
                 return self._log(result, report_folder, nested_runs(result, recipes))
         except Exception as error:  # noqa: BLE001 - whatever a tracking server does, the campaign is already safe
             LOG.warning(
@@ -82,7 +83,7 @@ class MlflowTracker:
     def log_runs(self, parent: TrackedRun, children: Sequence[TrackedRun], artifact: Path | None = None) -> str | None:
         """See `Tracker.log_runs`."""
         try:
-            with _quiet_mlflow():
+            with quiet_mlflow():
                 return self._log_runs(parent, children, artifact)
         except Exception as error:  # noqa: BLE001 - as above
             LOG.warning(
@@ -128,7 +129,7 @@ class MlflowTracker:
         from mlflow import MlflowClient
 
         if self.uri.startswith("sqlite:///"):
-            _prepare_sqlite(Path(self.uri.removeprefix("sqlite:///")))
+            prepare_sqlite(Path(self.uri.removeprefix("sqlite:///")))
         else:
             _knock(self.uri)
         return MlflowClient(tracking_uri=self.uri)
@@ -214,11 +215,11 @@ def _log_content(client: MlflowClient, run_id: str, content: TrackedRun, known_p
     client.log_batch(run_id, metrics[:head], params[:PAIRS_PER_CALL], tags[-PAIRS_PER_CALL:])
 
 
-def _prepare_sqlite(path: Path) -> None:
+def prepare_sqlite(path: Path) -> None:
     """Make sure that a whole database stands at `path`.
 
     MLflow's migrations are many steps; broken off or run twice at once they leave a file that no later run can open.
-    So they run on a file of this process's own, which gets its name when it is whole.
+    So they run on a file of this thread's own, which gets its name when it is whole.
     """
     from mlflow import MlflowClient
 
@@ -228,7 +229,7 @@ def _prepare_sqlite(path: Path) -> None:
         connection.close()
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    own = path.with_name(f".{path.name}.{os.getpid()}")
+    own = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}")
     try:
         own.unlink(missing_ok=True)
         MlflowClient(tracking_uri=f"sqlite:///{own}").search_experiments(max_results=1)
@@ -251,7 +252,7 @@ def _knock(uri: str) -> None:
 
 
 @contextmanager
-def _quiet_mlflow() -> Iterator[None]:
+def quiet_mlflow() -> Iterator[None]:
     """MLflow imported with our settings, its loggers silent meanwhile: what matters comes as an exception."""
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)

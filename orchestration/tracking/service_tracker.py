@@ -6,6 +6,7 @@ has all of them (`GET /agents/{agent}/metrics`).
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import queue
 import threading
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchestration.tracking.mlflow_tracker import METRICS_PER_CALL, _prepare_sqlite, _quiet_mlflow
+from orchestration.tracking.mlflow_tracker import METRICS_PER_CALL, prepare_sqlite, quiet_mlflow
 from orchestration.tracking.registry import shown_uri, tracking_uri
 
 if TYPE_CHECKING:
@@ -75,9 +76,10 @@ class ServiceTracker:
             self.dropped += 1
 
     def close(self) -> None:
-        """Log what waits, for at most 10 s."""
+        """Log what waits, for at most 20 s."""
         if self._thread is not None:
-            self._queue.put(None)
+            with contextlib.suppress(queue.Full):  # MLflow hangs; nobody waits for it
+                self._queue.put(None, timeout=CLOSE_SECONDS)
             self._thread.join(CLOSE_SECONDS)
         if self.dropped:
             LOG.warning("Metrics of %d episodes were not logged to MLflow; the store has them.", self.dropped)
@@ -88,7 +90,7 @@ class ServiceTracker:
             batch, closing = self._batch()
             if batch:
                 try:
-                    with _quiet_mlflow():
+                    with quiet_mlflow():
                         self._log(batch)
                 except Exception as error:  # noqa: BLE001 - whatever MLflow does, the service goes on
                     self.dropped += len(batch)
@@ -132,7 +134,7 @@ class ServiceTracker:
             from mlflow import MlflowClient
 
             if self.uri.startswith("sqlite:///"):
-                _prepare_sqlite(Path(self.uri.removeprefix("sqlite:///")))
+                prepare_sqlite(Path(self.uri.removeprefix("sqlite:///")))
             client = MlflowClient(tracking_uri=self.uri)
             found = client.get_experiment_by_name(EXPERIMENT)
             self._experiment = str(found.experiment_id if found is not None else client.create_experiment(EXPERIMENT))

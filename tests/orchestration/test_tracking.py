@@ -196,11 +196,11 @@ def test_ui_line(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A migrated database, made once: the migrations take over a second."""
-    from orchestration.tracking.mlflow_tracker import _prepare_sqlite, _quiet_mlflow
+    from orchestration.tracking.mlflow_tracker import prepare_sqlite, quiet_mlflow
 
     path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
-    with _quiet_mlflow():
-        _prepare_sqlite(path)
+    with quiet_mlflow():
+        prepare_sqlite(path)
     assert [entry.name for entry in path.parent.iterdir()] == ["mlflow.db"]
     return path
 
