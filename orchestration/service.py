@@ -277,7 +277,7 @@ class SchedulingService:
         return ServiceStatistics(count, len(owners), sum(one[0] for one in owners), sum(one[1] for one in owners))
 
     async def passivate(self, agent: str) -> None:
-        """Let the agent's owner save its state and go to sleep; the next call wakes it."""
+        """Let the agent's state be saved and the agent sleep; the next call wakes it."""
         check_agent(agent)
         await self._all_owners().passivate(agent)
 

@@ -37,6 +37,10 @@ class AgentActor:
         self._used = time.monotonic()
         return answers
 
+    def rest(self, name: str) -> None:
+        """Save one agent and drop it from memory; the process goes on."""
+        self._holder.rest(name)
+
     def forget(self, name: str) -> None:
         """Drop a deleted agent from memory."""
         self._holder.forget(name)

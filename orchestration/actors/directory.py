@@ -128,8 +128,11 @@ class Directory:
         return len(old)
 
     async def passivate(self, agent: str) -> None:
-        """Passivate the agent's owner, if there is one."""
-        await self._passivate(self.owner_name(agent), 0.0)
+        """Let the agent sleep, if it is awake: alone in a shard, else with the owner's process."""
+        if self.settings.shards:
+            await self._ask(self.owner_name(agent), "rest", agent)
+        else:
+            await self._passivate(self.owner_name(agent), 0.0)
 
     async def passivate_all(self) -> None:
         """Passivate all owners; they save their agents."""

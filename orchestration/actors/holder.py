@@ -88,7 +88,11 @@ class AgentHolder:
     def passivate(self) -> None:
         """Save all agents and drop them from memory. What cannot be saved is still in the log."""
         for name in list(self._live):
-            self._drop(name, save=True)
+            self._drop(name)
+
+    def rest(self, name: str) -> None:
+        """Save one agent and drop it from memory."""
+        self._drop(name)
 
     def forget(self, name: str) -> None:
         """Drop a deleted agent from memory."""
@@ -165,11 +169,11 @@ class AgentHolder:
             if live.version - live.snapshot_version >= every or live.seq - live.snapshot_seq >= 4 * every:
                 self._save(live)
         while len(self._live) > self.settings.agents_in_memory:
-            self._drop(next(iter(self._live)), save=True)
+            self._drop(next(iter(self._live)))
 
-    def _drop(self, name: str, save: bool) -> None:
+    def _drop(self, name: str) -> None:
         live = self._live.pop(name, None)
-        if live is not None and save:
+        if live is not None:
             self._save(live)
 
     def _save(self, live: LiveAgent) -> None:

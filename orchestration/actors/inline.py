@@ -54,8 +54,9 @@ class InlineOwners:
         return 0
 
     async def passivate(self, agent: str) -> None:
-        """Save everything, as if the agent's owner went to sleep."""
-        await self.passivate_all()
+        """Save the agent and drop it from memory."""
+        with self._lock:
+            self._holder.rest(agent)
 
     async def passivate_all(self) -> None:
         """Save everything and drop it from memory."""
