@@ -15,6 +15,7 @@ import asyncio
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import Final
 
@@ -127,6 +128,7 @@ class Gate:
         return _EVERYTHING
 
 
+@lru_cache(maxsize=256)
 def _names_this_machine(authority: str) -> bool:
     name = authority.rpartition("]")[0].lstrip("[") if authority.startswith("[") else authority.partition(":")[0]
     try:

@@ -15,6 +15,7 @@ from orchestration.service import SchedulingService
 from serve_app.auth import Gate
 from serve_app.metrics import ServiceMetrics
 from serve_app.problems import MEDIA_TYPE
+from serve_app.routes.direct import DirectRoute
 from serve_app.schemas.common import NAME, Cursor, PageLimit
 
 AgentPath = Annotated[str, Path(pattern=NAME, description="Name of the agent.", examples=["nightly"])]
@@ -79,7 +80,7 @@ def metrics_of(request: Request) -> ServiceMetrics:
 def add_calls(app: FastAPI, tag: str, calls: tuple[Call, ...], base: str = "") -> None:
     """Put a table under a base path."""
     for call in calls:
-        app.add_api_route(
+        app.router.add_api_route(
             base + call.path,
             call.handler,
             methods=[call.method],
@@ -91,6 +92,7 @@ def add_calls(app: FastAPI, tag: str, calls: tuple[Call, ...], base: str = "") -
             response_model=None,
             responses=_responses(call),
             openapi_extra=_request_body(call.body),
+            route_class_override=DirectRoute,
         )
 
 

@@ -100,17 +100,22 @@ class RecommendationIn(Body):
 
 def candidates(cases: list[TestCaseIn]) -> Candidates:
     """Columns; one that no test fills stays empty."""
-    features: list[dict[str, float | bool | str]] = [case.get("features") or {} for case in cases]
-    histories = [case.get("history") or () for case in cases]
+    told = set().union(*cases)
+    features: list[dict[str, float | bool | str]] = []
+    histories: list[list[PastRunIn]] = []
+    if "features" in told:
+        features = [case.get("features") or {} for case in cases]
+    if "history" in told:
+        histories = [case.get("history") or [] for case in cases]
     return Candidates(
         tuple([case["id"] for case in cases]),
-        tuple([case.get("duration") for case in cases]),
-        tuple([tuple(told.items()) for told in features]) if any(features) else (),
-        tuple([_past_runs(told) for told in histories]) if any(histories) else (),
+        tuple([case.get("duration") for case in cases]) if "duration" in told else (),
+        tuple([tuple(one.items()) for one in features]),
+        tuple([_past_runs(runs) for runs in histories]),
     )
 
 
-def _past_runs(told: list[PastRunIn] | tuple[()]) -> tuple[tuple[str, float | None, float | None], ...]:
+def _past_runs(told: list[PastRunIn]) -> tuple[tuple[str, float | None, float | None], ...]:
     return tuple([(run["verdict"], run.get("duration"), run.get("finished_at")) for run in told])
 
 
@@ -186,15 +191,14 @@ class ResultsIn(Body):
         return results_columns(self.results)
 
 
-def results_columns(told: list[ResultIn]) -> Results:
+def results_columns(results: list[ResultIn]) -> Results:
     """Columns; one that no result fills stays empty."""
-    durations = [result.get("duration") for result in told]
-    finished = [result.get("finished_at") for result in told]
+    told = set().union(*results)
     return Results(
-        tuple([result["id"] for result in told]),
-        tuple([result["verdict"] for result in told]),
-        tuple(durations) if any(value is not None for value in durations) else (),
-        tuple(finished) if any(value is not None for value in finished) else (),
+        tuple([result["id"] for result in results]),
+        tuple([result["verdict"] for result in results]),
+        tuple([result.get("duration") for result in results]) if "duration" in told else (),
+        tuple([result.get("finished_at") for result in results]) if "finished_at" in told else (),
     )
 
 
