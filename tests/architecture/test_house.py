@@ -13,7 +13,10 @@ ROOT = Path(__file__).parents[2]
 PACKAGES = ("serve_app", "orchestration", "mutations", "agents", "envsearch")
 LONGEST_FILE = 400
 
-SEED_GLOBALS = ("agents/deeprl/engines/sb3/", "agents/scheduling/kinds/isolated_random.py")
+SEED_GLOBALS = (
+    *("agents/deeprl/engines/sb3/", "agents/scheduling/kinds/isolated_random.py"),
+    "agents/scheduling/contract.py",  # checks that they are left alone
+)
 """Stable-Baselines3 draws from the global generators. Here, and only here, they are lent to it and put back."""
 
 LOCAL = {"Generator", "default_rng", "SeedSequence", "BitGenerator", "PCG64", "Philox", "SFC64"}
