@@ -40,6 +40,9 @@ SCALARS: dict[Any, Any] = {
 
 STAYS_AT_HOME = {
     "agents.scheduling.replay.ReplayResult": "holds the live scheduler; what crosses a border is its summary",
+    "orchestration.pipelines.replay.Pair": "holds such results, for the report in the driver",
+    "orchestration.pipelines.replay_http.HttpReplay": "holds an open connection; it works in the driver",
+    "serve_app.routes.direct.Parameter": "holds a compiled validator of its replica",
 }
 """Class -> why it never crosses a border between processes. Not for new data: split the object off instead."""
 
@@ -176,7 +179,15 @@ def _parameter() -> Any:
     return Parameter("mass", 1.0, 0.5, 2.0, 0.1, "kg")
 
 
+def _replay_request() -> Any:
+    from orchestration.pipelines.replay import ReplayRequest
+    from orchestration.pipelines.replay_item import HistorySource
+
+    return ReplayRequest(example(HistorySource), ("random",))
+
+
 EXAMPLES: dict[str, Callable[[], Any]] = {
+    "orchestration.pipelines.replay.ReplayRequest": _replay_request,
     "envsearch.spec.Parameter": _parameter,
 }
 """Classes that refuse what their type hints alone would give."""
