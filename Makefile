@@ -21,10 +21,10 @@ bench: $(STAMP)
 	$(BIN)/python -m benchmarks.kill_tests
 
 # The lock pins every package; a set-up from it is the same everywhere.
-$(STAMP): requirements.lock pyproject.toml
+$(STAMP): requirements.lock pyproject.toml client/pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install -qq --requirement requirements.lock
-	$(BIN)/python -m pip install -qq --no-deps --no-build-isolation --editable .
+	$(BIN)/python -m pip install -qq --no-deps --no-build-isolation --editable . --editable client
 	touch $(STAMP)
 
 # Resolve anew (only when pyproject.toml changes its dependencies). The local build tag of torch is cut:
