@@ -20,7 +20,7 @@ from agents.scheduling.settings import AgentSettings
 from envsearch.errors import InputError
 from orchestration.actors.archiving import Archivist
 from orchestration.actors.calls import Answer, Call, Request
-from orchestration.actors.directory import Directory, DirectorySettings
+from orchestration.actors.directory import Directory
 from orchestration.actors.holder import AgentHolder, HolderSettings
 from orchestration.actors.inline import InlineOwners
 from orchestration.actors.live_agent import agent_info
@@ -51,7 +51,8 @@ from orchestration.actors.messages import (
     VersionsPage,
 )
 from orchestration.actors.open_episode import load_episode, metrics_of, summary
-from orchestration.actors.payloads import settings_text, unpacked
+from orchestration.actors.ownership import DirectorySettings
+from orchestration.actors.payloads import settings_of, settings_text, unpacked
 from orchestration.actors.snapshots import Snapshots
 from orchestration.service_errors import (
     ConflictError,
@@ -160,7 +161,7 @@ class SchedulingService:
         saved = await asyncio.to_thread(self._store.snapshots, row.id)
         if await asyncio.to_thread(self._store.delete_agent, agent) is None:
             raise NotFoundError(f"there is no agent {agent!r}", "agent")
-        await self._all_owners().forget(agent)
+        await self._all_owners().forget(agent, settings_of(row.settings).kind)
         await asyncio.to_thread(self._snapshots.forget, saved)
 
     # -- recommend, results, reward, next ---------------------------------------------------------------------------
@@ -317,7 +318,12 @@ class SchedulingService:
         if self._owners is None:
             settings = self.settings
             kept = DirectorySettings(
-                settings.namespace, settings.max_live, settings.shards, settings.idle_seconds, settings.spares
+                namespace=settings.namespace,
+                max_live=settings.max_live,
+                shards=settings.shards,
+                torch_shards=settings.torch_shards,
+                idle_seconds=settings.idle_seconds,
+                spares=settings.spares,
             )
             self._owners = Directory(self._store, self._holding, kept)
         if self._housekeeper is None and self.settings.housekeeping_seconds > 0 and not self.settings.inline:

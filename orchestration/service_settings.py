@@ -16,7 +16,7 @@ class ServiceSettings:
         artifact_url: folder or fsspec URL of the saved learner states.
         archive_url: folder or fsspec URL of what is off-loaded to Parquet; "": nothing is.
         inline: all agents are owned by this process, without Ray.
-        max_live, shards, idle_seconds, spares, namespace: see `DirectorySettings`.
+        max_live, shards, torch_shards, idle_seconds, spares, namespace: see `DirectorySettings`.
         snapshot_every, snapshots_kept, agents_in_memory: see `HolderSettings`.
         kept_episodes: newest episodes of an agent that stay in the store; older ones are off-loaded. At least so many
             versions can be restored.
@@ -30,6 +30,7 @@ class ServiceSettings:
     inline: bool = False
     max_live: int = 40
     shards: int = 0
+    torch_shards: int = 4
     idle_seconds: float = 900.0
     spares: int = 2
     namespace: str = "proctor"

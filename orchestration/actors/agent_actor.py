@@ -1,4 +1,4 @@
-"""The Ray actor around an owner of agents: a process of its own, found by name, with one thread.
+"""The Ray actor around an owner of agents: a process of its own, found by name; one batch at a time.
 
 It is never restarted by Ray: whoever calls it makes a new one under the same name, which is faster, and reads the log.
 Batches and answers cross as bytes that the caller has pickled: Ray's own pickler is made for more than plain values,
@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import os
 import pickle
+import threading
 import time
 from typing import Any
 
 from agents.scheduling.registry import agent_kind
+from orchestration.actors.channel import ChannelServer
 from orchestration.actors.holder import AgentHolder, HolderSettings
 from orchestration.runtime import ONE_THREAD
+from orchestration.service_errors import NotOwnerError
 
 
 class AgentActor:
@@ -30,20 +33,37 @@ class AgentActor:
         if kind:
             agent_kind(kind)  # imported before the first call waits for it
         self._used = time.monotonic()
+        # Batches come through the channel and as calls of the actor, in different threads.
+        self._lock = threading.Lock()
+        self._ended = False
+        self._channel = ChannelServer(self.execute)
+
+    def channel(self) -> str:
+        """Address of the short way for callers on the same machine; "": there is none."""
+        return self._channel.address
 
     def execute(self, calls: bytes) -> bytes:
-        """Carry out a pickled batch of calls; the answers, or the errors in their place, pickled."""
-        answers = pickle.dumps(self._holder.execute(pickle.loads(calls)), pickle.HIGHEST_PROTOCOL)
-        self._used = time.monotonic()
-        return answers
+        """Carry out a pickled batch of calls; the answers, or the errors in their place, pickled.
+
+        Raises:
+            NotOwnerError: it has saved its agents and ends.
+        """
+        with self._lock:
+            if self._ended:
+                raise NotOwnerError("this owner ends")
+            answers = self._holder.execute(pickle.loads(calls))
+            self._used = time.monotonic()
+        return pickle.dumps(answers, pickle.HIGHEST_PROTOCOL)
 
     def rest(self, name: str) -> None:
         """Save one agent and drop it from memory; the process goes on."""
-        self._holder.rest(name)
+        with self._lock:
+            self._holder.rest(name)
 
     def forget(self, name: str) -> None:
         """Drop a deleted agent from memory."""
-        self._holder.forget(name)
+        with self._lock:
+            self._holder.forget(name)
 
     def idle_seconds(self) -> float:
         """Since the last batch."""
@@ -63,9 +83,11 @@ class AgentActor:
         Returns:
             False: it was used meanwhile. There is no answer where it ended.
         """
-        if self.idle_seconds() < idle_for:
-            return False
-        self._holder.passivate()
+        with self._lock:
+            if self.idle_seconds() < idle_for:
+                return False
+            self._ended = True
+            self._holder.passivate()
         import ray
 
         ray.actor.exit_actor()  # type: ignore[no-untyped-call]

@@ -1,8 +1,8 @@
 """Finds the owner of an agent by name, wakes it where there is none, and asks again where one has died.
 
-Which owner an agent has is a function of its name alone. Which actor that owner is just now stands in the store, and
-of several processes that would start one at once, one wins there. Should an old actor live on unseen (on a node that
-was cut off), the store's epochs keep it from writing.
+Which owner an agent has is a function of its name and kind (`ownership`). Which actor that owner is just now stands in
+the store, and of several processes that would start one at once, one wins there. Should an old actor live on unseen
+(on a node that was cut off), the store's epochs keep it from writing.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Any
 from orchestration.actors.calls import Answer, Call
 from orchestration.actors.coalescing import Coalescer
 from orchestration.actors.holder import HolderSettings
+from orchestration.actors.ownership import DirectorySettings, Ownership, ownership
 from orchestration.actors.payloads import settings_of
 from orchestration.actors.spares import Spares
 from orchestration.service_errors import InternalError, NotFoundError, NotOwnerError, ServiceError, UnavailableError
@@ -29,33 +30,15 @@ LOG = logging.getLogger(__name__)
 PATIENCE_SECONDS = 30.0
 """How long a call is tried again before its caller is told to try later."""
 
+KNOWN_KINDS = 100_000
 FIRST_PAUSE, LONGEST_PAUSE = 0.02, 2.0
 REFILL_SECONDS = 0.5
 
 
-@dataclass(frozen=True, slots=True)
-class DirectorySettings:
-    """Who owns what, and how many owners live.
-
-    Attributes:
-        namespace: of Ray, for the owners' names.
-        max_live: most owners alive in the cluster; the least recently used is passivated for a new one.
-        shards: 0: every agent has an owner of its own; n: n owners share all agents by the hash of their names.
-        idle_seconds: owners that are not used for so long are passivated by `Directory.sweep`.
-        spares: processes started ahead, see `Spares`; not used with shards.
-    """
-
-    namespace: str = "proctor"
-    max_live: int = 40
-    shards: int = 0
-    idle_seconds: float = 900.0
-    spares: int = 2
-
-
 @dataclass(slots=True)
 class _Owner:
+    about: Ownership
     coalescer: Coalescer
-    agent: str
     handle: Any = None
     used: float = 0.0
 
@@ -69,18 +52,19 @@ class Directory:
         # Services with different stores may share a cluster.
         place = f"{holder.store_url}\n{holder.artifact_url}"
         self._prefix = f"proctor-{hashlib.sha256(place.encode()).hexdigest()[:10]}-"
-        spares = 0 if settings.shards else settings.spares
-        self._spares = Spares(holder, settings.namespace, self._prefix, spares)
+        self._spares = Spares(holder, settings.namespace, self._prefix, settings.spares)
         self._background: set[asyncio.Task[None]] = set()
         self._owners: dict[str, _Owner] = {}
+        self._kinds: dict[str, str] = {}
         self._waking = asyncio.Lock()
 
-    def owner_name(self, agent: str) -> str:
-        """Name of the agent's owner."""
-        if not self.settings.shards:
-            return f"agent {agent}"
-        shard = int.from_bytes(hashlib.sha256(agent.encode()).digest()[:8], "big") % self.settings.shards
-        return f"shard {shard} of {self.settings.shards}"
+    async def owner_name(self, agent: str) -> str:
+        """Name of the agent's owner.
+
+        Raises:
+            NotFoundError: no such agent.
+        """
+        return (await self._ownership(agent)).name
 
     async def call(self, call: Call) -> Answer:
         """The owner's answer; a dead owner is replaced and asked again, because every call is idempotent.
@@ -88,21 +72,19 @@ class Directory:
         Raises:
             ServiceError: the owner refused, or none could be reached in time.
         """
-        name = self.owner_name(call.agent)
-        owner = self._owners.get(name)
-        if owner is None:
-            owner = self._owners[name] = _Owner(Coalescer(lambda calls: self._hop(name, calls)), call.agent)
         deadline = time.monotonic() + PATIENCE_SECONDS
         pause = FIRST_PAUSE
         while True:
+            owner = self._owner(await self._ownership(call.agent))
             owner.used = time.monotonic()
             try:
                 return await owner.coalescer.call(call)
             except _owner_errors() as error:
                 if time.monotonic() + pause > deadline:
-                    LOG.error("Owner %s cannot be reached: %s", name, error)
+                    LOG.error("Owner %s cannot be reached: %s", owner.about.name, error)
                     raise UnavailableError(f"the owner of agent {call.agent!r} cannot be reached now") from error
             owner.handle = None
+            self._kinds.pop(call.agent, None)  # deleted and made anew, it may be of another kind
             call = replace(call, again=True)
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
@@ -113,9 +95,10 @@ class Directory:
         owners = await asyncio.to_thread(self._store.owners)
         return {name: actor for name, actor in owners.items() if actor in actors}
 
-    async def forget(self, agent: str) -> None:
+    async def forget(self, agent: str, kind: str) -> None:
         """Tell the owner of a deleted agent, if there is one."""
-        await self._ask(self.owner_name(agent), "forget", agent)
+        self._kinds.pop(agent, None)
+        await self._ask(ownership(agent, kind, self.settings).name, "forget", agent)
 
     async def sweep(self) -> int:
         """Passivate the owners that are idle for long, and spares that nobody is left to use; how many owners."""
@@ -129,10 +112,11 @@ class Directory:
 
     async def passivate(self, agent: str) -> None:
         """Let the agent sleep, if it is awake: alone in a shard, else with the owner's process."""
-        if self.settings.shards:
-            await self._ask(self.owner_name(agent), "rest", agent)
+        about = await self._ownership(agent)
+        if about.shared:
+            await self._ask(about.name, "rest", agent)
         else:
-            await self._passivate(self.owner_name(agent), 0.0)
+            await self._passivate(about.name, 0.0)
 
     async def passivate_all(self) -> None:
         """Passivate all owners; they save their agents."""
@@ -152,6 +136,24 @@ class Directory:
         return [answer for answer in told if answer is not None]
 
     # -- inside -----------------------------------------------------------------------------------------------------
+
+    async def _ownership(self, agent: str) -> Ownership:
+        kind = self._kinds.get(agent)
+        if kind is None:
+            row = await asyncio.to_thread(self._store.agent, agent)
+            if row is None:
+                raise NotFoundError(f"there is no agent {agent!r}", "agent")
+            if len(self._kinds) >= KNOWN_KINDS:
+                self._kinds.clear()
+            kind = self._kinds[agent] = settings_of(row.settings).kind
+        return ownership(agent, kind, self.settings)
+
+    def _owner(self, about: Ownership) -> _Owner:
+        owner = self._owners.get(about.name)
+        if owner is None:
+            owner = _Owner(about, Coalescer(lambda calls: self._hop(about.name, calls)))
+            self._owners[about.name] = owner
+        return owner
 
     async def _hop(self, name: str, calls: Sequence[Call]) -> Sequence[Answer | ServiceError]:
         from ray.exceptions import RayTaskError
@@ -174,16 +176,16 @@ class Directory:
             return handle
         async with self._waking:
             await self._make_room(name)
-            kind = await self._kind(self._owners[name].agent)
-            actor, handle = await self._spares.take(kind)
+            about = self._owners[name].about
+            actor, handle = await self._spares.take(about.kind)
             winner = await asyncio.to_thread(self._store.claim_owner, name, found, actor)
             if winner != actor:
-                await self._spares.give_back(kind, actor, handle)
+                await self._spares.give_back(about.kind, actor, handle)
                 _, handle = await self._find(name)
                 if handle is None:
                     raise NotOwnerError(f"owner {name!r} died just now")
-        if self.settings.spares and not self.settings.shards:
-            task = asyncio.get_running_loop().create_task(self._refill(kind))
+        if not about.shared:
+            task = asyncio.get_running_loop().create_task(self._refill(about.kind))
             self._background.add(task)
             task.add_done_callback(self._background.discard)
         return handle
@@ -201,14 +203,6 @@ class Directory:
             return await asyncio.to_thread(ray.get_actor, actor, self.settings.namespace)
         except ValueError:
             return None
-
-    async def _kind(self, agent: str) -> str:
-        if self.settings.shards:
-            return ""
-        row = await asyncio.to_thread(self._store.agent, agent)
-        if row is None:
-            raise NotFoundError(f"there is no agent {agent!r}", "agent")
-        return settings_of(row.settings).kind
 
     async def _refill(self, kind: str) -> None:
         await asyncio.sleep(REFILL_SECONDS)  # the agent that was just woken goes first

@@ -44,7 +44,7 @@ class InlineOwners:
             raise answer
         return answer
 
-    async def forget(self, agent: str) -> None:
+    async def forget(self, agent: str, kind: str) -> None:
         """Drop a deleted agent from memory."""
         with self._lock:
             self._holder.forget(agent)

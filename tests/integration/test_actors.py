@@ -81,7 +81,7 @@ class Fixture:
 
     def actor(self, agent: str) -> Any:
         """The actor that owns the agent."""
-        name = self.store.owner(self.directory.owner_name(agent))
+        name = self.store.owner(self.wait(self.directory.owner_name(agent)))
         assert name is not None
         return ray.get_actor(name, namespace="proctor")
 
@@ -149,8 +149,8 @@ def test_eight_threads_reward_one_agent(settings: ServiceSettings) -> None:
 def test_an_owner_killed_in_mid_load_loses_nothing_and_does_nothing_twice(settings: ServiceSettings) -> None:
     fixture = Fixture(settings, "agent")
     fixture.cycle("agent")
-    first = fixture.process("agent")
     answers: list[RewardAnswer] = []
+    killed: list[int] = []
     stop = threading.Event()
 
     def work() -> None:
@@ -158,15 +158,18 @@ def test_an_owner_killed_in_mid_load_loses_nothing_and_does_nothing_twice(settin
             answers.append(fixture.cycle("agent", IDS[number % 3]))  # noqa: PERF401 - the killer watches their number
 
     def kill() -> None:
-        while not stop.wait(1.5) and len(answers) < 200:
-            os.kill(fixture.process("agent"), signal.SIGKILL)
+        for reached in (30, 90, 150):
+            while len(answers) < reached and not stop.wait(0.005):
+                pass
+            killed.append(fixture.process("agent"))
+            os.kill(killed[-1], signal.SIGKILL)
 
     killer = threading.Thread(target=_together, args=([kill],))
     killer.start()
     assert _together([work] * 4) == []
     stop.set()
     killer.join()
-    assert fixture.process("agent") != first
+    assert len({*killed, fixture.process("agent")}) == 4
     assert sorted(answer.agent_version for answer in answers) == list(range(2, 242))
     again = [fixture.wait(fixture.service.reward("agent", RewardRequest(one.episode_id))) for one in answers[::20]]
     assert again == answers[::20]
@@ -211,7 +214,7 @@ def test_only_so_many_owners_live_and_the_least_recently_used_sleeps(tmp_path: P
         fixture.cycle(name)
         assert len(fixture.wait(fixture.directory.live())) <= 2
     live = fixture.wait(fixture.directory.live())
-    assert set(live) == {fixture.directory.owner_name(name) for name in ("two", "three")}
+    assert set(live) == {fixture.wait(fixture.directory.owner_name(name)) for name in ("two", "three")}
     assert _together([lambda name=name: fixture.cycle(name) for name in names * 2]) == []
     for name in names:
         fixture.check_log(name, 3)
@@ -229,6 +232,21 @@ def test_owners_of_shards_hold_many_agents(tmp_path: Path) -> None:
     assert told.awake <= 6
     for name in names:
         fixture.check_log(name, 2)
+    fixture.close()
+
+
+@pytest.mark.slow
+def test_agents_that_need_torch_share_few_processes(tmp_path: Path) -> None:
+    settings = ServiceSettings.in_folder(tmp_path, torch_shards=1, housekeeping_seconds=0.0)
+    fixture = Fixture(settings, "light")
+    names = ("one", "two", "three")
+    for name in names:
+        fixture.wait(fixture.service.create_agent(CreateAgent(name, AgentSettings("network"))))
+    assert _together([lambda name=name: fixture.cycle(name) for name in (*names, "light")]) == []
+    assert len({fixture.process(name) for name in names}) == 1
+    assert fixture.process("light") != fixture.process("one")
+    for name in names:
+        fixture.check_log(name, 1)
     fixture.close()
 
 
