@@ -11,7 +11,7 @@ from typer.core import TyperGroup
 
 COMMANDS: dict[str, tuple[str, str, str]] = {
     "campaign": ("orchestration.cli.campaign", "campaign", "Run a mutation campaign, plan it, or show what it found."),
-    "demo": ("orchestration.cli.demo", "demo", "Run a small real campaign on CartPole, from spec to report."),
+    "demo": ("orchestration.cli.demo", "demo", "Show both halves: a small campaign, and the scheduling service."),
     "judge": ("orchestration.cli.judge", "judge", "Say which mutants the kill tests can tell from healthy agents."),
     "classify": (
         "orchestration.cli.classify",

@@ -1,11 +1,20 @@
-"""``proctor demo``: a small real campaign on CartPole, from spec to report, in a few minutes."""
+"""``proctor demo``: a small real campaign on CartPole, then the scheduling service on a recorded CI history."""
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+
+class Part(StrEnum):
+    """What to show."""
+
+    ALL = "all"
+    CAMPAIGN = "campaign"
+    SERVICE = "service"
 
 
 def demo(
@@ -13,14 +22,27 @@ def demo(
         Path | None, typer.Option(help="Folder of results (env: PROCTOR_HOME; default: ./proctor-data).")
     ] = None,
     cpus: Annotated[int | None, typer.Option(min=1, help="Cores to use (default: all).")] = None,
+    part: Annotated[Part, typer.Option(help="One half only.")] = Part.ALL,
 ) -> None:
-    """Train healthy agents and agents with injected faults, and find out which test environments tell them apart."""
+    """Find faults in trained agents, and let agents order a CI job's tests: both halves of Proctor in minutes."""
     from orchestration.campaign_folder import campaign_home
+    from orchestration.cli.demo_service import run_service_demo
+
+    where = campaign_home(home)
+    if part is not Part.SERVICE:
+        campaign_demo(where, cpus)
+    if part is Part.ALL:
+        print()
+    if part is not Part.CAMPAIGN:
+        run_service_demo(where)
+
+
+def campaign_demo(where: Path, cpus: int | None) -> None:
+    """Train healthy agents and agents with injected faults; find out which test environments tell them apart."""
     from orchestration.cli.campaign import conducted, finish, resolved
     from orchestration.pipelines.conduct import Surroundings
 
     found = resolved("demo")
-    where = campaign_home(home)
     mutants = ", ".join(mutant.id for mutant in found.mutants)
     first, last = found.seeds[0], found.seeds[-1]
     print(f"Proctor demo: {found.healthy.algorithm} on {found.healthy.environment.name}, run {found.run_id} in {where}")
