@@ -16,7 +16,12 @@ from orchestration.service_errors import UnavailableError
 from orchestration.stores.base import TokenRow
 from orchestration.tokens import Scope, Tokens
 
-token = typer.Typer(help="Make, revoke and list the tokens of a service.", no_args_is_help=True)
+token = typer.Typer(
+    help="Make, revoke and list the tokens of a service.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
 
 StoreOption = Annotated[
     str | None,
