@@ -11,13 +11,15 @@ import os
 import pickle
 import threading
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from agents.scheduling.registry import agent_kind
+from orchestration.actors.calls import Answer, Call
 from orchestration.actors.channel import ChannelServer
 from orchestration.actors.holder import AgentHolder, HolderSettings
 from orchestration.runtime import ONE_THREAD
-from orchestration.service_errors import NotOwnerError
+from orchestration.service_errors import NotOwnerError, ServiceError
 
 
 class AgentActor:
@@ -43,16 +45,15 @@ class AgentActor:
         return self._channel.address
 
     def execute(self, calls: bytes) -> bytes:
-        """Carry out a pickled batch of calls; the answers, or the errors in their place, pickled.
-
-        Raises:
-            NotOwnerError: it has saved its agents and ends.
-        """
+        """Carry out a pickled batch of calls; the answers, or the errors in their place, pickled."""
+        batch: Sequence[Call] = pickle.loads(calls)
+        answers: Sequence[Answer | ServiceError]
         with self._lock:
             if self._ended:
-                raise NotOwnerError("this owner ends")
-            answers = self._holder.execute(pickle.loads(calls))
-            self._used = time.monotonic()
+                answers = [NotOwnerError("this owner has saved its agents and ends") for _ in batch]
+            else:
+                answers = self._holder.execute(batch)
+                self._used = time.monotonic()
         return pickle.dumps(answers, pickle.HIGHEST_PROTOCOL)
 
     def rest(self, name: str) -> None:

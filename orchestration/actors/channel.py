@@ -94,9 +94,9 @@ class Channel(asyncio.Protocol):
         return await future
 
     def close(self) -> None:
-        """Let go of it."""
+        """Let go of it, once all answers have come."""
         self._closed = True
-        if self._transport is not None:
+        if self._transport is not None and not self._waiting:
             self._transport.close()
 
     # -- asyncio's side ---------------------------------------------------------------------------------------------
@@ -119,6 +119,8 @@ class Channel(asyncio.Protocol):
             future = self._waiting.popleft()
             if not future.done():  # the caller has gone away
                 future.set_result(answer)
+        if self._closed:
+            self.close()
 
     def connection_lost(self, error: Exception | None) -> None:
         """The owner has ended, or was killed."""

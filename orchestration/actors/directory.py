@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from orchestration.actors.calls import Answer, Call
+from orchestration.actors.channel import Channel, open_channel
 from orchestration.actors.coalescing import Coalescer
 from orchestration.actors.holder import HolderSettings
 from orchestration.actors.ownership import DirectorySettings, Ownership, ownership
@@ -40,7 +41,15 @@ class _Owner:
     about: Ownership
     coalescer: Coalescer
     handle: Any = None
+    channel: Channel | None = None
     used: float = 0.0
+
+    def lose(self) -> None:
+        """Ask by name again before the next batch."""
+        self.handle = None
+        if self.channel is not None:
+            self.channel.close()
+            self.channel = None
 
 
 class Directory:
@@ -83,7 +92,7 @@ class Directory:
                 if time.monotonic() + pause > deadline:
                     LOG.error("Owner %s cannot be reached: %s", owner.about.name, error)
                     raise UnavailableError(f"the owner of agent {call.agent!r} cannot be reached now") from error
-            owner.handle = None
+            owner.lose()
             self._kinds.pop(call.agent, None)  # deleted and made anew, it may be of another kind
             call = replace(call, again=True)
             await asyncio.sleep(pause)
@@ -159,11 +168,16 @@ class Directory:
         from ray.exceptions import RayTaskError
 
         owner = self._owners[name]
-        handle = owner.handle
+        handle, channel = owner.handle, owner.channel
         if handle is None:
-            handle = owner.handle = await self._find_or_wake(name)
+            handle = await self._find_or_wake(name)
+            channel = await open_channel(await handle.channel.remote())
+            owner.lose()  # a batch beside this one may have found it too
+            owner.handle, owner.channel = handle, channel
+        question = pickle.dumps(calls, pickle.HIGHEST_PROTOCOL)
         try:
-            answers: Sequence[Answer | ServiceError] = pickle.loads(await handle.execute.remote(pickle.dumps(calls, 5)))
+            told = await (handle.execute.remote(question) if channel is None else channel.exchange(question))
+            answers: Sequence[Answer | ServiceError] = pickle.loads(told)
         except RayTaskError as error:
             LOG.error("Owner %s failed: %s", name, error)
             raise InternalError(f"the service failed on this call ({type(error.cause).__name__})") from error
@@ -250,7 +264,7 @@ class Directory:
             return
         owner = self._owners.get(name)
         if owner is not None:
-            owner.handle = None
+            owner.lose()
         if handle is not None:
             try:
                 ending = handle.passivate.remote(idle_for)
@@ -290,4 +304,4 @@ def _owner_errors() -> tuple[type[Exception], ...]:
     """What a call ends with when its owner is gone, going, or replaced."""
     from ray.exceptions import RayActorError
 
-    return (RayActorError, NotOwnerError)
+    return (RayActorError, NotOwnerError, ConnectionError)
