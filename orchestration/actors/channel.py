@@ -20,6 +20,7 @@ import threading
 import uuid
 from collections import deque
 from collections.abc import Callable
+from typing import cast
 
 LOG = logging.getLogger(__name__)
 
@@ -103,8 +104,7 @@ class Channel(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The channel is open."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's has the methods and not the base class
 
     def data_received(self, data: bytes) -> None:
         """Some bytes of the next answer."""

@@ -7,6 +7,8 @@ import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 import pytest
 
@@ -20,7 +22,22 @@ time.sleep(60)
 """
 
 
-def test_answers_come_in_the_order_of_the_questions() -> None:
+@pytest.fixture(params=["asyncio", "uvloop"])
+def run(request: pytest.FixtureRequest) -> Callable[[Coroutine[Any, Any, Any]], Any]:
+    """Both event loops: replicas have the second."""
+    factory = asyncio.new_event_loop if request.param == "asyncio" else pytest.importorskip("uvloop").new_event_loop
+
+    def runs(coroutine: Coroutine[Any, Any, Any]) -> Any:
+        with asyncio.Runner(loop_factory=factory) as runner:
+            return runner.run(coroutine)
+
+    return runs
+
+
+Run = Callable[[Coroutine[Any, Any, Any]], Any]
+
+
+def test_answers_come_in_the_order_of_the_questions(run: Run) -> None:
     server = ChannelServer(lambda question: question * 2)
 
     async def ask() -> list[bytes]:
@@ -31,10 +48,10 @@ def test_answers_come_in_the_order_of_the_questions() -> None:
         channel.close()
         return answers
 
-    assert [len(answer) for answer in asyncio.run(ask())] == [0, 2, 14, 200_000, 6_000_000, 4]
+    assert [len(answer) for answer in run(ask())] == [0, 2, 14, 200_000, 6_000_000, 4]
 
 
-def test_several_callers_are_served_at_once() -> None:
+def test_several_callers_are_served_at_once(run: Run) -> None:
     both = threading.Barrier(2, timeout=20)
 
     def answer(question: bytes) -> bytes:
@@ -47,10 +64,10 @@ def test_several_callers_are_served_at_once() -> None:
         channels = [await open_channel(server.address) for _ in range(2)]
         return await asyncio.gather(*(channel.exchange(b"x") for channel in channels if channel is not None))
 
-    assert asyncio.run(ask()) == [b"x", b"x"]
+    assert run(ask()) == [b"x", b"x"]
 
 
-def test_a_killed_owner_is_noticed_at_once() -> None:
+def test_a_killed_owner_is_noticed_at_once(run: Run) -> None:
     async def ask() -> None:
         with subprocess.Popen([sys.executable, "-c", SERVER], stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout is not None
@@ -65,10 +82,10 @@ def test_a_killed_owner_is_noticed_at_once() -> None:
             with pytest.raises(ConnectionError):
                 await channel.exchange(b"x")
 
-    asyncio.run(ask())
+    run(ask())
 
 
-def test_an_answer_that_fails_closes_the_channel(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_answer_that_fails_closes_the_channel(run: Run, caplog: pytest.LogCaptureFixture) -> None:
     def answer(_: bytes) -> bytes:
         raise ValueError("a defect")
 
@@ -80,11 +97,11 @@ def test_an_answer_that_fails_closes_the_channel(caplog: pytest.LogCaptureFixtur
         with pytest.raises(ConnectionError):
             await channel.exchange(b"x")
 
-    asyncio.run(ask())
+    run(ask())
     assert "a defect" in caplog.text
 
 
-def test_closing_waits_for_answers_under_way() -> None:
+def test_closing_waits_for_answers_under_way(run: Run) -> None:
     go_on = threading.Event()
 
     def answer(question: bytes) -> bytes:
@@ -104,12 +121,12 @@ def test_closing_waits_for_answers_under_way() -> None:
         go_on.set()
         return await asyncio.wait_for(waiting, 20)
 
-    assert asyncio.run(ask()) == b"last"
+    assert run(ask()) == b"last"
 
 
 @pytest.mark.parametrize("address", ["", "proctor-nobody-listens-here"])
-def test_where_nobody_listens_there_is_no_channel(address: str) -> None:
-    assert asyncio.run(open_channel(address)) is None
+def test_where_nobody_listens_there_is_no_channel(run: Run, address: str) -> None:
+    assert run(open_channel(address)) is None
 
 
 def test_the_kernel_tells_the_other_ends_user() -> None:
