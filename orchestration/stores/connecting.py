@@ -40,7 +40,8 @@ def absolute_url(url: str) -> str:
 
 
 def connect(url: str) -> sa.Engine:
-    """An engine; write with ``engine.execution_options(write=True)``.
+    """An engine; write with ``engine.execution_options(write=True)``, and with ``flush=False`` where a failure of the
+    machine (not of a process) may undo the transaction, as long as later ones have not been flushed.
 
     SQLite: write-ahead log, each commit flushed to the disk, writers wait for each other up to 30 s. A transaction that
     will write says so at its beginning, because SQLite refuses to wait when a reader turns into a writer.
@@ -53,7 +54,9 @@ def connect(url: str) -> sa.Engine:
     """
     try:
         if not url.startswith("sqlite"):
-            return sa.create_engine(url, pool_pre_ping=True, pool_size=4, max_overflow=8)
+            engine = sa.create_engine(url, pool_pre_ping=True, pool_size=4, max_overflow=8)
+            event.listen(engine, "begin", _begin_postgresql)
+            return engine
         Path(sa.make_url(url).database or "").parent.mkdir(parents=True, exist_ok=True)
         engine = sa.create_engine(url, connect_args={"timeout": BUSY_SECONDS})
     except (ImportError, NoSuchModuleError) as error:
@@ -86,5 +89,14 @@ def _write_ahead(connection: Any) -> None:
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:
-    writes = connection.get_execution_options().get("write", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    options = connection.get_execution_options()
+    level = "FULL" if options.get("flush", True) else "NORMAL"
+    if connection.info.get("synchronous", "FULL") != level:
+        connection.exec_driver_sql(f"PRAGMA synchronous={level}")
+        connection.info["synchronous"] = level
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get("write", False) else "BEGIN")
+
+
+def _begin_postgresql(connection: sa.Connection) -> None:
+    if not connection.get_execution_options().get("flush", True):
+        connection.exec_driver_sql("SET LOCAL synchronous_commit TO OFF")

@@ -46,6 +46,7 @@ class SqlStore:
         self.url = absolute_url(url)
         self._engine = connect(self.url)
         self._writer = self._engine.execution_options(write=True)
+        self._unflushed = self._engine.execution_options(write=True, flush=False)
         with _told():
             prepare(self._engine)
 
@@ -116,7 +117,9 @@ class SqlStore:
     def commit(self, commits: Sequence[AgentCommit]) -> None:
         """See `StateStore.commit`."""
         advanced = [_counters(one) for one in commits]
-        with self._writing() as connection:
+        # An episode is on the disk at the latest with its first result; until then only a failing machine loses it.
+        flush = any(one.new_events or one.new_rewards or not one.new_episodes for one in commits)
+        with self._writing(flush) as connection:
             if any(connection.execute(_ADVANCE, one).rowcount != 1 for one in advanced):
                 raise NotOwnerError("an agent has a newer owner, or is deleted")
             _insert_all(connection, episodes, [row for one in commits for row in one.new_episodes])
@@ -287,8 +290,8 @@ class SqlStore:
     # -- inside -----------------------------------------------------------------------------------------------------
 
     @contextmanager
-    def _writing(self) -> Iterator[sa.Connection]:
-        with _told(), self._writer.begin() as connection:
+    def _writing(self, flush: bool = True) -> Iterator[sa.Connection]:
+        with _told(), (self._writer if flush else self._unflushed).begin() as connection:
             yield connection
 
     def _all(self, kind: type[Row], wanted: sa.Select[Any]) -> list[Row]:
