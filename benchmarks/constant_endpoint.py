@@ -21,8 +21,8 @@ def constant_application(answers: Mapping[str, bytes]) -> Application:
             api.add_api_route(path, _constant(answer), methods=["POST"], response_model=None)
         return api
 
-    deployment = serve.deployment(
-        serve.ingress(build)(),  # type: ignore[arg-type]
+    deployment: Any = serve.deployment(
+        serve.ingress(build)(),
         name="Constant",
         max_ongoing_requests=MOST_ONGOING,
         ray_actor_options={"num_cpus": 0},
