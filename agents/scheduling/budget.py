@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from agents.scheduling.columns import among
 from agents.scheduling.episode import Budget
 from agents.scheduling.observation import BoolArray, FloatArray, IntArray
 
@@ -41,10 +42,7 @@ def fill(order: IntArray, durations: FloatArray, budget: Budget, ids: Sequence[s
     Must-run tests, and new ones if the budget wants them in, are selected first, whatever they take; the rest of the
     time is filled from the top of the order. `ids`, `durations` and `new` are by test.
     """
-    must = np.zeros(len(ids), np.bool_)
-    if budget.must_run:
-        wanted = set(budget.must_run)
-        must = np.fromiter((name in wanted for name in ids), np.bool_, len(ids))
+    must = among(ids, budget.must_run)
     seconds = budget_seconds(budget, durations)
     if seconds is None:
         selected = np.ones(len(ids), np.bool_)

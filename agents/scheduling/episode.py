@@ -6,6 +6,7 @@ Nothing about a recommendation is remembered outside its episode, so two jobs in
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from agents.scheduling.observation import IntArray, Observation, Scores
@@ -78,10 +79,10 @@ class Episode:
     id: str
     number: int
     agent_version: int
-    tests: tuple[TestCase, ...]
+    tests: Sequence[TestCase]
     observation: Observation
     scores: Scores
     order: IntArray
-    ranking: tuple[RankedTest, ...]
+    ranking: Sequence[RankedTest]
     budget: Budget
     opened_at: float

@@ -5,22 +5,24 @@ A header in JSON and the arrays' own bytes behind it, compressed lightly. Floats
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import struct
 import zlib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.scheduling.episode import Budget, Episode, RankedTest
+from agents.scheduling.columns import Features, RankedColumns, TestColumns, ids_of, keys_of, ranking_columns
+from agents.scheduling.episode import Budget, Episode
 from agents.scheduling.observation import Observation, Scores
 from agents.scheduling.testcase import TestCase
 from envsearch.errors import CorruptArtifactError
 
 _MAGIC = b"PEP1"
 _LEVEL = 1
+_BUDGET = ("seconds", "share", "fill", "must_run", "new_tests_in")
 _OBSERVED = (
     "features",
     "past_failures",
@@ -59,36 +61,58 @@ def episode_from_bytes(data: bytes, name: str = "episode") -> Episode:
 
 
 def _arrays(episode: Episode) -> dict[str, NDArray[Any]]:
-    index = {test.id: place for place, test in enumerate(episode.tests)}
-    ranking = episode.ranking
+    index = {name: place for place, name in enumerate(ids_of(episode.tests))}
+    ranking = ranking_columns(episode.ranking)
     return {
         **{field: np.ascontiguousarray(getattr(episode.observation, field)) for field in _OBSERVED},
         "priority": episode.scores.priority,
         "explored": episode.scores.explored,
         "order": episode.order,
-        "ranked": np.array([index[entry.id] for entry in ranking], np.int64),
-        "selected": np.array([entry.selected for entry in ranking], np.bool_),
-        "ranked_priority": np.array([entry.priority for entry in ranking], np.float64),
-        "ranked_duration": np.array([entry.expected_duration for entry in ranking], np.float64),
+        "ranked": np.array([index[name] for name in ranking.ids], np.int64),
+        "selected": np.array(ranking.selected, np.bool_),
+        "ranked_priority": np.array(ranking.priority, np.float64),
+        "ranked_duration": np.array(ranking.seconds, np.float64),
     }
 
 
 def _header(episode: Episode, arrays: dict[str, NDArray[Any]]) -> dict[str, Any]:
     texts: dict[tuple[str, ...], int] = {}
-    told = [texts.setdefault(entry.reasons, len(texts)) for entry in episode.ranking]
+    told = [texts.setdefault(reasons, len(texts)) for reasons in ranking_columns(episode.ranking).reasons]
     return {
         "id": episode.id,
         "number": episode.number,
         "agent_version": episode.agent_version,
         "opened_at": episode.opened_at,
-        "budget": dataclasses.asdict(episode.budget),
-        "tests": [[test.id, test.job, test.duration, test.features, test.history_id] for test in episode.tests],
+        "budget": {name: getattr(episode.budget, name) for name in _BUDGET},
+        **_tests(episode.tests),
         "feature_names": episode.observation.feature_names,
         "exploration": episode.scores.exploration,
         "reasons": list(texts),
         "told": told,
         "arrays": [[name, array.dtype.str, array.shape] for name, array in arrays.items()],
     }
+
+
+def _tests(tests: Sequence[TestCase]) -> dict[str, Any]:
+    """Columns where all tests are of one job, else one list for each test."""
+    if isinstance(tests, TestColumns):
+        return {"ids": tests.ids, "job": tests.job, "durations": tests.durations, "features": tests.features}
+    return {"tests": [[test.id, test.job, test.duration, test.features, test.history_id] for test in tests]}
+
+
+def _read_tests(header: dict[str, Any]) -> Sequence[TestCase]:
+    if "ids" in header:
+        return TestColumns(
+            header["ids"], header["job"], header["durations"], [_pairs(one) for one in header["features"]]
+        )
+    return tuple(
+        TestCase(own, job, duration, _pairs(features), history_id)
+        for own, job, duration, features, history_id in header["tests"]
+    )
+
+
+def _pairs(features: list[Any]) -> Features:
+    return tuple((name, value) for name, value in features)
 
 
 def _read_arrays(described: list[Any], body: bytes, start: int) -> dict[str, NDArray[Any]]:
@@ -105,27 +129,19 @@ def _read_arrays(described: list[Any], body: bytes, start: int) -> dict[str, NDA
 
 
 def _episode(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Episode:
-    tests = tuple(
-        TestCase(own, job, duration, tuple((name, value) for name, value in features), history_id)
-        for own, job, duration, features, history_id in header["tests"]
-    )
+    tests = _read_tests(header)
     observation = Observation(
-        keys=tuple(test.key for test in tests),
+        keys=keys_of(tests),
         feature_names=tuple(header["feature_names"]),
         **{field: arrays[field] for field in _OBSERVED},
     )
-    reasons = [tuple(texts) for texts in header["reasons"]]
-    rows = zip(
-        arrays["ranked"].tolist(),
+    ids, reasons = ids_of(tests), [tuple(texts) for texts in header["reasons"]]
+    ranking = RankedColumns(
+        [ids[place] for place in arrays["ranked"].tolist()],
         arrays["ranked_priority"].tolist(),
         arrays["selected"].tolist(),
         arrays["ranked_duration"].tolist(),
-        header["told"],
-        strict=True,
-    )
-    ranking = tuple(
-        RankedTest(tests[test].id, position, priority, selected, duration, reasons[told])
-        for position, (test, priority, selected, duration, told) in enumerate(rows, start=1)
+        [reasons[told] for told in header["told"]],
     )
     budget = Budget(**{**header["budget"], "must_run": tuple(header["budget"]["must_run"])})
     return Episode(

@@ -9,6 +9,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from agents.scheduling.columns import TestColumns, keys_of, told_seconds
 from agents.scheduling.history import History
 from agents.scheduling.observation import FloatArray, Observation
 from agents.scheduling.past import PastCounts
@@ -37,7 +38,7 @@ FEATURE_NAMES = (*HISTORY_FEATURES, *(f"metadata_{slot}" for slot in range(METAD
 
 def observe(history: History, tests: Sequence[TestCase]) -> Observation:
     """What an agent sees of these candidates; changes nothing."""
-    keys = tuple(test.key for test in tests)
+    keys = keys_of(tests)
     rows = history.rows(keys)
     counts = history.counts(rows)
     past_failures = history.past_failures(rows)
@@ -61,7 +62,7 @@ def observe(history: History, tests: Sequence[TestCase]) -> Observation:
 
 def expected_durations(tests: Sequence[TestCase], past_mean: FloatArray) -> FloatArray:
     """Seconds: as told, else the mean of past runs, else the mean over the known tests of the cycle, else 1."""
-    told = np.array([test.duration for test in tests], np.float64)
+    told = told_seconds(tests)
     durations = np.where(np.isnan(told), past_mean, told)
     unknown = np.isnan(durations)
     if unknown.any():
@@ -84,6 +85,8 @@ def metadata_features(tests: Sequence[TestCase]) -> FloatArray:
     need no new column.
     """
     matrix = np.zeros((len(tests), METADATA_SLOTS))
+    if isinstance(tests, TestColumns) and not tests.features:
+        return matrix
     for row, test in enumerate(tests):
         for name, value in test.features:
             slot, amount = _slot(name, value)

@@ -94,7 +94,8 @@ class History:
 
     def rows(self, keys: Sequence[str]) -> IntArray:
         """Rows of the tests, shape (n,); -1 for unknown ones: the last row of every array, which stays empty."""
-        return np.fromiter((self._rows.get(key, -1) for key in keys), np.int64, len(keys))
+        known = self._rows
+        return np.array([known.get(key, -1) for key in keys], np.int64)
 
     def past_failures(self, rows: IntArray) -> FloatArray:
         """Last executions, newest first, shape (n, N): 1 failed, 0 passed, NaN no such execution."""

@@ -8,12 +8,13 @@ from dataclasses import replace
 import numpy as np
 
 from agents.scheduling.budget import fill
+from agents.scheduling.columns import RankedColumns, TestColumns, among, ids_of, ranking_columns
 from agents.scheduling.episode import Budget, Episode, RankedTest
 from agents.scheduling.features import observe
 from agents.scheduling.history import History
 from agents.scheduling.metrics import METRIC_NAMES, cycle_metrics
 from agents.scheduling.next_test import next_test
-from agents.scheduling.observation import BoolArray, FloatArray, Observation, Scores
+from agents.scheduling.observation import BoolArray, FloatArray, IntArray, Observation, Scores
 from agents.scheduling.reasons import Reasons, reasons
 from agents.scheduling.registry import exploration, make_agent, reward
 from agents.scheduling.reward import EpisodeOutcome, RewardOutcome
@@ -70,23 +71,21 @@ class Scheduler:
         Raises:
             InputError: an id stands twice, or a must-run test is not among the tests.
         """
-        ids = [test.id for test in tests]
+        kept = tests if isinstance(tests, TestColumns) else tuple(tests)
+        ids = ids_of(kept)
         _refuse_repeated(ids, "test_cases")
         budget = self._checked_budget(budget, ids)
-        observation = observe(self.history, tests)
+        observation = observe(self.history, kept)
         rng = np.random.default_rng(np.random.SeedSequence([self.settings.seed, number, _RECOMMEND]))
         scores = self._scores(observation, rng)
         order = np.lexsort((rng.random(len(ids)), -scores.priority))
         durations = observation.durations if fill_durations is None else fill_durations
         selection = fill(order, durations, budget, ids, observation.new)
-        must = set(budget.must_run)
         told: list[Reasons] = [()] * len(ids)
         if explain:
-            told = reasons(observation, scores, np.fromiter((name in must for name in ids), np.bool_, len(ids)))
-        ranking = ranked(selection.order.tolist(), ids, scores, selection.selected, observation.durations, told)
-        return Episode(
-            episode_id, number, self.version, tuple(tests), observation, scores, order, ranking, budget, opened_at
-        )
+            told = reasons(observation, scores, among(ids, budget.must_run))
+        ranking = ranked(selection.order, ids, scores, selection.selected, observation.durations, told)
+        return Episode(episode_id, number, self.version, kept, observation, scores, order, ranking, budget, opened_at)
 
     def record(self, episode: Episode, results: Sequence[TestResult]) -> None:
         """Enter results, all or some of the episode's, into the history. Each result is to be entered once.
@@ -95,10 +94,10 @@ class Scheduler:
             InputError: a result is of a test that is not in the episode, or a test has two results; nothing is
                 entered then.
         """
-        tests = {test.id: test for test in episode.tests}
-        _refuse_unknown((result.id for result in results), tests, episode.id)
+        places = {name: place for place, name in enumerate(ids_of(episode.tests))}
+        _refuse_unknown((result.id for result in results), places, episode.id)
         _refuse_repeated([result.id for result in results], "results")
-        self.history.record([tests[result.id] for result in results], results, episode.number)
+        self.history.record([episode.tests[places[result.id]] for result in results], results, episode.number)
 
     def reward(self, episode: Episode, results: Mapping[str, TestResult]) -> RewardOutcome:
         """Score the episode by its own record, learn from it, and become the next version.
@@ -109,7 +108,7 @@ class Scheduler:
         Raises:
             InputError: a result is of a test that is not in the episode; nothing is learned then.
         """
-        _refuse_unknown(results, {test.id for test in episode.tests}, episode.id)
+        _refuse_unknown(results, set(ids_of(episode.tests)), episode.id)
         outcome = episode_outcome(episode, results)
         rewards = self._reward.rewards(outcome)
         rng = np.random.default_rng(np.random.SeedSequence([self.settings.seed, self.version, _LEARN]))
@@ -123,7 +122,7 @@ class Scheduler:
         Raises:
             InputError: a result is of a test that is not in the episode.
         """
-        _refuse_unknown(results, {test.id for test in episode.tests}, episode.id)
+        _refuse_unknown(results, set(ids_of(episode.tests)), episode.id)
         return next_test(self.history, episode, results)
 
     def state(self) -> State:
@@ -167,29 +166,33 @@ class Scheduler:
 
 
 def ranked(
-    order: Sequence[int],
+    order: IntArray,
     ids: Sequence[str],
     scores: Scores,
     selected: BoolArray,
     durations: FloatArray,
     told: Sequence[Reasons],
-) -> tuple[RankedTest, ...]:
+) -> RankedColumns:
     """The positions of an order; all but `order` by test."""
-    priorities, chosen, seconds = scores.priority.tolist(), selected.tolist(), durations.tolist()
-    return tuple(
-        RankedTest(ids[test], position, priorities[test], chosen[test], seconds[test], told[test])
-        for position, test in enumerate(order, start=1)
+    places = order.tolist()
+    return RankedColumns(
+        [ids[test] for test in places],
+        scores.priority[order].tolist(),
+        selected[order].tolist(),
+        durations[order].tolist(),
+        [told[test] for test in places],
     )
 
 
 def episode_outcome(episode: Episode, results: Mapping[str, TestResult]) -> EpisodeOutcome:
     """An episode together with what came of its tests."""
-    index = {test.id: place for place, test in enumerate(episode.tests)}
+    index = {name: place for place, name in enumerate(ids_of(episode.tests))}
     count = len(index)
     position, selected = np.zeros(count, np.int64), np.zeros(count, np.bool_)
-    for entry in episode.ranking:
-        position[index[entry.id]] = entry.position
-        selected[index[entry.id]] = entry.selected
+    ranking = ranking_columns(episode.ranking)
+    order = np.array([index[name] for name in ranking.ids], np.int64)
+    position[order] = np.arange(1, count + 1)
+    selected[order] = ranking.selected
     durations = episode.observation.durations.copy()
     verdicts = [Verdict.NOT_RUN] * count
     for name, result in results.items():

@@ -10,7 +10,7 @@ from envsearch.errors import InputError
 
 FeatureValue = float | str | bool
 
-_SEPARATOR = "\x1f"
+SEPARATOR = "\x1f"
 """Between job and test in the key of a history."""
 
 
@@ -59,7 +59,7 @@ class TestCase:
     def __post_init__(self) -> None:
         if not self.id:
             raise InputError("a test case has no id", "test_cases.id", "a non-empty text")
-        if _SEPARATOR in self.id or _SEPARATOR in self.job or _SEPARATOR in self.history_id:
+        if SEPARATOR in self.id or SEPARATOR in self.job or SEPARATOR in self.history_id:
             raise InputError("holds the character U+001F", f"test_cases[{self.id}]", "an id and a job without it")
         _seconds(self.duration, f"test_cases[{self.id}].duration")
         for name, value in self.features:
@@ -72,12 +72,12 @@ class TestCase:
     def key(self) -> str:
         """What its history is kept under: unique over all jobs of an agent."""
         own = self.history_id or self.id
-        return f"{self.job}{_SEPARATOR}{own}" if self.job else own
+        return f"{self.job}{SEPARATOR}{own}" if self.job else own
 
 
 def split_key(key: str) -> tuple[str, str]:
     """The job and the test that a `TestCase.key` was made of."""
-    job, separator, test = key.partition(_SEPARATOR)
+    job, separator, test = key.partition(SEPARATOR)
     return (job, test) if separator else ("", key)
 
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from agents.scheduling.testcase import FeatureValue, TestCase, TestResult, Verdict
+from agents.scheduling.columns import Features, TestColumns
+from agents.scheduling.testcase import TestCase, TestResult, Verdict
 
-Features = tuple[tuple[str, FeatureValue], ...]
 PastRun = tuple[str, float | None, float | None]
 """One past execution told by the caller: verdict, duration in seconds, Unix time of its end."""
 
@@ -35,15 +35,13 @@ class Candidates:
     def __len__(self) -> int:
         return len(self.ids)
 
-    def tests(self, job: str = "") -> tuple[TestCase, ...]:
+    def tests(self, job: str = "") -> TestColumns:
         """As the library wants them.
 
         Raises:
             InputError: an id is empty, or a number is out of range.
         """
-        durations = self.durations or (None,) * len(self.ids)
-        features: Sequence[Features] = self.features or ((),) * len(self.ids)
-        return tuple(map(TestCase, self.ids, (job,) * len(self.ids), durations, features))
+        return TestColumns(self.ids, job, self.durations, self.features)
 
     @classmethod
     def of(cls, tests: Sequence[TestCase]) -> Candidates:

@@ -14,6 +14,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from agents.scheduling.columns import ids_of, keys_of, ranking_columns
 from agents.scheduling.episode import Budget
 from agents.scheduling.episode_codec import episode_to_bytes
 from agents.scheduling.reward import RewardOutcome
@@ -161,7 +162,7 @@ class LiveAgent:
             version=self.version,
             opened_at=episode.opened_at,
             tests=len(tests),
-            selected=sum(entry.selected for entry in episode.ranking),
+            selected=sum(ranking_columns(episode.ranking).selected),
             exploration=episode.scores.exploration,
             observers=",".join(request.observe),
             observed_agent=call.observed_agent,
@@ -183,7 +184,7 @@ class LiveAgent:
         if request.time_budget_seconds is None and not request.must_run:
             return None
         own = self.scheduler.settings.budget
-        known = {test.id for test in tests} if own.must_run else set()
+        known = set(ids_of(tests)) if own.must_run else set()
         standing = [name for name in own.must_run if name in known]
         budget = replace(own, must_run=tuple(dict.fromkeys([*standing, *request.must_run])))
         if request.time_budget_seconds is None:
@@ -196,7 +197,7 @@ class LiveAgent:
         """Told histories of tests that the agent does not know; None: there are none."""
         if not any(histories):
             return None
-        rows = self.scheduler.history.rows([test.key for test in tests])
+        rows = self.scheduler.history.rows(keys_of(tests))
         chosen = [place for place in np.flatnonzero(rows < 0).tolist() if histories[place]]
         return ([tests[place].id for place in chosen], [histories[place] for place in chosen]) if chosen else None
 
@@ -325,8 +326,8 @@ class LiveAgent:
 
 def _reward_row(opened: OpenEpisode, outcome: RewardOutcome, event: EventRow) -> RewardRow:
     """What is stored of a reward."""
-    place = {test.id: index for index, test in enumerate(opened.episode.tests)}
-    order = [place[entry.id] for entry in opened.episode.ranking]
+    place = {name: index for index, name in enumerate(ids_of(opened.episode.tests))}
+    order = [place[name] for name in ranking_columns(opened.episode.ranking).ids]
     return RewardRow(
         agent_id=event.agent_id,
         episode_id=event.subject,

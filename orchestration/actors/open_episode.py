@@ -6,7 +6,9 @@ import json
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import compress
 
+from agents.scheduling.columns import ids_of, ranking_columns
 from agents.scheduling.episode import Episode
 from agents.scheduling.episode_codec import episode_from_bytes
 from agents.scheduling.testcase import TestResult
@@ -44,7 +46,7 @@ class OpenEpisode:
             InvalidRequestError: a result is of a test that is not in the episode.
             ConflictError: another verdict is known for a test, or the episode is rewarded and a result is new.
         """
-        known = {test.id for test in self.episode.tests}
+        known = set(ids_of(self.episode.tests))
         new: dict[str, TestResult] = {}
         for index, result in enumerate(given):
             if result.id not in known:
@@ -72,18 +74,13 @@ class OpenEpisode:
 
     def ranking(self) -> Ranking:
         """The recommendation in columns."""
-        ranking = self.episode.ranking
-        return Ranking(
-            tuple([entry.id for entry in ranking]),
-            tuple([entry.priority for entry in ranking]),
-            tuple([entry.selected for entry in ranking]),
-            tuple([entry.expected_duration for entry in ranking]),
-            tuple([entry.reasons for entry in ranking]),
-        )
+        ranking = ranking_columns(self.episode.ranking)
+        return Ranking(ranking.ids, ranking.priority, ranking.selected, ranking.seconds, ranking.reasons)
 
     def missing(self) -> int:
         """Selected tests without a result."""
-        return sum(entry.selected and entry.id not in self.results for entry in self.episode.ranking)
+        ranking = ranking_columns(self.episode.ranking)
+        return sum([name not in self.results for name in compress(ranking.ids, ranking.selected)])
 
     def results_answer(self, given: int, recorded: int) -> ResultsAnswer:
         """The answer to a results call with so many results, so many of them new."""
@@ -95,7 +92,7 @@ class OpenEpisode:
             episode_id=row.episode_id,
             agent_version=row.version,
             total=row.total,
-            ids=tuple([entry.id for entry in self.episode.ranking]),
+            ids=ranking_columns(self.episode.ranking).ids,
             rewards=rewards_of(row.payload),
             metrics=metrics_of(row),
             rewarded_at=row.rewarded_at,

@@ -1,0 +1,177 @@
+"""Tests and rankings in columns: sequences whose entries are made when somebody asks for one.
+
+A recommendation needs ids and durations as columns anyway. To make an object for each of its tests, and another one
+for each position, takes longer than to rank them, and the kept ones keep the garbage collector busy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeVar, overload
+
+import numpy as np
+
+from agents.scheduling.episode import RankedTest
+from agents.scheduling.observation import BoolArray, FloatArray
+from agents.scheduling.testcase import SEPARATOR, FeatureValue, TestCase
+
+Features = tuple[tuple[str, FeatureValue], ...]
+Reasons = tuple[str, ...]
+
+
+Entry = TypeVar("Entry")
+
+
+class _Entries(Sequence[Entry]):
+    """A sequence that is equal to another one with equal entries."""
+
+    __slots__ = ()
+    __hash__ = None  # type: ignore[assignment]
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, tuple | list | _Entries):
+            return NotImplemented
+        return len(self) == len(other) and all(own == one for own, one in zip(self, other, strict=True))
+
+
+class TestColumns(_Entries[TestCase]):
+    """n candidates of one job.
+
+    Args:
+        ids: shape (n,).
+        job: of all of them.
+        durations: expected seconds or None, shape (n,); (): none is told.
+        features: of each test, shape (n,); (): none is told.
+
+    Raises:
+        InputError: an id is empty, or a number is out of range; as `TestCase` says it.
+    """
+
+    __slots__ = ("durations", "features", "ids", "job", "seconds")
+    __test__ = False  # pytest: not a class of tests
+
+    ids: tuple[str, ...]
+    job: str
+    durations: tuple[float | None, ...]
+    features: tuple[Features, ...]
+    seconds: FloatArray
+    """`durations` with NaN for None, shape (n,)."""
+
+    def __init__(
+        self,
+        ids: Sequence[str],
+        job: str = "",
+        durations: Sequence[float | None] = (),
+        features: Sequence[Features] = (),
+    ) -> None:
+        self.ids, self.job = tuple(ids), job
+        self.durations, self.features = tuple(durations), tuple(features)
+        self.seconds = seconds_of(self.durations) if self.durations else np.full(len(self.ids), np.nan)
+        if self.features or not self._plain():
+            for _ in self:  # the one test that is wrong says what is wrong
+                pass
+
+    def _plain(self) -> bool:
+        """Whether all ids and durations are fine."""
+        told = self.seconds[~np.isnan(self.seconds)]
+        untold = self.durations.count(None) if self.durations else len(self.ids)
+        fine = len(told) + untold == len(self.ids) and bool(((told >= 0.0) & (told < np.inf)).all())
+        return fine and all(self.ids) and SEPARATOR not in self.job and SEPARATOR not in "".join(self.ids)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @overload
+    def __getitem__(self, place: int) -> TestCase: ...
+    @overload
+    def __getitem__(self, place: slice) -> tuple[TestCase, ...]: ...
+    def __getitem__(self, place: int | slice) -> TestCase | tuple[TestCase, ...]:
+        """The test at that place."""
+        if isinstance(place, slice):
+            return tuple(self[one] for one in range(*place.indices(len(self))))
+        duration = self.durations[place] if self.durations else None
+        return TestCase(self.ids[place], self.job, duration, self.features[place] if self.features else ())
+
+
+class RankedColumns(_Entries[RankedTest]):
+    """A recommendation of n tests, the test to run first in front; each column has shape (n,)."""
+
+    __slots__ = ("ids", "priority", "reasons", "seconds", "selected")
+
+    def __init__(
+        self,
+        ids: Sequence[str],
+        priority: Sequence[float],
+        selected: Sequence[bool],
+        seconds: Sequence[float],
+        reasons: Sequence[Reasons],
+    ) -> None:
+        self.ids, self.priority, self.selected = tuple(ids), tuple(priority), tuple(selected)
+        self.seconds, self.reasons = tuple(seconds), tuple(reasons)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @overload
+    def __getitem__(self, place: int) -> RankedTest: ...
+    @overload
+    def __getitem__(self, place: slice) -> tuple[RankedTest, ...]: ...
+    def __getitem__(self, place: int | slice) -> RankedTest | tuple[RankedTest, ...]:
+        """The entry at that place; its position is one more."""
+        if isinstance(place, slice):
+            return tuple(self[one] for one in range(*place.indices(len(self))))
+        position = 1 + (place if place >= 0 else place + len(self.ids))
+        return RankedTest(
+            self.ids[place],
+            position,
+            self.priority[place],
+            self.selected[place],
+            self.seconds[place],
+            self.reasons[place],
+        )
+
+
+def seconds_of(durations: Sequence[float | None]) -> FloatArray:
+    """NaN for None, shape (n,)."""
+    return np.array(durations, np.float64)
+
+
+def ids_of(tests: Sequence[TestCase]) -> tuple[str, ...]:
+    """Ids of the tests, shape (n,)."""
+    return tests.ids if isinstance(tests, TestColumns) else tuple([test.id for test in tests])
+
+
+def keys_of(tests: Sequence[TestCase]) -> tuple[str, ...]:
+    """What the tests' histories are kept under, shape (n,)."""
+    if not isinstance(tests, TestColumns):
+        return tuple([test.key for test in tests])
+    if not tests.job:
+        return tests.ids
+    start = tests.job + SEPARATOR
+    return tuple([start + own for own in tests.ids])
+
+
+def told_seconds(tests: Sequence[TestCase]) -> FloatArray:
+    """Expected seconds as told, NaN where nothing was told, shape (n,)."""
+    return tests.seconds if isinstance(tests, TestColumns) else seconds_of([test.duration for test in tests])
+
+
+def ranking_columns(ranking: Sequence[RankedTest]) -> RankedColumns:
+    """The same in columns."""
+    if isinstance(ranking, RankedColumns):
+        return ranking
+    return RankedColumns(
+        [entry.id for entry in ranking],
+        [entry.priority for entry in ranking],
+        [entry.selected for entry in ranking],
+        [entry.expected_duration for entry in ranking],
+        [entry.reasons for entry in ranking],
+    )
+
+
+def among(ids: Sequence[str], wanted: Sequence[str]) -> BoolArray:
+    """Which ids are wanted, shape (n,)."""
+    if not wanted:
+        return np.zeros(len(ids), np.bool_)
+    known = set(wanted)
+    return np.array([name in known for name in ids], np.bool_)
