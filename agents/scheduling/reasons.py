@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from functools import lru_cache
 
 import numpy as np
 
@@ -19,39 +19,53 @@ Reasons = tuple[str, ...]
 
 
 def reasons(observation: Observation, scores: Scores, must_run: BoolArray) -> list[Reasons]:
-    """The reasons for each test, strongest first; every test has at least one."""
-    collected: list[list[str]] = [[] for _ in range(len(observation))]
+    """The reasons for each test, strongest first; every test has at least one.
 
-    def tell(where: BoolArray, texts: Iterable[str]) -> None:
-        for index, text in zip(np.flatnonzero(where).tolist(), texts, strict=True):
-            collected[index].append(text)
-
-    def tell_all(where: BoolArray, text: str) -> None:
-        for index in np.flatnonzero(where).tolist():
-            collected[index].append(text)
-
-    past = observation.past_failures
-    failed = past == 1.0
-    kept = (~np.isnan(past)).sum(axis=1)
+    Many tests have the same ones, now and later, so what they depend on is packed into a number and that into words.
+    """
+    failed = observation.past_failures == 1.0
+    kept = (~np.isnan(observation.past_failures)).sum(axis=1)
     failures = failed.sum(axis=1)
-    tell_all(must_run, "must run")
-    tell_all(observation.new, "new")
-    tell_all(scores.explored, "exploring")
-    tell(failures > 0, _runs_ago(failed[failures > 0]))
     share = failures / np.maximum(kept, 1)
-    often = (share >= OFTEN) & (failures > 1)
-    tell(often, (f"fails often ({100.0 * value:.0f} % of recent runs)" for value in share[often].tolist()))
-    waiting = observation.since_run > LONG
-    tell(waiting, (f"not run for {cycles} cycles" for cycles in observation.since_run[waiting].tolist()))
-    tell_all(_fast(observation.durations, observation.new), "fast")
-    steady = (failures == 0) & ~observation.new
-    tell(steady, ("passed its last run" if runs == 1 else f"passed its last {runs} runs" for runs in kept[steady]))
-    return [tuple(texts) for texts in collected]
+    waiting = observation.since_run
+    told = (
+        must_run,
+        observation.new,
+        scores.explored,
+        np.where(failures > 0, failed.argmax(axis=1) + 1, 0),
+        np.where((share >= OFTEN) & (failures > 1), np.rint(100.0 * share), 0),
+        np.where(waiting > LONG, np.minimum(waiting, _LONGEST), 0),
+        _fast(observation.durations, observation.new),
+        np.where((failures == 0) & ~observation.new, kept, 0),
+    )
+    packed = np.zeros(len(observation), np.int64)
+    for values, bits in zip(told, _BITS, strict=True):
+        packed = (packed << bits) | values.astype(np.int64)
+    return [_words(number) for number in packed.tolist()]
 
 
-def _runs_ago(failed: BoolArray) -> Iterable[str]:
-    latest = failed.argmax(axis=1)
-    return ("failed in its last run" if ago == 0 else f"failed {ago + 1} runs ago" for ago in latest.tolist())
+_BITS = (1, 1, 1, 11, 7, 30, 1, 11)
+_LONGEST = (1 << 30) - 1
+
+
+@lru_cache(maxsize=65_536)
+def _words(packed: int) -> Reasons:
+    values = []
+    for bits in reversed(_BITS):
+        values.append(packed & ((1 << bits) - 1))
+        packed >>= bits
+    steady, fast, waiting, often, failed, explored, new, must = values
+    texts = (
+        (must, "must run"),
+        (new, "new"),
+        (explored, "exploring"),
+        (failed, "failed in its last run" if failed == 1 else f"failed {failed} runs ago"),
+        (often, f"fails often ({often} % of recent runs)"),
+        (waiting, f"not run for {waiting} cycles"),
+        (fast, "fast"),
+        (steady, "passed its last run" if steady == 1 else f"passed its last {steady} runs"),
+    )
+    return tuple(text for holds, text in texts if holds)
 
 
 def _fast(durations: FloatArray, new: BoolArray) -> BoolArray:
