@@ -76,8 +76,10 @@ def _arrays(episode: Episode) -> dict[str, NDArray[Any]]:
 
 
 def _header(episode: Episode, arrays: dict[str, NDArray[Any]]) -> dict[str, Any]:
-    texts: dict[tuple[str, ...], int] = {}
-    told = [texts.setdefault(reasons, len(texts)) for reasons in ranking_columns(episode.ranking).reasons]
+    # Equal reasons are nearly always the same object, and to look for that is faster than to compare texts.
+    reasons = ranking_columns(episode.ranking).reasons
+    texts = {id(one): one for one in reasons}
+    places = {one: place for place, one in enumerate(texts)}
     return {
         "id": episode.id,
         "number": episode.number,
@@ -87,8 +89,8 @@ def _header(episode: Episode, arrays: dict[str, NDArray[Any]]) -> dict[str, Any]
         **_tests(episode.tests),
         "feature_names": episode.observation.feature_names,
         "exploration": episode.scores.exploration,
-        "reasons": list(texts),
-        "told": told,
+        "reasons": list(texts.values()),
+        "told": [places[id(one)] for one in reasons],
         "arrays": [[name, array.dtype.str, array.shape] for name, array in arrays.items()],
     }
 
