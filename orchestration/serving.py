@@ -16,7 +16,7 @@ import socket
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, redirect_stderr
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from importlib import import_module
 from ipaddress import ip_address
 from pathlib import Path
@@ -201,6 +201,7 @@ def _run_application(host: str, port: int, arguments: Mapping[str, Any]) -> None
 
 def _stop(runtime: RayRuntime) -> None:
     serve: Any = import_module("ray.serve")
-    with redirect_stderr(io.StringIO()):  # Ray tells that the controller has ended, as an error
+    # Ray tells that the controller has ended, as an error.
+    with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
         serve.shutdown()
         stop_ray(runtime)
