@@ -7,6 +7,7 @@ import numpy as np
 from agents.scheduling.flakiness import flakiness
 from agents.scheduling.history import History
 from agents.scheduling.observation import BoolArray, FloatArray, IntArray
+from agents.scheduling.testcase import split_key
 from orchestration.actors.messages import Cluster, FlakyTest, InsightsAnswer, StaleTest
 
 LISTED = 100
@@ -23,7 +24,7 @@ def insights(history: History, version: int) -> InsightsAnswer:
     """Everything from the kept executions; each list with the most striking first, at most 100 of each."""
     keys = history.keys
     rows = np.arange(len(keys), dtype=np.int64)
-    names = [_job_and_id(key) for key in keys]
+    names = [split_key(key) for key in keys]
     return InsightsAnswer(
         agent_version=version,
         clusters=_clusters(history, rows, names),
@@ -104,9 +105,3 @@ def _pairs(jaccard: FloatArray, group: list[int]) -> FloatArray:
     part = jaccard[np.ix_(group, group)]
     pairs: FloatArray = part[np.triu_indices(len(group), 1)]
     return pairs
-
-
-def _job_and_id(key: str) -> tuple[str, str]:
-    """The inverse of `TestCase.key`."""
-    job, separator, name = key.partition("\x1f")
-    return (job, name) if separator else ("", key)
