@@ -68,6 +68,13 @@ def connect(url: str) -> sa.Engine:
     return engine
 
 
+def open_sqlite(path: str) -> sqlite3.Connection:
+    """A connection as the engine makes them, for whoever needs none of the engine; it may be used by any one thread."""
+    connection = sqlite3.connect(path, timeout=BUSY_SECONDS, check_same_thread=False)
+    _set_up_sqlite(connection, None)
+    return connection
+
+
 def _set_up_sqlite(connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # transactions begin where `_begin_sqlite` says, and nowhere else
     for pragma in (f"busy_timeout={BUSY_SECONDS * 1000}", "synchronous=FULL", "foreign_keys=ON"):

@@ -24,6 +24,7 @@ from orchestration.stores.base import (
 from orchestration.stores.connecting import absolute_url, connect
 from orchestration.stores.migrating import prepare
 from orchestration.stores.schema import agents, episodes, events, owners, rewards, snapshots, tokens
+from orchestration.stores.sqlite_commits import SqliteCommits
 
 Row = TypeVar("Row")
 _COUNTERS = ("last_seq", "version", "episodes", "updated_at", "settings", "description")
@@ -49,12 +50,16 @@ class SqlStore:
         self._unflushed = self._engine.execution_options(write=True, flush=False)
         with _told():
             prepare(self._engine)
+        file = self._engine.url.database if self.url.startswith("sqlite") else None
+        self._direct = None if file is None else SqliteCommits(file)
 
     def __reduce__(self) -> tuple[type[SqlStore], tuple[str]]:
         return (SqlStore, (self.url,))
 
     def close(self) -> None:
         """Let go of all connections."""
+        if self._direct is not None:
+            self._direct.close()
         self._engine.dispose()
 
     # -- agents -----------------------------------------------------------------------------------------------------
@@ -116,9 +121,12 @@ class SqlStore:
 
     def commit(self, commits: Sequence[AgentCommit]) -> None:
         """See `StateStore.commit`."""
-        advanced = [_counters(one) for one in commits]
         # An episode is on the disk at the latest with its first result; until then only a failing machine loses it.
         flush = any(one.new_events or one.new_rewards or not one.new_episodes for one in commits)
+        if self._direct is not None:
+            self._direct.commit(commits, flush)
+            return
+        advanced = [_counters(one) for one in commits]
         with self._writing(flush) as connection:
             if any(connection.execute(_ADVANCE, one).rowcount != 1 for one in advanced):
                 raise NotOwnerError("an agent has a newer owner, or is deleted")

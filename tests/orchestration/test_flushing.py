@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
-from typing import Any
 
-import sqlalchemy as sa
+import pytest
 
 from agents.scheduling.settings import AgentSettings
 from orchestration.actors.calls import Call, Request
@@ -13,20 +13,31 @@ from orchestration.actors.columns import Candidates, Results
 from orchestration.actors.holder import AgentHolder, HolderSettings
 from orchestration.actors.messages import PatchAgent, RecommendationRequest, ResultsRequest, RewardRequest
 from orchestration.actors.payloads import settings_text
+from orchestration.stores import sqlite_commits
 from orchestration.stores.artifacts import ArtifactStore
+from orchestration.stores.connecting import open_sqlite
 from orchestration.stores.sql import SqlStore
 
 
 class Levels:
-    """The level of `PRAGMA synchronous` at each commit of a store."""
+    """The level of `PRAGMA synchronous` at each commit of an owner."""
 
-    def __init__(self, store: SqlStore) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.seen: list[str] = []
-        sa.event.listen(store._engine, "commit", self._note)
+        self._level = "FULL"
+        monkeypatch.setattr(sqlite_commits, "open_sqlite", self._opened)
 
-    def _note(self, connection: sa.Connection) -> None:
-        level: Any = connection.connection.driver_connection
-        self.seen.append({1: "NORMAL", 2: "FULL"}[level.execute("PRAGMA synchronous").fetchone()[0]])
+    def _opened(self, path: str) -> sqlite3.Connection:
+        connection = open_sqlite(path)
+        assert connection.execute("PRAGMA synchronous").fetchone() == (2,), "FULL"
+        connection.set_trace_callback(self._note)
+        return connection
+
+    def _note(self, statement: str) -> None:
+        if statement.startswith("PRAGMA synchronous="):
+            self._level = statement.partition("=")[2]
+        elif statement == "COMMIT":
+            self.seen.append(self._level)
 
     def of(self, holder: AgentHolder, request: Request, episode_id: str = "") -> list[str]:
         """Levels of the commits that a call makes."""
@@ -36,14 +47,16 @@ class Levels:
         return list(self.seen)
 
 
-def test_results_and_rewards_wait_for_the_disk_and_recommendations_do_not(tmp_path: Path) -> None:
+def test_results_and_rewards_wait_for_the_disk_and_recommendations_do_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    levels = Levels(monkeypatch)
     store = SqlStore(str(tmp_path / "service.db"))
     store.create_agent("nightly", settings_text(AgentSettings("failure_rate")), "", 0.0)
     artifacts = ArtifactStore(str(tmp_path / "states"))
     holder = AgentHolder(HolderSettings(store.url, artifacts.url), store, artifacts)
-    levels = Levels(store)
     recommend = RecommendationRequest(Candidates(("a", "b")))
-    assert levels.of(holder, recommend, "first")[-1] == "NORMAL"
+    assert levels.of(holder, recommend, "first") == ["NORMAL"]
     assert levels.of(holder, recommend, "second") == ["NORMAL"]
     assert levels.of(holder, ResultsRequest("first", Results(("a",), ("passed",)))) == ["FULL"]
     assert levels.of(holder, recommend, "third") == ["NORMAL"]
