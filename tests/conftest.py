@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
@@ -23,3 +25,31 @@ def proctor_data() -> Path:
     if not folder:
         pytest.skip("PROCTOR_DATA does not name the folder of the public data files")
     return Path(folder)
+
+
+@pytest.fixture
+def postgresql_url() -> Iterator[str]:
+    """An empty database of the server that `make test-services` starts, dropped afterwards; skipped without one."""
+    server = os.environ.get("PROCTOR_TEST_POSTGRESQL")
+    if not server:
+        pytest.skip("PROCTOR_TEST_POSTGRESQL names no PostgreSQL server (make test-services starts one)")
+    import psycopg
+
+    name = f"proctor_{uuid.uuid4().hex[:16]}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}"'.encode())
+    yield server.rpartition("/")[0] + f"/{name}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'.encode())
+
+
+@pytest.fixture
+def s3_url() -> str:
+    """An empty bucket of the endpoint that `make test-services` starts; skipped without one."""
+    if not os.environ.get("PROCTOR_TEST_S3"):
+        pytest.skip("PROCTOR_TEST_S3 names no S3 endpoint (make test-services starts one)")
+    import s3fs
+
+    bucket = f"proctor-{uuid.uuid4().hex[:16]}"
+    s3fs.S3FileSystem().mkdir(bucket)
+    return f"s3://{bucket}"

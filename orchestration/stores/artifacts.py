@@ -162,7 +162,8 @@ class _RemoteBlobs:
 
         self.url = url.rstrip("/")
         try:
-            self._files, self._root = fsspec.core.url_to_fs(self.url)
+            # Without remembered listings: what another process wrote since then would seem not to be there.
+            self._files, self._root = fsspec.core.url_to_fs(self.url, use_listings_cache=False)
         except (ImportError, ValueError) as error:
             raise InputError(f"{url!r} cannot be opened ({error})", "store", "a folder or an fsspec URL") from error
 

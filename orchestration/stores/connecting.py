@@ -14,6 +14,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 from envsearch.errors import InputError
 
 BUSY_SECONDS = 30
+CONNECT_SECONDS = 10
 EXPECTED = "a file, sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE"
 
 
@@ -43,6 +44,8 @@ def connect(url: str) -> sa.Engine:
     """An engine; write with ``engine.execution_options(write=True)``, and with ``flush=False`` where a failure of the
     machine (not of a process) may undo the transaction, as long as later ones have not been flushed.
 
+    PostgreSQL: a server that is gone is noticed after 30 s at the latest, also where it just falls silent.
+
     SQLite: write-ahead log, each commit flushed to the disk, writers wait for each other up to 30 s. A transaction that
     will write says so at its beginning, because SQLite refuses to wait when a reader turns into a writer.
 
@@ -54,7 +57,10 @@ def connect(url: str) -> sa.Engine:
     """
     try:
         if not url.startswith("sqlite"):
-            engine = sa.create_engine(url, pool_pre_ping=True, pool_size=4, max_overflow=8)
+            waiting = {"connect_timeout": CONNECT_SECONDS, "tcp_user_timeout": 1000 * BUSY_SECONDS}
+            engine = sa.create_engine(
+                _with_driver(url), pool_pre_ping=True, pool_size=4, max_overflow=8, connect_args=waiting
+            )
             event.listen(engine, "begin", _begin_postgresql)
             return engine
         Path(sa.make_url(url).database or "").parent.mkdir(parents=True, exist_ok=True)
@@ -66,6 +72,12 @@ def connect(url: str) -> sa.Engine:
     event.listen(engine, "connect", _set_up_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _with_driver(url: str) -> sa.URL:
+    """The URL with psycopg (3), the driver that Proctor is tested with, unless it names one itself."""
+    parsed = sa.make_url(url)
+    return parsed.set(drivername="postgresql+psycopg") if parsed.drivername == "postgresql" else parsed
 
 
 def open_sqlite(path: str) -> sqlite3.Connection:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-REVISION = "0001"
+REVISION = "0002"
 """The newest migration, which this code works with."""
 
 NAME_LENGTH = 100
@@ -17,12 +17,15 @@ TEXT_LENGTH = 200
 
 metadata = sa.MetaData()
 
+# Names sort by code point everywhere: PostgreSQL would else sort by its server's language.
+_NAME = sa.String(NAME_LENGTH).with_variant(sa.String(NAME_LENGTH, collation="C"), "postgresql")
+
 agents = sa.Table(
     "agents",
     metadata,
     # Numbers of deleted agents are never used again: an owner of a deleted agent can write nothing into a new one.
     sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
-    sa.Column("name", sa.String(NAME_LENGTH), nullable=False, unique=True),
+    sa.Column("name", _NAME, nullable=False, unique=True),
     sa.Column("settings", sa.Text, nullable=False),
     sa.Column("description", sa.Text, nullable=False),
     sa.Column("created_at", sa.Double, nullable=False),

@@ -101,7 +101,8 @@ class SqlStore:
     def delete_agent(self, name: str) -> AgentRow | None:
         """See `StateStore.delete_agent`."""
         with self._writing() as connection:
-            found = connection.execute(sa.select(agents).where(agents.c.name == name)).mappings().first()
+            mine = sa.select(agents).where(agents.c.name == name).with_for_update()
+            found = connection.execute(mine).mappings().first()
             if found is None:
                 return None
             for table in (snapshots, rewards, events, episodes):
@@ -126,7 +127,8 @@ class SqlStore:
         if self._direct is not None:
             self._direct.commit(commits, flush)
             return
-        advanced = [_counters(one) for one in commits]
+        # In one order everywhere: two groups with agents in common wait for each other, and never both.
+        advanced = sorted((_counters(one) for one in commits), key=lambda one: int(one["of_id"]))
         with self._writing(flush) as connection:
             if any(connection.execute(_ADVANCE, one).rowcount != 1 for one in advanced):
                 raise NotOwnerError("an agent has a newer owner, or is deleted")
@@ -231,6 +233,8 @@ class SqlStore:
         old = sa.select(episodes.c.id).where(_numbered(agent_id, first, below))
         theirs = (events.c.agent_id == agent_id) & events.c.subject.in_(old)
         with self._writing() as connection:
+            # Commits change the agent's row first, so none of them comes between the count and the removal.
+            connection.execute(sa.select(agents.c.id).where(agents.c.id == agent_id).with_for_update())
             if connection.execute(sa.select(sa.func.count()).select_from(events).where(theirs)).scalar() != event_count:
                 return False
             connection.execute(sa.delete(events).where(theirs, events.c.seq <= base_seq))

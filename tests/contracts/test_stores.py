@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -24,21 +23,14 @@ from orchestration.stores.base import (
 from orchestration.stores.registry import STORES, state_store
 
 
-def _url(kind: str, folder: Path) -> str:
-    if kind == "sqlite":
-        return f"sqlite:///{folder / 'service.db'}"
-    url = os.environ.get(f"PROCTOR_TEST_{kind.upper()}")
-    if not url:
-        pytest.skip(f"PROCTOR_TEST_{kind.upper()} names no empty database of a {kind} server")
-    return url
-
-
 @pytest.fixture(params=sorted(STORES))
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[StateStore]:
-    """An empty store."""
-    opened = state_store(_url(request.param, tmp_path))
-    for agent in opened.agents("", 1000):
-        opened.delete_agent(agent.name)
+    """An empty store of every kind; PostgreSQL's is an empty database of a real server."""
+    urls: dict[str, Callable[[], str]] = {
+        "sqlite": lambda: f"sqlite:///{tmp_path / 'service.db'}",
+        "postgresql": lambda: request.getfixturevalue("postgresql_url"),
+    }
+    opened = state_store(urls[request.param]())
     yield opened
     opened.close()
 

@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import numpy as np
 import pandas as pd
 import pytest
@@ -41,10 +42,18 @@ def _small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(archiving, "EPISODES_PER_FILE", 3)
 
 
-@pytest.fixture
-def settings(tmp_path: Path) -> ServiceSettings:
-    """An agent keeps four episodes."""
-    return ServiceSettings.in_folder(tmp_path, inline=True, kept_episodes=4, snapshot_every=2)
+@pytest.fixture(params=["here", "servers"])
+def settings(request: pytest.FixtureRequest, tmp_path: Path) -> ServiceSettings:
+    """An agent keeps four episodes. SQLite and a folder, then PostgreSQL and S3."""
+    others: dict[str, str] = {}
+    if request.param == "servers":
+        bucket = request.getfixturevalue("s3_url")
+        others = {
+            "store_url": request.getfixturevalue("postgresql_url"),
+            "artifact_url": f"{bucket}/states",
+            "archive_url": f"{bucket}/archive",
+        }
+    return ServiceSettings.in_folder(tmp_path, inline=True, kept_episodes=4, snapshot_every=2, **others)
 
 
 async def _cycles(service: SchedulingService, name: str, count: int, open_one: bool = False) -> list[Any]:
@@ -131,11 +140,11 @@ def test_nothing_is_removed_while_the_archive_cannot_be_written(
         await _cycles(service, "agent", 20)
         with monkeypatch.context() as patched:
             patched.setattr("orchestration.stores.archive.os.fsync", _full)
+            patched.setattr("s3fs.S3FileSystem._call_s3", _full)
             with pytest.raises(StoreUnavailableError, match="No space"):
                 await service.housekeep()
         assert len((await service.episodes("agent")).episodes) == 20
-        assert not list(Path(settings.archive_url).rglob("*.parquet"))
-        assert not list(Path(settings.archive_url).rglob("*.tmp"))
+        assert _files(settings.archive_url) == {}
         await service.housekeep()
         assert len((await service.episodes("agent")).episodes) < 20
         await service.close()
@@ -143,7 +152,13 @@ def test_nothing_is_removed_while_the_archive_cannot_be_written(
     asyncio.run(test())
 
 
-def _full(_: int) -> None:
+def _files(url: str) -> dict[str, bytes]:
+    """Every file below, also a half-written one, by its path."""
+    files, base = fsspec.core.url_to_fs(url)
+    return {path: files.cat_file(path) for path in files.find(base)}
+
+
+def _full(*_: object, **__: object) -> None:
     raise OSError(28, "No space left on device")
 
 
@@ -157,10 +172,10 @@ def test_two_who_off_load_at_once_write_the_same(settings: ServiceSettings) -> N
         first, second = (Archivist(store, Archive(settings.archive_url), 4) for _ in range(2))
         # Both have read the agent before either has written.
         wrote = first._executions(row)[0] + first._episodes(store.agent("agent") or row)
-        files = {path: path.read_bytes() for path in Path(settings.archive_url).rglob("*.parquet")}
+        files = _files(settings.archive_url)
         assert wrote == len(files) > 0
         second._executions(row)
-        assert {path: path.read_bytes() for path in Path(settings.archive_url).rglob("*.parquet")} == files
+        assert _files(settings.archive_url) == files
         assert second.run() == 0
         await service.close()
 

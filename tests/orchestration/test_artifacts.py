@@ -18,9 +18,11 @@ from orchestration.stores.artifacts import ArtifactStore
 ADDRESS = "ab" * 32
 
 
-@pytest.fixture(params=["path", "file", "memory"])
+@pytest.fixture(params=["path", "file", "memory", "s3"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> ArtifactStore:
     urls = {"path": str(tmp_path / "a b"), "file": (tmp_path / "a b").as_uri(), "memory": f"memory://{uuid.uuid4()}"}
+    if request.param == "s3":
+        return ArtifactStore(f"{request.getfixturevalue('s3_url')}/some/folder")
     return ArtifactStore(urls[request.param])
 
 
@@ -54,6 +56,20 @@ def test_delete_one_blob_and_then_all(store: ArtifactStore) -> None:
 def test_a_pickled_store_reads_the_same_blobs(store: ArtifactStore) -> None:
     store.put(ADDRESS, "a", b"x")
     assert pickle.loads(pickle.dumps(store)).get(ADDRESS, "a") == b"x"
+
+
+def test_what_another_process_wrote_is_seen_at_once(store: ArtifactStore) -> None:
+    """An object store's client may remember listings: what it did not see then would seem never to come."""
+    store.put(ADDRESS, "failure.json", b"x")
+    store.delete(ADDRESS, "failure.json")
+    assert not store.has(ADDRESS, "record.json")
+    if store.url.startswith("memory:"):
+        pytest.skip("the memory of one process")
+    program = "import sys; from orchestration.stores.artifacts import ArtifactStore\n"
+    program += f"ArtifactStore(sys.argv[1]).put({ADDRESS!r}, 'record.json', b'data')"
+    subprocess.run([sys.executable, "-c", program, store.url], check=True)
+    assert store.has(ADDRESS, "record.json")
+    assert store.get(ADDRESS, "record.json") == b"data"
 
 
 def test_layout_and_absolute_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

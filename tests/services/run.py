@@ -1,0 +1,46 @@
+"""``python tests/services/run.py [options of pytest]``: the tests that need PostgreSQL and S3, on servers of their own.
+
+Both servers are started on the loopback interface, in temporary folders, and ended afterwards. PostgreSQL is installed
+where it is missing (Debian, as root); where that is not possible the run fails and says what to do.
+
+Exit code: pytest's, or 3 where a server is missing.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from servers import UnavailableServerError, postgresql, s3
+
+ROOT = Path(__file__).resolve().parents[2]
+TESTS = (
+    "tests/services",
+    "tests/contracts/test_stores.py",
+    "tests/orchestration/test_artifacts.py",
+    "tests/orchestration/test_archive.py",
+)
+"""The contract of every store, and what only a real server shows."""
+
+
+def main() -> int:
+    """Start the servers, run the tests."""
+    try:
+        with postgresql() as database, s3() as endpoint:
+            told = {
+                **endpoint,
+                "PROCTOR_TEST_POSTGRESQL": database.url(),
+                "PROCTOR_TEST_S3": endpoint["AWS_ENDPOINT_URL"],
+            }
+            chosen = () if any(not word.startswith("-") for word in sys.argv[1:]) else TESTS
+            command = [sys.executable, "-m", "pytest", *sys.argv[1:], *chosen]
+            return subprocess.run(command, cwd=ROOT, env={**os.environ, **told}, check=False).returncode
+    except UnavailableServerError as error:
+        print(f"test-services: {error}", file=sys.stderr)
+        return 3
+
+
+if __name__ == "__main__":
+    sys.exit(main())
