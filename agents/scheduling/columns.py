@@ -12,7 +12,7 @@ from typing import TypeVar, overload
 import numpy as np
 
 from agents.scheduling.episode import RankedTest
-from agents.scheduling.observation import BoolArray, FloatArray
+from agents.scheduling.observation import BoolArray, FloatArray, IntArray
 from agents.scheduling.testcase import SEPARATOR, FeatureValue, TestCase
 
 Features = tuple[tuple[str, FeatureValue], ...]
@@ -73,8 +73,9 @@ class TestColumns(_Entries[TestCase]):
 
     def _plain(self) -> bool:
         """Whether all ids and durations are fine."""
-        told = self.seconds[~np.isnan(self.seconds)]
-        untold = self.durations.count(None) if self.durations else len(self.ids)
+        told = self.seconds
+        if untold := self.durations.count(None) if self.durations else len(self.ids):
+            told = told[~np.isnan(told)]  # what is NaN without being None is missing from the count
         fine = len(told) + untold == len(self.ids) and bool(((told >= 0.0) & (told < np.inf)).all())
         return fine and all(self.ids) and SEPARATOR not in self.job and SEPARATOR not in "".join(self.ids)
 
@@ -94,9 +95,13 @@ class TestColumns(_Entries[TestCase]):
 
 
 class RankedColumns(_Entries[RankedTest]):
-    """A recommendation of n tests, the test to run first in front; each column has shape (n,)."""
+    """A recommendation of n tests, the test to run first in front; each column has shape (n,).
 
-    __slots__ = ("ids", "priority", "reasons", "seconds", "selected")
+    Args:
+        places: where each of them stands among the candidates; None: to be found by its id.
+    """
+
+    __slots__ = ("ids", "places", "priority", "reasons", "seconds", "selected")
 
     def __init__(
         self,
@@ -105,7 +110,9 @@ class RankedColumns(_Entries[RankedTest]):
         selected: Sequence[bool],
         seconds: Sequence[float],
         reasons: Sequence[Reasons],
+        places: IntArray | None = None,
     ) -> None:
+        self.places = places
         self.ids, self.priority, self.selected = tuple(ids), tuple(priority), tuple(selected)
         self.seconds, self.reasons = tuple(seconds), tuple(reasons)
 

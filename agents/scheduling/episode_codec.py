@@ -1,6 +1,8 @@
 """Episodes as plain bytes, without pickle: what a store keeps of a recommendation.
 
-A header in JSON and the arrays' own bytes behind it, compressed lightly. Floats come back bit for bit.
+A header in JSON, the ids, and the numbers as the arrays' own bytes, behind one checksum. Only what cannot be worked
+out of the rest is kept: features, for one, are a function of what else was seen. Floats come back bit for bit. The
+numbers are not compressed: it would take longer than to write them, and save little.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ import json
 import struct
 import zlib
 from collections.abc import Sequence
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -16,31 +19,61 @@ from numpy.typing import NDArray
 
 from agents.scheduling.columns import Features, RankedColumns, TestColumns, ids_of, keys_of, ranking_columns
 from agents.scheduling.episode import Budget, Episode
-from agents.scheduling.observation import Observation, Scores
-from agents.scheduling.testcase import TestCase
+from agents.scheduling.features import FEATURE_NAMES, features_of
+from agents.scheduling.observation import FloatArray, IntArray, Observation, Scores
+from agents.scheduling.testcase import SEPARATOR, TestCase
 from envsearch.errors import CorruptArtifactError
 
-_MAGIC = b"PEP1"
+_MAGIC = b"PEP2"
+_SIZES = struct.Struct("<III")  # checksum of all that follows, bytes of the header, bytes of the ids
 _LEVEL = 1
 _BUDGET = ("seconds", "share", "fill", "must_run", "new_tests_in")
-_OBSERVED = (
-    "features",
-    "past_failures",
-    "runs",
-    "since_run",
-    "since_failure",
-    "durations",
-    "new",
-    "failure_rate",
-)
+_COUNTED = ("runs", "failures", "since_run", "since_failure", "age")
+_coded = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"), allow_nan=False).encode
 
 
 def episode_to_bytes(episode: Episode) -> bytes:
     """The whole episode; `episode_from_bytes` gives an equal one."""
-    arrays = _arrays(episode)
-    header = json.dumps(_header(episode, arrays), ensure_ascii=True, separators=(",", ":"), allow_nan=False).encode()
-    body = b"".join([struct.pack("<Q", len(header)), header, *(array.tobytes() for array in arrays.values())])
-    return _MAGIC + zlib.compress(body, _LEVEL)
+    seen, scores = episode.observation, episode.scores
+    ranking = ranking_columns(episode.ranking)
+    # Equal reasons are nearly always the same object, and to look for that is faster than to compare texts.
+    texts = {id(one): one for one in ranking.reasons}
+    number = {one: place for place, one in enumerate(texts)}
+    places = ranking.places if ranking.places is not None else _places(ids_of(episode.tests), ranking.ids)
+    integers = np.array([*(getattr(seen, name) for name in _COUNTED), episode.order, places], np.int64)
+    wide = integers.size > 0 and bool((integers > _MOST_NARROW).any())
+    packed = integers.astype("<i8" if wide else "<i4")
+    told = [number[id(one)] for one in ranking.reasons]
+    ids, tests = _tests_to(episode.tests)
+    header = _coded(
+        {
+            "id": episode.id,
+            "number": episode.number,
+            "agent_version": episode.agent_version,
+            "opened_at": episode.opened_at,
+            "budget": {name: getattr(episode.budget, name) for name in _BUDGET},
+            "exploration": scores.exploration,
+            "reasons": list(texts.values()),
+            "tests": tests,
+            "shape": [len(seen), seen.past_failures.shape[1]],
+            "integers": packed.dtype.str,
+        }
+    ).encode()
+    body = b"".join(
+        [
+            header,
+            ids,
+            _doubles(seen.durations),
+            _doubles(seen.failure_rate),
+            _doubles(scores.priority),
+            packed.tobytes(),
+            np.array(told, "<u4").tobytes(),
+            np.where(np.isnan(seen.past_failures), -1.0, seen.past_failures).astype(np.int8).tobytes(),
+            np.asarray(scores.explored, np.bool_).tobytes(),
+            bytes(ranking.selected),
+        ]
+    )
+    return b"".join([_MAGIC, _SIZES.pack(zlib.crc32(body), len(header), len(ids)), body])
 
 
 def episode_from_bytes(data: bytes, name: str = "episode") -> Episode:
@@ -52,109 +85,114 @@ def episode_from_bytes(data: bytes, name: str = "episode") -> Episode:
     if data[:4] != _MAGIC:
         raise CorruptArtifactError("is no episode", name, "a saved episode")
     try:
-        body = zlib.decompress(data[4:])
-        (size,) = struct.unpack_from("<Q", body)
-        header = json.loads(body[8 : 8 + size])
-        return _episode(header, _read_arrays(header["arrays"], body, 8 + size))
+        checksum, size, text = _SIZES.unpack_from(data, 4)
+        body = memoryview(data)[4 + _SIZES.size :]
+        if zlib.crc32(body) != checksum:
+            raise ValueError("the checksum is another one")
+        header = json.loads(bytes(body[:size]))
+        return _episode(header, bytes(body[size : size + text]), _Reader(body, size + text))
     except (zlib.error, struct.error, ValueError, KeyError, TypeError, IndexError) as error:
         raise CorruptArtifactError(f"cannot be read ({type(error).__name__})", name, "a saved episode") from error
 
 
-def _arrays(episode: Episode) -> dict[str, NDArray[Any]]:
-    index = {name: place for place, name in enumerate(ids_of(episode.tests))}
-    ranking = ranking_columns(episode.ranking)
-    return {
-        **{field: np.ascontiguousarray(getattr(episode.observation, field)) for field in _OBSERVED},
-        "priority": episode.scores.priority,
-        "explored": episode.scores.explored,
-        "order": episode.order,
-        "ranked": np.array([index[name] for name in ranking.ids], np.int64),
-        "selected": np.array(ranking.selected, np.bool_),
-        "ranked_priority": np.array(ranking.priority, np.float64),
-        "ranked_duration": np.array(ranking.seconds, np.float64),
-    }
+_MOST_NARROW = 2**31 - 1
 
 
-def _header(episode: Episode, arrays: dict[str, NDArray[Any]]) -> dict[str, Any]:
-    # Equal reasons are nearly always the same object, and to look for that is faster than to compare texts.
-    reasons = ranking_columns(episode.ranking).reasons
-    texts = {id(one): one for one in reasons}
-    places = {one: place for place, one in enumerate(texts)}
-    return {
-        "id": episode.id,
-        "number": episode.number,
-        "agent_version": episode.agent_version,
-        "opened_at": episode.opened_at,
-        "budget": {name: getattr(episode.budget, name) for name in _BUDGET},
-        **_tests(episode.tests),
-        "feature_names": episode.observation.feature_names,
-        "exploration": episode.scores.exploration,
-        "reasons": list(texts.values()),
-        "told": [places[id(one)] for one in reasons],
-        "arrays": [[name, array.dtype.str, array.shape] for name, array in arrays.items()],
-    }
+class _Reader:
+    """Arrays one after another."""
+
+    def __init__(self, data: memoryview, start: int) -> None:
+        self._data, self._at = data, start
+
+    def take(self, dtype: str, *shape: int) -> NDArray[Any]:
+        count = int(np.prod(shape, dtype=np.int64))
+        # A copy: the slices of a bytes object are read-only and would keep the whole of it.
+        array = np.frombuffer(self._data, dtype, count, self._at).reshape(shape).copy()
+        self._at += array.nbytes
+        return array
 
 
-def _tests(tests: Sequence[TestCase]) -> dict[str, Any]:
-    """Columns where all tests are of one job, else one list for each test."""
-    if isinstance(tests, TestColumns):
-        return {"ids": tests.ids, "job": tests.job, "durations": tests.durations, "features": tests.features}
-    return {"tests": [[test.id, test.job, test.duration, test.features, test.history_id] for test in tests]}
+def _doubles(values: FloatArray) -> bytes:
+    return np.asarray(values, "<f8").tobytes()
 
 
-def _read_tests(header: dict[str, Any]) -> Sequence[TestCase]:
-    if "ids" in header:
-        return TestColumns(
-            header["ids"], header["job"], header["durations"], [_pairs(one) for one in header["features"]]
+def _places(ids: Sequence[str], ranked: Sequence[str]) -> IntArray:
+    index = {name: place for place, name in enumerate(ids)}
+    return np.array([index[name] for name in ranked], np.int64)
+
+
+def _tests_to(tests: Sequence[TestCase]) -> tuple[bytes, Any]:
+    """Ids and what else is told of the tests: columns where all are of one job, else a list for each."""
+    if not isinstance(tests, TestColumns):
+        return b"", [[test.id, test.job, test.duration, test.features, test.history_id] for test in tests]
+    told: str | list[bool] = "all" if tests.durations else "none"
+    if None in tests.durations:
+        told = [seconds is not None for seconds in tests.durations]
+    return _packed_ids(tests.ids), {"job": tests.job, "told": told, "features": tests.features}
+
+
+@lru_cache(maxsize=64)
+def _packed_ids(ids: tuple[str, ...]) -> bytes:
+    """Kept for a while, because a job's tests are mostly those of its run before."""
+    return zlib.compress(SEPARATOR.join(ids).encode("utf-8", "surrogatepass"), _LEVEL)
+
+
+def _tests_from(told: Any, ids: bytes, durations: FloatArray) -> Sequence[TestCase]:
+    if isinstance(told, list):
+        return tuple(
+            TestCase(own, job, duration, _pairs(features), history_id)
+            for own, job, duration, features, history_id in told
         )
-    return tuple(
-        TestCase(own, job, duration, _pairs(features), history_id)
-        for own, job, duration, features, history_id in header["tests"]
-    )
+    text = zlib.decompress(ids).decode("utf-8", "surrogatepass")
+    seconds: Sequence[float | None] = durations.tolist() if told["told"] != "none" else ()
+    if isinstance(told["told"], list):
+        seconds = [value if known else None for value, known in zip(seconds, told["told"], strict=True)]
+    names = text.split(SEPARATOR) if text else []
+    return TestColumns(names, told["job"], seconds, [_pairs(one) for one in told["features"]])
 
 
 def _pairs(features: list[Any]) -> Features:
     return tuple((name, value) for name, value in features)
 
 
-def _read_arrays(described: list[Any], body: bytes, start: int) -> dict[str, NDArray[Any]]:
-    arrays = {}
-    for name, kind, shape in described:
-        dtype = np.dtype(kind)
-        if dtype.hasobject:
-            raise ValueError("an array of objects")
-        count = int(np.prod(shape, dtype=np.int64))
-        # A copy: the slices of a bytes object are read-only and would keep the whole of it.
-        arrays[name] = np.frombuffer(body, dtype, count, start).reshape(shape).copy()
-        start += count * dtype.itemsize
-    return arrays
-
-
-def _episode(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Episode:
-    tests = _read_tests(header)
+def _episode(header: dict[str, Any], text: bytes, arrays: _Reader) -> Episode:
+    count, kept = header["shape"]
+    durations, failure_rate, priority = (arrays.take("<f8", count) for _ in range(3))
+    integers = arrays.take(header["integers"], 7, count).astype(np.int64)
+    told = arrays.take("<u4", count).tolist()
+    past_failures = arrays.take("|i1", count, kept).astype(np.float64)
+    past_failures[past_failures < 0.0] = np.nan
+    explored, selected = arrays.take("?", count), arrays.take("?", count)
+    tests = _tests_from(header["tests"], text, durations)
+    *counted, order, places = integers
     observation = Observation(
         keys=keys_of(tests),
-        feature_names=tuple(header["feature_names"]),
-        **{field: arrays[field] for field in _OBSERVED},
+        feature_names=FEATURE_NAMES,
+        past_failures=past_failures,
+        **dict(zip(_COUNTED, counted, strict=True)),
+        durations=durations,
+        new=counted[0] == 0,
+        failure_rate=failure_rate,
+        make_features=partial(features_of, tests),
     )
     ids, reasons = ids_of(tests), [tuple(texts) for texts in header["reasons"]]
     ranking = RankedColumns(
-        [ids[place] for place in arrays["ranked"].tolist()],
-        arrays["ranked_priority"].tolist(),
-        arrays["selected"].tolist(),
-        arrays["ranked_duration"].tolist(),
-        [reasons[told] for told in header["told"]],
+        [ids[place] for place in places.tolist()],
+        priority[places].tolist(),
+        selected.tolist(),
+        durations[places].tolist(),
+        [reasons[number] for number in told],
+        places,
     )
-    budget = Budget(**{**header["budget"], "must_run": tuple(header["budget"]["must_run"])})
     return Episode(
         id=header["id"],
         number=header["number"],
         agent_version=header["agent_version"],
         tests=tests,
         observation=observation,
-        scores=Scores(arrays["priority"], arrays["explored"], header["exploration"]),
-        order=arrays["order"],
+        scores=Scores(priority, explored, header["exploration"]),
+        order=order,
         ranking=ranking,
-        budget=budget,
+        budget=Budget(**{**header["budget"], "must_run": tuple(header["budget"]["must_run"])}),
         opened_at=header["opened_at"],
     )

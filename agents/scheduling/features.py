@@ -5,14 +5,13 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 
 from agents.scheduling.columns import TestColumns, keys_of, told_seconds
 from agents.scheduling.history import History
 from agents.scheduling.observation import FloatArray, Observation
-from agents.scheduling.past import PastCounts
 from agents.scheduling.testcase import FeatureValue, TestCase
 
 METADATA_SLOTS = 16
@@ -41,29 +40,34 @@ def observe(history: History, tests: Sequence[TestCase]) -> Observation:
     keys = keys_of(tests)
     rows = history.rows(keys)
     counts = history.counts(rows)
-    past_failures = history.past_failures(rows)
-    durations = expected_durations(tests, counts.mean_seconds)
-    features = np.concatenate(
-        [_history_features(counts, past_failures, durations), metadata_features(tests)], axis=1, dtype=np.float64
-    )
     return Observation(
         keys=keys,
-        features=features,
         feature_names=FEATURE_NAMES,
-        past_failures=past_failures,
+        past_failures=history.past_failures(rows),
         runs=counts.runs,
+        failures=counts.failures,
         since_run=counts.since_run,
         since_failure=counts.since_failure,
-        durations=durations,
+        age=counts.age,
+        durations=expected_durations(tests, counts.mean_seconds),
         new=counts.runs == 0,
         failure_rate=counts.failure_rate,
+        make_features=partial(features_of, tests),
     )
+
+
+def features_of(tests: Sequence[TestCase], seen: Observation) -> FloatArray:
+    """The features, a function of what else was seen of these tests; shape (n, len(FEATURE_NAMES))."""
+    return np.concatenate([_history_features(seen), metadata_features(tests)], axis=1, dtype=np.float64)
 
 
 def expected_durations(tests: Sequence[TestCase], past_mean: FloatArray) -> FloatArray:
     """Seconds: as told, else the mean of past runs, else the mean over the known tests of the cycle, else 1."""
     told = told_seconds(tests)
-    durations = np.where(np.isnan(told), past_mean, told)
+    untold = np.isnan(told)
+    if not untold.any():
+        return told
+    durations = np.where(untold, past_mean, told)
     unknown = np.isnan(durations)
     if unknown.any():
         durations[unknown] = 1.0 if unknown.all() else durations[~unknown].mean()
@@ -106,31 +110,35 @@ def _slot(name: str, value: FeatureValue) -> tuple[int, float]:
     return digest[0] % METADATA_SLOTS, sign * math.copysign(size / (1.0 + size), float(value))
 
 
-def _history_features(counts: PastCounts, past_failures: FloatArray, durations: FloatArray) -> FloatArray:
-    known = ~np.isnan(past_failures)
+def _history_features(seen: Observation) -> FloatArray:
+    durations = seen.durations
+    known = ~np.isnan(seen.past_failures)
     kept = known.sum(axis=1)
-    filled = np.where(known, past_failures, 0.0)
+    filled = np.where(known, seen.past_failures, 0.0)
     pairs = known[:, 1:] & known[:, :-1]
     flips = (pairs & (filled[:, 1:] != filled[:, :-1])).sum(axis=1)
     mean = durations.mean() if len(durations) else 1.0
     relative = np.log((durations + 1e-3) / (mean + 1e-3))
     count = len(durations)
     columns = (
-        counts.runs == 0,
+        seen.runs == 0,
         filled[:, 0],
-        np.where(counts.runs > 0, counts.failure_rate, 0.5),
+        np.where(seen.runs > 0, seen.failure_rate, 0.5),
         filled.sum(axis=1) / np.maximum(kept, 1),
-        counts.failures / np.maximum(counts.runs, 1),
+        seen.failures / np.maximum(seen.runs, 1),
         flips / np.maximum(pairs.sum(axis=1), 1),
-        _recency(counts.since_run),
-        _recency(counts.since_failure),
-        1.0 - 1.0 / (1.0 + counts.runs),
-        np.where(counts.age < 0, 1.0, _recency(counts.age)),
+        _recency(seen.since_run),
+        _recency(seen.since_failure),
+        1.0 - 1.0 / (1.0 + seen.runs),
+        np.where(seen.age < 0, 1.0, _recency(seen.age)),
         squash(durations),
         squash(relative),
         np.arange(count) / max(count - 1, 1),
     )
-    return np.stack([np.asarray(column, np.float64) for column in columns], axis=1)
+    matrix = np.empty((count, len(columns)))
+    for place, column in enumerate(columns):
+        matrix[:, place] = column
+    return matrix
 
 
 def _recency(since: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> FloatArray:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -95,7 +96,7 @@ class History:
     def rows(self, keys: Sequence[str]) -> IntArray:
         """Rows of the tests, shape (n,); -1 for unknown ones: the last row of every array, which stays empty."""
         known = self._rows
-        return np.array([known.get(key, -1) for key in keys], np.int64)
+        return np.fromiter(map(known.get, keys, repeat(-1)), np.int64, len(keys))
 
     def past_failures(self, rows: IntArray) -> FloatArray:
         """Last executions, newest first, shape (n, N): 1 failed, 0 passed, NaN no such execution."""
@@ -111,7 +112,7 @@ class History:
 
     def counts(self, rows: IntArray) -> PastCounts:
         """The counters of the tests."""
-        column = {name: values[rows] for name, values in self._columns.items() if name in _COLUMNS}
+        column = {name: self._columns[name].take(rows) for name in _COLUMNS}
         clocks = np.array([*self._clock, 0], np.int64)[column["job"]] + 1
 
         def since(cycle: IntArray) -> IntArray:

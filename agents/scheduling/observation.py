@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,31 +19,44 @@ class Observation:
 
     Attributes:
         keys: what each test's history is kept under, shape (n,).
-        features: numeric features, shape (n, d); categories are hashed to numbers.
-        feature_names: shape (d,).
+        feature_names: of `features`, shape (d,).
         past_failures: last executions, newest first, shape (n, N): 1 failed, 0 passed, NaN no such execution.
             Executions that say nothing about the test (error, skipped, not run) are left out.
         runs: executions that said something about the test (passed or failed), all time, shape (n,).
+        failures: executions that failed, all time, shape (n,).
         since_run: cycles of the job since the last execution, shape (n,); 1: in the cycle before, -1: never run.
             An execution that ended in an error of the infrastructure counts here alone.
         since_failure: cycles of the job since the last failure, shape (n,); counted as `since_run`; -1: never failed.
+        age: cycles of the job since the test became known, shape (n,); counted as `since_run`; -1: never seen.
         durations: expected seconds: as told, else the mean of past runs, else the mean over the known tests of this
             cycle (1 where nothing is known), shape (n,).
         new: no execution known, shape (n,).
         failure_rate: exponentially weighted over *all* past executions, sum(.8^k f_k) / sum(.8^k), k = 0 the latest,
             shape (n,); NaN without any.
+        make_features: makes `features` of the rest.
     """
 
     keys: tuple[str, ...]
-    features: FloatArray
     feature_names: tuple[str, ...]
     past_failures: FloatArray
     runs: IntArray
+    failures: IntArray
     since_run: IntArray
     since_failure: IntArray
+    age: IntArray
     durations: FloatArray
     new: BoolArray
     failure_rate: FloatArray
+    make_features: Callable[[Observation], FloatArray]
+    _made: list[FloatArray] = field(default_factory=list, init=False, repr=False)
+
+    @property
+    def features(self) -> FloatArray:
+        """Numeric features, shape (n, d); categories are hashed to numbers. Made when they are first asked for:
+        the baselines need none."""
+        if not self._made:
+            self._made.append(self.make_features(self))
+        return self._made[0]
 
     def __len__(self) -> int:
         return len(self.keys)

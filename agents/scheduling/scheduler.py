@@ -181,6 +181,7 @@ def ranked(
         selected[order].tolist(),
         durations[order].tolist(),
         [told[test] for test in places],
+        order,
     )
 
 

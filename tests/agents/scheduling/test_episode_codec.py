@@ -7,6 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from agents.scheduling.columns import TestColumns
 from agents.scheduling.episode import Budget
 from agents.scheduling.episode_codec import episode_from_bytes, episode_to_bytes
 from agents.scheduling.testcase import TestCase
@@ -22,7 +23,9 @@ def equal(one, other):
             np.testing.assert_array_equal(left, right, err_msg=field.name)
         elif field.name in ("observation", "scores"):
             equal(left, right)
-        else:
+        elif field.name == "make_features":
+            np.testing.assert_array_equal(one.features, other.features)
+        elif field.name != "_made":
             assert left == right and type(left) is type(right), field.name
 
 
@@ -33,10 +36,18 @@ TESTS = [
 ]
 
 
-@pytest.mark.parametrize("tests", [TESTS, []])
+COLUMNS = [
+    TestColumns(["a", "\u2028 \x00", "\ud800"], "jöb", [2.5, None, 0.0], [(("age", 3.5), ("slow", True)), (), ()]),
+    TestColumns(["a", "b"], "", [1.0, 1 / 3]),
+    TestColumns(["a"]),
+    TestColumns([], "job"),
+]
+
+
+@pytest.mark.parametrize("tests", [TESTS, [], *COLUMNS])
 def test_round_trip(scheduler, tests):
     agent = scheduler("random")
-    budget = Budget(seconds=1.0, fill="prefix", must_run=("a",) if tests else (), new_tests_in=True)
+    budget = Budget(seconds=1.0, fill="prefix", must_run=("a",) if len(tests) else (), new_tests_in=True)
     episode = agent.recommend(tests, "e/1", 7, budget, opened_at=1.5e9)
     equal(episode, episode_from_bytes(episode_to_bytes(episode)))
 
@@ -53,6 +64,20 @@ def test_a_stored_episode_is_rewarded_the_same(scheduler, cases, results):
 
 def test_damaged_bytes(scheduler, cases):
     data = episode_to_bytes(scheduler().recommend(cases("abc"), "e", 0))
-    for wrong in (b"", b"PEP1", data[:-9], b"XXXX" + data[4:], data[:40] + b"??" + data[42:]):
+    for wrong in (b"", b"PEP2", data[:10], data[:-9], b"XXXX" + data[4:], data[:40] + b"??" + data[42:], data + b"?"):
         with pytest.raises(CorruptArtifactError):
             episode_from_bytes(wrong)
+
+
+def test_every_changed_byte_is_noticed(scheduler, cases):
+    data = episode_to_bytes(scheduler().recommend(cases("abc"), "e", 0))
+    for place in range(len(data)):
+        with pytest.raises(CorruptArtifactError):
+            episode_from_bytes(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
+
+
+def test_numbers_beyond_four_bytes_come_back(scheduler, cases):
+    episode = scheduler().recommend(cases("abc"), "e", 0)
+    seen = dataclasses.replace(episode.observation, runs=np.array([1, 2**40, 3]))
+    copy = episode_from_bytes(episode_to_bytes(dataclasses.replace(episode, observation=seen)))
+    assert copy.observation.runs.tolist() == [1, 2**40, 3]
