@@ -14,7 +14,7 @@ PACKAGES = ("serve_app", "orchestration", "mutations", "agents", "envsearch")
 LONGEST_FILE = 400
 
 SEED_GLOBALS = (
-    *("agents/deeprl/engines/sb3/", "agents/scheduling/kinds/isolated_random.py"),
+    *("agents/library_randomness.py", "agents/scheduling/kinds/isolated_random.py"),
     "agents/scheduling/contract.py",  # checks that they are left alone
 )
 """Stable-Baselines3 draws from the global generators. Here, and only here, they are lent to it and put back."""

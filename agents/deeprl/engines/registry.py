@@ -9,6 +9,7 @@ from agents.deeprl.engines.base import Engine
 from envsearch.errors import unknown_name
 
 ENGINES: dict[str, tuple[str, str]] = {
+    "fleet": ("agents.deeprl.engines.fleet.engine", "FleetEngine"),
     "sb3": ("agents.deeprl.engines.sb3.engine", "SB3Engine"),
 }
 """Name -> (module, class); imported when used, because an engine imports its numerical library."""

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
+from agents.library_randomness import library_randomness_kept
+
 
 @contextmanager
 def isolated_random(seed: int) -> Iterator[None]:
@@ -16,13 +18,8 @@ def isolated_random(seed: int) -> Iterator[None]:
 
     The generators are the process's own: not for two threads at once.
     """
-    python, numpy, torch_state = random.getstate(), np.random.get_state(), torch.get_rng_state()  # noqa: NPY002
-    try:
+    with library_randomness_kept():
         random.seed(seed)
         np.random.seed(seed)  # noqa: NPY002
         torch.manual_seed(seed)
         yield
-    finally:
-        random.setstate(python)
-        np.random.set_state(numpy)  # noqa: NPY002
-        torch.set_rng_state(torch_state)

@@ -87,7 +87,7 @@ def _replaced(
     length = jnp.minimum(written, size)
 
     def row(age: jax.Array) -> jax.Array:
-        return transitions[(written - 1 - age) % size]
+        return jnp.take(transitions, (written - 1 - age) % size, axis=0)
 
     first = _index(draw.picks[0], length)
     # Two draws from a pool of p distinct transitions hit the same one once in p times.

@@ -25,12 +25,16 @@ def configure() -> None:
 
     import jax
 
-    jax.config.update("jax_enable_x64", True)
+    settings: dict[str, object] = {"jax_enable_x64": True}
     folder = cache_folder()
     if folder is not None:
-        jax.config.update("jax_compilation_cache_dir", str(folder))
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
-        jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+        settings |= {
+            "jax_compilation_cache_dir": str(folder),
+            "jax_persistent_cache_min_compile_time_secs": 0.2,
+            "jax_persistent_cache_min_entry_size_bytes": -1,
+        }
+    for setting, chosen in settings.items():
+        jax.config.update(setting, chosen)  # type: ignore[no-untyped-call]
 
 
 def cache_folder() -> Path | None:

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import random
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-
-import numpy as np
-import torch
+from collections.abc import Callable, Sequence
 
 from agents.deeprl.checkpoint import from_bytes, to_bytes, weights_digest
 from agents.deeprl.engines.base import Selection, TrainedAgent
@@ -16,6 +11,7 @@ from agents.deeprl.engines.sb3.build import build
 from agents.deeprl.engines.sb3.recording import Recording
 from agents.deeprl.recipe import TrainingRecipe
 from agents.deeprl.threads import one_thread
+from agents.library_randomness import library_randomness_kept
 from envsearch.errors import InputError
 
 
@@ -27,7 +23,7 @@ class SB3Engine:
     def declines(self, recipe: TrainingRecipe) -> str | None:
         """Why this recipe cannot be trained: the algorithm's own refusal, found by building the model once."""
         try:
-            with _library_randomness_kept():
+            with library_randomness_kept():
                 build(recipe, seed=0).get_env().close()  # type: ignore[union-attr]
         except InputError as error:
             return str(error)
@@ -64,7 +60,7 @@ def train_one(
 ) -> TrainedAgent:
     """Train one agent; see `build` for `all_seams`."""
     started = time.perf_counter()
-    with _library_randomness_kept(), one_thread():
+    with library_randomness_kept(), one_thread():
         model = build(recipe, seed, all_seams)
         recording = Recording(recipe.environment, selection, progress)
         try:
@@ -86,15 +82,3 @@ def train_one(
         selected_step=step,
         train_seconds=time.perf_counter() - started,
     )
-
-
-@contextmanager
-def _library_randomness_kept() -> Iterator[None]:
-    """Stable-Baselines3 seeds the global generators of Python, numpy and torch; put them back afterwards."""
-    python, numpy, torch_state = random.getstate(), np.random.get_state(), torch.get_rng_state()  # noqa: NPY002
-    try:
-        yield
-    finally:
-        random.setstate(python)
-        np.random.set_state(numpy)  # noqa: NPY002
-        torch.set_rng_state(torch_state)

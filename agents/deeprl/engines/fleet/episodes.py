@@ -1,0 +1,39 @@
+"""The training episodes of a block of agents, gathered from compiled calls."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Episodes:
+    """Steps at which episodes ended, and their returns.
+
+    Args:
+        agents: number of agents of the block.
+    """
+
+    def __init__(self, agents: int) -> None:
+        self._steps: list[list[NDArray[np.int64]]] = [[] for _ in range(agents)]
+        self._returns: list[list[NDArray[np.float64]]] = [[] for _ in range(agents)]
+
+    def add(self, finished: NDArray[Any], first_step: int) -> None:
+        """Take over one call's results.
+
+        Args:
+            finished: return of the episode that ended at a step, NaN where none did, shape (agents, steps).
+            first_step: steps done before this call.
+        """
+        for agent, row in enumerate(finished):
+            ends = np.flatnonzero(~np.isnan(row))
+            self._steps[agent].append(first_step + 1 + ends)
+            self._returns[agent].append(row[ends].astype(np.float64))
+
+    def of(self, agent: int) -> tuple[tuple[int, ...], tuple[float, ...]]:
+        """(environment step of each end, return of each episode) of one agent."""
+        if not self._steps[agent]:
+            return (), ()
+        steps, returns = np.concatenate(self._steps[agent]), np.concatenate(self._returns[agent])
+        return tuple(int(step) for step in steps), tuple(float(value) for value in returns)
