@@ -1,8 +1,7 @@
 """Episodes as plain bytes, without pickle: what a store keeps of a recommendation.
 
-A header in JSON, the ids, and the numbers as the arrays' own bytes, behind one checksum. Only what cannot be worked
-out of the rest is kept: features, for one, are a function of what else was seen. Floats come back bit for bit. The
-numbers are not compressed: it would take longer than to write them, and save little.
+A header in JSON, the ids, and the numbers as the arrays' own bytes, compressed lightly. Only what cannot be worked out
+of the rest is kept: features, for one, are a function of what else was seen. Floats come back bit for bit.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ import json
 import struct
 import zlib
 from collections.abc import Sequence
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -25,7 +24,7 @@ from agents.scheduling.testcase import SEPARATOR, TestCase
 from envsearch.errors import CorruptArtifactError
 
 _MAGIC = b"PEP2"
-_SIZES = struct.Struct("<III")  # checksum of all that follows, bytes of the header, bytes of the ids
+_SIZES = struct.Struct("<QQ")  # bytes of the header, bytes of the ids
 _LEVEL = 1
 _BUDGET = ("seconds", "share", "fill", "must_run", "new_tests_in")
 _COUNTED = ("runs", "failures", "since_run", "since_failure", "age")
@@ -61,6 +60,7 @@ def episode_to_bytes(episode: Episode) -> bytes:
     ).encode()
     body = b"".join(
         [
+            _SIZES.pack(len(header), len(ids)),
             header,
             ids,
             _doubles(seen.durations),
@@ -73,7 +73,7 @@ def episode_to_bytes(episode: Episode) -> bytes:
             bytes(ranking.selected),
         ]
     )
-    return b"".join([_MAGIC, _SIZES.pack(zlib.crc32(body), len(header), len(ids)), body])
+    return _MAGIC + zlib.compress(body, _LEVEL)
 
 
 def episode_from_bytes(data: bytes, name: str = "episode") -> Episode:
@@ -85,12 +85,10 @@ def episode_from_bytes(data: bytes, name: str = "episode") -> Episode:
     if data[:4] != _MAGIC:
         raise CorruptArtifactError("is no episode", name, "a saved episode")
     try:
-        checksum, size, text = _SIZES.unpack_from(data, 4)
-        body = memoryview(data)[4 + _SIZES.size :]
-        if zlib.crc32(body) != checksum:
-            raise ValueError("the checksum is another one")
-        header = json.loads(bytes(body[:size]))
-        return _episode(header, bytes(body[size : size + text]), _Reader(body, size + text))
+        body = zlib.decompress(data[4:])
+        size, text = _SIZES.unpack_from(body)
+        start = _SIZES.size + size
+        return _episode(json.loads(body[_SIZES.size : start]), body[start : start + text], _Reader(body, start + text))
     except (zlib.error, struct.error, ValueError, KeyError, TypeError, IndexError) as error:
         raise CorruptArtifactError(f"cannot be read ({type(error).__name__})", name, "a saved episode") from error
 
@@ -101,7 +99,7 @@ _MOST_NARROW = 2**31 - 1
 class _Reader:
     """Arrays one after another."""
 
-    def __init__(self, data: memoryview, start: int) -> None:
+    def __init__(self, data: bytes, start: int) -> None:
         self._data, self._at = data, start
 
     def take(self, dtype: str, *shape: int) -> NDArray[Any]:
@@ -128,13 +126,11 @@ def _tests_to(tests: Sequence[TestCase]) -> tuple[bytes, Any]:
     told: str | list[bool] = "all" if tests.durations else "none"
     if None in tests.durations:
         told = [seconds is not None for seconds in tests.durations]
-    return _packed_ids(tests.ids), {"job": tests.job, "told": told, "features": tests.features}
-
-
-@lru_cache(maxsize=64)
-def _packed_ids(ids: tuple[str, ...]) -> bytes:
-    """Kept for a while, because a job's tests are mostly those of its run before."""
-    return zlib.compress(SEPARATOR.join(ids).encode("utf-8", "surrogatepass"), _LEVEL)
+    return SEPARATOR.join(tests.ids).encode("utf-8", "surrogatepass"), {
+        "job": tests.job,
+        "told": told,
+        "features": tests.features,
+    }
 
 
 def _tests_from(told: Any, ids: bytes, durations: FloatArray) -> Sequence[TestCase]:
@@ -143,7 +139,7 @@ def _tests_from(told: Any, ids: bytes, durations: FloatArray) -> Sequence[TestCa
             TestCase(own, job, duration, _pairs(features), history_id)
             for own, job, duration, features, history_id in told
         )
-    text = zlib.decompress(ids).decode("utf-8", "surrogatepass")
+    text = ids.decode("utf-8", "surrogatepass")
     seconds: Sequence[float | None] = durations.tolist() if told["told"] != "none" else ()
     if isinstance(told["told"], list):
         seconds = [value if known else None for value, known in zip(seconds, told["told"], strict=True)]
