@@ -1,0 +1,373 @@
+"""DQN of the fleet engine against Stable-Baselines3's: the same batches, the same random numbers, the same agent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import gymnasium
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import stable_baselines3
+import torch
+from stable_baselines3.common.vec_env import DummyVecEnv
+
+from agents.deeprl.engines.fleet import replay
+from agents.deeprl.engines.fleet import world as worlds
+from agents.deeprl.engines.fleet.dqn import DQN, State, step_draws, update_draws
+from agents.deeprl.engines.fleet.dqn_update import (
+    Learner,
+    exploration_rate,
+    first_learner,
+    follow_target,
+    learning_rate,
+    loss_of,
+    targets,
+    update,
+)
+from agents.deeprl.engines.fleet.networks import from_state_dict, stack
+from agents.deeprl.engines.sb3.build import build
+from agents.deeprl.recipe import LossSite, ReturnsSite, StateSite, TerminalSite, TrainingRecipe
+
+Library = stable_baselines3.DQN
+RNG = np.random.default_rng
+UPDATE = jax.jit(update, static_argnames=("settings",))
+Make = Callable[[str], TrainingRecipe]
+
+SITES: dict[str, dict[str, Any]] = {
+    "healthy": {},
+    "NDF": {"returns": ReturnsSite(undiscounted=1.0)},
+    "ILF": {"loss": LossSite(inverted=1.0)},
+    "NDF+ILF": {"returns": ReturnsSite(undiscounted=1.0), "loss": LossSite(inverted=1.0)},
+    "gamma": {"returns": ReturnsSite(gamma=0.5)},
+    "MTS": {"terminal": TerminalSite(missed=1.0)},
+    "hidden time limit": {"terminal": TerminalSite(time_limit_is_terminal=True)},
+    "MSU": {"state": StateSite(missed_update=1.0)},
+}
+
+
+def changed(recipe: TrainingRecipe, **hyperparameters: Any) -> TrainingRecipe:
+    return recipe.replace(hyperparameters=tuple((dict(recipe.hyperparameters) | hyperparameters).items()))
+
+
+def networks_of(model: Library) -> dict[str, Any]:
+    hidden = len(model.policy.net_arch)
+    return jax.tree.map(jnp.asarray, from_state_dict(model.policy.state_dict(), ("q", "q_target"), hidden))
+
+
+def library_model(recipe: TrainingRecipe, seed: int = 0) -> Library:
+    model = build(recipe, seed)
+    assert isinstance(model, Library)
+    model._setup_learn(recipe.total_steps)
+    return model
+
+
+def assert_close(ours: Any, theirs: Any, relative: float = 1e-5) -> None:
+    """Equal to a relative error, measured against the largest entry of each array."""
+    for a, b in zip(jax.tree.leaves(ours), jax.tree.leaves(theirs), strict=True):
+        np.testing.assert_allclose(a, b, rtol=relative, atol=relative * float(np.abs(b).max()))
+
+
+def recorded(recipe: TrainingRecipe, model: Library, learner: DQN, count: int) -> jax.Array:
+    """The same random transitions, as the library's buffer and as ours hold them."""
+    rng = RNG(3)
+    rows = replay.empty(learner.settings.capacity, 4)
+    add = jax.jit(lambda rows, stored, *step: replay.store(rows, replay.row(*step, learner.sites), stored))
+    assert model.replay_buffer is not None
+    for stored in range(count):
+        observation, following = rng.normal(size=(2, 4)).astype(np.float32)
+        action, reward = int(rng.integers(2)), np.float32(rng.normal())
+        done = bool(rng.random() < 0.4)
+        timed_out = done and bool(rng.random() < 0.5) and not recipe.terminal.time_limit_is_terminal
+        info = {"TimeLimit.truncated": timed_out}
+        model.replay_buffer.add(
+            observation[None], following[None], np.array([action]), np.array([reward]), np.array([done]), [info]
+        )
+        rows = add(rows, stored, observation, following, jnp.int32(action), reward, done, timed_out, 0.5, 0.5)
+    return rows
+
+
+def remembered_indices(model: Library) -> list[np.ndarray]:
+    """A list to which each batch that the library draws adds its places in the buffer."""
+    drawn: list[np.ndarray] = []
+    buffer: Any = model.replay_buffer
+    get = buffer._get_samples
+
+    def remember(indices: np.ndarray, env: Any = None) -> Any:
+        drawn.append(indices)
+        return get(indices, env)
+
+    buffer._get_samples = remember
+    return drawn
+
+
+def ours_after(learner: DQN, before: Learner, rows: jax.Array, drawn: list[np.ndarray]) -> tuple[Learner, list[float]]:
+    """The learner after one call of the update on these batches, and the loss of each."""
+    batches = replay.gather(rows, jnp.asarray(np.stack(drawn)))
+    half = jnp.full(len(drawn), 0.5)
+    discounts = replay.discounts(half, half, learner.sites)
+    rate = learning_rate(jnp.int64(learner.settings.train_freq), learner.numbers)
+    activation = learner.settings.policy.activation
+    losses = []
+    after = before
+    for step in range(len(drawn)):
+        one = jax.tree.map(lambda leaf, step=step: leaf[step : step + 1], batches)
+        flat = jax.tree.map(lambda leaf: leaf[0], one)
+        goals = targets(after.parameters["q_target"], flat, discounts[step], activation)
+        losses.append(float(loss_of(after.parameters["q"], flat.observations, flat.actions, goals, activation)))
+        after = UPDATE(after, one, discounts[step : step + 1], jnp.int32(1), rate, learner.numbers, learner.settings)
+    together = UPDATE(before, batches, discounts, jnp.int32(len(drawn)), rate, learner.numbers, learner.settings)
+    assert_close(together, after, 1e-6)
+    return together, losses
+
+
+@pytest.mark.parametrize("site", SITES)
+@pytest.mark.parametrize("optimizer", ["Adam", "RMSprop", "SGD"])
+def test_updates_are_the_librarys(small_recipe: Make, site: str, optimizer: str) -> None:
+    recipe = changed(small_recipe("dqn"), learning_rate="lin_0.003").replace(**SITES[site])
+    recipe = recipe.replace(policy=replace(recipe.policy, optimizer=optimizer))
+    model, learner = library_model(recipe), DQN(recipe)
+    torch.manual_seed(5)
+    for parameter in model.q_net_target.parameters():  # otherwise both networks are the same
+        parameter.data += 0.3 * torch.randn_like(parameter)
+    before = first_learner(networks_of(model), learner.settings)
+    rows, drawn = recorded(recipe, model, learner, 100), remembered_indices(model)
+    model._update_current_progress_remaining(learner.settings.train_freq, recipe.total_steps)
+    model.train(8, batch_size=learner.settings.batch_size)
+    after, losses = ours_after(learner, before, rows, drawn)
+    theirs = networks_of(model)
+    assert not np.allclose(theirs["q"][1][0], before.parameters["q"][1][0], rtol=1e-5)
+    assert_close(after.parameters, theirs)
+    np.testing.assert_allclose(np.mean(losses), model.logger.name_to_value["train/loss"], rtol=1e-5)
+
+
+@pytest.mark.parametrize("site", SITES)
+def test_gradients_are_the_librarys(small_recipe: Make, site: str) -> None:
+    recipe = changed(small_recipe("dqn"), max_grad_norm=1e9).replace(**SITES[site])
+    model, learner = library_model(recipe), DQN(recipe)
+    before = networks_of(model)
+    rows, drawn = recorded(recipe, model, learner, 100), remembered_indices(model)
+    model.train(1, batch_size=learner.settings.batch_size)
+    batch, half = replay.gather(rows, jnp.asarray(drawn[0])), jnp.float32(0.5)
+    goals = targets(before["q_target"], batch, replay.discounts(half, half, learner.sites), "ReLU")
+    ours = jax.grad(loss_of)(before["q"], batch.observations, batch.actions, goals, "ReLU")
+    theirs = [np.asarray(parameter.grad).T for parameter in model.q_net.parameters()]
+    assert_close(ours, theirs)
+
+
+def test_clipped_updates_are_the_librarys(small_recipe: Make) -> None:
+    recipe = changed(small_recipe("dqn"), max_grad_norm=0.01)
+    recipe = recipe.replace(policy=replace(recipe.policy, optimizer="SGD", activation="Tanh"))
+    model, learner = library_model(recipe), DQN(recipe)
+    before = first_learner(networks_of(model), learner.settings)
+    rows, drawn = recorded(recipe, model, learner, 100), remembered_indices(model)
+    model.train(8, batch_size=learner.settings.batch_size)
+    after, _ = ours_after(learner, before, rows, drawn)
+    unclipped, _ = ours_after(DQN(changed(recipe, max_grad_norm=1e9)), before, rows, drawn)
+    theirs = networks_of(model)
+    assert not np.allclose(unclipped.parameters["q"][1][0], theirs["q"][1][0], rtol=1e-4, atol=1e-5)
+    assert_close(after.parameters, theirs)
+
+
+def test_every_site_changes_the_targets(small_recipe: Make) -> None:
+    goals = []
+    for changes in SITES.values():
+        recipe = small_recipe("dqn").replace(**changes)
+        model, learner = library_model(recipe), DQN(recipe)
+        rows = recorded(recipe, model, learner, 100)
+        half = jnp.float32(0.5)
+        batch = replay.gather(rows, jnp.arange(100))
+        discount = replay.discounts(half, half, learner.sites)
+        goals.append(np.asarray(targets(networks_of(model)["q_target"], batch, discount, "ReLU")))
+    for first in range(len(goals)):
+        for second in range(first):
+            assert not np.allclose(goals[first], goals[second], rtol=1e-3)
+
+
+@pytest.mark.parametrize(("tau", "interval"), [(1.0, 10), (0.3, 10), (0.01, 1), (1.0, 100), (0.5, 7)])
+def test_target_network_follows_as_the_librarys(small_recipe: Make, tau: float, interval: int) -> None:
+    recipe = changed(small_recipe("dqn"), tau=tau, target_update_interval=interval)
+    model, learner = library_model(recipe), DQN(recipe)
+    torch.manual_seed(5)
+    for parameter in model.q_net.parameters():
+        parameter.data += torch.randn_like(parameter)
+    for steps in (16, 32, 48, 112):
+        before = networks_of(model)
+        start = model._n_calls
+        for _ in range(steps - start):
+            model._on_step()
+        assert_close(follow_target(before, jnp.int64(start), jnp.int64(steps), learner.numbers), networks_of(model))
+
+
+def test_exploration_rate_is_the_librarys(small_recipe: Make) -> None:
+    for changes in ({}, {"exploration_fraction": 1.0}, {"exploration_fraction": 0.0}, {"exploration_final_eps": 0.5}):
+        recipe = changed(small_recipe("dqn"), learning_starts=0, **changes).replace(total_steps=150)
+        model, rates = build(recipe, 0), []
+        assert isinstance(model, Library)
+        act = model.predict
+
+        def remember(*args: Any, model: Library = model, rates: list[float] = rates, act: Any = act, **kw: Any) -> Any:
+            rates.append(model.exploration_rate)
+            return act(*args, **kw)
+
+        model.predict = remember  # type: ignore[method-assign]
+        model.learn(150)
+        ours = exploration_rate(jnp.arange(len(rates)), DQN(recipe).numbers)
+        assert len(rates) == 160
+        np.testing.assert_allclose(ours, rates, rtol=1e-12)
+
+
+def test_learning_rate_is_the_librarys(small_recipe: Make) -> None:
+    for value in (0.01, "lin_0.01"):
+        recipe = changed(small_recipe("dqn"), learning_rate=value).replace(total_steps=150)
+        model, numbers = library_model(recipe), DQN(recipe).numbers
+        for steps in (16, 96, 144, 160):
+            model._update_current_progress_remaining(steps, 150)
+            theirs = model.lr_schedule(model._current_progress_remaining)
+            np.testing.assert_allclose(learning_rate(jnp.int64(steps), numbers), theirs, rtol=1e-12)
+
+
+def test_a_full_buffer_overwrites_its_oldest_rows(small_recipe: Make) -> None:
+    recipe = changed(small_recipe("dqn"), buffer_size=32)
+    model, learner = library_model(recipe), DQN(recipe)
+    rows = recorded(recipe, model, learner, 75)
+    buffer: Any = model.replay_buffer
+    batch = replay.gather(rows, jnp.arange(32))
+    assert rows.shape == (32, 11)
+    np.testing.assert_array_equal(batch.observations, buffer.observations[:, 0])
+    np.testing.assert_array_equal(batch.next_observations, buffer.next_observations[:, 0])
+    np.testing.assert_array_equal(batch.actions, buffer.actions[:, 0, 0])
+    np.testing.assert_array_equal(batch.rewards, buffer.rewards[:, 0])
+    np.testing.assert_array_equal(batch.dones, (buffer.dones * (1 - buffer.timeouts))[:, 0])
+
+
+def test_sampling_covers_what_is_stored_evenly() -> None:
+    bits = jax.random.bits(jax.random.key(1), (200_000,), jnp.uint32)
+    for stored, capacity, reachable in ((50, 1000, 50), (1000, 1000, 1000), (5000, 1000, 1000), (1, 1000, 1)):
+        counts = np.bincount(np.asarray(replay.places(bits, jnp.int64(stored), capacity)))
+        assert len(counts) == reachable
+        expected = len(bits) / reachable
+        assert np.abs(counts - expected).max() < 5 * np.sqrt(expected) + (reachable == 1)
+
+
+def test_faults_strike_with_their_probability(small_recipe: Make) -> None:
+    recipe = small_recipe("dqn").replace(
+        terminal=TerminalSite(missed=0.25), state=StateSite(missed_update=0.5), returns=ReturnsSite(undiscounted=0.75)
+    )
+    sites = DQN(recipe).sites
+    draws = jnp.linspace(0, 1, 1000, endpoint=False)
+    zero, one = jnp.zeros(4), jnp.ones(4)
+    make = jax.vmap(lambda u: replay.row(zero, one, jnp.int32(1), jnp.float32(2), True, False, u, u, sites))
+    rows = np.asarray(make(draws))
+    assert (rows[:, -1] == 0).mean() == 0.25
+    assert (rows[:, 4] == 0).mean() == 0.5
+    discounts = np.asarray(replay.discounts(draws, draws, sites))
+    assert (discounts == 1).mean() == 0.75
+    np.testing.assert_array_equal(np.unique(discounts), np.array([0.99, 1], np.float32))
+
+
+class Scripted(gymnasium.Wrapper[Any, Any, Any, Any]):
+    """CartPole that starts its episodes where it is told."""
+
+    def __init__(self, states: Callable[[], np.ndarray]) -> None:
+        super().__init__(gymnasium.make("CartPole-v1"))
+        self.states = states
+
+    def reset(self, **arguments: Any) -> tuple[Any, dict[str, Any]]:
+        super().reset(**arguments)
+        state = np.array(self.states(), np.float64)
+        self.unwrapped.state = state  # type: ignore[attr-defined]
+        return state.astype(np.float32), {}
+
+
+def drive_with_our_numbers(
+    model: Library, learner: DQN, key: jax.Array, monkeypatch: pytest.MonkeyPatch, steps: int
+) -> None:
+    """Let the library's DQN draw from one of our agents' random streams (of the first block)."""
+    settings, part = learner.settings, jnp.int64(0)
+    block_steps = learner.block_iterations * learner.iteration_steps
+    per_step = jax.tree.map(np.asarray, step_draws(key, part, block_steps, 2))
+    bits = update_draws(key, part, learner.block_iterations, settings).batches
+    first = np.asarray(worlds.start(key, 0)[0].state)
+
+    def start_state() -> np.ndarray:
+        return first if model.num_timesteps == 0 else np.asarray(per_step.world.resets[model.num_timesteps])
+
+    def randint(low: int, high: int, size: Any = None) -> np.ndarray:
+        if size == (settings.batch_size,):  # which of the environments
+            return np.zeros(size, int)
+        done = model._n_updates  # counted at the end of a call of the update
+        randint.calls += 1  # type: ignore[attr-defined]
+        row = bits[model.num_timesteps // settings.train_freq - 1, randint.calls - 1 - done]  # type: ignore[attr-defined]
+        return np.asarray(replay.places(row, jnp.int64(high), settings.capacity))
+
+    randint.calls = 0  # type: ignore[attr-defined]
+    model.set_env(DummyVecEnv([lambda: Scripted(start_state)]))
+    monkeypatch.setattr("numpy.random.rand", lambda: per_step.explore[model.num_timesteps])
+    monkeypatch.setattr("numpy.random.randint", randint)
+    monkeypatch.setattr(model.action_space, "sample", lambda: per_step.actions[model.num_timesteps])
+    model.learn(steps)
+
+
+@pytest.mark.parametrize("changes", [{}, {"buffer_size": 64, "tau": 0.5, "target_update_interval": 5}])
+def test_a_training_is_the_librarys(small_recipe: Make, monkeypatch: pytest.MonkeyPatch, changes: Any) -> None:
+    recipe = changed(small_recipe("dqn"), exploration_fraction=0.7, **changes).replace(total_steps=400)
+    learner, key, model = DQN(recipe), jax.random.key(11), build(recipe, 4)
+    assert isinstance(model, Library)
+    state = learner.start(key[None], stack([networks_of(model)]))
+    state, returns = learner.run(state, 0, 25)
+    drive_with_our_numbers(model, learner, key, monkeypatch, 400)
+    assert model._n_updates == 4 * (25 - 3)
+    ours = jax.tree.map(lambda leaf: leaf[0], learner.parameters(state))
+    assert_close(ours, networks_of(model), 1e-4)
+    buffer: Any = model.replay_buffer
+    size = learner.settings.capacity
+    np.testing.assert_allclose(state.transitions[0, :, :4], buffer.observations[:size, 0], atol=1e-6)
+    np.testing.assert_array_equal(state.transitions[0, :, 8], buffer.actions[:size, 0, 0])
+    assert np.nansum(returns) + float(state.world.episode_return[0]) == 400
+
+
+def trained(recipe: TrainingRecipe, seeds: list[int], cuts: list[int]) -> tuple[State, np.ndarray]:
+    learner = DQN(recipe)
+    keys = jax.vmap(jax.random.key)(jnp.array(seeds))
+    state = learner.start(keys, stack([networks_of(library_model(recipe, seed)) for seed in seeds]))
+    done, finished = 0, []
+    for count in cuts:
+        state, returns = learner.run(state, done, count)
+        finished.append(np.asarray(returns)[:, : count * learner.iteration_steps])
+        assert np.isnan(np.asarray(returns)[:, count * learner.iteration_steps :]).all()
+        done += count
+    return state._replace(key=jax.random.key_data(state.key)), np.concatenate(finished, axis=1)
+
+
+def assert_same_bits(first: Any, second: Any) -> None:
+    for a, b in zip(jax.tree.leaves(first), jax.tree.leaves(second), strict=True):
+        np.testing.assert_array_equal(np.asarray(a), np.asarray(b))
+
+
+def test_cutting_a_training_changes_no_bit(small_recipe: Make) -> None:
+    recipe = small_recipe("dqn")
+    whole, cut = trained(recipe, [1, 2], [10]), trained(recipe, [1, 2], [1, 6, 3])
+    assert np.isfinite(whole[1]).sum() > 4
+    assert_same_bits(whole, cut)
+
+
+def test_neighbours_change_no_bit(small_recipe: Make) -> None:
+    recipe = small_recipe("dqn")
+    together, alone = trained(recipe, [5, 1, 2], [10]), trained(recipe, [1], [10])
+    assert_same_bits(jax.tree.map(lambda leaf: leaf[1:2], together), alone)
+
+
+def test_learning_starts_as_late_as_the_librarys(small_recipe: Make) -> None:
+    recipe = changed(small_recipe("dqn"), learning_starts=64)
+    for cuts, learnt in (([4], False), ([5], True)):  # 64 steps are not more than 64
+        state, _ = trained(recipe, [1], cuts)
+        first = networks_of(library_model(recipe, 1))["q"][1][0]
+        assert np.array_equal(state.learner.parameters["q"][1][0][0], first) != learnt
+
+
+def test_minus_one_means_as_many_gradient_steps_as_steps(small_recipe: Make) -> None:
+    assert DQN(changed(small_recipe("dqn"), gradient_steps=-1)).settings.gradient_steps == 16
