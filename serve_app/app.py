@@ -20,6 +20,7 @@ from orchestration.service import SchedulingService
 from orchestration.serving import is_loopback
 from serve_app import errors, openapi
 from serve_app.auth import Gate
+from serve_app.front import Front
 from serve_app.limits import BODY_BYTES, Edge
 from serve_app.metrics import ServiceMetrics
 from serve_app.routes import agents, episodes, health, recommendations
@@ -45,7 +46,7 @@ def build_api(
     open_service: Callable[[], SchedulingService],
     loopback: Callable[[], Awaitable[bool]],
     body_bytes: int = BODY_BYTES,
-) -> FastAPI:
+) -> Front:
     """The ASGI application.
 
     Args:
@@ -77,7 +78,7 @@ def build_api(
     errors.install(api)
     openapi.install(api, tuple(call for calls in TABLES.values() for call in calls))
     api.add_middleware(Edge, metrics=api.state.metrics, body_bytes=body_bytes)
-    return api
+    return Front(api, BASE_PATH, body_bytes)
 
 
 async def served_on_loopback() -> bool:
@@ -104,7 +105,7 @@ def app(arguments: dict[str, Any]) -> Application:
     """
     checked = checked_arguments(arguments)
 
-    def build() -> FastAPI:
+    def build() -> Front:
         return build_api(lambda: SchedulingService(checked.service_settings()), served_on_loopback)
 
     deployment: Any = serve.deployment(

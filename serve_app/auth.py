@@ -84,17 +84,21 @@ class Gate:
             ForbiddenError: its scope is too small.
             NotFoundError: the agent is not one of the token's.
         """
-        grant = await self._grant(request)
+        headers = request.headers
+        return await self.admit_headers(headers.get("authorization"), headers.get("host", ""), scope, agent)
+
+    async def admit_headers(self, authorization: str | None, host: str, scope: Scope, agent: str = "") -> Caller:
+        """The same, from the request's headers."""
+        grant = await self._grant(authorization, host)
         if agent and not grant.sees(agent):
             raise NotFoundError(f"there is no agent {agent!r}", "agent")
         if not grant.allows(scope):
             raise ForbiddenError(f"the token lacks the scope {scope.value!r}")
         return Caller(grant)
 
-    async def _grant(self, request: Request) -> Grant:
-        given = request.headers.get("authorization")
+    async def _grant(self, given: str | None, host: str) -> Grant:
         if given is None:
-            return await self._anonymous(request)
+            return await self._anonymous(host)
         kind, _, text = given.partition(" ")
         if kind.lower() != "bearer":
             raise UnauthenticatedError("expected the header 'authorization: Bearer TOKEN'")
@@ -111,7 +115,7 @@ class Gate:
         self._known[text] = (now + TRUSTED_SECONDS, grant)
         return grant
 
-    async def _anonymous(self, request: Request) -> Grant:
+    async def _anonymous(self, host: str) -> Grant:
         now = time.monotonic()
         if now >= self._in_use[0]:
             self._in_use = (now + TRUSTED_SECONDS, await asyncio.to_thread(self._tokens.in_use))
@@ -122,7 +126,7 @@ class Gate:
                 "the service can be reached from other machines and has no token yet; "
                 "create one where it runs: proctor token create --scope admin"
             )
-        if not _names_this_machine(request.headers.get("host", "")):
+        if not _names_this_machine(host):
             # A page of another site whose name was made to point to this machine.
             raise UnauthenticatedError("without tokens the service answers to the names of this machine alone")
         return _EVERYTHING

@@ -27,6 +27,7 @@ from orchestration.service_errors import (
     UnavailableError,
 )
 from serve_app.limits import BodyTooLargeError
+from serve_app.metrics import ServiceMetrics
 from serve_app.problems import FieldProblem, Problem, problem_response
 
 log = logging.getLogger(__name__)
@@ -139,8 +140,13 @@ def field_path(location: Sequence[int | str]) -> str:
 
 async def answer_error(request: Request, error: Exception) -> Response:
     """The handler of every error."""
+    return told_as_problem(error, request.app.state.metrics)
+
+
+def told_as_problem(error: Exception, metrics: ServiceMetrics) -> Response:
+    """The answer that tells of an error, which is counted."""
     problem = problem_of(error)
-    request.app.state.metrics.error(problem.slug)
+    metrics.error(problem.slug)
     headers = {**HEADERS.get(problem.status, {})}
     if isinstance(error, HTTPException) and error.headers:
         headers.update(cast(dict[str, str], error.headers))

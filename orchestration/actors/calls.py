@@ -20,11 +20,28 @@ from orchestration.actors.messages import (
     RewardAnswer,
     RewardRequest,
 )
+from orchestration.actors.wire import RawAnswer, RawRequest
 
 Request = (
-    RecommendationRequest | ResultsRequest | RewardRequest | NextRequest | PatchAgent | RestoreRequest | InsightsRequest
+    RawRequest
+    | RecommendationRequest
+    | ResultsRequest
+    | RewardRequest
+    | NextRequest
+    | PatchAgent
+    | RestoreRequest
+    | InsightsRequest
 )
-Answer = RecommendationAnswer | ResultsAnswer | RewardAnswer | NextAnswer | AgentInfo | RestoreAnswer | InsightsAnswer
+Answer = (
+    RawAnswer
+    | RecommendationAnswer
+    | ResultsAnswer
+    | RewardAnswer
+    | NextAnswer
+    | AgentInfo
+    | RestoreAnswer
+    | InsightsAnswer
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,3 +60,7 @@ class Call:
     episode_id: str = ""
     observed_agent: str = ""
     again: bool = False
+
+    def __reduce__(self) -> tuple[type[Call], tuple[object, ...]]:
+        # What a dataclass does by itself takes longer than all the rest of a hop.
+        return Call, (self.agent, self.request, self.episode_id, self.observed_agent, self.again)

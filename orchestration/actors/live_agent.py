@@ -51,6 +51,15 @@ from orchestration.actors.payloads import (
     unpacked,
 )
 from orchestration.actors.snapshots import Snapshots
+from orchestration.actors.wire import (
+    RawAnswer,
+    RawRequest,
+    recommendation_answer,
+    recommendation_request,
+    results_answer,
+    results_of_body,
+    reward_answer,
+)
 from orchestration.service_errors import ConflictError, InvalidRequestError, NotFoundError
 from orchestration.stores.base import AgentCommit, AgentRow, EpisodeRow, EventKind, EventRow, RewardRow, StateStore
 
@@ -102,6 +111,8 @@ class LiveAgent:
 
     def _dispatch(self, call: Call) -> Answer:
         request = call.request
+        if isinstance(request, RawRequest):
+            return self._raw(call, request)
         if isinstance(request, RecommendationRequest):
             return self._recommend(call, request)
         if isinstance(request, ResultsRequest):
@@ -115,6 +126,15 @@ class LiveAgent:
         if isinstance(request, PatchAgent):
             return self._patch(request)
         return insights(self.scheduler.history, self.version)
+
+    def _raw(self, call: Call, request: RawRequest) -> RawAnswer:
+        """The same calls as bytes."""
+        if request.kind == "recommend":
+            asked = recommendation_request(self.name, request.body, request.idempotency_key)
+            return recommendation_answer(self._recommend(call, asked))
+        if request.kind == "results":
+            return results_answer(self._take_results(request.episode_id, results_of_body(request.body)))
+        return reward_answer(self._reward(request.episode_id))
 
     def take_pending(self) -> AgentCommit | None:
         """What is to be written; None: nothing."""
