@@ -50,7 +50,7 @@ def optimizer_of(policy: PolicySite) -> Optimizer:
     transformation = build(dict(policy.optimizer_kwargs))
 
     def step(gradients: Any, state: Any, parameters: Any, rate: jax.Array, max_norm: jax.Array) -> tuple[Any, Any]:
-        norm = optax.global_norm(gradients)
+        norm = optax.tree.norm(gradients)
         factor = jnp.minimum(max_norm / (norm + 1e-6), 1.0).astype(jnp.float32)
         clipped = jax.tree.map(lambda gradient: gradient * factor, gradients)
         updates, state = transformation.update(clipped, state)
