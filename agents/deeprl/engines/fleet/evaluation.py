@@ -1,0 +1,135 @@
+"""Fleet evaluation: agents x environments x episodes in one batch, with deterministic policies.
+
+The episodes are those of `agents.deeprl.evaluation.evaluate` (same seeds, same resets, same physics), and a result
+does not depend on what else is in the batch. What differs is the order in which a matrix product adds: where two
+actions are equally good to the last bit of float32, the two evaluations may choose differently.
+
+What cannot be evaluated this way is evaluated by the reference; `declines` says why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from gymnasium import spaces
+
+from agents.deeprl.engines.fleet.cartpole import NAME as CARTPOLE
+from agents.deeprl.engines.fleet.evaluation_cartpole import Masses, evaluate_cartpole
+from agents.deeprl.engines.fleet.evaluation_hosted import evaluate_hosted
+from agents.deeprl.engines.fleet.evaluation_policies import Policy, read_policy
+from agents.deeprl.evaluation import evaluate
+from agents.deeprl.recipe import PolicySite
+from envsearch.errors import InputError
+from envsearch.registry import ENVIRONMENTS, make
+from envsearch.spec import EnvironmentSpec
+
+Outcome = tuple[float, ...] | Exception
+"""Returns of the episodes, or what went wrong with this one evaluation."""
+
+
+@dataclass(frozen=True, slots=True)
+class SavedAgent:
+    """A saved agent.
+
+    Attributes:
+        checkpoint: a Stable-Baselines3 zip file, as bytes.
+        algorithm: table name or import path.
+        policy: network and activation, from the agent's recipe.
+    """
+
+    checkpoint: bytes
+    algorithm: str
+    policy: PolicySite
+
+
+Pair = tuple[SavedAgent, EnvironmentSpec]
+
+
+def evaluate_together(pairs: Sequence[Pair], episodes: int = 10, seed: int = 420) -> list[Outcome]:
+    """Evaluate each pair of agent and environment; episode e is reset with seed + e.
+
+    Returns:
+        For each pair the returns of its episodes, or the exception that this pair alone met: CorruptArtifactError
+        for a checkpoint that cannot be read, InputError for an environment that does not fit the agent, or whatever
+        the environment raised.
+
+    Raises:
+        InputError: no episodes.
+    """
+    if episodes < 1:
+        raise InputError(f"{episodes} is out of range", "evaluation.episodes", "at least one episode")
+    agents = {agent: read(agent) for agent in dict.fromkeys(agent for agent, _ in pairs)}
+    outcomes: dict[int, Outcome] = {}
+    groups: dict[tuple[object, ...], list[int]] = {}
+    for position, (agent, place) in enumerate(pairs):
+        policy = agents[agent]
+        if isinstance(policy, str) or declines(policy, place) is not None:
+            outcomes[position] = _by_reference(agent, place, episodes, seed)
+        else:
+            groups.setdefault((policy.shape, place.name), []).append(position)
+    policies = {agent: policy for agent, policy in agents.items() if isinstance(policy, Policy)}
+    for positions in groups.values():
+        found = _together([pairs[position] for position in positions], policies, episodes, seed)
+        outcomes.update(zip(positions, found, strict=True))
+    return [outcomes[position] for position in range(len(pairs))]
+
+
+def read(agent: SavedAgent) -> Policy | str:
+    """The agent's policy, or why only the library can load it; what is damaged gets its error there."""
+    try:
+        return read_policy(agent.checkpoint, agent.algorithm, agent.policy)
+    except Exception as error:  # noqa: BLE001 - zipfile, pickle and torch each raise their own kinds
+        return f"its weights cannot be read ({type(error).__name__})"
+
+
+def declines(policy: Policy, place: EnvironmentSpec) -> str | None:
+    """Why the fleet cannot evaluate a policy in an environment, or None if it can."""
+    try:
+        observations, choices = _spaces(place)
+    except Exception as error:  # noqa: BLE001 - a user's environment may fail in any way
+        return f"the environment cannot be built ({type(error).__name__}: {error})"
+    if not isinstance(observations, spaces.Box) or len(observations.shape) != 1:
+        return f"the observations are {observations}, no vector of numbers"
+    if not isinstance(choices, spaces.Discrete) or choices.start != 0:
+        return f"the actions are {choices}, not numbered from 0"
+    sizes = policy.shape[1]
+    if (sizes[0], sizes[-1]) != (observations.shape[0], int(choices.n)):
+        return f"the agent takes {sizes[0]} numbers and chooses among {sizes[-1]} actions"
+    return None
+
+
+@lru_cache(maxsize=1024)
+def _spaces(place: EnvironmentSpec) -> tuple[spaces.Space[Any], spaces.Space[Any]]:
+    env = make(place)
+    try:
+        return env.observation_space, env.action_space
+    finally:
+        env.close()
+
+
+def _together(
+    pairs: Sequence[Pair], policies: Mapping[SavedAgent, Policy], episodes: int, seed: int
+) -> Sequence[Outcome]:
+    """Agents of one shape in one environment at any of its points."""
+    rows = {agent: row for row, agent in enumerate(dict.fromkeys(agent for agent, _ in pairs))}
+    chosen = [policies[agent] for agent in rows]
+    if pairs[0][1].name == CARTPOLE:
+        points = [(rows[agent], _masses(place)) for agent, place in pairs]
+        return evaluate_cartpole(chosen, points, episodes, seed)
+    return evaluate_hosted(chosen, [(rows[agent], place) for agent, place in pairs], episodes, seed)
+
+
+def _masses(place: EnvironmentSpec) -> Masses:
+    definition = ENVIRONMENTS[CARTPOLE]
+    values = definition.values(place.values, place.name)
+    return Masses(values["cart_mass"], values["pole_mass"])
+
+
+def _by_reference(agent: SavedAgent, place: EnvironmentSpec, episodes: int, seed: int) -> Outcome:
+    try:
+        return evaluate(agent.checkpoint, agent.algorithm, place, episodes, seed)
+    except Exception as error:  # noqa: BLE001 - kept as this pair's outcome; the others go on
+        return error
