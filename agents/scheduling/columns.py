@@ -119,6 +119,13 @@ class RankedColumns(_Entries[RankedTest]):
     def __len__(self) -> int:
         return len(self.ids)
 
+    def places_among(self, ids: Sequence[str]) -> IntArray:
+        """Where each position's test stands among these candidates, shape (n,)."""
+        if self.places is None:
+            index = {name: place for place, name in enumerate(ids)}
+            self.places = np.array([index[name] for name in self.ids], np.int64)
+        return self.places
+
     @overload
     def __getitem__(self, place: int) -> RankedTest: ...
     @overload

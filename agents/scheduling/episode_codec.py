@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from agents.scheduling.columns import Features, RankedColumns, TestColumns, ids_of, keys_of, ranking_columns
 from agents.scheduling.episode import Budget, Episode
 from agents.scheduling.features import FEATURE_NAMES, features_of
-from agents.scheduling.observation import FloatArray, IntArray, Observation, Scores
+from agents.scheduling.observation import FloatArray, Observation, Scores
 from agents.scheduling.testcase import SEPARATOR, TestCase
 from envsearch.errors import CorruptArtifactError
 
@@ -38,7 +38,7 @@ def episode_to_bytes(episode: Episode) -> bytes:
     # Equal reasons are nearly always the same object, and to look for that is faster than to compare texts.
     texts = {id(one): one for one in ranking.reasons}
     number = {one: place for place, one in enumerate(texts)}
-    places = ranking.places if ranking.places is not None else _places(ids_of(episode.tests), ranking.ids)
+    places = ranking.places_among(ids_of(episode.tests))
     integers = np.array([*(getattr(seen, name) for name in _COUNTED), episode.order, places], np.int64)
     wide = integers.size > 0 and bool((integers > _MOST_NARROW).any())
     packed = integers.astype("<i8" if wide else "<i4")
@@ -112,11 +112,6 @@ class _Reader:
 
 def _doubles(values: FloatArray) -> bytes:
     return np.asarray(values, "<f8").tobytes()
-
-
-def _places(ids: Sequence[str], ranked: Sequence[str]) -> IntArray:
-    index = {name: place for place, name in enumerate(ids)}
-    return np.array([index[name] for name in ranked], np.int64)
 
 
 def _tests_to(tests: Sequence[TestCase]) -> tuple[bytes, Any]:

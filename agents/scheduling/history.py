@@ -139,11 +139,18 @@ class History:
         Args:
             number: of the episode; results of one episode may come in parts.
         """
-        if not tests:
+        self._record([test.key for test in tests], [test.job for test in tests], results, number)
+
+    def record_keys(self, keys: Sequence[str], job: str, results: Sequence[TestResult], number: int) -> None:
+        """The same for tests of one job, by `TestCase.key`."""
+        self._record(keys, [job] * len(keys), results, number)
+
+    def _record(self, names: Sequence[str], jobs: Sequence[str], results: Sequence[TestResult], number: int) -> None:
+        if not names:
             return
-        rows, clocks = self._intern(tests, number)
+        rows, clocks = self._intern(names, jobs, number)
         self._columns["last_seen"][rows] = np.maximum(self._columns["last_seen"][rows], number)
-        codes = np.fromiter((CODES[result.verdict] for result in results), np.int64, len(results))
+        codes = np.array([CODES[result.verdict] for result in results], np.int64)
         seconds = np.array([result.duration for result in results], np.float64)
         finished = np.array([result.finished_at for result in results], np.float64)
         ran = codes <= _ERROR
@@ -229,20 +236,20 @@ class History:
         newest: NDArray[Any] = self._columns[name][rows[:, None], slots]
         return newest
 
-    def _intern(self, tests: Sequence[TestCase], number: int) -> tuple[IntArray, IntArray]:
-        """Rows of the tests, new ones added, and the cycle that each test's job is in."""
-        jobs = {job: self._advance(job, number) for job in dict.fromkeys(test.job for test in tests)}
+    def _intern(self, names: Sequence[str], told: Sequence[str], number: int) -> tuple[IntArray, IntArray]:
+        """Rows of the tests with these keys and jobs, new ones added, and the cycle that each test's job is in."""
+        jobs = {job: self._advance(job, number) for job in dict.fromkeys(told)}
         known = len(self)
-        rows = np.fromiter((self._rows.setdefault(test.key, len(self._rows)) for test in tests), np.int64, len(tests))
-        clocks = np.full(len(tests), self._clock[next(iter(jobs.values()))], np.int64)
+        rows = np.array([self._rows.setdefault(name, len(self._rows)) for name in names], np.int64)
+        clocks = np.full(len(names), self._clock[next(iter(jobs.values()))], np.int64)
         if len(jobs) > 1:
-            clocks = np.fromiter((self._clock[jobs[test.job]] for test in tests), np.int64, len(tests))
+            clocks = np.array([self._clock[jobs[job]] for job in told], np.int64)
         if len(self) > known:
             # `_reserve` copies what the arrays hold, and the new rows lie beyond it.
             self._reserve(len(self))
             fresh = rows >= known
             self._columns["first_seen"][rows[fresh]] = clocks[fresh]
-            self._columns["job"][rows[fresh]] = [jobs[test.job] for test, new in zip(tests, fresh, strict=True) if new]
+            self._columns["job"][rows[fresh]] = [jobs[job] for job, new in zip(told, fresh, strict=True) if new]
         return rows, clocks
 
     def _advance(self, job: str, number: int) -> int:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from agents.scheduling.budget import fill
-from agents.scheduling.columns import RankedColumns, TestColumns, among, ids_of, ranking_columns
+from agents.scheduling.columns import RankedColumns, TestColumns, among, ids_of, ranking_columns, seconds_of
 from agents.scheduling.episode import Budget, Episode, RankedTest
 from agents.scheduling.features import observe
 from agents.scheduling.history import History
@@ -97,7 +97,12 @@ class Scheduler:
         places = {name: place for place, name in enumerate(ids_of(episode.tests))}
         _refuse_unknown((result.id for result in results), places, episode.id)
         _refuse_repeated([result.id for result in results], "results")
-        self.history.record([episode.tests[places[result.id]] for result in results], results, episode.number)
+        chosen = [places[result.id] for result in results]
+        if isinstance(episode.tests, TestColumns):
+            keys = episode.observation.keys
+            self.history.record_keys([keys[place] for place in chosen], episode.tests.job, results, episode.number)
+        else:
+            self.history.record([episode.tests[place] for place in chosen], results, episode.number)
 
     def reward(self, episode: Episode, results: Mapping[str, TestResult]) -> RewardOutcome:
         """Score the episode by its own record, learn from it, and become the next version.
@@ -187,20 +192,18 @@ def ranked(
 
 def episode_outcome(episode: Episode, results: Mapping[str, TestResult]) -> EpisodeOutcome:
     """An episode together with what came of its tests."""
-    index = {name: place for place, name in enumerate(ids_of(episode.tests))}
-    count = len(index)
+    ids = ids_of(episode.tests)
+    count = len(ids)
     position, selected = np.zeros(count, np.int64), np.zeros(count, np.bool_)
     ranking = ranking_columns(episode.ranking)
-    order = np.array([index[name] for name in ranking.ids], np.int64)
+    order = ranking.places_among(ids)
     position[order] = np.arange(1, count + 1)
     selected[order] = ranking.selected
-    durations = episode.observation.durations.copy()
-    verdicts = [Verdict.NOT_RUN] * count
-    for name, result in results.items():
-        verdicts[index[name]] = result.verdict
-        if result.duration is not None:
-            durations[index[name]] = result.duration
-    return EpisodeOutcome(episode, tuple(verdicts), durations, position, selected)
+    found = [results.get(name) for name in ids]
+    verdicts = tuple([Verdict.NOT_RUN if one is None else one.verdict for one in found])
+    seconds = seconds_of([None if one is None else one.duration for one in found])
+    durations = np.where(np.isnan(seconds), episode.observation.durations, seconds)
+    return EpisodeOutcome(episode, verdicts, durations, position, selected)
 
 
 def episode_metrics(outcome: EpisodeOutcome) -> dict[str, float]:
@@ -210,7 +213,7 @@ def episode_metrics(outcome: EpisodeOutcome) -> dict[str, float]:
     of tests, of selected and of failing ones and the exploration are always there; the metrics of the order only if
     a test failed.
     """
-    failed = np.fromiter((verdict is Verdict.FAILED for verdict in outcome.verdicts), np.bool_, len(outcome))
+    failed = np.array([verdict is Verdict.FAILED for verdict in outcome.verdicts], np.bool_)
     told: dict[str, float] = {
         "tests": float(len(outcome)),
         "selected": float(outcome.selected.sum()),

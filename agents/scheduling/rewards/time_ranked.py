@@ -22,10 +22,11 @@ class TimeRanked(Reward):
 
     def rewards(self, outcome: EpisodeOutcome) -> FloatArray:
         """From 0 to the number of failed scheduled tests, shape (n,)."""
-        scheduled = outcome.selected & known(outcome)
+        told = known(outcome)
+        scheduled = outcome.selected & told
         failures = failed(outcome) & outcome.selected
         order = np.argsort(outcome.position, kind="stable")
         found = np.empty(len(outcome))
         found[order] = np.cumsum(failures[order])
         value = np.where(failures, float(np.count_nonzero(failures)), found)
-        return only(np.where(scheduled, value, 0.0), known(outcome))
+        return only(np.where(scheduled, value, 0.0), told)

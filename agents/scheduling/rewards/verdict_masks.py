@@ -11,17 +11,19 @@ from agents.scheduling.testcase import Verdict
 
 def having(outcome: EpisodeOutcome, *verdicts: Verdict) -> BoolArray:
     """Tests with one of these verdicts, shape (n,)."""
-    return np.fromiter((verdict in verdicts for verdict in outcome.verdicts), dtype=np.bool_, count=len(outcome))
+    matching = set(verdicts)
+    return np.array([verdict in matching for verdict in outcome.verdicts], np.bool_)
 
 
 def failed(outcome: EpisodeOutcome) -> BoolArray:
     """Tests that ran and failed, shape (n,)."""
-    return having(outcome, Verdict.FAILED)
+    return np.array([verdict is Verdict.FAILED for verdict in outcome.verdicts], np.bool_)
 
 
 def known(outcome: EpisodeOutcome) -> BoolArray:
     """Tests whose result says something about them: passed or failed, shape (n,)."""
-    return having(outcome, Verdict.FAILED, Verdict.PASSED)
+    told = [verdict is Verdict.PASSED or verdict is Verdict.FAILED for verdict in outcome.verdicts]
+    return np.array(told, np.bool_)
 
 
 def only(values: FloatArray, where: BoolArray) -> FloatArray:
