@@ -18,6 +18,8 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 from agents.deeprl.engines.fleet import replay
 from agents.deeprl.engines.fleet import world as worlds
 from agents.deeprl.engines.fleet.dqn import DQN, State, step_draws, update_draws
+from agents.deeprl.engines.fleet.dqn_host import HostDQN
+from agents.deeprl.engines.fleet.dqn_recipe import declines
 from agents.deeprl.engines.fleet.dqn_update import (
     Learner,
     exploration_rate,
@@ -290,11 +292,12 @@ def drive_with_our_numbers(
     settings, part = learner.settings, jnp.int64(0)
     block_steps = learner.block_iterations * learner.iteration_steps
     per_step = jax.tree.map(np.asarray, step_draws(key, part, block_steps, 2))
+    resets = np.asarray(worlds.draws(key, part, block_steps).resets)
     bits = update_draws(key, part, learner.block_iterations, settings).batches
     first = np.asarray(worlds.start(key, 0)[0].state)
 
     def start_state() -> np.ndarray:
-        return first if model.num_timesteps == 0 else np.asarray(per_step.world.resets[model.num_timesteps])
+        return first if model.num_timesteps == 0 else resets[model.num_timesteps]
 
     def randint(low: int, high: int, size: Any = None) -> np.ndarray:
         if size == (settings.batch_size,):  # which of the environments
@@ -371,3 +374,84 @@ def test_learning_starts_as_late_as_the_librarys(small_recipe: Make) -> None:
 
 def test_minus_one_means_as_many_gradient_steps_as_steps(small_recipe: Make) -> None:
     assert DQN(changed(small_recipe("dqn"), gradient_steps=-1)).settings.gradient_steps == 16
+
+
+class ScriptedWorld:
+    """The compiled CartPole's episodes, played by gymnasium: see `dqn_host.HostWorld`."""
+
+    def __init__(self, keys: jax.Array, steps: int) -> None:
+        self.firsts = [np.asarray(worlds.start(key, 0)[0].state) for key in keys]
+        self.resets = [np.asarray(worlds.draws(key, 0, steps).resets) for key in keys]
+        self.clock = 0
+        self.envs = [Scripted(lambda i=i: self.state_of(i)) for i in range(len(keys))]
+        self.returns = np.zeros(len(keys), np.float32)
+
+    def state_of(self, agent: int) -> np.ndarray:
+        return self.resets[agent][self.clock - 1] if self.clock else self.firsts[agent]
+
+    def start(self) -> np.ndarray:
+        return np.stack([env.reset()[0] for env in self.envs])
+
+    def step(self, actions: np.ndarray) -> worlds.Seen:
+        self.clock += 1
+        final, rewards, fallen, late, _ = (
+            np.array(part) for part in zip(*map(self.one, self.envs, actions), strict=True)
+        )
+        done = fallen | late
+        self.returns += rewards
+        finished = np.where(done, self.returns, np.nan)
+        self.returns[done] = 0
+        shown = np.stack(
+            [env.reset()[0] if end else seen for env, end, seen in zip(self.envs, done, final, strict=True)]
+        )
+        return worlds.Seen(shown, rewards.astype(np.float32), done, late & ~fallen, final, finished)
+
+    @staticmethod
+    def one(env: Scripted, action: Any) -> Any:
+        *numbers, _ = env.step(int(action))
+        return (*numbers, 0)
+
+
+@pytest.mark.parametrize("site", ["healthy", "ILF", "MTS", "MSU"])
+def test_hosted_environments_train_the_same_agents(small_recipe: Make, site: str) -> None:
+    recipe = changed(small_recipe("dqn"), buffer_size=100).replace(**SITES[site])
+    keys = jax.vmap(jax.random.key)(jnp.array([1, 2]))
+    parameters = stack([networks_of(library_model(recipe, seed)) for seed in (1, 2)])
+    compiled = DQN(recipe)
+    hosted = HostDQN(recipe, ScriptedWorld(keys, 1024), 2)
+    before = jax.tree.map(np.asarray, parameters)
+    expected, returns = compiled.run(compiled.start(keys, parameters), 0, 10)
+    state, first = hosted.run(hosted.start(keys, parameters), 0, 7)
+    state, second = hosted.run(state, 7, 3)
+    assert_close(hosted.parameters(state), compiled.parameters(expected), 1e-4)
+    np.testing.assert_allclose(state.transitions, expected.transitions, atol=1e-5)
+    np.testing.assert_array_equal(np.concatenate([first[:, :112], second[:, :48]], axis=1), returns[:, :160])
+    assert np.isfinite(np.asarray(returns)).sum() > 4
+    assert_same_bits(before, parameters)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("n_steps", 3),
+        ("train_freq", "4"),
+        ("train_freq", 0),
+        ("batch_size", 2.5),
+        ("batch_size", True),
+        ("tau", "lin_1.0"),
+        ("max_grad_norm", None),
+        ("learning_rate", "log_3"),
+        ("learning_rate", -1.0),
+        ("replay_buffer_class", "some"),
+        ("optimize_memory_usage", True),
+    ],
+)
+def test_declines_what_it_does_not_do(small_recipe: Make, name: str, value: Any) -> None:
+    assert name in str(declines(changed(small_recipe("dqn"), **{name: value})))
+
+
+def test_declines_no_published_recipe(small_recipe: Make) -> None:
+    for changes in ({}, {"n_steps": 1}, {"gradient_steps": -1}, {"learning_rate": "lin_0.01"}, {"tau": 1}):
+        assert declines(changed(small_recipe("dqn"), **changes)) is None
+    for site in SITES.values():
+        assert declines(small_recipe("dqn").replace(**site)) is None

@@ -15,17 +15,16 @@ import jax.numpy as jnp
 from agents.deeprl.engines.fleet import cartpole, replay
 from agents.deeprl.engines.fleet import world as worlds
 from agents.deeprl.engines.fleet.cartpole import Masses
+from agents.deeprl.engines.fleet.dqn_recipe import Numbers, Settings, numbers_of, settings_of
 from agents.deeprl.engines.fleet.dqn_update import (
     Learner,
-    Numbers,
-    Settings,
     exploration_rate,
     first_learner,
     follow_target,
     learning_rate,
     update,
 )
-from agents.deeprl.engines.fleet.hyperparameters import number, schedule
+from agents.deeprl.engines.fleet.hyperparameters import number
 from agents.deeprl.engines.fleet.networks import Layers, Parameters, forward
 from agents.deeprl.engines.fleet.sites import Sites, sites_of, stream
 from agents.deeprl.engines.fleet.world import World
@@ -54,13 +53,11 @@ class StepDraws(NamedTuple):
     """Random numbers of a block, one row per step.
 
     Attributes:
-        world: of the environment and the experience site.
         explore: uniform in [0, 1): below the exploration rate the action is random.
         actions: the random actions.
         terminal, state: of the sites, uniform in [0, 1).
     """
 
-    world: worlds.Draws
     explore: jax.Array
     actions: jax.Array
     terminal: jax.Array
@@ -109,43 +106,10 @@ class DQN:
         return state.learner.parameters
 
 
-def settings_of(recipe: TrainingRecipe) -> Settings:
-    """What of a recipe shapes the program."""
-    train_freq = int(number(recipe, "train_freq"))
-    gradient_steps = int(number(recipe, "gradient_steps"))
-    iterations = -(-recipe.total_steps // train_freq)
-    return Settings(
-        train_freq=train_freq,
-        gradient_steps=gradient_steps if gradient_steps >= 0 else train_freq,
-        batch_size=int(number(recipe, "batch_size")),
-        capacity=max(1, min(int(number(recipe, "buffer_size")), iterations * train_freq)),
-        policy=recipe.policy,
-        memory_size=recipe.experience.memory if recipe.experience.replacement != "none" else 0,
-    )
-
-
-def numbers_of(recipe: TrainingRecipe) -> Numbers:
-    """What of a recipe the program reads."""
-    rate, falls = schedule(recipe, "learning_rate")
-    return Numbers(
-        learning_rate=jnp.float64(rate),
-        rate_falls=jnp.bool_(falls),
-        learning_starts=jnp.int64(number(recipe, "learning_starts")),
-        tau=jnp.float32(number(recipe, "tau")),
-        target_update_interval=jnp.int64(max(1, number(recipe, "target_update_interval"))),
-        exploration_fraction=jnp.float64(number(recipe, "exploration_fraction")),
-        exploration_initial=jnp.float64(number(recipe, "exploration_initial_eps")),
-        exploration_final=jnp.float64(number(recipe, "exploration_final_eps")),
-        max_grad_norm=jnp.float32(number(recipe, "max_grad_norm")),
-        total_steps=jnp.float64(recipe.total_steps),
-    )
-
-
 def step_draws(key: jax.Array, part: jax.Array, steps: int, actions: int) -> StepDraws:
     """The random numbers of `steps` steps of one agent."""
     explore, action = jax.random.split(stream(key, "actions", part))
     return StepDraws(
-        worlds.draws(key, part, steps),
         jax.random.uniform(explore, (steps,), jnp.float32),
         jax.random.randint(action, (steps,), 0, actions, jnp.int32),
         jax.random.uniform(stream(key, "terminal", part), (steps,), jnp.float32),
@@ -181,7 +145,7 @@ def choose(
 def collect(
     state: State,
     steps: jax.Array,
-    draws: StepDraws,
+    draws: tuple[worlds.Draws, StepDraws],
     sites: Sites,
     numbers: Numbers,
     masses: Masses,
@@ -191,11 +155,11 @@ def collect(
     q, activation = state.learner.parameters["q"], settings.policy.activation
 
     def one_step(
-        carry: tuple[World, jax.Array, jax.Array, jax.Array], draw: StepDraws
+        carry: tuple[World, jax.Array, jax.Array, jax.Array], rows: tuple[worlds.Draws, StepDraws]
     ) -> tuple[tuple[World, jax.Array, jax.Array, jax.Array], jax.Array]:
-        world, observation, transitions, steps = carry
+        (world, observation, transitions, steps), (world_draw, draw) = carry, rows
         action = choose(q, observation, steps, draw.explore, draw.actions, numbers, activation)
-        world, seen = worlds.advance(world, action, draw.world, sites, masses)
+        world, seen = worlds.advance(world, action, world_draw, sites, masses)
         new = replay.row(
             observation,
             seen.final_observation,
@@ -215,11 +179,11 @@ def collect(
     return state._replace(world=world, observation=observation, transitions=transitions), finished
 
 
-def learn(
+def learn_from(
     learner: Learner,
-    transitions: jax.Array,
-    steps: jax.Array,
+    batches: replay.Batch,
     draws: UpdateDraws,
+    steps: jax.Array,
     sites: Sites,
     numbers: Numbers,
     settings: Settings,
@@ -228,18 +192,16 @@ def learn(
 
     Args:
         learner: of one agent.
-        transitions: its replay buffer.
-        steps: made, and stored, so far.
+        batches: what it learns from, shape (gradient steps, batch size, ...).
         draws: one row of `UpdateDraws`.
+        steps: made, and stored, so far.
     """
     parameters = follow_target(learner.parameters, steps - settings.train_freq, steps, numbers)
-    indices = replay.places(draws.batches, steps, settings.capacity)
-    count = jnp.where(steps > numbers.learning_starts, settings.gradient_steps, 0)
     return update(
         learner._replace(parameters=parameters),
-        replay.gather(transitions, indices),
+        batches,
         replay.discounts(draws.returns, draws.loss, sites),
-        count,
+        jnp.where(steps > numbers.learning_starts, settings.gradient_steps, 0),
         learning_rate(steps, numbers),
         numbers,
         settings,
@@ -274,7 +236,8 @@ def _run(
 
     def one(state: State) -> tuple[State, jax.Array]:
         part = jnp.asarray(iteration) // block_iterations
-        per_step = step_draws(state.key, part, block_steps, cartpole.ACTIONS)
+        own_draws = step_draws(state.key, part, block_steps, cartpole.ACTIONS)
+        per_step = worlds.draws(state.key, part, block_steps), own_draws
         per_update = update_draws(state.key, part, block_iterations, settings)
 
         def iterate(index: jax.Array, carry: tuple[State, jax.Array]) -> tuple[State, jax.Array]:
@@ -284,7 +247,9 @@ def _run(
             steps = jnp.asarray((iteration + index) * length)
             state, returns = collect(state, steps, rows, sites, numbers, masses, settings)
             own = UpdateDraws(*(leaf[place] for leaf in per_update))
-            learner = learn(state.learner, state.transitions, steps + length, own, sites, numbers, settings)
+            indices = replay.places(own.batches, steps + length, settings.capacity)
+            batches = replay.gather(state.transitions, indices)
+            learner = learn_from(state.learner, batches, own, steps + length, sites, numbers, settings)
             finished = jax.lax.dynamic_update_slice_in_dim(finished, returns, index * length, 0)
             return state._replace(learner=learner), finished
 

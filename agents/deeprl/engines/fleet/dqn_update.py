@@ -2,50 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
+from agents.deeprl.engines.fleet.dqn_recipe import Numbers, Settings
 from agents.deeprl.engines.fleet.networks import Layers, Parameters, forward
 from agents.deeprl.engines.fleet.optimizers import optimizer_of
 from agents.deeprl.engines.fleet.replay import Batch
-from agents.deeprl.recipe import PolicySite
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What of a recipe shapes the compiled program.
-
-    Attributes:
-        train_freq: environment steps between two calls of the update.
-        gradient_steps: of one call.
-        capacity: transitions that the replay buffer holds.
-        memory_size: of the experience site; 0 where nothing is ever replaced.
-    """
-
-    train_freq: int
-    gradient_steps: int
-    batch_size: int
-    capacity: int
-    policy: PolicySite
-    memory_size: int
-
-
-class Numbers(NamedTuple):
-    """What of a recipe the compiled program reads; scalars."""
-
-    learning_rate: jax.Array
-    rate_falls: jax.Array
-    learning_starts: jax.Array
-    tau: jax.Array
-    target_update_interval: jax.Array
-    exploration_fraction: jax.Array
-    exploration_initial: jax.Array
-    exploration_final: jax.Array
-    max_grad_norm: jax.Array
-    total_steps: jax.Array
 
 
 class Learner(NamedTuple):
