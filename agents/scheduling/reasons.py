@@ -38,13 +38,12 @@ def reasons(observation: Observation, scores: Scores, must_run: BoolArray) -> li
         _fast(observation.durations, observation.new),
         np.where((failures == 0) & ~observation.new, kept, 0),
     )
-    packed = np.zeros(len(observation), np.int64)
-    for values, bits in zip(told, _BITS, strict=True):
-        packed = (packed << bits) | values.astype(np.int64)
+    packed = _WEIGHTS @ np.array(told, np.int64)
     return [_words(number) for number in packed.tolist()]
 
 
 _BITS = (1, 1, 1, 11, 7, 30, 1, 11)
+_WEIGHTS = np.array([1 << sum(_BITS[place + 1 :]) for place in range(len(_BITS))], np.int64)
 _LONGEST = (1 << 30) - 1
 
 

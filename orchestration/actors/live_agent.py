@@ -17,10 +17,10 @@ import numpy as np
 from agents.scheduling.columns import ids_of, keys_of, ranking_columns
 from agents.scheduling.episode import Budget
 from agents.scheduling.episode_codec import episode_to_bytes
+from agents.scheduling.observation import FloatArray
 from agents.scheduling.reward import RewardOutcome
 from agents.scheduling.scheduler import Scheduler
 from agents.scheduling.testcase import TestCase, TestResult
-from envsearch.canonical import canonical_json
 from orchestration.actors.calls import Answer, Call
 from orchestration.actors.folding import Folded, state_of_version, take_history, with_settings
 from orchestration.actors.insights import insights
@@ -40,14 +40,16 @@ from orchestration.actors.messages import (
     RewardAnswer,
     RewardRequest,
 )
-from orchestration.actors.open_episode import OpenEpisode, load_episode, observers_of
+from orchestration.actors.open_episode import OpenEpisode, load_episode, observers_of, without_payload
 from orchestration.actors.payloads import (
+    metrics_text,
     packed,
     packed_history,
     packed_results,
     packed_rewards,
     settings_of,
     settings_text,
+    told_rewards,
     unpacked,
 )
 from orchestration.actors.snapshots import Snapshots
@@ -187,11 +189,11 @@ class LiveAgent:
             observers=",".join(request.observe),
             observed_agent=call.observed_agent,
             request_digest=digest,
-            payload=b"",
+            payload=episode_to_bytes(episode),
         )
         self._episodes += 1
-        self._commit().new_episodes.append(replace(row, payload=episode_to_bytes(episode)))
-        return self._cache.put(OpenEpisode(row, episode)).recommendation()
+        self._commit().new_episodes.append(row)
+        return self._cache.put(OpenEpisode(without_payload(row), episode)).recommendation()
 
     def _known(self, episode_id: str) -> OpenEpisode | None:
         try:
@@ -206,10 +208,11 @@ class LiveAgent:
         own = self.scheduler.settings.budget
         known = set(ids_of(tests)) if own.must_run else set()
         standing = [name for name in own.must_run if name in known]
-        budget = replace(own, must_run=tuple(dict.fromkeys([*standing, *request.must_run])))
-        if request.time_budget_seconds is None:
-            return budget
-        return replace(budget, seconds=request.time_budget_seconds, share=None)
+        must_run = tuple(dict.fromkeys([*standing, *request.must_run]))
+        seconds, share = request.time_budget_seconds, None
+        if seconds is None:
+            seconds, share = own.seconds, own.share
+        return Budget(seconds, share, own.fill, must_run, own.new_tests_in)
 
     def _unknown_histories(
         self, tests: Sequence[TestCase], histories: Sequence[tuple[PastRun, ...]]
@@ -247,9 +250,10 @@ class LiveAgent:
         outcome = self.scheduler.reward(opened.episode, opened.results)
         self.version += 1
         event = self._log(EventKind.REWARD, episode_id, b"")
-        row = _reward_row(opened, outcome, event)
+        rewards = outcome.rewards[ranking_columns(opened.episode.ranking).places_among(ids_of(opened.episode.tests))]
+        row = _reward_row(opened, outcome, rewards, event)
         self._commit().new_rewards.append(row)
-        opened.reward = opened.reward_answer(row)
+        opened.reward = opened.reward_answer(row, told_rewards(rewards))
         return opened.reward
 
     def _next(self, request: NextRequest) -> NextAnswer:
@@ -344,10 +348,8 @@ class LiveAgent:
         return pending
 
 
-def _reward_row(opened: OpenEpisode, outcome: RewardOutcome, event: EventRow) -> RewardRow:
-    """What is stored of a reward."""
-    place = {name: index for index, name in enumerate(ids_of(opened.episode.tests))}
-    order = [place[name] for name in ranking_columns(opened.episode.ranking).ids]
+def _reward_row(opened: OpenEpisode, outcome: RewardOutcome, rewards: FloatArray, event: EventRow) -> RewardRow:
+    """What is stored of a reward; `rewards` in the order of the recommendation."""
     return RewardRow(
         agent_id=event.agent_id,
         episode_id=event.subject,
@@ -357,9 +359,9 @@ def _reward_row(opened: OpenEpisode, outcome: RewardOutcome, event: EventRow) ->
         tests=opened.row.tests,
         exploration=opened.row.exploration,
         total=float(outcome.total),
-        metrics=canonical_json({name: float(value) for name, value in outcome.metrics.items()}),
+        metrics=metrics_text(outcome.metrics),
         rewarded_at=event.at,
-        payload=packed_rewards(outcome.rewards[order]),
+        payload=packed_rewards(rewards),
     )
 
 

@@ -86,14 +86,14 @@ class OpenEpisode:
         """The answer to a results call with so many results, so many of them new."""
         return ResultsAnswer(self.row.id, recorded, given - recorded, self.missing(), observers_of(self.row))
 
-    def reward_answer(self, row: RewardRow) -> RewardAnswer:
-        """The answer to a reward call, from what was stored of it."""
+    def reward_answer(self, row: RewardRow, rewards: tuple[float | None, ...] | None = None) -> RewardAnswer:
+        """The answer to a reward call, from what was stored of it; `rewards`: as `rewards_of` reads them."""
         return RewardAnswer(
             episode_id=row.episode_id,
             agent_version=row.version,
             total=row.total,
             ids=ranking_columns(self.episode.ranking).ids,
-            rewards=rewards_of(row.payload),
+            rewards=rewards_of(row.payload) if rewards is None else rewards,
             metrics=metrics_of(row),
             rewarded_at=row.rewarded_at,
             observers=observers_of(self.row),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from envsearch.errors import CorruptArtifactError
 from orchestration.actors.messages import PastRun, Results
 
 _COMPRESS_FROM = 1000
+_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False).encode
 _PLAIN, _ZLIB = b"j", b"z"
 
 
@@ -109,4 +110,18 @@ def rewards_of(data: bytes) -> tuple[float | None, ...]:
         values = np.frombuffer(zlib.decompress(data), "<f8")
     except (zlib.error, ValueError) as error:
         raise CorruptArtifactError(f"cannot be read ({type(error).__name__})", "rewards", "stored rewards") from error
-    return tuple(None if np.isnan(value) else value for value in values.tolist())
+    return told_rewards(values)
+
+
+def told_rewards(rewards: FloatArray) -> tuple[float | None, ...]:
+    """As they are told: None where it is NaN."""
+    return tuple([None if value != value else value for value in rewards.tolist()])
+
+
+def metrics_text(metrics: Mapping[str, float]) -> str:
+    """Canonical JSON of an episode's metrics.
+
+    Raises:
+        ValueError: a number is not finite.
+    """
+    return _canonical({name: float(value) for name, value in metrics.items()})
