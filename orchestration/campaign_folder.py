@@ -15,14 +15,21 @@ from envsearch.errors import InputError, StoreUnavailableError
 from orchestration.campaign_result import CampaignResult
 from orchestration.result_file import read_result, result_json
 from orchestration.spec.campaign import ResolvedCampaign
+from orchestration.stores.artifacts import refuse_job_folder
 
 HOME_VARIABLE = "PROCTOR_HOME"
 DEFAULT_HOME = "proctor-data"
 
 
 def campaign_home(given: Path | None = None) -> Path:
-    """The folder of all campaigns: as given, else ``PROCTOR_HOME``, else ``./proctor-data``. Absolute."""
-    return Path(given or os.environ.get(HOME_VARIABLE) or DEFAULT_HOME).expanduser().absolute()
+    """The folder of all campaigns: as given, else ``PROCTOR_HOME``, else ``./proctor-data``. Absolute.
+
+    Raises:
+        InputError: the folder would vanish with the Ray job that this process is.
+    """
+    home = Path(given or os.environ.get(HOME_VARIABLE) or DEFAULT_HOME).expanduser().absolute()
+    refuse_job_folder(home, "home")
+    return home
 
 
 class CampaignFolder:

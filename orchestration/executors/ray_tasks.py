@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import time
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -12,6 +13,12 @@ from orchestration.runtime import ONE_THREAD, RayRuntime, extend_search_path, se
 from orchestration.stores.results import ResultStore
 from orchestration.tasks import DEFAULT_PARTS, Parts, run_block
 from orchestration.work import BlockReport, JobOutcome, WorkBlock, item_addresses
+
+QUEUED = 256
+"""Blocks in flight at least, where a cluster is not this process's own: waiting tasks are what makes it grow."""
+
+CPUS_KNOWN_SECONDS = 1.0
+"""How long the number of the cluster's CPUs is believed: asking takes as long as submitting several tasks."""
 
 
 class RayExecutor:
@@ -43,19 +50,29 @@ class RayExecutor:
         self._ahead = ahead
         self._max_retries = max_retries
         self._parts = parts
+        self._cpus = (0.0, 1)
 
     @property
     def slots(self) -> int:
         """CPUs of the cluster now (it may grow), or the fewer that were asked for."""
-        available = _cluster_cpus()
+        available = self._available()
         return min(self._limit, available) if self._limit else available
+
+    def _available(self) -> int:
+        now = time.monotonic()
+        if now >= self._cpus[0]:
+            self._cpus = (now + CPUS_KNOWN_SECONDS, _cluster_cpus())
+        return self._cpus[1]
 
     def run(self, blocks: Iterable[WorkBlock], store_url: str) -> Iterator[BlockReport]:
         """See `Executor.run`. A block whose worker dies once too often is reported as failed, with the reason."""
         import ray
 
         store = ResultStore(store_url)
-        submit = functools.partial(self._task().remote, store_url=store.url, parts=self._parts, folders=search_path())
+        mark = "" if self._runtime.owned else store.mark()
+        submit = functools.partial(
+            self._task().remote, store_url=store.url, parts=self._parts, folders=search_path(), mark=mark
+        )
         source = iter(blocks)
         running: dict[Any, WorkBlock] = {}
         corrupt: list[str] = []
@@ -64,10 +81,10 @@ class RayExecutor:
                 self._fill(running, source, submit)
                 if not running:
                     break
-                done, _ = ray.wait(list(running), num_returns=1)
-                report = _report(done[0], running.pop(done[0]), store)
-                corrupt.extend(report.corrupt)
-                yield report
+                for done in _ended(ray, running):
+                    report = _report(done, running.pop(done), store)
+                    corrupt.extend(report.corrupt)
+                    yield report
         finally:
             for reference in running:  # only after an interruption; a plain cancel would wait for the item's end
                 ray.cancel(reference, force=True)
@@ -85,14 +102,25 @@ class RayExecutor:
         return ray.remote(_run).options(num_cpus=1, max_retries=self._max_retries, name="proctor block", **environment)
 
     def _fill(self, running: dict[Any, WorkBlock], source: Iterator[WorkBlock], submit: Any) -> None:
-        """Submit until enough is in flight. Where fewer CPUs than there are were asked for, queueing would use more."""
-        slots = self.slots
-        room = (slots if slots < _cluster_cpus() else slots * self._ahead) - len(running)
-        for _ in range(room):
+        for _ in range(self._wanted() - len(running)):
             block = next(source, None)
             if block is None:
                 return
             running[submit(block)] = block
+
+    def _wanted(self) -> int:
+        """Blocks in flight. Where other CPUs were asked for than there are (now), queueing would use more of them."""
+        available = self._available()
+        if self._limit and self._limit != available:
+            return self._limit
+        return available * self._ahead if self._runtime.owned or self._limit else max(available * self._ahead, QUEUED)
+
+
+def _ended(ray: Any, running: dict[Any, WorkBlock]) -> list[Any]:
+    """Wait for a block to end; it, and all others that have ended by then (thousands of small ones end at once)."""
+    first, rest = ray.wait(list(running), num_returns=1)
+    more = ray.wait(rest, num_returns=len(rest), timeout=0)[0] if rest else []
+    return [*first, *more]
 
 
 def _cluster_cpus() -> int:
@@ -102,8 +130,10 @@ def _cluster_cpus() -> int:
     return max(1, int(resources.get("CPU", 1)))
 
 
-def _run(block: WorkBlock, store_url: str, parts: Parts, folders: tuple[str, ...]) -> BlockReport:
+def _run(block: WorkBlock, store_url: str, parts: Parts, folders: tuple[str, ...], mark: str) -> BlockReport:
     extend_search_path(folders)
+    if mark:
+        ResultStore(store_url).check_mark(mark)
     return run_block(block, store_url, parts)
 
 

@@ -21,7 +21,7 @@ class RunContext:
     """Where work is done, where results are kept and who is told.
 
     Attributes:
-        failures: content address -> traceback, of every item that failed in this run.
+        failures: content address -> last line of the traceback, of every item that failed in this run.
         computed: items computed in this run (the others were in the store).
         reused: items that were in the store already.
         seconds: wall time of this run's tasks, summed over workers.
@@ -79,7 +79,7 @@ class RunContext:
         self.seconds += report.seconds
         self.computed += size - len(report.failed)
         for address, traceback in report.failed:
-            self.failures[address] = traceback
+            self.failures[address] = last_line(traceback)  # the log has all of it
             self.log(f"{phase}: item {address[:12]} failed\n{traceback}")
 
 

@@ -1,4 +1,4 @@
-"""Train populations: every missing agent is a task of its own, the finished ones are left alone."""
+"""Train populations: what is missing is trained, in blocks of seeds; the finished agents are left alone."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from functools import lru_cache
 from agents.deeprl.recipe import TrainingRecipe
 from mutations.folding import mutate
 from mutations.mutant import Mutant
+from orchestration.pipelines.blocks import train_blocks
 from orchestration.pipelines.context import RunContext
 from orchestration.spec.campaign import ResolvedCampaign
 from orchestration.stores.results import AgentRecord
-from orchestration.work import AgentKey, TrainBlock
+from orchestration.work import AgentKey
 
 HEALTHY_MUTANT = Mutant()
 
@@ -41,18 +42,19 @@ def interleaved(campaign: ResolvedCampaign, mutants: Sequence[Mutant]) -> list[A
 
 def missing_agents(context: RunContext, keys: Iterable[AgentKey]) -> list[AgentKey]:
     """Those that are not in the store, each once, in order."""
-    distinct = {key.address(): key for key in keys}
-    return [key for key in distinct.values() if not context.store.has_agent(key)]
+    distinct = list({key.address(): key for key in keys}.values())
+    return [key for key, there in zip(distinct, context.store.trained(distinct), strict=True) if not there]
 
 
 def train(context: RunContext, keys: Sequence[AgentKey], phase: str) -> None:
     """Train what is missing. A failing agent is in `context.failures`; the others go on."""
     missing = missing_agents(context, keys)
     earlier = len({key.address() for key in keys}) - len(missing)
-    context.run(phase, [TrainBlock((key,)) for key in missing], earlier)
+    context.run(phase, train_blocks(missing, context.executor.slots), earlier)
 
 
 def records_of(context: RunContext, campaign: ResolvedCampaign, mutant: Mutant) -> dict[int, AgentRecord]:
     """What is known of a population's trained agents, by seed; agents whose training failed are left out."""
     keys = agents_of(campaign, mutant)
-    return {seed: context.store.agent_record(key) for seed, key in keys.items() if context.store.has_agent(key)}
+    records = zip(keys, context.store.records(list(keys.values())), strict=True)
+    return {seed: record for seed, record in records if record is not None}

@@ -7,12 +7,16 @@ temporary name in its own folder, flushed to the disk and renamed; an object sto
 from __future__ import annotations
 
 import errno
+import itertools
 import os
 import re
 import shutil
+import socket
 import uuid
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from envsearch.errors import InputError, StoreUnavailableError
@@ -20,6 +24,14 @@ from envsearch.errors import InputError, StoreUnavailableError
 _ADDRESS = re.compile(r"[0-9a-f]{4,}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+REQUESTS = 32
+"""Requests to an object store at a time: each takes 10 to 50 ms, nearly all of it waiting."""
+
+_JOB_FOLDER = ("runtime_resources", "working_dir_files")
+"""Where Ray unpacks the working directory of a job, on the machine that runs it."""
 
 
 class ArtifactStore:
@@ -30,7 +42,7 @@ class ArtifactStore:
             once, because workers run in other folders.
 
     Raises:
-        InputError: the URL's protocol is unknown or its package is not installed.
+        InputError: the protocol is unknown, its package is not installed, or the folder vanishes with a Ray job.
     """
 
     def __init__(self, url: str) -> None:
@@ -39,6 +51,35 @@ class ArtifactStore:
 
     def __reduce__(self) -> tuple[type[ArtifactStore], tuple[str]]:
         return (ArtifactStore, (self.url,))
+
+    def each(self, function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
+        """The function's results in order; many calls at a time where each waits for an object store."""
+        if isinstance(self._blobs, _LocalBlobs):
+            return [function(item) for item in items]
+        with ThreadPoolExecutor(REQUESTS) as threads:
+            return list(threads.map(function, items))
+
+    def mark(self) -> str:
+        """A name of this very folder, for `check_mark` on other machines; "" for an object store, which is one for all.
+
+        Raises:
+            StoreUnavailableError: the folder cannot be written.
+        """
+        return self._blobs.mark() if isinstance(self._blobs, _LocalBlobs) else ""
+
+    def check_mark(self, mark: str) -> None:
+        """Make sure that this machine sees the folder that was marked, and not one of its own of the same name.
+
+        Raises:
+            StoreUnavailableError: it does not.
+        """
+        if mark and (not isinstance(self._blobs, _LocalBlobs) or self._blobs.mark(make=False) != mark):
+            raise StoreUnavailableError(
+                f"node {socket.gethostname()} does not see the driver's store, only a folder of its own",
+                "store",
+                "a folder that all nodes share, or an object store (s3://...)",
+                self.url,
+            )
 
     def has(self, address: str, name: str) -> bool:
         """Whether the blob is there (and therefore whole)."""
@@ -70,6 +111,20 @@ class ArtifactStore:
         return self._blobs.location(_key(address, name) if name else _key(address))
 
 
+def refuse_job_folder(path: Path, field: str) -> None:
+    """Keep results out of the folder that Ray made for a job and removes after it.
+
+    Raises:
+        InputError: the path lies in such a folder.
+    """
+    if _JOB_FOLDER in itertools.pairwise(path.parts):
+        raise InputError(
+            f"{path.name!r} lies in the job's own folder, which is removed after the job",
+            field,
+            "an absolute folder that all nodes reach" + (" (--home or PROCTOR_HOME)" if field == "home" else ""),
+        )
+
+
 def _key(address: str, name: str | None = None) -> str:
     if not _ADDRESS.fullmatch(address):
         raise ValueError(f"{address!r} is not a content address")
@@ -91,10 +146,23 @@ class _LocalBlobs:
 
     def __init__(self, root: Path) -> None:
         self._root = root.expanduser().absolute()
+        refuse_job_folder(self._root, "store")
         self.url = str(self._root)
 
     def location(self, key: str) -> str:
         return str(self._root / key)
+
+    def mark(self, make: bool = True) -> str:
+        path = self._root / "store-id"
+        try:
+            if make and not path.exists():
+                self._root.mkdir(parents=True, exist_ok=True)
+                _make_once(path, uuid.uuid4().hex.encode())
+            return path.read_text()
+        except FileNotFoundError:
+            return ""
+        except OSError as error:
+            raise _unavailable("write", str(path), error) from error
 
     def exists(self, key: str) -> bool:
         path = self._root / key
@@ -136,6 +204,21 @@ class _LocalBlobs:
                 path.unlink(missing_ok=True)
         except OSError as error:
             raise _unavailable("delete", str(path), error) from error
+
+
+def _make_once(path: Path, data: bytes) -> None:
+    """Make a file whole, unless somebody else makes it first."""
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    try:
+        _write_through(temporary, data)
+        try:
+            os.link(temporary, path)
+        except FileExistsError:
+            return
+        except OSError:  # a file system without hard links
+            temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _write_through(path: Path, data: bytes) -> None:

@@ -12,7 +12,7 @@ import hashlib
 import json
 import math
 import platform
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from typing import Any
@@ -78,6 +78,10 @@ class ResultStore:
         """Whether the agent has been trained: its record, written last, is there."""
         return self._artifacts.has(key.address(), _RECORD)
 
+    def trained(self, keys: Sequence[AgentKey]) -> list[bool]:
+        """`has_agent` of each, at once where the store is far."""
+        return self._artifacts.each(self.has_agent, keys)
+
     def save_agent(self, key: AgentKey, agent: TrainedAgent) -> None:
         """Store a trained agent and forget an earlier failure.
 
@@ -109,6 +113,14 @@ class ResultStore:
         if (record.recipe.address, record.seed) != (key.recipe.address, key.seed):
             raise self._corrupt(address, _RECORD, "is another agent's record", "trains this agent anew")
         return record
+
+    def records(self, keys: Sequence[AgentKey]) -> list[AgentRecord | None]:
+        """`agent_record` of each, None for those that have not been trained; at once where the store is far."""
+
+        def one(key: AgentKey) -> AgentRecord | None:
+            return self.agent_record(key) if self.has_agent(key) else None
+
+        return self._artifacts.each(one, keys)
 
     def load_agent(self, key: AgentKey) -> TrainedAgent:
         """The agent with its checkpoint.
@@ -143,6 +155,10 @@ class ResultStore:
         """Whether the evaluation has been run."""
         return self._artifacts.has(key.address(), _EVALUATION)
 
+    def evaluated(self, keys: Sequence[EvaluationKey]) -> list[bool]:
+        """`has_evaluation` of each, at once where the store is far."""
+        return self._artifacts.each(self.has_evaluation, keys)
+
     def save_evaluation(self, key: EvaluationKey, returns: tuple[float, ...], seconds: float) -> None:
         """Store the returns of an evaluation's episodes, in order, and forget an earlier failure.
 
@@ -172,6 +188,22 @@ class ResultStore:
             CorruptArtifactError: the file cannot be read back.
         """
         return tuple(float(value) for value in self._evaluation(key)["returns"])
+
+    def evaluations(self, keys: Sequence[EvaluationKey]) -> list[tuple[float, ...] | None]:
+        """`load_evaluation` of each, None for those that have not been run; at once where the store is far."""
+
+        def one(key: EvaluationKey) -> tuple[float, ...] | None:
+            return self.load_evaluation(key) if self.has_evaluation(key) else None
+
+        return self._artifacts.each(one, keys)
+
+    def mark(self) -> str:
+        """See `ArtifactStore.mark`."""
+        return self._artifacts.mark()
+
+    def check_mark(self, mark: str) -> None:
+        """See `ArtifactStore.check_mark`."""
+        self._artifacts.check_mark(mark)
 
     def evaluation_seconds(self, key: EvaluationKey) -> float:
         """Wall time of the evaluation; raises as `load_evaluation`."""

@@ -1,0 +1,135 @@
+"""A local head with token authentication, on ports and in folders of its own, and what a job is made of."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGES = ("envsearch", "agents", "mutations", "orchestration", "serve_app")
+RAY = [sys.executable, "-m", "ray.scripts.scripts"]
+START_SECONDS = 120.0
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The top of the project."""
+    return ROOT
+
+
+@pytest.fixture
+def working_copy(tmp_path: Path) -> Path:
+    """A checkout with more in it than a job needs, for `--working-dir`."""
+    folder = tmp_path / "checkout"
+    names = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False).stdout
+    listed = [Path(name) for name in names.split("\0") if name] or [
+        path.relative_to(ROOT) for package in (*PACKAGES, "docs", "tests") for path in (ROOT / package).rglob("*.*")
+    ]
+    for name in {*listed, Path(".rayignore"), Path(".gitignore"), Path("cluster.yaml")}:
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(ROOT / name, folder / name)
+    for name in (".git/objects/pack", ".venv/lib", "proctor-data/store", "mlruns/0", "agents/__pycache__"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        (folder / name / "large.pyc").write_bytes(secrets.token_bytes(3_000_000))
+    return folder
+
+
+@dataclass
+class Head:
+    """A running head.
+
+    Attributes:
+        environment: of a client that has the token.
+        process: ``ray start --block``, which ends all of Ray's processes with itself.
+    """
+
+    address: str
+    environment: dict[str, str]
+    process: subprocess.Popen[bytes]
+
+    def job(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """``ray job ...`` as a user types it."""
+        return subprocess.run(
+            [*RAY, "job", *arguments],
+            env=self.environment | environment,
+            capture_output=True,
+            text=True,
+            timeout=600,
+            check=False,
+        )
+
+
+@pytest.fixture
+def head() -> Iterator[Head]:
+    """``ray start --head`` with two CPUs, as docs/cluster.md tells it; ended by the process that was started here."""
+    temporary = Path(tempfile.mkdtemp(prefix="ray-head-", dir="/tmp"))  # short: sockets lie in it
+    ports = _free_ports(6)
+    options = {
+        "--port": ports[0],
+        "--dashboard-host": "127.0.0.1",
+        "--dashboard-port": ports[1],
+        "--dashboard-agent-listen-port": ports[2],
+        "--dashboard-agent-grpc-port": ports[3],
+        "--metrics-export-port": ports[4],
+        "--ray-client-server-port": ports[5],
+        "--min-worker-port": 0,
+        "--max-worker-port": 0,
+        "--temp-dir": temporary,
+        "--num-cpus": 2,
+        "--object-store-memory": 500_000_000,
+    }
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    environment |= {
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN": secrets.token_hex(32),
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_ADDRESS": f"http://127.0.0.1:{ports[1]}",
+        "OMP_NUM_THREADS": "1",
+    }
+    command = [*RAY, "start", "--head", "--block", *(f"{name}={value}" for name, value in options.items())]
+    started = {name: value for name, value in environment.items() if name != "RAY_ADDRESS"}
+    with (temporary / "start.log").open("wb") as log:
+        process = subprocess.Popen(command, env=started, stdout=log, stderr=log, cwd="/")
+    running = Head(f"127.0.0.1:{ports[0]}", environment, process)
+    try:
+        _await(running, temporary / "start.log")
+        yield running
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _await(head: Head, log: Path) -> None:
+    end = time.monotonic() + START_SECONDS
+    while head.job("list").returncode != 0:
+        assert head.process.poll() is None, log.read_text()
+        assert time.monotonic() < end, log.read_text()
+        time.sleep(0.5)
+
+
+def _free_ports(count: int) -> list[int]:
+    probes = [socket.socket() for _ in range(count)]
+    for probe in probes:
+        probe.bind(("127.0.0.1", 0))
+    ports = [int(probe.getsockname()[1]) for probe in probes]
+    for probe in probes:
+        probe.close()
+    return ports
