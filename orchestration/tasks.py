@@ -4,35 +4,42 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
+from typing import TYPE_CHECKING
 
-from agents.deeprl.engines.base import Engine
+from agents.deeprl.engines.base import Engine, agents_together
 from envsearch.errors import CorruptArtifactError, StoreUnavailableError
 from envsearch.import_path import is_import_path, load_object
 from orchestration.stores.results import ResultStore
-from orchestration.work import AgentKey, BlockReport, EvaluationKey, JobOutcome, TrainBlock, WorkBlock
+from orchestration.work import AgentKey, BlockReport, EvaluationKey, JobOutcome, TrainBlock, WorkBlock, grouped
+
+if TYPE_CHECKING:
+    from agents.deeprl.engines.fleet.evaluation import SavedAgent
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """The two functions that do the real work, by import path, so that a worker finds them on its own.
+    """The functions that do the real work, by import path, so that a worker finds them on its own.
 
     Attributes:
         engine: name -> `Engine`. A key whose engine is an import path itself does without it.
         evaluate: (checkpoint, algorithm, environment, episodes, seed) -> returns, shape (episodes,).
+        evaluate_together: (pairs of saved agent and environment, episodes, seed) -> for each pair the returns or the
+            exception that this pair met.
     """
 
     engine: str = "agents.deeprl.engines.registry:engine"
     evaluate: str = "agents.deeprl.evaluation:evaluate"
+    evaluate_together: str = "agents.deeprl.engines.fleet.evaluation:evaluate_together"
 
 
 DEFAULT_PARTS = Parts()
 
 
 def run_block(block: WorkBlock, store_url: str, parts: Parts = DEFAULT_PARTS) -> BlockReport:
-    """Train or evaluate what is not yet in the store, one item after another, each saved at once.
+    """Train or evaluate what is not yet in the store; every item is saved as soon as it is there.
 
     An item that fails is recorded with its traceback and the others go on. A stored file that cannot be read back
     is reported, not recorded: it is no fault of the item. KeyboardInterrupt and SystemExit pass through.
@@ -43,48 +50,129 @@ def run_block(block: WorkBlock, store_url: str, parts: Parts = DEFAULT_PARTS) ->
     from agents.deeprl.threads import one_thread  # here, because it imports torch: only workers need it
 
     started = time.perf_counter()
-    store = ResultStore(store_url)
-    failed: list[tuple[str, str]] = []
-    corrupt: list[str] = []
-    for address, compute in _items(block, store, parts):
+    work = _Work(ResultStore(store_url), parts)
+    with one_thread():
+        if isinstance(block, TrainBlock):
+            work.train(block.agents)
+        else:
+            work.evaluate(block.evaluations)
+    outcome = JobOutcome.FAILED if work.failed else JobOutcome.DONE
+    corrupt = tuple(dict.fromkeys(work.corrupt))
+    return BlockReport(block, outcome, time.perf_counter() - started, tuple(work.failed), corrupt)
+
+
+class _Work:
+    """One block's work.
+
+    Attributes:
+        failed: (address, traceback) of the items that failed.
+        corrupt: one line per stored file that could not be read back.
+    """
+
+    def __init__(self, store: ResultStore, parts: Parts) -> None:
+        self._store = store
+        self._parts = parts
+        self.failed: list[tuple[str, str]] = []
+        self.corrupt: list[str] = []
+
+    def train(self, keys: Sequence[AgentKey]) -> None:
+        """Train the missing agents, as many at once as their engine likes."""
+        missing = [key for key in keys if not self._store.has_agent(key)]
+        for group in grouped(missing, lambda key: (key.recipe.address, key.engine, key.selection)):
+            size = self._block_size(group[0])
+            for start in range(0, len(group), size):
+                self._train_some(group[start : start + size])
+
+    def _block_size(self, key: AgentKey) -> int:
         try:
-            with one_thread():
-                compute()
+            return agents_together(self._engine(key.engine), key.recipe)
+        except Exception:  # noqa: BLE001 - training the first one will tell what is wrong
+            return 1
+
+    def _train_some(self, keys: Sequence[AgentKey]) -> None:
+        """Agents of one recipe in one call; if it fails, one by one, so that one seed costs no other its agent."""
+        if len(keys) == 1:
+            self._train_one(keys[0])
+            return
+        try:
+            agents = self._engine(keys[0].engine).train(keys[0].recipe, [key.seed for key in keys], keys[0].selection)
+        except Exception:  # noqa: BLE001 - what fails is found out one by one
+            for key in keys:
+                self._train_one(key)
+            return
+        for key, agent in zip(keys, agents, strict=True):
+            with self._item(key):
+                self._store.save_agent(key, agent)
+
+    def _train_one(self, key: AgentKey) -> None:
+        with self._item(key):
+            (agent,) = self._engine(key.engine).train(key.recipe, [key.seed], key.selection)
+            self._store.save_agent(key, agent)
+
+    def _engine(self, name: str) -> Engine:
+        found: Engine = load_object(name) if is_import_path(name) else load_object(self._parts.engine)(name)
+        return found
+
+    def evaluate(self, keys: Sequence[EvaluationKey]) -> None:
+        """Run the missing evaluations, those by the fleet together."""
+        missing = [key for key in keys if not self._store.has_evaluation(key)]
+        for key in missing:
+            if key.method != "fleet":
+                self._evaluate_one(key)
+        together = [key for key in missing if key.method == "fleet"]
+        for group in grouped(together, lambda key: (key.episodes, key.seed)):
+            self._evaluate_together(group)
+
+    def _evaluate_one(self, key: EvaluationKey) -> None:
+        with self._item(key):
+            checkpoint = self._store.load_agent(key.agent).checkpoint
+            started = time.perf_counter()
+            returns = load_object(self._parts.evaluate)(
+                checkpoint, key.agent.recipe.algorithm, key.environment, key.episodes, key.seed
+            )
+            self._store.save_evaluation(key, tuple(returns), time.perf_counter() - started)
+
+    def _evaluate_together(self, keys: Sequence[EvaluationKey]) -> None:
+        """Evaluations of the same episodes, in one batch."""
+        agents: dict[str, SavedAgent] = {}
+        ready = []
+        for key in keys:
+            address = key.agent.address()
+            with self._item(key):
+                if address not in agents:
+                    agents[address] = self._saved_agent(key.agent)
+                ready.append((key, (agents[address], key.environment)))
+        started = time.perf_counter()
+        try:
+            outcomes = load_object(self._parts.evaluate_together)(
+                [pair for _, pair in ready], keys[0].episodes, keys[0].seed
+            )
+        except Exception as error:  # noqa: BLE001 - told for every item
+            outcomes = [error] * len(ready)
+        seconds = (time.perf_counter() - started) / max(1, len(ready))
+        for (key, _), outcome in zip(ready, outcomes, strict=True):
+            with self._item(key):
+                if isinstance(outcome, Exception):
+                    raise outcome
+                self._store.save_evaluation(key, tuple(outcome), seconds)
+
+    def _saved_agent(self, key: AgentKey) -> SavedAgent:
+        from agents.deeprl.engines.fleet.evaluation import SavedAgent
+
+        return SavedAgent(self._store.load_agent(key).checkpoint, key.recipe.algorithm, key.recipe.policy)
+
+    @contextmanager
+    def _item(self, key: AgentKey | EvaluationKey) -> Iterator[None]:
+        """What goes wrong inside is this item's failure, or a damaged file's."""
+        try:
+            yield
         except StoreUnavailableError:
             raise
         except CorruptArtifactError as error:
-            corrupt.append(str(error))
-            failed.append((address, traceback.format_exc()))
+            agent = key.agent if isinstance(key, EvaluationKey) else key
+            # Without a place of its own: the bytes are the recorded ones, yet the library cannot open them.
+            self.corrupt.append(str(error if error.source else error.located(source=self._store.location(agent))))
+            self.failed.append((key.address(), traceback.format_exc()))
         except Exception:  # noqa: BLE001 - a user's environment, algorithm or operator may fail in any way
-            failed.append((address, traceback.format_exc()))
-            store.save_failure(*failed[-1])
-    outcome = JobOutcome.FAILED if failed else JobOutcome.DONE
-    return BlockReport(block, outcome, time.perf_counter() - started, tuple(failed), tuple(dict.fromkeys(corrupt)))
-
-
-def _items(block: WorkBlock, store: ResultStore, parts: Parts) -> list[tuple[str, Callable[[], None]]]:
-    if isinstance(block, TrainBlock):
-        return [(agent.address(), partial(_train, agent, store, parts)) for agent in block.agents]
-    return [(item.address(), partial(_evaluate, item, store, parts)) for item in block.evaluations]
-
-
-def _train(key: AgentKey, store: ResultStore, parts: Parts) -> None:
-    if store.has_agent(key):
-        return
-    engine: Engine = load_object(key.engine) if is_import_path(key.engine) else load_object(parts.engine)(key.engine)
-    (agent,) = engine.train(key.recipe, [key.seed], key.selection)
-    store.save_agent(key, agent)
-
-
-def _evaluate(key: EvaluationKey, store: ResultStore, parts: Parts) -> None:
-    if store.has_evaluation(key):
-        return
-    checkpoint = store.load_agent(key.agent).checkpoint
-    started = time.perf_counter()
-    try:
-        returns = load_object(parts.evaluate)(
-            checkpoint, key.agent.recipe.algorithm, key.environment, key.episodes, key.seed
-        )
-    except CorruptArtifactError as error:  # its bytes are the recorded ones, yet the library cannot open them
-        raise error.located(source=store.location(key.agent)) from error
-    store.save_evaluation(key, tuple(returns), time.perf_counter() - started)
+            self.failed.append((key.address(), traceback.format_exc()))
+            self._store.save_failure(*self.failed[-1])

@@ -6,8 +6,10 @@ not after a crash, not by another campaign, not by another kill test.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Literal, TypeVar
 
 from agents.deeprl.engines.base import Selection
 from agents.deeprl.recipe import TrainingRecipe
@@ -16,6 +18,9 @@ from envsearch.spec import EnvironmentSpec
 
 SEMANTICS = 1
 """Raised when the meaning of a recipe or an evaluation changes, so that old results are not taken for new ones."""
+
+EvaluationMethod = Literal["fleet", "sb3"]
+Key = TypeVar("Key")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,30 +40,39 @@ class AgentKey:
 
 @dataclass(frozen=True, slots=True)
 class EvaluationKey:
-    """One agent in one environment: deterministic policy, episode e reset with seed + e."""
+    """One agent in one environment: deterministic policy, episode e reset with seed + e.
+
+    Attributes:
+        method: ``sb3``, the reference, or ``fleet``, many agents in one batch. Their results differ where two actions
+            are equally good to the last bit of float32, so the method is part of the address: a campaign's numbers
+            never depend on which of the two another campaign had used. (The reference keeps the address that it had
+            when there was no other.)
+    """
 
     agent: AgentKey
     environment: EnvironmentSpec
     episodes: int = 10
     seed: int = 420
+    method: EvaluationMethod = "sb3"
 
     def address(self) -> str:
         """Content address of the evaluation's result."""
+        method = [] if self.method == "sb3" else [self.method]
         return content_address(
-            "evaluation", [SEMANTICS, self.agent.address(), self.environment, self.episodes, self.seed]
+            "evaluation", [SEMANTICS, self.agent.address(), self.environment, self.episodes, self.seed, *method]
         )
 
 
 @dataclass(frozen=True, slots=True)
 class TrainBlock:
-    """A task: train these agents (same recipe, several seeds)."""
+    """A task: train these agents (several seeds of one recipe), together where their engine can."""
 
     agents: tuple[AgentKey, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class EvaluateBlock:
-    """A task: run these evaluations."""
+    """A task: run these evaluations, together where their method can."""
 
     evaluations: tuple[EvaluationKey, ...]
 
@@ -100,3 +114,11 @@ def item_addresses(block: WorkBlock) -> tuple[str, ...]:
     """Content addresses of a block's items, in order."""
     items = block.agents if isinstance(block, TrainBlock) else block.evaluations
     return tuple(item.address() for item in items)
+
+
+def grouped(keys: Iterable[Key], by: Callable[[Key], object]) -> list[list[Key]]:
+    """Keys that belong together, groups and keys in order of appearance."""
+    groups: dict[object, list[Key]] = {}
+    for key in keys:
+        groups.setdefault(by(key), []).append(key)
+    return list(groups.values())

@@ -11,15 +11,16 @@ from envsearch.canonical import content_address, plain
 from envsearch.spec import EnvironmentSpec, Parameter
 from mutations.mutant import Mutant
 from orchestration.campaign_result import Point
-from orchestration.work import SEMANTICS, AgentKey, EvaluationKey
+from orchestration.work import SEMANTICS, AgentKey, EvaluationKey, EvaluationMethod
 
 
 @dataclass(frozen=True, slots=True)
 class EvaluationPlan:
-    """Deterministic policy; episode e is reset with seed + e."""
+    """Deterministic policy; episode e is reset with seed + e; see `EvaluationKey` for `method`."""
 
     episodes: int
     seed: int
+    method: EvaluationMethod = "sb3"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +56,15 @@ class ResolvedCampaign:
     """Everything that a campaign's results depend on, and its name and notes besides.
 
     Attributes:
-        name, notes: for the reader; results do not depend on them.
+        name, notes, engine_choice: for the reader; results do not depend on them.
         healthy: the recipe of the healthy population.
         mutants: first-order mutants, in the spec's order.
         kill_tests: names in the table or import paths, in the spec's order.
         repeats: seeds per resampling kill test.
         selection: which model of a training is judged.
+        engine: of all agents, healthy and mutants alike.
         seed: of the statistics.
+        engine_choice: which engine was taken, and why.
     """
 
     name: str
@@ -78,11 +81,12 @@ class ResolvedCampaign:
     sanity: SanityPlan
     engine: str
     seed: int
+    engine_choice: str = ""
 
     def canonical(self) -> dict[str, Any]:
         """The resolved form as plain data: equal for specs that ask for the same thing."""
         fields: dict[str, Any] = plain(self)
-        del fields["name"], fields["notes"]
+        del fields["name"], fields["notes"], fields["engine_choice"]
         return {"semantics": SEMANTICS, **fields}
 
     @property
@@ -105,4 +109,5 @@ class ResolvedCampaign:
 
     def evaluation_of(self, agent: AgentKey, point: Point) -> EvaluationKey:
         """The address of one agent's evaluation at a point."""
-        return EvaluationKey(agent, self.environment(point), self.evaluation.episodes, self.evaluation.seed)
+        plan = self.evaluation
+        return EvaluationKey(agent, self.environment(point), plan.episodes, plan.seed, plan.method)

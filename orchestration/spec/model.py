@@ -38,10 +38,16 @@ class EnvironmentSection(Section):
 
 
 class EvaluationSection(Section):
-    """How a trained agent is judged: deterministic policy, episode e reset with seed + e."""
+    """How a trained agent is judged: deterministic policy, episode e reset with seed + e.
+
+    Attributes:
+        engine: ``fleet`` runs many agents in one batch, ``sb3`` one after another through the library; ``auto`` takes
+            the fleet for agents that the fleet or the library's engine has trained.
+    """
 
     episodes: Count = 10
     seed: SeedNumber = 420
+    engine: Literal["auto", "fleet", "sb3"] = "auto"
 
 
 class AgentSection(Section):
@@ -100,6 +106,8 @@ class CampaignSpec(Section):
         operators: first-order mutants; the published set of the algorithm where left out.
         kill_tests: the calibrated default where left out.
         repeats: seeds per resampling kill test; the outcome is the majority.
+        engine: ``auto``, ``fleet`` or ``sb3``. ``auto`` takes the fleet where it can train every
+            recipe of the campaign, else sb3 for all of them.
         preset: name of another pair's preset to take hyper-parameters from (``cartpole_ppo``).
         seed: of the statistics, not of the trainings.
     """
@@ -118,6 +126,6 @@ class CampaignSpec(Section):
     boundary: BoundarySection = BoundarySection()
     higher_order: HigherOrderSection = HigherOrderSection()
     sanity: SanitySection = SanitySection()
-    engine: str = "sb3"
+    engine: str = "auto"
     preset: str | None = None
     seed: SeedNumber = 0

@@ -11,12 +11,11 @@ import numpy as np
 
 from agents.deeprl.algorithms import algorithm_facts
 from agents.deeprl.engines.base import Selection
-from agents.deeprl.engines.registry import engine
 from agents.deeprl.presets import PRESETS, Preset, preset
 from agents.deeprl.recipe import TrainingRecipe
 from envsearch.boundary import BoundarySearch
 from envsearch.definition import EnvironmentDefinition
-from envsearch.errors import InputError, MutationRefusedError, unknown_name
+from envsearch.errors import InputError, unknown_name
 from envsearch.import_path import is_import_path
 from envsearch.registry import environment, initial_spec, resolve_name, with_limits
 from envsearch.spec import Parameter
@@ -31,6 +30,7 @@ from orchestration.spec.campaign import (
     ResolvedCampaign,
     SanityPlan,
 )
+from orchestration.spec.engine_choice import choose_engine, evaluation_method
 from orchestration.spec.model import CampaignSpec
 
 
@@ -58,7 +58,7 @@ def _resolve(spec: CampaignSpec) -> ResolvedCampaign:
         healthy = chosen.recipe(initial_spec(definition), spec.steps, spec.hyperparameters)
     mutants = _first_order(spec, healthy)
     explicit = _explicit_higher_order(spec, healthy, mutants)
-    _refuse_untrainable(spec.engine, healthy, (*mutants, *explicit))
+    chosen_engine, engine_choice = choose_engine(spec.engine, healthy, (*mutants, *explicit))
     kill_tests = _kill_tests(spec.kill_tests or [DEFAULT_KILL_TEST], "kill_tests")
     return ResolvedCampaign(
         name=spec.name,
@@ -68,15 +68,18 @@ def _resolve(spec: CampaignSpec) -> ResolvedCampaign:
         seeds=_seeds(spec.seeds),
         kill_tests=kill_tests,
         repeats=spec.repeats,
-        evaluation=EvaluationPlan(spec.evaluation.episodes, spec.evaluation.seed),
+        evaluation=EvaluationPlan(
+            spec.evaluation.episodes, spec.evaluation.seed, evaluation_method(spec.evaluation.engine, chosen_engine)
+        ),
         selection=_selection(spec),
         boundary=_boundary(spec, definition, kill_tests),
         higher_order=HigherOrderPlan(
             spec.higher_order.enabled, spec.higher_order.order, spec.higher_order.maximum, explicit
         ),
         sanity=SanityPlan(_threshold(spec, chosen, definition), spec.sanity.on_failure),
-        engine=spec.engine,
+        engine=chosen_engine,
         seed=spec.seed,
+        engine_choice=engine_choice,
     )
 
 
@@ -162,19 +165,6 @@ def _explicit_higher_order(
             mutate(healthy, mutant)
         mutants[mutant.id] = mutant
     return tuple(mutants.values())
-
-
-def _refuse_untrainable(engine_name: str, healthy: TrainingRecipe, mutants: tuple[Mutant, ...]) -> None:
-    """What the engine declines is refused now, with the engine's reason."""
-    trainer = engine(engine_name)
-    reason = trainer.declines(healthy)
-    if reason is not None:
-        raise InputError(f"engine {engine_name} cannot train the healthy agent ({reason})", "hyperparameters")
-    for mutant in mutants:
-        reason = trainer.declines(mutate(healthy, mutant))
-        if reason is not None:
-            field = "higher_order.mutants" if mutant.order > 1 else "operators"
-            raise MutationRefusedError(f"engine {engine_name} cannot train {mutant.id} ({reason})", field)
 
 
 def _kill_tests(names: list[str], field: str) -> tuple[str, ...]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from agents.deeprl.engines.base import Selection
 from agents.deeprl.recipe import PolicySite, TrainingRecipe
@@ -13,12 +11,10 @@ from envsearch.spec import EnvironmentSpec
 from mutations.killing.kill_test import Direction, Outcome
 from mutations.killing.registry import kill_test
 from orchestration.pipelines.context import last_line
-from orchestration.pipelines.evaluate import LARGEST_BLOCK, blocks_of
 from orchestration.pipelines.judging import compare, comparison_seed, judge_family
 from orchestration.pipelines.populations import learning_curve
 from orchestration.pipelines.sanity import identical_seeds, is_live
 from orchestration.stores.results import AgentRecord
-from orchestration.work import AgentKey, EvaluationKey
 
 RECIPE = TrainingRecipe(EnvironmentSpec("E"), "ppo", (), 100, PolicySite("Tanh", "Adam"))
 POINT = (("p", 1.0),)
@@ -127,16 +123,6 @@ def test_learning_curve() -> None:
     assert learning_curve([], 100) is None
     assert learning_curve([record(), record(1, steps=())], 100) is None
     assert learning_curve([record(steps=(150,))], 100) is None
-
-
-@given(st.integers(0, 200), st.integers(1, 40))
-def test_blocks_hold_every_evaluation_once(count: int, slots: int) -> None:
-    keys = [EvaluationKey(AgentKey(RECIPE, seed), EnvironmentSpec("E")) for seed in range(count)]
-    blocks = blocks_of(keys, slots)
-    assert [key for block in blocks for key in block.evaluations] == keys
-    assert all(1 <= len(block.evaluations) <= LARGEST_BLOCK for block in blocks)
-    if count >= slots:
-        assert len(blocks) >= min(slots, count)
 
 
 def test_last_line_of_a_traceback() -> None:

@@ -280,7 +280,7 @@ def test_preset_of_another_environment() -> None:
             BASE + "operators: [NDF, NR]\nhigher_order: {enabled: false, mutants: [NDF-NR]}\n",
             "spec.yaml: higher_order.mutants: mutants are listed but higher order is off; expected enabled: true",
         ),
-        (BASE + "engine: fleat\n", "spec.yaml: engine: unknown engine 'fleat'; expected one of "),
+        (BASE + "engine: fleat\n", "spec.yaml: engine: unknown engine 'fleat' (did you mean 'fleet'?); expected one of auto, "),
         (BASE + "steps: 2000000000\n", "spec.yaml: hyperparameters: engine fake cannot train the healthy agent (it "),
         (BASE + "preset: cartpole_pp\n", "spec.yaml: preset: unknown preset 'cartpole_pp' (did you mean "),
         (BASE + "sanity: {threshold: .nan}\n", "spec.yaml: sanity.threshold: nan is not accepted; expected a number"),

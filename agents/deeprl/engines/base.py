@@ -54,6 +54,13 @@ class Engine(Protocol):
 
     name: str
 
+    def block_size(self, recipe: TrainingRecipe) -> int:
+        """How many agents of the recipe are trained best by one call of `train`; 1: one is as good as many.
+
+        An engine that has no such method trains one agent at a time; see `agents_together`.
+        """
+        ...
+
     def declines(self, recipe: TrainingRecipe) -> str | None:
         """Why this engine cannot train the recipe, or None if it can."""
         ...
@@ -67,3 +74,9 @@ class Engine(Protocol):
     ) -> list[TrainedAgent]:
         """Train one agent per seed, in the order of `seeds`; `progress` is told the agent-steps done so far."""
         ...
+
+
+def agents_together(engine: Engine, recipe: TrainingRecipe) -> int:
+    """How many agents of a recipe to give to an engine at once."""
+    block_size = getattr(engine, "block_size", None)
+    return max(1, int(block_size(recipe))) if block_size is not None else 1
