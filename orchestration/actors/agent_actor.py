@@ -7,6 +7,7 @@ and is several times slower on them.
 
 from __future__ import annotations
 
+import gc
 import os
 import pickle
 import threading
@@ -22,6 +23,33 @@ from orchestration.runtime import ONE_THREAD
 from orchestration.service_errors import NotOwnerError, ServiceError
 
 
+class Batches:
+    """Carries out pickled batches, one at a time. Not the actor itself: Ray wraps every method of an actor's class.
+
+    Args:
+        holder: of the agents.
+    """
+
+    def __init__(self, holder: AgentHolder) -> None:
+        self._holder = holder
+        self.used = time.monotonic()
+        # Batches come through the channel and as calls of the actor, in different threads.
+        self.lock = threading.Lock()
+        self.ended = False
+
+    def execute(self, calls: bytes) -> bytes:
+        """See `AgentActor.execute`."""
+        batch: Sequence[Call] = pickle.loads(calls)
+        answers: Sequence[Answer | ServiceError]
+        with self.lock:
+            if self.ended:
+                answers = [NotOwnerError("this owner has saved its agents and ends") for _ in batch]
+            else:
+                answers = self._holder.execute(batch)
+                self.used = time.monotonic()
+        return pickle.dumps(answers, pickle.HIGHEST_PROTOCOL)
+
+
 class AgentActor:
     """See the module.
 
@@ -34,11 +62,12 @@ class AgentActor:
         self._holder = AgentHolder(settings)
         if kind:
             agent_kind(kind)  # imported before the first call waits for it
-        self._used = time.monotonic()
-        # Batches come through the channel and as calls of the actor, in different threads.
-        self._lock = threading.Lock()
-        self._ended = False
-        self._channel = ChannelServer(self.execute)
+        self._batches = Batches(self._holder)
+        self._channel = ChannelServer(self._batches.execute)
+        # What was imported stays for ever and need not be looked through; calls leave little behind that refers to
+        # itself, and looking for it after every 700 objects would take a tenth of their time.
+        gc.freeze()
+        gc.set_threshold(50_000, 20, 100)
 
     def channel(self) -> str:
         """Address of the short way for callers on the same machine; "": there is none."""
@@ -46,29 +75,21 @@ class AgentActor:
 
     def execute(self, calls: bytes) -> bytes:
         """Carry out a pickled batch of calls; the answers, or the errors in their place, pickled."""
-        batch: Sequence[Call] = pickle.loads(calls)
-        answers: Sequence[Answer | ServiceError]
-        with self._lock:
-            if self._ended:
-                answers = [NotOwnerError("this owner has saved its agents and ends") for _ in batch]
-            else:
-                answers = self._holder.execute(batch)
-                self._used = time.monotonic()
-        return pickle.dumps(answers, pickle.HIGHEST_PROTOCOL)
+        return self._batches.execute(calls)
 
     def rest(self, name: str) -> None:
         """Save one agent and drop it from memory; the process goes on."""
-        with self._lock:
+        with self._batches.lock:
             self._holder.rest(name)
 
     def forget(self, name: str) -> None:
         """Drop a deleted agent from memory."""
-        with self._lock:
+        with self._batches.lock:
             self._holder.forget(name)
 
     def idle_seconds(self) -> float:
         """Since the last batch."""
-        return time.monotonic() - self._used
+        return time.monotonic() - self._batches.used
 
     def statistics(self) -> tuple[int, int]:
         """Agents in memory, and how many were woken so far."""
@@ -84,10 +105,10 @@ class AgentActor:
         Returns:
             False: it was used meanwhile. There is no answer where it ended.
         """
-        with self._lock:
+        with self._batches.lock:
             if self.idle_seconds() < idle_for:
                 return False
-            self._ended = True
+            self._batches.ended = True
             self._holder.passivate()
         import ray
 

@@ -76,7 +76,7 @@ class Channel(asyncio.Protocol):
     """The caller's side. Belongs to one event loop; open it with `open_channel`."""
 
     def __init__(self) -> None:
-        self._waiting: deque[asyncio.Future[bytes]] = deque()
+        self._waiting: deque[Callable[[bytes | None], None]] = deque()
         self._received = bytearray()
         self._transport: asyncio.Transport | None = None
         self._closed = False
@@ -87,12 +87,30 @@ class Channel(asyncio.Protocol):
         Raises:
             ConnectionError: the owner is gone; whether it has carried out the question cannot be told.
         """
-        if self._closed or self._transport is None:
+        future: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
+
+        def done(answer: bytes | None) -> None:
+            if not future.done():  # the caller has gone away
+                future.set_result(answer)
+
+        if not self.post(question, done) or (answer := await future) is None:
             raise ConnectionError("the owner is gone")
-        future: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-        self._waiting.append(future)
+        return answer
+
+    def post(self, question: bytes, done: Callable[[bytes | None], None]) -> bool:
+        """Send a question; `exchange` without waiting for the answer.
+
+        Args:
+            done: called with the answer, or with None where the owner is gone.
+
+        Returns:
+            False: the channel is closed; nothing was sent and `done` is not called.
+        """
+        if self._closed or self._transport is None:
+            return False
+        self._waiting.append(done)
         self._transport.writelines((_LENGTH.pack(len(question)), question))
-        return await future
+        return True
 
     def close(self) -> None:
         """Let go of it, once all answers have come."""
@@ -116,9 +134,7 @@ class Channel(asyncio.Protocol):
                 return
             answer = bytes(memoryview(received)[_LENGTH.size : end])
             del received[:end]
-            future = self._waiting.popleft()
-            if not future.done():  # the caller has gone away
-                future.set_result(answer)
+            self._waiting.popleft()(answer)
         if self._closed:
             self.close()
 
@@ -126,9 +142,7 @@ class Channel(asyncio.Protocol):
         """The owner has ended, or was killed."""
         self._closed = True
         while self._waiting:
-            future = self._waiting.popleft()
-            if not future.done():
-                future.set_exception(ConnectionError("the owner is gone"))
+            self._waiting.popleft()(None)
 
 
 async def open_channel(address: str) -> Channel | None:

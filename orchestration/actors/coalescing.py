@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 
 from orchestration.actors.calls import Answer, Call
 from orchestration.service_errors import ServiceError
 
 Send = Callable[[Sequence[Call]], Awaitable[Sequence[Answer | ServiceError]]]
+Answered = Callable[[Sequence[Answer | ServiceError] | Exception], None]
+Post = Callable[[Sequence[Call], Answered], bool]
+_Waiting = list[tuple[Call, "asyncio.Future[Answer]"]]
 
 
 class Coalescer:
@@ -19,21 +23,24 @@ class Coalescer:
 
     Args:
         send: one hop: a batch of calls to their answers, in order. An exception is every call's of the batch.
+        post: the same without a task of its own, which costs as much as the rest of a hop: the answers, or what
+            failed, are given to its second argument. False: not now, `send` is to be used; nothing was sent then.
         hops: under way at once; two keep the owner busy while answers travel.
         longest: calls in one batch.
     """
 
-    def __init__(self, send: Send, hops: int = 2, longest: int = 64) -> None:
-        self._send = send
+    def __init__(self, send: Send, post: Post | None = None, hops: int = 2, longest: int = 64) -> None:
+        self._send, self._post = send, post
         self._free = hops
         self._longest = longest
         self._waiting: deque[tuple[Call, asyncio.Future[Answer]]] = deque()
+        self._hops = hops
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
     def busy(self) -> bool:
         """Whether any call waits or is under way."""
-        return bool(self._waiting or self._tasks)
+        return bool(self._waiting) or self._free < self._hops
 
     async def call(self, call: Call) -> Answer:
         """The answer to a call.
@@ -51,15 +58,22 @@ class Coalescer:
         while self._free and self._waiting:
             batch = [self._waiting.popleft() for _ in range(min(self._longest, len(self._waiting)))]
             self._free -= 1
+            if self._post is not None and self._post([call for call, _ in batch], partial(self._answered, batch)):
+                continue
             task = asyncio.get_running_loop().create_task(self._hop(batch))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def _hop(self, batch: list[tuple[Call, asyncio.Future[Answer]]]) -> None:
+    async def _hop(self, batch: _Waiting) -> None:
+        told: Sequence[Answer | ServiceError] | BaseException
         try:
-            answers: Sequence[Answer | BaseException] = await self._send([call for call, _ in batch])
+            told = await self._send([call for call, _ in batch])
         except BaseException as error:  # noqa: BLE001 - each caller gets it; a task's own error would be lost
-            answers = [error] * len(batch)
+            told = error
+        self._answered(batch, told)
+
+    def _answered(self, batch: _Waiting, told: Sequence[Answer | ServiceError] | BaseException) -> None:
+        answers: Sequence[Answer | BaseException] = [told] * len(batch) if isinstance(told, BaseException) else told
         self._free += 1
         for (_, future), answer in zip(batch, answers, strict=True):
             if future.done():  # the caller has gone away

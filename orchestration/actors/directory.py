@@ -18,7 +18,7 @@ from typing import Any
 
 from orchestration.actors.calls import Answer, Call
 from orchestration.actors.channel import Channel, open_channel
-from orchestration.actors.coalescing import Coalescer
+from orchestration.actors.coalescing import Answered, Coalescer
 from orchestration.actors.holder import HolderSettings
 from orchestration.actors.ownership import DirectorySettings, Ownership, ownership
 from orchestration.actors.payloads import settings_of
@@ -160,9 +160,23 @@ class Directory:
     def _owner(self, about: Ownership) -> _Owner:
         owner = self._owners.get(about.name)
         if owner is None:
-            owner = _Owner(about, Coalescer(lambda calls: self._hop(about.name, calls)))
-            self._owners[about.name] = owner
+            name = about.name
+            coalescer = Coalescer(
+                lambda calls: self._hop(name, calls), lambda calls, done: self._post(name, calls, done)
+            )
+            owner = self._owners[name] = _Owner(about, coalescer)
         return owner
+
+    def _post(self, name: str, calls: Sequence[Call], done: Answered) -> bool:
+        """The way of a batch to an owner that is known and on this machine."""
+        channel = self._owners[name].channel
+        if channel is None:
+            return False
+
+        def answered(told: bytes | None) -> None:
+            done(ConnectionError("the owner is gone") if told is None else pickle.loads(told))
+
+        return channel.post(pickle.dumps(calls, pickle.HIGHEST_PROTOCOL), answered)
 
     async def _hop(self, name: str, calls: Sequence[Call]) -> Sequence[Answer | ServiceError]:
         from ray.exceptions import RayTaskError
