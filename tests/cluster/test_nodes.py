@@ -22,12 +22,13 @@ HERE = Path(__file__).parent
 SPEC = """
 environment: CartPole-v1
 algorithm: ppo
+engine: sb3
 seeds: 3
 steps: 4096
 hyperparameters: {n_steps: 256, batch_size: 128}
 operators: [NR, RN_1.0]
 kill_tests: [paired_permutation, reward_distribution]
-evaluation: {episodes: 2}
+evaluation: {episodes: 2, engine: sb3}
 boundary: {precision: {cart_mass: 10, pole_mass: 10}, tests: [paired_permutation]}
 higher_order: {mutants: [RN_1.0-NR]}
 sanity: {threshold: off}
