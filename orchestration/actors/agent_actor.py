@@ -59,7 +59,7 @@ class AgentActor:
 
     def __init__(self, settings: HolderSettings, kind: str = "") -> None:
         os.environ.update(ONE_THREAD)  # before an agent kind loads a numerical library
-        self._holder = AgentHolder(settings)
+        self._holder = AgentHolder(settings, background=True)
         if kind:
             agent_kind(kind)  # imported before the first call waits for it
         self._batches = Batches(self._holder)

@@ -15,6 +15,7 @@ from envsearch.errors import CorruptArtifactError, InputError
 from orchestration.actors.calls import Answer, Call
 from orchestration.actors.folding import Fold
 from orchestration.actors.live_agent import LiveAgent
+from orchestration.actors.saving import Saver
 from orchestration.actors.snapshots import Snapshots
 from orchestration.service_errors import (
     ConflictError,
@@ -22,7 +23,6 @@ from orchestration.service_errors import (
     NotFoundError,
     NotOwnerError,
     ServiceError,
-    UnavailableError,
     invalid,
 )
 from orchestration.stores.artifacts import ArtifactStore
@@ -55,15 +55,21 @@ class AgentHolder:
 
     Args:
         store, artifacts: opened from the settings where they are not given.
+        background: calls do not wait for snapshots.
     """
 
     def __init__(
-        self, settings: HolderSettings, store: StateStore | None = None, artifacts: ArtifactStore | None = None
+        self,
+        settings: HolderSettings,
+        store: StateStore | None = None,
+        artifacts: ArtifactStore | None = None,
+        background: bool = False,
     ) -> None:
         self.settings = settings
         self._store = store if store is not None else state_store(settings.store_url)
         files = artifacts if artifacts is not None else ArtifactStore(settings.artifact_url)
         self._snapshots = Snapshots(self._store, files, settings.snapshots_kept)
+        self._saver = Saver(self._snapshots, background)
         self._live: OrderedDict[str, LiveAgent] = OrderedDict()
         self._answers: list[Answer | ServiceError] = []
         self._unwritten: list[tuple[int, str]] = []
@@ -166,20 +172,13 @@ class AgentHolder:
             live = self._live.get(name)
             if live is None:
                 continue
-            if live.version - live.snapshot_version >= every or live.seq - live.snapshot_seq >= 4 * every:
-                self._save(live)
+            due = live.version - live.snapshot_version >= every or live.seq - live.snapshot_seq >= 4 * every
+            if due and not self._saver.save(live):
+                self._live.pop(name, None)
         while len(self._live) > self.settings.agents_in_memory:
             self._drop(next(iter(self._live)))
 
     def _drop(self, name: str) -> None:
         live = self._live.pop(name, None)
         if live is not None:
-            self._save(live)
-
-    def _save(self, live: LiveAgent) -> None:
-        try:
-            live.save_snapshot()
-        except NotOwnerError:
-            self._live.pop(live.name, None)
-        except UnavailableError as error:
-            LOG.warning("Agent %s could not be saved (%s); its log has everything.", live.name, error)
+            self._saver.save(live, wait=True)

@@ -143,13 +143,10 @@ class LiveAgent:
         pending, self._pending = self._pending, None
         return pending
 
-    def save_snapshot(self) -> None:
-        """Save the state, unless the newest snapshot holds it. Everything must be written."""
-        if self.seq > self.snapshot_seq:
-            state = self.scheduler.state()
-            epoch = self.row.owner_epoch
-            self._snapshots.save(self.row.id, epoch, self.seq, self.version, self._settings, state)
-            self.snapshot_seq, self.snapshot_version = self.seq, self.version
+    @property
+    def settings_text(self) -> str:
+        """The settings of now, as stored."""
+        return self._settings
 
     # -- recommend --------------------------------------------------------------------------------------------------
 
