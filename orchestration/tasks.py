@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 from agents.deeprl.engines.base import Engine, agents_together
@@ -36,6 +38,8 @@ class Parts:
 
 
 DEFAULT_PARTS = Parts()
+WRITERS = 16
+"""Files that are written at a time."""
 
 
 def run_block(block: WorkBlock, store_url: str, parts: Parts = DEFAULT_PARTS) -> BlockReport:
@@ -100,9 +104,9 @@ class _Work:
             for key in keys:
                 self._train_one(key)
             return
-        for key, agent in zip(keys, agents, strict=True):
-            with self._item(key):
-                self._store.save_agent(key, agent)
+        self._keep(
+            [(key, partial(self._store.save_agent, key, agent)) for key, agent in zip(keys, agents, strict=True)]
+        )
 
     def _train_one(self, key: AgentKey) -> None:
         with self._item(key):
@@ -140,7 +144,7 @@ class _Work:
             address = key.agent.address()
             with self._item(key):
                 if address not in agents:
-                    agents[address] = self._saved_agent(key.agent)
+                    agents[address] = _saved_agent(self._store.url, key.agent)
                 ready.append((key, (agents[address], key.environment)))
         started = time.perf_counter()
         try:
@@ -150,16 +154,21 @@ class _Work:
         except Exception as error:  # noqa: BLE001 - told for every item
             outcomes = [error] * len(ready)
         seconds = (time.perf_counter() - started) / max(1, len(ready))
-        for (key, _), outcome in zip(ready, outcomes, strict=True):
-            with self._item(key):
-                if isinstance(outcome, Exception):
+        done = [(key, outcome) for (key, _), outcome in zip(ready, outcomes, strict=True)]
+        for key, outcome in done:
+            if isinstance(outcome, Exception):
+                with self._item(key):
                     raise outcome
-                self._store.save_evaluation(key, tuple(outcome), seconds)
+        save = self._store.save_evaluation
+        self._keep([(key, partial(save, key, outcome, seconds)) for key, outcome in done if isinstance(outcome, tuple)])
 
-    def _saved_agent(self, key: AgentKey) -> SavedAgent:
-        from agents.deeprl.engines.fleet.evaluation import SavedAgent
-
-        return SavedAgent(self._store.load_agent(key).checkpoint, key.recipe.algorithm, key.recipe.policy)
+    def _keep(self, saves: Sequence[tuple[AgentKey | EvaluationKey, Callable[[], None]]]) -> None:
+        """Save several items at once: each waits until it is on the disk, and the disk takes many together."""
+        with ThreadPoolExecutor(WRITERS) as threads:
+            waiting = [(key, threads.submit(save)) for key, save in saves]
+        for key, result in waiting:
+            with self._item(key):
+                result.result()
 
     @contextmanager
     def _item(self, key: AgentKey | EvaluationKey) -> Iterator[None]:
@@ -176,3 +185,11 @@ class _Work:
         except Exception:  # noqa: BLE001 - a user's environment, algorithm or operator may fail in any way
             self.failed.append((key.address(), traceback.format_exc()))
             self._store.save_failure(*self.failed[-1])
+
+
+@lru_cache(maxsize=64)
+def _saved_agent(store_url: str, key: AgentKey) -> SavedAgent:
+    """Kept, because a boundary search asks for the same agents in every round."""
+    from agents.deeprl.engines.fleet.evaluation import SavedAgent
+
+    return SavedAgent(ResultStore(store_url).load_agent(key).checkpoint, key.recipe.algorithm, key.recipe.policy)

@@ -6,9 +6,10 @@ not after a crash, not by another campaign, not by another kill test.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 from typing import Literal, TypeVar
 
 from agents.deeprl.engines.base import Selection
@@ -35,7 +36,7 @@ class AgentKey:
     def address(self) -> str:
         """Content address of the trained agent."""
         selection = self.selection if self.selection.kind == "best" else None
-        return content_address("agent", [SEMANTICS, self.recipe.address, self.seed, self.engine, selection])
+        return _address("agent", self.recipe.address, self.seed, self.engine, selection)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +58,14 @@ class EvaluationKey:
 
     def address(self) -> str:
         """Content address of the evaluation's result."""
-        method = [] if self.method == "sb3" else [self.method]
-        return content_address(
-            "evaluation", [SEMANTICS, self.agent.address(), self.environment, self.episodes, self.seed, *method]
-        )
+        method = () if self.method == "sb3" else (self.method,)
+        return _address("evaluation", self.agent.address(), self.environment, self.episodes, self.seed, *method)
+
+
+@lru_cache(maxsize=100_000)
+def _address(kind: str, *parts: Hashable) -> str:
+    """Kept, because the store asks for an item's address at every step; a campaign has thousands of items."""
+    return content_address(kind, [SEMANTICS, *parts])
 
 
 @dataclass(frozen=True, slots=True)

@@ -166,3 +166,102 @@ def test_the_default_parts_are_the_real_ones(store: ResultStore) -> None:
     (item,) = evaluations((key,), "CartPole-v1")
     assert run_block(EvaluateBlock((item,)), store.url).traceback == ""
     assert all(value > 0 for value in store.load_evaluation(item))
+
+
+class Together:
+    """An engine that trains all seeds in one call, fails as a whole if one fails, and tells what it was given."""
+
+    name = "together"
+
+    def __init__(self) -> None:
+        self.calls: list[list[int]] = []
+
+    def block_size(self, recipe: TrainingRecipe) -> int:
+        return 3
+
+    def train(self, recipe: TrainingRecipe, seeds: Any, selection: Any, progress: Any = None) -> Any:
+        from fake_training import FakeEngine
+
+        self.calls.append(list(seeds))
+        return FakeEngine().train(recipe, seeds, selection)
+
+
+@pytest.fixture
+def together(monkeypatch: pytest.MonkeyPatch) -> Together:
+    import fake_training
+
+    engine = Together()
+    monkeypatch.setattr(fake_training, "engine", lambda name: engine)
+    return engine
+
+
+def test_an_engine_gets_the_missing_seeds_of_a_recipe_together(store: ResultStore, together: Together) -> None:
+    keys = agents(0, 1, 2, 3, 4)
+    other = agents(0, 1, gamma=0.5)
+    run_block(TrainBlock(keys[1:2]), store.url, PARTS)
+    report = run_block(TrainBlock((*keys, *other)), store.url, PARTS)
+    assert report.outcome is JobOutcome.DONE
+    assert together.calls == [[1], [0, 2, 3], [4], [0, 1]]
+    assert all(store.load_agent(key).seed == key.seed for key in (*keys, *other))
+
+
+def test_one_seed_that_fails_costs_no_other_its_agent(store: ResultStore, together: Together) -> None:
+    keys = agents(0, 1, 2, fail_seed=1)
+    report = run_block(TrainBlock(keys), store.url, PARTS)
+    assert together.calls == [[0, 1, 2], [0], [1], [2]]
+    assert [address for address, _ in report.failed] == [keys[1].address()]
+    assert "ZeroDivisionError: seed 1 fails on purpose" in report.traceback
+    assert [store.has_agent(key) for key in keys] == [True, False, True]
+
+
+def test_a_result_of_a_block_that_is_no_number_is_a_failure_of_its_item(store: ResultStore, together: Together) -> None:
+    keys = agents(0, 1, nan_seed=0)
+    report = run_block(TrainBlock(keys), store.url, PARTS)
+    assert together.calls == [[0, 1]]
+    assert [address for address, _ in report.failed] == [keys[0].address()]
+    assert store.has_agent(keys[1])
+
+
+def by_the_fleet(items: tuple[EvaluationKey, ...]) -> tuple[EvaluationKey, ...]:
+    return tuple(dataclasses.replace(item, method="fleet") for item in items)
+
+
+def test_evaluations_by_the_fleet_are_one_call_for_all_missing(
+    store: ResultStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import fake_training
+
+    calls: list[int] = []
+
+    def evaluate_together(pairs: Any, episodes: int, seed: int) -> list[Any]:
+        calls.append(len(pairs))
+        return [
+            ZeroDivisionError("on purpose")
+            if place.name == "Broken"
+            else fake_training.evaluate(agent.checkpoint, "", place, episodes, seed)
+            for agent, place in pairs
+        ]
+
+    monkeypatch.setattr(fake_training, "evaluate_together", evaluate_together, raising=False)
+    parts = dataclasses.replace(PARTS, evaluate_together="fake_training:evaluate_together")
+    keys = agents(0, 1)
+    run_block(TrainBlock(keys), store.url, PARTS)
+    items = by_the_fleet((*evaluations(keys, "CartPole-v1", "Broken"), *evaluations(agents(7), "CartPole-v1")))
+    store.save_evaluation(items[0], (1.0, 2.0, 3.0), 0.1)
+    report = run_block(EvaluateBlock(items), store.url, parts)
+    assert calls == [3]
+    assert {address for address, _ in report.failed} == {items[1].address(), items[3].address(), items[4].address()}
+    assert "on purpose" in (store.failure(items[1].address()) or "")
+    assert store.load_evaluation(items[0]) == (1.0, 2.0, 3.0)
+    reference = evaluations(keys, "CartPole-v1")[1]
+    assert run_block(EvaluateBlock((reference,)), store.url, PARTS).outcome is JobOutcome.DONE
+    assert store.load_evaluation(items[2]) == store.load_evaluation(reference)
+    assert items[2].address() != reference.address(), "the method is part of what a result is"
+
+
+def test_a_checkpoint_that_the_fleet_cannot_open_is_named_by_its_folder(store: ResultStore) -> None:
+    keys = agents(0)
+    run_block(TrainBlock(keys), store.url, PARTS)
+    report = run_block(EvaluateBlock(by_the_fleet(evaluations(keys, "CartPole-v1"))), store.url, PARTS)
+    assert report.corrupt[0].startswith(store.location(keys[0]))
+    assert store.failure(report.failed[0][0]) is None

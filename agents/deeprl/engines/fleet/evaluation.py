@@ -77,6 +77,7 @@ def evaluate_together(pairs: Sequence[Pair], episodes: int = 10, seed: int = 420
     return [outcomes[position] for position in range(len(pairs))]
 
 
+@lru_cache(maxsize=64)
 def read(agent: SavedAgent) -> Policy | str:
     """The agent's policy, or why only the library can load it; what is damaged gets its error there."""
     try:
