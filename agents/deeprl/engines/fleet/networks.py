@@ -19,13 +19,13 @@ Parameters = dict[str, Layers]
 
 ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
     "Tanh": jnp.tanh,
-    "ReLU": lambda x: jnp.maximum(x, 0),
+    "ReLU": jax.nn.relu,
     "Sigmoid": jax.nn.sigmoid,
     "ELU": jax.nn.elu,
-    "LeakyReLU": jax.nn.leaky_relu,
+    "LeakyReLU": lambda x: jnp.where(x > 0, x, 0.01 * x),
     "SiLU": jax.nn.silu,
 }
-"""torch.nn class name -> the same function, with torch's default arguments."""
+"""torch.nn class name -> the same function, with torch's default arguments and its derivative at 0."""
 
 
 def forward(layers: Layers, inputs: jax.Array, activation: str) -> jax.Array:
