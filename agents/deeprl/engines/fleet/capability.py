@@ -8,12 +8,17 @@ from functools import lru_cache
 import gymnasium
 from gymnasium import spaces
 
-from agents.deeprl.engines.fleet import cartpole
+from agents.deeprl.engines.fleet import cartpole, dqn_recipe
+from agents.deeprl.engines.fleet.dqn import DQN
+from agents.deeprl.engines.fleet.dqn_host import HostDQN
+from agents.deeprl.engines.fleet.hosted import HostedWorlds
+from agents.deeprl.engines.fleet.lanes import LANES
 from agents.deeprl.engines.fleet.learner import Learner
 from agents.deeprl.engines.fleet.networks import ACTIVATIONS
 from agents.deeprl.engines.fleet.on_policy import OnPolicy
+from agents.deeprl.engines.fleet.on_policy_hosted import HostedOnPolicy
 from agents.deeprl.engines.fleet.optimizers import OPTIMIZERS
-from agents.deeprl.recipe import TrainingRecipe
+from agents.deeprl.recipe import PolicySite, TrainingRecipe
 from envsearch.registry import make
 from envsearch.spec import EnvironmentSpec
 
@@ -23,21 +28,39 @@ UNDERSTOOD: dict[str, frozenset[str]] = {
     "ppo": frozenset((*ON_POLICY, "learning_rate", "batch_size", "n_epochs", "clip_range", "clip_range_vf")),
     "a2c": frozenset((*ON_POLICY, "learning_rate")),
 }
-"""Algorithm -> the hyper-parameters that the fleet understands."""
+"""On-policy algorithm -> the hyper-parameters that the fleet understands; DQN's are in `dqn_recipe`."""
 
 NEUTRAL: dict[str, object] = {"use_sde": False, "sde_sample_freq": -1, "target_kl": None}
 """Hyper-parameters that it accepts at the value with which they do nothing."""
 
+SCHEDULES = ("learning_rate", "clip_range")
+"""Those that may be written ``lin_<initial>``."""
+
 
 def why_not(recipe: TrainingRecipe) -> str | None:
     """Why the fleet cannot train a recipe, or None if it can."""
-    understood = UNDERSTOOD.get(recipe.algorithm)
-    if understood is None:
-        return f"the fleet engine trains {', '.join(UNDERSTOOD)}, not {recipe.algorithm}"
+    if recipe.algorithm == "dqn":
+        reason = dqn_recipe.declines(recipe)
+    elif recipe.algorithm in UNDERSTOOD:
+        reason = _why_not_on_policy(recipe)
+    else:
+        reason = f"the fleet engine trains {', '.join((*UNDERSTOOD, 'dqn'))}, not {recipe.algorithm}"
+    return reason or _why_not_policy(recipe.policy) or _why_not_environment(recipe.environment)
+
+
+def _why_not_on_policy(recipe: TrainingRecipe) -> str | None:
+    understood = UNDERSTOOD[recipe.algorithm]
     for name, value in recipe.hyperparameters:
-        if name not in understood and not (name in NEUTRAL and NEUTRAL[name] == value):
+        if name in NEUTRAL and NEUTRAL[name] == value:
+            continue
+        if name not in understood:
             return f"the fleet engine has no {name} = {value!r} for {recipe.algorithm}"
-    policy = recipe.policy
+        if isinstance(value, str) and not (name in SCHEDULES and value.startswith("lin_")):
+            return f"the fleet engine has no {name} = {value!r}"
+    return None
+
+
+def _why_not_policy(policy: PolicySite) -> str | None:
     if not policy.net_arch:
         return "the fleet engine needs a hidden layer"
     if policy.activation not in ACTIVATIONS:
@@ -45,9 +68,7 @@ def why_not(recipe: TrainingRecipe) -> str | None:
     if policy.optimizer not in OPTIMIZERS:
         return f"the fleet engine has the optimizers {', '.join(OPTIMIZERS)}, not {policy.optimizer}"
     unknown = [name for name, _ in policy.optimizer_kwargs if name not in OPTIMIZERS[policy.optimizer][1]]
-    if unknown:
-        return f"the fleet engine's {policy.optimizer} has no argument {unknown[0]}"
-    return _why_not_environment(recipe.environment)
+    return f"the fleet engine's {policy.optimizer} has no argument {unknown[0]}" if unknown else None
 
 
 @lru_cache(maxsize=256)
@@ -64,6 +85,19 @@ def _why_not_environment(environment: EnvironmentSpec) -> str | None:
     return None
 
 
+def lanes_of(recipe: TrainingRecipe) -> int:
+    """The number of agents of a block must be a multiple of it."""
+    return 1 if recipe.algorithm == "dqn" else LANES
+
+
 def learner_of(recipe: TrainingRecipe, seeds: Sequence[int]) -> Learner:
-    """The learner of a recipe that `why_not` has nothing against."""
-    return OnPolicy(recipe)
+    """The learner of a recipe that `why_not` has nothing against.
+
+    Args:
+        recipe: what to train.
+        seeds: of all agents, a multiple of `lanes_of`.
+    """
+    if recipe.environment.name == cartpole.NAME:
+        return DQN(recipe) if recipe.algorithm == "dqn" else OnPolicy(recipe)
+    worlds = HostedWorlds(recipe, seeds)
+    return HostDQN(recipe, worlds, worlds.actions) if recipe.algorithm == "dqn" else HostedOnPolicy(recipe, worlds)

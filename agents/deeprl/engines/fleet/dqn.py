@@ -80,7 +80,7 @@ class UpdateDraws(NamedTuple):
 class DQN:
     """See `learner.Learner`; CartPole is stepped inside the compiled program."""
 
-    networks = ("q", "q_target")
+    networks: tuple[str, ...] = ("q", "q_target")
 
     def __init__(self, recipe: TrainingRecipe) -> None:
         self.settings, self.numbers = settings_of(recipe), numbers_of(recipe)

@@ -59,7 +59,7 @@ class HostDQN:
         actions: how many actions there are.
     """
 
-    networks = ("q", "q_target")
+    networks: tuple[str, ...] = ("q", "q_target")
 
     def __init__(self, recipe: TrainingRecipe, world: HostWorld, actions: int) -> None:
         self.settings, self.numbers = settings_of(recipe), numbers_of(recipe)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import jax
@@ -11,7 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from agents.deeprl.engines.base import Selection, TrainedAgent
-from agents.deeprl.engines.fleet.capability import learner_of, why_not
+from agents.deeprl.engines.fleet.capability import lanes_of, learner_of, why_not
+from agents.deeprl.engines.fleet.choice import Best
 from agents.deeprl.engines.fleet.episodes import Episodes
 from agents.deeprl.engines.fleet.policies import first_parameters, saved, untrained
 from agents.deeprl.recipe import TrainingRecipe
@@ -63,21 +65,23 @@ def _train(
     progress: Callable[[int], None] | None,
 ) -> list[TrainedAgent]:
     started = time.perf_counter()
-    learner = learner_of(recipe, seeds)
+    fillers = [seeds[-1]] * (-len(seeds) % lanes_of(recipe))  # trained and thrown away
+    learner = learner_of(recipe, (*seeds, *fillers))
     models = [untrained(recipe, seed) for seed in seeds]
-    hidden = len(recipe.policy.net_arch)
-    keys = jax.vmap(jax.random.key)(jnp.asarray(seeds, jnp.uint64))
-    state = learner.start(keys, first_parameters(models, learner.networks, hidden))
+    keys = jax.vmap(jax.random.key)(jnp.asarray((*seeds, *fillers), jnp.uint64))
+    first = first_parameters([*models, *models[-1:] * len(fillers)], learner.networks, len(recipe.policy.net_arch))
+    state = learner.start(keys, first)
     episodes = Episodes(len(seeds))
-    best: Any = None
+    best = Best(recipe, selection, len(seeds)) if selection.kind == "best" else None
     iterations = -(-recipe.total_steps // learner.iteration_steps)
     done = 0
     while done < iterations:
         count = min(iterations - done, learner.block_iterations - done % learner.block_iterations)
         if best is not None:
-            count = best.until_next(done, count, learner.iteration_steps, lambda: learner.parameters(state))  # noqa: B023
+            count = best.until_next(done, count, learner.iteration_steps, partial(learner.parameters, state))
         state, finished = learner.run(state, done, count)
-        episodes.add(np.asarray(finished)[:, : count * learner.iteration_steps], done * learner.iteration_steps)
+        window = np.asarray(finished)[: len(seeds), : count * learner.iteration_steps]
+        episodes.add(window, done * learner.iteration_steps)
         done += count
         if progress is not None:
             progress(min(done * learner.iteration_steps, recipe.total_steps) * len(seeds))

@@ -77,6 +77,25 @@ def evaluate_together(pairs: Sequence[Pair], episodes: int = 10, seed: int = 420
     return [outcomes[position] for position in range(len(pairs))]
 
 
+def evaluate_policies(
+    policies: Sequence[Policy], place: EnvironmentSpec, episodes: int, seed: int
+) -> list[tuple[float, ...]]:
+    """Returns of policies of one shape in one environment, in order; episode e is reset with seed + e.
+
+    Raises:
+        Exception: whatever the environment raised.
+    """
+    if place.name == CARTPOLE:
+        masses = _masses(place)
+        return list(evaluate_cartpole(policies, [(row, masses) for row in range(len(policies))], episodes, seed))
+    returns = []
+    for found in evaluate_hosted(policies, [(row, place) for row in range(len(policies))], episodes, seed):
+        if isinstance(found, Exception):
+            raise found
+        returns.append(found)
+    return returns
+
+
 @lru_cache(maxsize=64)
 def read(agent: SavedAgent) -> Policy | str:
     """The agent's policy, or why only the library can load it; what is damaged gets its error there."""

@@ -13,6 +13,7 @@ from agents.deeprl.engines.fleet import world as worlds
 from agents.deeprl.engines.fleet.advantages import advantages_and_returns, with_time_limit_bootstrap
 from agents.deeprl.engines.fleet.cartpole import Masses
 from agents.deeprl.engines.fleet.hyperparameters import number, schedule
+from agents.deeprl.engines.fleet.lanes import in_lanes
 from agents.deeprl.engines.fleet.networks import Parameters
 from agents.deeprl.engines.fleet.optimizers import optimizer_of
 from agents.deeprl.engines.fleet.policy_gradient import (
@@ -236,7 +237,7 @@ def _run(
     masses: Masses,
     settings: Settings,
     block_iterations: int,
-) -> tuple[State, jax.Array]:
+) -> Any:
     steps = settings.n_steps
     block_steps = steps * block_iterations
 
@@ -273,4 +274,4 @@ def _run(
         result: tuple[State, jax.Array] = jax.lax.fori_loop(0, count, iterate, (state, nothing))
         return result
 
-    return jax.vmap(one)(state)
+    return in_lanes(one, state)

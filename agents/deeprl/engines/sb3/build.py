@@ -62,19 +62,20 @@ def build(recipe: TrainingRecipe, seed: int, all_seams: bool = False) -> BaseAlg
     return model
 
 
-def training_environment(recipe: TrainingRecipe, seed: int, all_seams: bool = False) -> VecEnv:
-    """The environment that the learner is shown, with a Monitor that logs the reward the recipe wants logged."""
+def shown_environment(recipe: TrainingRecipe, seed: int, all_seams: bool = False) -> gymnasium.Env[Any, Any]:
+    """One environment as the learner sees it; its Monitor logs the reward that the recipe wants logged."""
     site = recipe.experience
+    true = make(recipe.environment)
+    if not all_seams and site == ExperienceSite():
+        return Monitor(true)
+    if site.log_mutated_reward:
+        return Monitor(FaultyExperience(true, site, site_rng(seed, "experience")))
+    return FaultyExperience(Monitor(true), site, site_rng(seed, "experience"))
 
-    def shown() -> gymnasium.Env[Any, Any]:
-        true = make(recipe.environment)
-        if not all_seams and site == ExperienceSite():
-            return Monitor(true)
-        if site.log_mutated_reward:
-            return Monitor(FaultyExperience(true, site, site_rng(seed, "experience")))
-        return FaultyExperience(Monitor(true), site, site_rng(seed, "experience"))
 
-    vectorised: VecEnv = DummyVecEnv([shown])
+def training_environment(recipe: TrainingRecipe, seed: int, all_seams: bool = False) -> VecEnv:
+    """`shown_environment` for the library: vectorised, and without the mark of a time limit where it is hidden."""
+    vectorised: VecEnv = DummyVecEnv([lambda: shown_environment(recipe, seed, all_seams)])
     return HiddenTimeLimits(vectorised) if recipe.terminal.time_limit_is_terminal else vectorised
 
 

@@ -1,0 +1,60 @@
+"""The best checkpoint of each agent of a block, by evaluation on the true environment while it is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+
+from agents.deeprl.engines.base import Selection
+from agents.deeprl.engines.fleet.evaluation import evaluate_policies
+from agents.deeprl.engines.fleet.evaluation_policies import Policy
+from agents.deeprl.engines.fleet.networks import Parameters
+from agents.deeprl.recipe import TrainingRecipe
+
+
+class Best:
+    """Keeps, per agent, the parameters with the highest mean return; the earlier ones when equal.
+
+    Args:
+        recipe: what is trained.
+        selection: how often, and over which episodes, agents are evaluated.
+        agents: number of agents.
+    """
+
+    def __init__(self, recipe: TrainingRecipe, selection: Selection, agents: int) -> None:
+        self._recipe, self._selection = recipe, selection
+        self._next = selection.every
+        self._means = [-np.inf] * agents
+        self._kept: list[Any] = [None] * agents
+        self.steps = [0] * agents
+
+    def until_next(self, done: int, count: int, iteration_steps: int, parameters: Callable[[], Parameters]) -> int:
+        """How many of `count` iterations can be done before the next evaluation; evaluates where one is due.
+
+        The library evaluates in the middle of a rollout, where the parameters are those of its beginning.
+        """
+        while (self._next - 1) // iteration_steps <= done:
+            self.consider(parameters(), self._next)
+            self._next += self._selection.every
+        return min(count, (self._next - 1) // iteration_steps - done)
+
+    def consider(self, parameters: Parameters, step: int) -> None:
+        """Evaluate all agents as they are now, and keep those that were never as good."""
+        arrays: Any = jax.tree.map(np.asarray, parameters)
+        acting = next(name for name in ("actor", "q") if name in arrays)
+        own = [jax.tree.map(lambda leaf: leaf[agent], arrays) for agent in range(len(self.steps))]  # noqa: B023
+        policies = [Policy(self._recipe.policy.activation, each[acting]) for each in own]
+        chosen = self._selection
+        found = evaluate_policies(policies, self._recipe.environment, chosen.episodes, chosen.seed)
+        for agent, returns in enumerate(found):
+            mean = sum(returns) / len(returns)
+            if mean > self._means[agent]:
+                self._means[agent], self._kept[agent], self.steps[agent] = mean, own[agent], step
+
+    @property
+    def parameters(self) -> Any:
+        """The kept parameters, NumPy arrays with the agents as first axis."""
+        return jax.tree.map(lambda *leaves: np.stack(leaves), *self._kept)
