@@ -62,9 +62,16 @@ class EvaluationKey:
         return _address("evaluation", self.agent.address(), self.environment, self.episodes, self.seed, *method)
 
 
-@lru_cache(maxsize=100_000)
 def _address(kind: str, *parts: Hashable) -> str:
-    """Kept, because the store asks for an item's address at every step; a campaign has thousands of items."""
+    return _kept_address(kind, parts, repr(parts))
+
+
+@lru_cache(maxsize=100_000)
+def _kept_address(kind: str, parts: tuple[Hashable, ...], _told: str) -> str:
+    """Kept, because the store asks for an item's address at every step; a campaign has thousands of items.
+
+    Equal parts may have different addresses (1 and 1.0); `_told` keeps them apart.
+    """
     return content_address(kind, [SEMANTICS, *parts])
 
 

@@ -116,7 +116,8 @@ def plan_campaign(campaign: ResolvedCampaign, store: ResultStore, costs: Costs, 
     else:
         phases += _bounded_search(counter, campaign)
     phases += _higher_order(counter, campaign, findings)
-    return CampaignPlan(campaign.run_id, campaign.name, tuple(phases), costs, cores, tuple(notes))
+    told = [campaign.engine_choice, *costs.notes, *notes]
+    return CampaignPlan(campaign.run_id, campaign.name, tuple(phases), costs, cores, tuple(filter(None, told)))
 
 
 def replay(campaign: ResolvedCampaign, store: ResultStore) -> tuple[Findings | None, list[str]]:

@@ -67,6 +67,7 @@ def test_before_anything_is_done(tmp_path: Path) -> None:
         "kill matrix, higher order": (40, 0, True),
     }
     assert found.notes == (
+        "Engine: fake, as the spec says.",
         "Boundary environments are known when the phases before are done.",
         "Higher-order candidates are known when the phases before are done.",
     )
@@ -132,11 +133,25 @@ def test_wall_time_counts_whole_rounds() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("algorithm", ["ppo", "dqn"])
-def test_a_real_calibration(algorithm: str, tmp_path: Path) -> None:
-    asked = campaign(engine="sb3", algorithm=algorithm, steps=6000, operators=["NDF"])
+@pytest.mark.parametrize(
+    ("engine", "algorithm", "environment"),
+    [
+        ("sb3", "ppo", "CartPole-v1"),
+        ("sb3", "dqn", "CartPole-v1"),
+        ("fleet", "ppo", "CartPole-v1"),
+        ("sb3", "ppo", "LunarLander-v3"),
+    ],
+)
+def test_a_real_calibration(engine: str, algorithm: str, environment: str, tmp_path: Path) -> None:
+    asked = campaign(engine=engine, algorithm=algorithm, environment=environment, steps=6000, operators=["NDF"])
     found = costs(asked, ResultStore(str(tmp_path)))
     assert found.source == "measured"
     assert found.train > 0
     assert found.evaluation > 0
+    assert bool(found.notes) == (engine == "fleet")
     assert not list(tmp_path.rglob("*.json"))
+
+
+def test_the_plan_tells_the_engine_and_why(tmp_path: Path) -> None:
+    found = plan_campaign(campaign(), ResultStore(str(tmp_path)), COSTS, cores=4)
+    assert found.notes[0] == "Engine: fake, as the spec says."

@@ -280,7 +280,7 @@ def test_preset_of_another_environment() -> None:
             BASE + "operators: [NDF, NR]\nhigher_order: {enabled: false, mutants: [NDF-NR]}\n",
             "spec.yaml: higher_order.mutants: mutants are listed but higher order is off; expected enabled: true",
         ),
-        (BASE + "engine: fleat\n", "spec.yaml: engine: unknown engine 'fleat' (did you mean 'fleet'?); expected one of auto, "),
+        (BASE + "engine: fleat\n", "spec.yaml: engine: unknown engine 'fleat' (did you mean 'fleet'?); expected "),
         (BASE + "steps: 2000000000\n", "spec.yaml: hyperparameters: engine fake cannot train the healthy agent (it "),
         (BASE + "preset: cartpole_pp\n", "spec.yaml: preset: unknown preset 'cartpole_pp' (did you mean "),
         (BASE + "sanity: {threshold: .nan}\n", "spec.yaml: sanity.threshold: nan is not accepted; expected a number"),
@@ -396,3 +396,44 @@ def test_the_demo_is_what_it_promises() -> None:
 def test_which_kill_tests_give_verdicts() -> None:
     assert not gives_verdicts("average_ratio")
     assert gives_verdicts("paired_permutation")
+
+
+# Which engine trains a campaign, and which one evaluates it.
+
+
+def test_auto_takes_the_fleet_where_it_can_train_every_recipe() -> None:
+    found = resolved(BASE + "operators: [NDF, {operator: PAC, magnitudes: [ReLU]}]\n", engine="auto")
+    assert (found.engine, found.evaluation.method) == ("fleet", "fleet")
+    assert found.engine_choice.startswith("Engine: fleet")
+    assert {found.agent(found.healthy, 0).engine} == {"fleet"}
+
+
+def test_one_recipe_that_the_fleet_declines_sends_all_agents_to_sb3(monkeypatch: pytest.MonkeyPatch) -> None:
+    from agents.deeprl.engines.fleet.engine import FleetEngine
+
+    declines = FleetEngine.declines
+    monkeypatch.setattr(
+        FleetEngine, "declines", lambda self, recipe: "no mice" if recipe.loss.inverted else declines(self, recipe)
+    )
+    found = resolved(BASE + "operators: [NDF, ILF]\n", engine="auto")
+    assert (found.engine, found.evaluation.method) == ("sb3", "fleet")
+    assert "the fleet cannot train ILF (no mice)" in found.engine_choice
+    assert resolved(BASE + "operators: [NDF]\n", engine="auto").engine == "fleet"
+    with pytest.raises(MutationRefusedError, match="engine fleet cannot train ILF"):
+        resolved(BASE + "operators: [NDF, ILF]\n", engine="fleet")
+
+
+def test_an_algorithm_that_only_the_library_has() -> None:
+    found = resolved(
+        "environment: CartPole-v1\nalgorithm: stable_baselines3:PPO\nsteps: 64\noperators: [NDF]\n", "auto"
+    )
+    assert found.engine == "sb3"
+    assert "the fleet cannot train the healthy agent" in found.engine_choice
+
+
+def test_who_evaluates() -> None:
+    assert resolved(BASE).evaluation.method == "sb3", "a user's own engine"
+    assert resolved(BASE + "evaluation: {engine: fleet}").evaluation.method == "fleet"
+    asked = resolved(BASE + "operators: [NDF]\nevaluation: {engine: sb3}", engine="fleet")
+    assert asked.evaluation.method == "sb3"
+    assert "evaluation.engine" in complaint(BASE + "evaluation: {engine: flet}")
