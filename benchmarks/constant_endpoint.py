@@ -9,7 +9,7 @@ from fastapi import FastAPI, Request, Response
 from ray import serve
 from ray.serve import Application
 
-from serve_app.app import MOST_ONGOING
+from serve_app.app import LOGGING, MOST_ONGOING
 
 
 def constant_application(answers: Mapping[str, bytes]) -> Application:
@@ -26,6 +26,7 @@ def constant_application(answers: Mapping[str, bytes]) -> Application:
         name="Constant",
         max_ongoing_requests=MOST_ONGOING,
         ray_actor_options={"num_cpus": 0},
+        logging_config=dict(LOGGING),
     )
     bound: Application = deployment.bind()
     return bound

@@ -121,7 +121,8 @@ def _run_constant(client: Client) -> None:
     serve.run(constant_application(answers), name="constant", route_prefix="/constant")
     for _ in range(50):  # HAProxy learns of the new route a moment later
         try:
-            answer_of(HOST, client.port, client.request("POST", "/constant/reward"))
+            for constant in answers:
+                answer_of(HOST, client.port, client.request("POST", f"/constant{constant}"))
             return
         except RuntimeError:
             time.sleep(0.1)

@@ -7,7 +7,7 @@ serve deploy serve_app/config.yaml
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from importlib import metadata
 from typing import Any
@@ -33,6 +33,9 @@ MOST_ONGOING = 200
 """Calls that one replica works on at a time: nearly all of them wait for an agent's owner."""
 
 BASE_PATH = "/v1"
+
+LOGGING: Mapping[str, Any] = {"enable_access_log": False}
+"""A line for each call would cost a twentieth of it; `/metrics` counts them."""
 
 TABLES: dict[str, tuple[Call, ...]] = {
     "recommend": recommendations.CALLS,
@@ -116,6 +119,7 @@ def app(arguments: dict[str, Any]) -> Application:
         ray_actor_options={"num_cpus": 0},
         graceful_shutdown_timeout_s=10.0,
         health_check_period_s=5.0,
+        logging_config=dict(LOGGING),
     )
     bound: Application = deployment.bind()
     return bound

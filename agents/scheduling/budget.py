@@ -42,8 +42,14 @@ def fill(order: IntArray, durations: FloatArray, budget: Budget, ids: Sequence[s
     Must-run tests, and new ones if the budget wants them in, are selected first, whatever they take; the rest of the
     time is filled from the top of the order. `ids`, `durations` and `new` are by test.
     """
-    must = among(ids, budget.must_run)
     seconds = budget_seconds(budget, durations)
+    if seconds is not None and not budget.must_run and not budget.new_tests_in:
+        fits = _fits(durations[order], 0.0, seconds, budget.fill)
+        chosen = order[fits]
+        selected = np.zeros(len(ids), np.bool_)
+        selected[chosen] = True
+        return Selection(np.concatenate([chosen, order[~fits]]), selected)
+    must = among(ids, budget.must_run)
     if seconds is None:
         selected = np.ones(len(ids), np.bool_)
     else:

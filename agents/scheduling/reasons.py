@@ -24,21 +24,21 @@ def reasons(observation: Observation, scores: Scores, must_run: BoolArray) -> li
     Many tests have the same ones, now and later, so what they depend on is packed into a number and that into words.
     """
     failed = observation.past_failures == 1.0
-    kept = (~np.isnan(observation.past_failures)).sum(axis=1)
+    kept = (observation.past_failures >= 0.0).sum(axis=1)  # NaN is not
     failures = failed.sum(axis=1)
+    ever = failures > 0
     share = failures / np.maximum(kept, 1)
     waiting = observation.since_run
-    told = (
-        must_run,
-        observation.new,
-        scores.explored,
-        np.where(failures > 0, failed.argmax(axis=1) + 1, 0),
-        np.where((share >= OFTEN) & (failures > 1), np.rint(100.0 * share), 0),
-        np.where(waiting > LONG, np.minimum(waiting, _LONGEST), 0),
-        _fast(observation.durations, observation.new),
-        np.where((failures == 0) & ~observation.new, kept, 0),
-    )
-    packed = _WEIGHTS @ np.array(told, np.int64)
+    told = np.empty((len(_BITS), len(observation)), np.int64)
+    told[0] = must_run
+    told[1] = observation.new
+    told[2] = scores.explored
+    told[3] = ever * (failed.argmax(axis=1) + 1)
+    told[4] = ((share >= OFTEN) & (failures > 1)) * np.rint(100.0 * share)
+    told[5] = (waiting > LONG) * np.minimum(waiting, _LONGEST)
+    told[6] = _fast(observation.durations, observation.new)
+    told[7] = ~(ever | observation.new) * kept
+    packed = _WEIGHTS @ told
     return [_words(number) for number in packed.tolist()]
 
 

@@ -6,7 +6,7 @@ A batch of calls crosses two processes, and columns are pickled several times fa
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from agents.scheduling.columns import Features, TestColumns
 from agents.scheduling.testcase import TestCase, TestResult, Verdict
@@ -25,12 +25,14 @@ class Candidates:
         features: (name, number or category) pairs of each test, shape (n,) or ().
         histories: past executions of each test, newest first, shape (n,) or (). Taken up the first time that the
             agent meets the test; what it has seen itself counts more.
+        checked: ids and durations are within the limits.
     """
 
     ids: tuple[str, ...]
     durations: tuple[float | None, ...] = ()
     features: tuple[Features, ...] = ()
     histories: tuple[tuple[PastRun, ...], ...] = ()
+    checked: bool = field(default=False, compare=False, repr=False)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -41,7 +43,7 @@ class Candidates:
         Raises:
             InputError: an id is empty, or a number is out of range.
         """
-        return TestColumns(self.ids, job, self.durations, self.features)
+        return TestColumns(self.ids, job, self.durations, self.features, self.checked)
 
     @classmethod
     def of(cls, tests: Sequence[TestCase]) -> Candidates:

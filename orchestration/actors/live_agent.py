@@ -132,7 +132,7 @@ class LiveAgent:
     def _raw(self, call: Call, request: RawRequest) -> RawAnswer:
         """The same calls as bytes."""
         if request.kind == "recommend":
-            asked = recommendation_request(self.name, request.body, request.idempotency_key)
+            asked = recommendation_request(request.body, request.idempotency_key)
             return recommendation_answer(self._recommend(call, asked))
         if request.kind == "results":
             return results_answer(self._take_results(request.episode_id, results_of_body(request.body)))

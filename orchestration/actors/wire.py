@@ -23,7 +23,6 @@ from orchestration.service_limits import (
     MOST_FEATURES,
     MOST_PAST_RUNS,
     MOST_TESTS,
-    check_recommendation,
 )
 from orchestration.stores.schema import TEXT_LENGTH
 
@@ -116,7 +115,7 @@ _recommend = msgspec.json.Decoder(_Recommend)
 _report = msgspec.json.Decoder(_Report)
 
 
-def recommendation_request(agent: str, body: bytes, idempotency_key: str) -> RecommendationRequest:
+def recommendation_request(body: bytes, idempotency_key: str) -> RecommendationRequest:
     """The request that the body of ``POST /agents/{agent}/recommendations`` holds.
 
     Raises:
@@ -133,7 +132,6 @@ def recommendation_request(agent: str, body: bytes, idempotency_key: str) -> Rec
             (),
             idempotency_key,
         )
-        check_recommendation(agent, request)
     except (msgspec.MsgspecError, UnicodeDecodeError, ServiceError, RecursionError) as error:
         raise NotPlainError(str(error)) from error
     return request
@@ -168,6 +166,7 @@ def _candidates(tests: list[_Test]) -> Candidates:
         () if _untold(durations) else durations,
         () if _untold(features) else tuple([_features(one or {}) for one in features]),
         () if _untold(histories) else tuple([_past_runs(one or []) for one in histories]),
+        checked=True,
     )
 
 
