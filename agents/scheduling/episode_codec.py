@@ -1,7 +1,8 @@
 """Episodes as plain bytes, without pickle: what a store keeps of a recommendation.
 
-A header in JSON, the ids, and the numbers as the arrays' own bytes, compressed lightly. Only what cannot be worked out
-of the rest is kept: features, for one, are a function of what else was seen. Floats come back bit for bit.
+A header in JSON, the ids, and the numbers as the arrays' own bytes, behind one checksum. Only what cannot be worked out
+of the rest is kept: features, for one, are a function of what else was seen. Floats come back bit for bit. The ids are
+compressed; to compress the numbers too would take longer than to write them.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import json
 import struct
 import zlib
 from collections.abc import Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ from agents.scheduling.testcase import SEPARATOR, TestCase
 from envsearch.errors import CorruptArtifactError
 
 _MAGIC = b"PEP2"
-_SIZES = struct.Struct("<QQ")  # bytes of the header, bytes of the ids
+_SIZES = struct.Struct("<III")  # checksum of what follows, bytes of the header, bytes of the ids
 _LEVEL = 1
 _BUDGET = ("seconds", "share", "fill", "must_run", "new_tests_in")
 _COUNTED = ("runs", "failures", "since_run", "since_failure", "age")
@@ -40,8 +41,7 @@ def episode_to_bytes(episode: Episode) -> bytes:
     number = {one: place for place, one in enumerate(texts)}
     places = ranking.places_among(ids_of(episode.tests))
     integers = np.array([*(getattr(seen, name) for name in _COUNTED), episode.order, places], np.int64)
-    wide = integers.size > 0 and bool((integers > _MOST_NARROW).any())
-    packed = integers.astype("<i8" if wide else "<i4")
+    packed = integers.astype(_narrowest(int(integers.max(initial=0))))
     told = [number[id(one)] for one in ranking.reasons]
     ids, tests = _tests_to(episode.tests)
     header = _coded(
@@ -60,20 +60,19 @@ def episode_to_bytes(episode: Episode) -> bytes:
     ).encode()
     body = b"".join(
         [
-            _SIZES.pack(len(header), len(ids)),
             header,
             ids,
             _doubles(seen.durations),
             _doubles(seen.failure_rate),
             _doubles(scores.priority),
             packed.tobytes(),
-            np.array(told, "<u4").tobytes(),
+            bytes(told) if len(texts) <= 256 else np.array(told, "<u4").tobytes(),
             np.where(np.isnan(seen.past_failures), -1.0, seen.past_failures).astype(np.int8).tobytes(),
             np.asarray(scores.explored, np.bool_).tobytes(),
             bytes(ranking.selected),
         ]
     )
-    return _MAGIC + zlib.compress(body, _LEVEL)
+    return b"".join([_MAGIC, _SIZES.pack(zlib.crc32(body), len(header), len(ids)), body])
 
 
 def episode_from_bytes(data: bytes, name: str = "episode") -> Episode:
@@ -85,15 +84,13 @@ def episode_from_bytes(data: bytes, name: str = "episode") -> Episode:
     if data[:4] != _MAGIC:
         raise CorruptArtifactError("is no episode", name, "a saved episode")
     try:
-        body = zlib.decompress(data[4:])
-        size, text = _SIZES.unpack_from(body)
-        start = _SIZES.size + size
-        return _episode(json.loads(body[_SIZES.size : start]), body[start : start + text], _Reader(body, start + text))
+        checksum, size, text = _SIZES.unpack_from(data, len(_MAGIC))
+        body = data[len(_MAGIC) + _SIZES.size :]
+        if zlib.crc32(body) != checksum:
+            raise ValueError("the checksum is another one")
+        return _episode(json.loads(body[:size]), body[size : size + text], _Reader(body, size + text))
     except (zlib.error, struct.error, ValueError, KeyError, TypeError, IndexError) as error:
         raise CorruptArtifactError(f"cannot be read ({type(error).__name__})", name, "a saved episode") from error
-
-
-_MOST_NARROW = 2**31 - 1
 
 
 class _Reader:
@@ -121,11 +118,25 @@ def _tests_to(tests: Sequence[TestCase]) -> tuple[bytes, Any]:
     told: str | list[bool] = "all" if tests.durations else "none"
     if None in tests.durations:
         told = [seconds is not None for seconds in tests.durations]
-    return SEPARATOR.join(tests.ids).encode("utf-8", "surrogatepass"), {
+    packed = _kept_packed_ids(tests.ids) if len(tests) <= _SHORT else _packed_ids(tests.ids)
+    return packed, {
         "job": tests.job,
         "told": told,
         "features": tests.features,
     }
+
+
+def _packed_ids(ids: tuple[str, ...]) -> bytes:
+    return zlib.compress(SEPARATOR.join(ids).encode("utf-8", "surrogatepass"), _LEVEL)
+
+
+# A job's tests are mostly those of its run before.
+_kept_packed_ids = lru_cache(maxsize=64)(_packed_ids)
+_SHORT = 2000
+
+
+def _narrowest(largest: int) -> str:
+    return "<i2" if largest < 1 << 15 else "<i4" if largest < 1 << 31 else "<i8"
 
 
 def _tests_from(told: Any, ids: bytes, durations: FloatArray) -> Sequence[TestCase]:
@@ -134,7 +145,7 @@ def _tests_from(told: Any, ids: bytes, durations: FloatArray) -> Sequence[TestCa
             TestCase(own, job, duration, _pairs(features), history_id)
             for own, job, duration, features, history_id in told
         )
-    text = ids.decode("utf-8", "surrogatepass")
+    text = zlib.decompress(ids).decode("utf-8", "surrogatepass")
     seconds: Sequence[float | None] = durations.tolist() if told["told"] != "none" else ()
     if isinstance(told["told"], list):
         seconds = [value if known else None for value, known in zip(seconds, told["told"], strict=True)]
@@ -150,7 +161,7 @@ def _episode(header: dict[str, Any], text: bytes, arrays: _Reader) -> Episode:
     count, kept = header["shape"]
     durations, failure_rate, priority = (arrays.take("<f8", count) for _ in range(3))
     integers = arrays.take(header["integers"], 7, count).astype(np.int64)
-    told = arrays.take("<u4", count).tolist()
+    told = arrays.take("|u1" if len(header["reasons"]) <= 256 else "<u4", count).tolist()
     past_failures = arrays.take("|i1", count, kept).astype(np.float64)
     past_failures[past_failures < 0.0] = np.nan
     explored, selected = arrays.take("?", count), arrays.take("?", count)
