@@ -53,7 +53,7 @@ def main() -> None:
 
 def _pair(recipe: TrainingRecipe, reference: TrainingRecipe, seeds: int, warm: bool) -> dict[str, float]:
     if not warm:
-        jax.clear_caches()
+        jax.clear_caches()  # type: ignore[no-untyped-call]
     fleet_cpu, fleet_wall = _timed(lambda: engine("fleet").train(recipe, range(seeds), Selection()))
     library_cpu, library_wall = _timed(lambda: engine("sb3").train(reference, [0], Selection()))
     return {
