@@ -194,18 +194,18 @@ def test_clusters_flaky_and_stale_tests_show(settings: ServiceSettings) -> None:
     async def test() -> None:
         ids = ("x", "y", "flaky", "fine", "old")
         async with opened(settings, "failure_rate") as service:
-            for number in range(8):
+            for number in range(24):
                 now = ids if number == 0 else ids[:4]
                 answer = await service.recommend("failure_rate", RecommendationRequest(Candidates(now)))
-                failing = {"x", "y"} if number in (2, 3) else set()
+                failing = {"x", "y"} if number in (16, 17, 18) else set()
                 failing |= {"flaky"} if number % 2 else set()
                 verdicts = tuple("failed" if name in failing else "passed" for name in now)
                 await service.results("failure_rate", ResultsRequest(answer.episode_id, Results(now, verdicts)))
             told = await service.insights("failure_rate")
             assert [cluster.ids for cluster in told.clusters] == [("x", "y")]
             assert told.clusters[0].strength == 1.0
-            assert (told.flaky[0].id, told.flaky[0].flips, told.flaky[0].runs) == ("flaky", 7, 8)
-            assert [(one.id, one.since_run) for one in told.stale] == [("old", 8)]
+            assert (told.flaky[0].id, told.flaky[0].flips, told.flaky[0].runs) == ("flaky", 9, 10)
+            assert [(one.id, one.since_run) for one in told.stale] == [("old", 24)]
 
     run(test)
 
