@@ -1,6 +1,6 @@
 """How far campaigns and the service go: rates measured on this machine, then cost and time on 2, 64 and 1,000 cores.
 
-    python -m benchmarks.scale [--quick] [--store s3://...] [--format table|json]
+    python -m benchmarks.scale [--quick] [--store s3://...] [--state postgresql://...] [--format table|json]
 
 `--quick` takes the cost of trainings and evaluations as they were measured last, and measures the rest. What is
 computed, and from which inputs, is in `benchmarks.scale_model`.
@@ -11,11 +11,14 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import logging
 import pickle
 import tempfile
 import time
 import tracemalloc
+import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -32,7 +35,9 @@ from orchestration.progress import Progress
 from orchestration.spec.campaign import ResolvedCampaign
 from orchestration.spec.loading import load_spec
 from orchestration.spec.resolving import resolve
+from orchestration.stores.base import AgentCommit, EventRow
 from orchestration.stores.results import ResultStore
+from orchestration.stores.sql import SqlStore
 from orchestration.tasks import Parts
 from orchestration.work import AgentKey, BlockReport, EvaluationKey, JobOutcome, TrainBlock, WorkBlock, item_addresses
 
@@ -174,7 +179,7 @@ def _steps_per_second(spec: EnvironmentSpec) -> float:
     return steps / (time.perf_counter() - started)
 
 
-def rates(store: str, seconds: float = 5.0) -> Rates:
+def rates(store: str, state: str, seconds: float = 5.0) -> Rates:
     """What this machine's scheduler, store and tracking manage."""
     with tempfile.TemporaryDirectory() as folder:
         url = store or folder
@@ -188,12 +193,15 @@ def rates(store: str, seconds: float = 5.0) -> Rates:
         results.evaluations(keys[:200])
         requests = (200 * 2 + 600 + 200 * 2) / (time.perf_counter() - started)
         tracking = _tracking_seconds(Path(folder))
+        commits = [_commits_per_second(state or f"{folder}/service.db", writers) for writers in (1, 8)]
     block = many_items(1)[0]
     report = BlockReport(block, JobOutcome.DONE, 1.0)
     plan, beside = driver_growth(20_000)
     return Rates(
         tasks=tasks,
         requests=requests,
+        commits=commits[0],
+        commits_of_eight=commits[1],
         tracking_seconds=tracking,
         block_bytes=len(pickle.dumps(block)),
         report_bytes=len(pickle.dumps(report)),
@@ -225,8 +233,33 @@ def _tasks_per_second(url: str, seconds: float) -> float:
     return rate
 
 
+def _commits_per_second(url: str, writers: int, seconds: float = 3.0) -> float:
+    """Events that this many owners commit one by one."""
+    store = SqlStore(url)
+    done = [0] * writers
+    end = time.perf_counter() + seconds
+
+    def work(number: int) -> None:
+        name = f"scale-{uuid.uuid4().hex}"
+        store.create_agent(name, "{}", "", 0.0)
+        row = store.take_over(name)
+        assert row is not None
+        while time.perf_counter() < end:
+            seq = done[number] + 2
+            event = EventRow(row.id, seq, "results", "e", 0, 0.0, bytes(500))
+            store.commit([AgentCommit(row.id, row.owner_epoch, seq, 0, 0, 0.0, "{}", "", new_events=[event])])
+            done[number] += 1
+        store.delete_agent(name)
+
+    with ThreadPoolExecutor(writers) as threads:
+        list(threads.map(work, range(writers)))
+    store.close()
+    return sum(done) / seconds
+
+
 def _tracking_seconds(folder: Path) -> float:
     """Of a run with 10 parameters and 100 metrics in an embedded database."""
+    logging.getLogger("mlflow").setLevel(logging.WARNING)
     from mlflow.entities import Metric, Param
     from mlflow.tracking import MlflowClient
 
@@ -263,10 +296,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="take the recorded costs of trainings and evaluations")
     parser.add_argument("--store", default="", help="URL of the results store to measure (default: a local folder)")
+    parser.add_argument("--state", default="", help="URL of the service's state store to measure (default: SQLite)")
     parser.add_argument("--format", choices=("table", "json"), default="table")
     arguments = parser.parse_args()
     pairs = [pair(name, arguments.quick) for name in PAIRS]
-    found = rates(arguments.store)
+    found = rates(arguments.store, arguments.state)
     predictions: list[Prediction] = [
         predict(pairs, found, engine, cores) for engine in ("sb3", "fleet") for cores in CORES
     ]

@@ -73,6 +73,7 @@ class Rates:
     Attributes:
         tasks: blocks per second through the executor, each with a saved item.
         requests: to the results store, per second.
+        commits: of the service's state store, one event each, by one writer and by eight, per second.
         tracking_seconds: per MLflow run.
         block_bytes, report_bytes: of a task's argument and answer.
         agent_bytes: of a trained agent in the store (checkpoint and record).
@@ -81,6 +82,8 @@ class Rates:
 
     tasks: float
     requests: float
+    commits: float
+    commits_of_eight: float
     tracking_seconds: float
     block_bytes: float
     report_bytes: float

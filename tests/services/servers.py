@@ -163,12 +163,14 @@ def s3() -> Iterator[dict[str, str]]:
     """
     port = free_port()
     command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    log = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the server; a pipe would fill up
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=log)
     try:
         end = time.monotonic() + START_SECONDS
         while not _listens(port):
             if process.poll() is not None or time.monotonic() > end:
-                told = process.stderr.read().decode().strip() if process.stderr and process.poll() is not None else ""
+                log.seek(0)
+                told = log.read().decode(errors="replace").strip()
                 raise UnavailableServerError(f"moto's server did not start: {told.splitlines()[-1:] or 'no answer'}")
             time.sleep(0.1)
         yield {
@@ -181,6 +183,7 @@ def s3() -> Iterator[dict[str, str]]:
     finally:
         process.terminate()
         process.wait(START_SECONDS)
+        log.close()
 
 
 def free_port() -> int:
