@@ -25,7 +25,9 @@ EXPECTED = {
 def experiment_names() -> tuple[str, ...]:
     """Specs that come with the package, by name."""
     folder = resources.files("orchestration.experiments")
-    return tuple(sorted(entry.name[:-5] for entry in folder.iterdir() if entry.name.endswith(".yaml")))
+    own = [entry.name[:-5] for entry in folder.iterdir() if entry.name.endswith(".yaml")]
+    paper = [f"paper/{entry.name[:-5]}" for entry in folder.joinpath("paper").iterdir() if entry.name.endswith(".yaml")]
+    return (*sorted(own), *sorted(paper))
 
 
 def load_spec(path: str | Path) -> CampaignSpec:
