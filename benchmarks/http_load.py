@@ -42,8 +42,16 @@ async def _connection(host: str, port: int, todo: list[bytes], seconds: float, t
     try:
         while todo and time.perf_counter() < end:
             started = time.perf_counter()
-            writer.write(todo.pop())
-            status, _ = await read_answer(reader)
+            request = todo.pop()
+            writer.write(request)
+            try:
+                status, _ = await read_answer(reader)
+            except (asyncio.IncompleteReadError, ConnectionError):
+                # HAProxy closes connections of before its last change of routes; both sides' alike.
+                todo.append(request)
+                writer.close()
+                reader, writer = await asyncio.open_connection(host, port)
+                continue
             if status != 200:
                 raise RuntimeError(f"the service answered {status}")
             times.append(time.perf_counter() - started)
