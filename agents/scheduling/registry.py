@@ -23,6 +23,7 @@ AGENT_KINDS: Table = {
     "last_failed_first": ("agents.scheduling.kinds.last_failed_first", "LastFailedFirst"),
     "failure_rate": ("agents.scheduling.kinds.failure_rate", "FailureRate"),
     "failure_rate_per_second": ("agents.scheduling.kinds.failure_rate_per_second", "FailureRatePerSecond"),
+    "failure_model": ("agents.scheduling.kinds.failure_model", "FailureModel"),
     "network": ("agents.scheduling.kinds.network", "Network"),
     "tableau": ("agents.scheduling.kinds.tableau", "Tableau"),
     "bandit": ("agents.scheduling.kinds.bandit", "Bandit"),
@@ -37,6 +38,7 @@ REWARDS: Table = {
     "test_case_failure": ("agents.scheduling.rewards.test_case_failure", "TestCaseFailure"),
     "time_ranked": ("agents.scheduling.rewards.time_ranked", "TimeRanked"),
     "infrastructure_aware": ("agents.scheduling.rewards.infrastructure_aware", "InfrastructureAware"),
+    "verdict": ("agents.scheduling.rewards.verdict", "OwnVerdict"),
     "apfdc": ("agents.scheduling.rewards.apfdc", "Apfdc"),
 }
 """Each class derives from `agents.scheduling.reward.Reward` and is made without arguments."""

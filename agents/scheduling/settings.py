@@ -9,6 +9,9 @@ from typing import Any
 from agents.scheduling.episode import Budget
 from envsearch.errors import InputError, unknown_name
 
+DEFAULT_KIND = "failure_model"
+DEFAULT_REWARD = "verdict"
+
 Setting = tuple[tuple[str, Any], ...]
 
 
@@ -28,7 +31,7 @@ class AgentSettings:
     """
 
     kind: str
-    reward: str = "time_ranked"
+    reward: str = DEFAULT_REWARD
     exploration: str = "none"
     hyperparameters: Setting = ()
     exploration_settings: Setting = ()

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from agents.scheduling.settings import DEFAULT_REWARD
 from envsearch.errors import ProctorError
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from agents.scheduling.loaders.ci_history import CiHistory
     from agents.scheduling.observation import FloatArray
 
-LIVE = ("network", "network")
+LIVE = ("failure-model", "failure_model")
 SHADOWS = (("bandit", "bandit"), ("failure-rate", "failure_rate"), ("random", "random"))
 """(name, kind): the live agent's order is run, the shadows rank the same tests and learn from the same results."""
 
@@ -104,7 +105,7 @@ def create_agents(client: SchedulerClient) -> None:
     shadows = ", ".join(name for name, _ in SHADOWS)
     print(f"2. Create the agent {LIVE[0]} and its shadows {shadows}.", flush=True)
     for name, kind in (LIVE, *SHADOWS):
-        client.create_agent(name, kind, reward="time_ranked", seed=0)
+        client.create_agent(name, kind, reward=DEFAULT_REWARD, seed=0)
 
 
 def replay_cycles(client: SchedulerClient, history: CiHistory) -> None:

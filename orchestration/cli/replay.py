@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from orchestration.progress import Progress
 
 SOURCE = "proctor replay"
-DEFAULT_KINDS = ("network", "failure_rate", "last_failed_first", "random")
-FLAKY_KINDS = ("network", "random")
+DEFAULT_KINDS = ("failure_model", "failure_rate", "last_failed_first", "random")
+FLAKY_KINDS = ("failure_model", "random")
 FLAKY_BUDGET = 3600.0
 """Seconds, as in the demo of the original article."""
 COLUMNS = ("agent", "reward", "napfd", "apfd", "apfdc", "ttff", "recall", "seconds_per_cycle")
@@ -31,6 +31,13 @@ class Fill(StrEnum):
 
     GREEDY = "greedy"
     PREFIX = "prefix"
+
+
+class Objective(StrEnum):
+    """What ``--objective`` accepts."""
+
+    FAILURES_FIRST = "failures_first"
+    TIME_FIRST = "time_first"
 
 
 class Feedback(StrEnum):
@@ -47,7 +54,10 @@ def replay(
     agent: Annotated[
         list[str] | None, typer.Option(help=f"Agent kind; may be repeated (default: {', '.join(DEFAULT_KINDS)}).")
     ] = None,
-    reward: Annotated[list[str] | None, typer.Option(help="May be repeated (default: time_ranked).")] = None,
+    reward: Annotated[list[str] | None, typer.Option(help="May be repeated (default: verdict).")] = None,
+    objective: Annotated[
+        Objective | None, typer.Option(help="Of agents that have one (default: failures_first).")
+    ] = None,
     exploration: Annotated[str, typer.Option(help="Of all agents.")] = "none",
     budget: Annotated[float, typer.Option(min=0.0, max=1.0, help="Share of each cycle's time.")] = 0.5,
     budget_minutes: Annotated[
@@ -79,7 +89,7 @@ def replay(
 
     Every agent is replayed with every reward and several seeds. What was replayed before is not replayed again.
     """
-    from agents.scheduling.settings import AgentSettings
+    from agents.scheduling.settings import DEFAULT_REWARD, AgentSettings
     from orchestration.campaign_folder import campaign_home
     from orchestration.pipelines.replay import ReplayRequest
     from orchestration.progress import Progress
@@ -90,12 +100,13 @@ def replay(
     request = ReplayRequest(
         source=source(history, synthetic, history_format, cycles),
         kinds=tuple(dict.fromkeys(agent or (FLAKY_KINDS if synthetic else DEFAULT_KINDS))),
-        rewards=tuple(dict.fromkeys(reward or ("time_ranked",))),
+        rewards=tuple(dict.fromkeys(reward or (DEFAULT_REWARD,))),
         seeds=seeds,
         fill=fill.value,
         budget_share=budget,
         budget_seconds=flaky_budget if budget_minutes is None else budget_minutes * 60.0,
         feedback=feedback.value,
+        objective=None if objective is None else objective.value,
         settings=AgentSettings("random", exploration=exploration),
     )
     where = campaign_home(home)

@@ -11,7 +11,7 @@ import numpy as np
 from agents.scheduling.observation import FloatArray
 from agents.scheduling.registry import agent_kind, exploration, reward
 from agents.scheduling.replay import ReplayResult, summarise
-from agents.scheduling.settings import AgentSettings
+from agents.scheduling.settings import DEFAULT_REWARD, AgentSettings
 from envsearch.canonical import content_address
 from envsearch.errors import InputError
 from orchestration.executors.fan_out import fan_out
@@ -37,17 +37,19 @@ class ReplayRequest:
 
     Attributes:
         kinds, rewards: every pair is replayed with seeds 0, 1, ..., `seeds` - 1.
+        objective: of the agents that have one; None: their own default.
         settings: of all agents, where it is neither kind nor reward nor seed.
     """
 
     source: HistorySource
     kinds: tuple[str, ...]
-    rewards: tuple[str, ...] = ("time_ranked",)
+    rewards: tuple[str, ...] = (DEFAULT_REWARD,)
     seeds: int = 10
     fill: str = "greedy"
     budget_share: float = 0.5
     budget_seconds: float | None = None
     feedback: str = "full"
+    objective: str | None = None
     settings: AgentSettings = field(default_factory=lambda: AgentSettings("random"))
 
     def __post_init__(self) -> None:
@@ -61,7 +63,11 @@ class ReplayRequest:
 
     def items(self, kind: str, reward_name: str) -> list[ReplayItem]:
         """One pair's items, in the order of the seeds."""
-        settings = without_reward(replace(self.settings, kind=kind, reward=reward_name), agent_kind(kind).learns)
+        made = agent_kind(kind)
+        settings = without_reward(replace(self.settings, kind=kind, reward=reward_name), made.learns)
+        if self.objective is not None and "objective" in made.defaults:
+            given = {**dict(settings.hyperparameters), "objective": self.objective}
+            settings = replace(settings, hyperparameters=tuple(given.items()))
         return [
             ReplayItem(
                 self.source,

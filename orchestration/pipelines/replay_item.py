@@ -17,7 +17,7 @@ import agents.scheduling
 from agents.scheduling.loaders.ci_history import CiHistory
 from agents.scheduling.loaders.registry import load_history
 from agents.scheduling.replay import ReplayResult, replay
-from agents.scheduling.settings import AgentSettings
+from agents.scheduling.settings import DEFAULT_REWARD, AgentSettings
 from agents.scheduling.synthetic import flaky_history
 from envsearch.canonical import content_address
 from envsearch.errors import CorruptArtifactError, unknown_name
@@ -179,7 +179,7 @@ def from_plain(item: ReplayItem, told: Mapping[str, Any]) -> ReplayResult:
 
 def without_reward(settings: AgentSettings, learns: bool) -> AgentSettings:
     """A heuristic's orders do not depend on the reward: with any of them it is the same item."""
-    return settings if learns else replace(settings, reward="time_ranked")
+    return settings if learns else replace(settings, reward=DEFAULT_REWARD)
 
 
 @cache

@@ -9,7 +9,7 @@ from typing_extensions import TypedDict
 
 from agents.scheduling.episode import Budget
 from agents.scheduling.registry import AGENT_KINDS, EXPLORATIONS, REWARDS
-from agents.scheduling.settings import AgentSettings
+from agents.scheduling.settings import DEFAULT_KIND, DEFAULT_REWARD, AgentSettings
 from orchestration.actors.messages import (
     AgentInfo,
     AgentsPage,
@@ -53,8 +53,12 @@ class AgentIn(Body):
     """A new agent."""
 
     name: AgentName
-    kind: KindName
-    reward: RewardName = "time_ranked"
+    kind: KindName = DEFAULT_KIND
+    reward: RewardName = DEFAULT_REWARD
+    objective: Annotated[
+        Literal["failures_first", "time_first"] | None,
+        Field(description="Failures early by count or by time, of kinds that can do both: their hyperparameter."),
+    ] = None
     exploration: ExplorationName = "none"
     hyperparameters: Annotated[SettingsIn, Field(default_factory=dict)]
     exploration_settings: Annotated[SettingsIn, Field(default_factory=dict)]
@@ -69,11 +73,14 @@ class AgentIn(Body):
         Raises:
             InputError: the settings contradict each other.
         """
+        hyperparameters = dict(self.hyperparameters)
+        if self.objective is not None:
+            hyperparameters["objective"] = self.objective
         settings = AgentSettings(
             kind=self.kind,
             reward=self.reward,
             exploration=self.exploration,
-            hyperparameters=tuple(sorted(self.hyperparameters.items())),
+            hyperparameters=tuple(sorted(hyperparameters.items())),
             exploration_settings=tuple(sorted(self.exploration_settings.items())),
             history_length=self.history_length,
             seed=self.seed,

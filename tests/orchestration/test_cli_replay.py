@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from agents.scheduling.loaders.ci_history import CiHistory
 from agents.scheduling.loaders.recorded import write_recorded
 from agents.scheduling.replay import replay as library_replay
-from agents.scheduling.settings import AgentSettings
+from agents.scheduling.settings import DEFAULT_KIND, AgentSettings
 from agents.scheduling.synthetic import flaky_history
 from envsearch.errors import InputError
 from orchestration.cli import main
+from orchestration.cli import replay as replay_cli
 from orchestration.executors.fan_out import fan_out
 from orchestration.pipelines import replay_item
 from orchestration.pipelines.replay_item import HistorySource, ReplayItem, StoredItem, finished, from_plain, run_item
@@ -65,7 +66,7 @@ def test_the_json_object(history_file, history, capsys):
     assert all(set(KEYS) <= set(row) for row in found)
     row = found[0]
     assert (row["history"], row["cycles"], row["failing_cycles"]) == ("small", 15, history.failing_cycles)
-    assert (row["fill"], row["feedback"], row["budget"], row["reward"]) == ("prefix", "partial", 0.5, "time_ranked")
+    assert (row["fill"], row["feedback"], row["budget"], row["reward"]) == ("prefix", "partial", 0.5, "verdict")
     expected = [
         library_replay(history, AgentSettings("failure_rate"), "prefix", 0.5, "partial", seed).metrics["napfd"]
         for seed in range(3)
@@ -220,3 +221,10 @@ def test_rolling_means_stay_within_the_values(values: list[float]) -> None:
         assert min(known) - 1e-9 <= y.min()
         assert y.max() <= max(known) + 1e-9
         assert y[0] == pytest.approx(known[0])
+
+
+def test_the_default_agent_is_the_first_row_and_takes_an_objective(history_file, capsys):
+    found = rows(capsys, str(history_file), "--seeds", "1", "--objective", "time_first")
+    assert [row["agent"] for row in found] == list(replay_cli.DEFAULT_KINDS)
+    assert found[0]["agent"] == DEFAULT_KIND
+    assert found[0]["napfd"] != rows(capsys, str(history_file), "--seeds", "1")[0]["napfd"]

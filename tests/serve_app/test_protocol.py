@@ -6,6 +6,7 @@ from typing import Any
 
 from starlette.testclient import TestClient
 
+from agents.scheduling.settings import DEFAULT_KIND
 from orchestration.cli.smoke import run_smoke
 
 CASES = [{"id": name, "duration": 2.0} for name in ("a", "b", "c", "d")]
@@ -179,3 +180,12 @@ def test_health_and_metrics_tell_no_names(client: TestClient, agent: str, episod
     assert "proctor_wake_ups 1.0" in text
     assert agent not in text
     assert episode not in text
+
+
+def test_an_agent_without_a_kind_is_of_the_default_one_and_takes_an_objective(client: TestClient) -> None:
+    made = client.post("/v1/agents", json={"name": "plain", "objective": "time_first"})
+    assert made.status_code == 201, made.text
+    assert made.json()["kind"] == DEFAULT_KIND
+    assert made.json()["hyperparameters"]["objective"] == "time_first"
+    refused = client.post("/v1/agents", json={"name": "other", "kind": "random", "objective": "time_first"})
+    assert refused.status_code == 422

@@ -101,7 +101,6 @@ def test_another_verdict_for_a_known_result_is_a_conflict(client: TestClient, ag
 
 
 WRONG_AGENTS: list[tuple[dict[str, Any], str]] = [
-    ({"name": "x"}, "kind"),
     ({"name": "a b", "kind": "random"}, "name"),
     ({"name": ".hidden", "kind": "random"}, "name"),
     ({"name": "x" * 101, "kind": "random"}, "name"),

@@ -1,0 +1,140 @@
+"""An online model of each test's chance to fail, and an order by it that suits the objective."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from agents.scheduling.agent import SchedulingAgent
+from agents.scheduling.kinds.limits import check_range
+from agents.scheduling.kinds.logistic import Logistic
+from agents.scheduling.kinds.model_inputs import INPUT_NAMES, SHORTEST, model_inputs
+from agents.scheduling.kinds.targets import learnable
+from agents.scheduling.kinds.test_memory import TestMemory
+from agents.scheduling.observation import BoolArray, FloatArray, Observation, Scores
+from agents.scheduling.state import State, part, prefixed
+from agents.scheduling.testcase import Verdict
+from envsearch.errors import CorruptArtifactError, unknown_name
+
+OBJECTIVES = ("failures_first", "time_first")
+PRIOR = {"rate_0.5": 0.3, "rate_0.9": 0.3, "rate_1": 0.3}
+"""Weights before any data: a test is as likely to fail as it did, lately, for some time and ever."""
+
+
+class FailureModel(SchedulingAgent):
+    """Bayesian logistic regression on failure rates at several memories, streaks, times, neighbours in name, duration.
+
+    Before any data its weights rank like a weighted failure rate, so that it starts as good as that heuristic; rewards
+    move them. Tests of a cycle are ordered by ln p - cost ln(seconds): cost 1 finds most failures per second (Smith
+    1956, "ratio rule"); under a budget a little of it also finds more failures.
+
+    A test that was a candidate for k episodes without its verdict becoming known may have begun to fail meanwhile:
+    p' = 1 - (1 - p) exp(-doubt o (1 - .98^k) / .02), with o the mean rate at which tests fail that did not before.
+    Where all verdicts become known k is 0, so exploring ends by itself where there is nothing to explore.
+
+    Hyper-parameters:
+        objective: ``failures_first`` (NAPFD) or ``time_first`` (APFDc, time to the first failure).
+        precision: of the prior of each weight, in observations.
+        forgetting: what an episode's evidence still counts after the next one, in (0, 1].
+        cost: exponent of the duration with ``failures_first``.
+        time_cost: the same with ``time_first``.
+        doubt: how fast a test that is not run is doubted.
+        crowding: an episode with m failures counts m^-crowding per test: failures of one cycle have few causes.
+    """
+
+    kind = "failure_model"
+    summary = "online model of the chance to fail: starts as a weighted failure rate, learns, tries what it never sees"
+    learns = True
+    defaults = {  # noqa: RUF012
+        "objective": "failures_first",
+        "precision": 30.0,
+        "forgetting": 0.999,
+        "cost": 0.1,
+        "time_cost": 0.8,
+        "doubt": 0.01,
+        "crowding": 0.5,
+    }
+
+    def __init__(self, hyperparameters: Mapping[str, Any], seed: int) -> None:
+        super().__init__(hyperparameters, seed)
+        given = self.hyperparameters
+        if given["objective"] not in OBJECTIVES:
+            raise unknown_name("objective", given["objective"], OBJECTIVES, field="hyperparameters.objective")
+        check_range(given, precision=(1e-6, 1e9), forgetting=(1e-3, 1.0), cost=(0.0, 10.0), time_cost=(0.0, 10.0))
+        check_range(given, doubt=(0.0, 1e6), crowding=(0.0, 1.0))
+        self._cost = given["cost"] if given["objective"] == "failures_first" else given["time_cost"]
+        self._memory = TestMemory()
+        self._model = self._new_model()
+
+    def score(self, observation: Observation, rng: np.random.Generator) -> Scores:
+        """ln p' - cost ln(seconds); `explored` tests are in the first half for having waited alone."""
+        logits = self._model.logits(model_inputs(self._memory, observation))
+        cost = self._cost * np.log(observation.durations + SHORTEST)
+        sure = -np.logaddexp(0.0, -logits)
+        doubted = self._doubted(observation, sure)
+        lifted = _lifted(sure - cost, doubted - cost)
+        return Scores(doubted - cost, lifted, self._exploration(lifted))
+
+    def learn(
+        self,
+        observation: Observation,
+        scores: Scores,
+        verdicts: tuple[Verdict, ...],
+        rewards: FloatArray,
+        rng: np.random.Generator,
+    ) -> None:
+        """Move the weights towards the rewards, then remember the verdicts."""
+        known, values = learnable(rewards)
+        targets = np.clip(values, 0.0, 1.0)
+        if len(targets):
+            shown = model_inputs(self._memory, observation)[known]
+            self._model.learn(shown, targets, max(float(targets.sum()), 1.0) ** -self.hyperparameters["crowding"])
+        count = len(verdicts)
+        informative = np.fromiter((verdict.informative for verdict in verdicts), np.bool_, count)
+        failed = np.fromiter((verdict is Verdict.FAILED for verdict in verdicts), np.bool_, count)
+        self._memory.update(observation.keys, informative, failed)
+
+    def state(self) -> State:
+        """Weights with their precision, and what is remembered of each test."""
+        weights: State = {"mean": self._model.mean.copy(), "precision": self._model.precision.copy()}
+        return weights | prefixed("memory", self._memory.state())
+
+    def restore(self, state: State) -> None:
+        """Take over a state."""
+        mean, precision = np.array(state.get("mean", ())), np.array(state.get("precision", ()))
+        if precision.shape != self._model.precision.shape or mean.shape != self._model.mean.shape:
+            raise CorruptArtifactError(f"is of shape {mean.shape}", "failure_model.mean", f"{self._model.mean.shape}")
+        memory = TestMemory()
+        memory.restore(part("memory", state))
+        self._model.mean, self._model.precision, self._memory = mean, precision, memory
+
+    def _new_model(self) -> Logistic:
+        prior = np.array([PRIOR.get(name, 0.0) for name in INPUT_NAMES])
+        return Logistic(prior, self.hyperparameters["precision"], self.hyperparameters["forgetting"])
+
+    def _doubted(self, observation: Observation, sure: FloatArray) -> FloatArray:
+        """ln p' of the class's docstring, shape (n,)."""
+        waited = self._memory.column["waited"][self._memory.find(observation.keys)]
+        if not waited.any():
+            return sure
+        onset = self._memory.onset[0] / self._memory.onset[1]
+        doubt = self.hyperparameters["doubt"] * onset * (1.0 - 0.98**waited) / 0.02
+        doubted: FloatArray = np.log(-np.expm1(np.log1p(-np.minimum(np.exp(sure), 1.0 - 1e-12)) - doubt))
+        return doubted
+
+    def _exploration(self, lifted: BoolArray) -> float:
+        """The share of the first half that is there for having waited; 1 before the first reward."""
+        if self._memory.clock == 0:
+            return 1.0
+        return float(lifted.sum() / max(len(lifted) // 2, 1))
+
+
+def _lifted(sure: FloatArray, doubted: FloatArray) -> BoolArray:
+    """Tests in the first half of the order that would not be there without the doubt, shape (n,)."""
+    half = len(sure) // 2
+    lifted = np.zeros(len(sure), np.bool_)
+    lifted[np.argsort(-doubted, kind="stable")[:half]] = True
+    lifted[np.argsort(-sure, kind="stable")[:half]] = False
+    return lifted

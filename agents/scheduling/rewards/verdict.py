@@ -1,0 +1,24 @@
+"""A reward that is the verdict itself."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from agents.scheduling.observation import FloatArray
+from agents.scheduling.reward import EpisodeOutcome, Reward
+from agents.scheduling.rewards.verdict_masks import failed, known, only
+
+
+class OwnVerdict(Reward):
+    """A failed test gets 1, a passed one 0, whether or not it was selected; error, skipped and not run get NaN.
+
+    The expected reward of a test is its chance to fail: what failing tests first needs to know. Unlike RETECS's test
+    case failure it does not tell an agent that a failure which it did not select was none.
+    """
+
+    name = "verdict"
+    summary = "a failed test: 1, a passed one: 0, selected or not; errors teach nothing"
+
+    def rewards(self, outcome: EpisodeOutcome) -> FloatArray:
+        """0 or 1 for every known test, shape (n,)."""
+        return only(failed(outcome).astype(np.float64), known(outcome))
