@@ -55,6 +55,7 @@ class Result:
         fleet_load_milliseconds, sb3_load_milliseconds: of one agent from its zip file; not part of the ratio.
         environment_seconds: of the same number of steps without any policy (None: compiled, there is no such step).
         share_of_limit: environment_seconds / fleet_seconds.
+        cpu_ratio: the same of the processor's seconds, which a busy machine disturbs less.
         ratio: median over the pairs of sb3's seconds / the fleet's seconds.
     """
 
@@ -76,6 +77,7 @@ class Result:
     environment_seconds: float | None
     share_of_limit: float | None
     ratios: tuple[float, ...]
+    cpu_ratio: float
     ratio: float
 
 
@@ -106,24 +108,38 @@ def trained(recipe: TrainingRecipe, agents: int, steps: int | None) -> tuple[lis
     return saved, f"{chosen.name}, {budget} steps"
 
 
-def by_library(models: Sequence[BaseAlgorithm], place: EnvironmentSpec, episodes: int) -> tuple[Returns, float, int]:
+Seconds = tuple[float, float]
+"""By the clock, and of the processor."""
+
+
+def now() -> Seconds:
+    """Both clocks."""
+    return time.perf_counter(), time.process_time()
+
+
+def since(start: Seconds) -> Seconds:
+    """Both clocks' seconds since then."""
+    return time.perf_counter() - start[0], time.process_time() - start[1]
+
+
+def by_library(models: Sequence[BaseAlgorithm], place: EnvironmentSpec, episodes: int) -> tuple[Returns, Seconds, int]:
     """Returns, seconds and environment steps of `evaluate_policy` for one agent after another."""
     envs = [SeededResets(make(place)) for _ in models]
     returns: Returns = []
-    started = time.perf_counter()
+    started = now()
     for model, env in zip(models, envs, strict=True):
         rewards, _ = evaluate_policy(model, env, episodes, return_episode_rewards=True, warn=False)
         assert isinstance(rewards, list)
         returns.append(tuple(rewards))
-    seconds = time.perf_counter() - started
+    seconds = since(started)
     return returns, seconds, sum(env.steps for env in envs)
 
 
-def by_fleet(agents: Sequence[SavedAgent], place: EnvironmentSpec, episodes: int) -> tuple[Returns, float]:
+def by_fleet(agents: Sequence[SavedAgent], place: EnvironmentSpec, episodes: int) -> tuple[Returns, Seconds]:
     """Returns and seconds of one batch."""
-    started = time.perf_counter()
+    started = now()
     outcomes = evaluate_together([(agent, place) for agent in agents], episodes, SEED)
-    seconds = time.perf_counter() - started
+    seconds = since(started)
     for outcome in outcomes:
         if isinstance(outcome, Exception):
             raise outcome
@@ -187,12 +203,12 @@ def measure(name: str, algorithm: str, agents: int, episodes: int, pairs: int, s
         else:
             theirs, slow, done = by_library(models, place, episodes)
             ours, fast = by_fleet(saved, place, episodes)
-        rows.append((slow, fast))
-        tell(f"[{pair + 1}/{pairs}] sb3 {slow:.2f} s, fleet {1e3 * fast:.1f} ms, ratio {slow / fast:.1f}")
-    slow, fast = (statistics.median(column) for column in zip(*rows, strict=True))
+        rows.append((*slow, *fast))
+        tell(f"[{pair + 1}/{pairs}] sb3 {slow[0]:.2f} s, fleet {1e3 * fast[0]:.1f} ms, ratio {slow[0] / fast[0]:.1f}")
+    library_seconds, _, fleet_seconds, _ = (statistics.median(column) for column in zip(*rows, strict=True))
     compiled = definition.name == "CartPole-v1"
     limit = None if compiled else done * step_seconds(models[:REPLAYED_AGENTS], place, episodes)
-    ratios = tuple(round(one / other, 2) for one, other in rows)
+    ratios = tuple(round(row[0] / row[2], 2) for row in rows)
     return Result(
         environment=definition.name,
         algorithm=algorithm,
@@ -203,15 +219,16 @@ def measure(name: str, algorithm: str, agents: int, episodes: int, pairs: int, s
         steps=done,
         mean_return=float(sum(sum(row) for row in ours) / (agents * episodes)),
         differing_episodes=differing(ours, theirs),
-        sb3_seconds=slow,
-        fleet_seconds=fast,
-        sb3_steps_per_second=done / slow,
-        fleet_steps_per_second=done / fast,
+        sb3_seconds=library_seconds,
+        fleet_seconds=fleet_seconds,
+        sb3_steps_per_second=done / library_seconds,
+        fleet_steps_per_second=done / fleet_seconds,
         sb3_load_milliseconds=loads[0],
         fleet_load_milliseconds=loads[1],
         environment_seconds=limit,
-        share_of_limit=None if limit is None else limit / fast,
+        share_of_limit=None if limit is None else limit / fleet_seconds,
         ratios=ratios,
+        cpu_ratio=round(statistics.median(row[1] / row[3] for row in rows), 2),
         ratio=statistics.median(ratios),
     )
 
