@@ -29,7 +29,7 @@ higher_order: {mutants: [RN_1.0-NR]}
 sanity: {threshold: off}
 """
 
-LARGEST_PACKAGE = 2_000_000
+LARGEST_PACKAGE = 4_000_000
 """Bytes that every submission may send."""
 
 

@@ -181,7 +181,7 @@ def s3() -> Iterator[dict[str, str]]:
             "AWS_EC2_METADATA_DISABLED": "true",
         }
     finally:
-        process.terminate()
+        process.kill()  # it keeps nothing
         process.wait(START_SECONDS)
         log.close()
 
