@@ -8,16 +8,11 @@ answer = await service.recommend("nightly", RecommendationRequest(Candidates(("a
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 import time
-import uuid
 from dataclasses import replace
 from typing import TypeVar
 
-from agents.scheduling.scheduler import Scheduler
-from agents.scheduling.settings import AgentSettings
-from envsearch.errors import InputError
 from orchestration.actors.archiving import Archivist
 from orchestration.actors.calls import Answer, Call, Request
 from orchestration.actors.directory import Directory
@@ -33,7 +28,6 @@ from orchestration.actors.messages import (
     InsightsAnswer,
     InsightsRequest,
     MetricsPage,
-    MetricsRow,
     NextAnswer,
     NextRequest,
     PatchAgent,
@@ -50,16 +44,15 @@ from orchestration.actors.messages import (
     VersionInfo,
     VersionsPage,
 )
-from orchestration.actors.open_episode import load_episode, metrics_of, summary
+from orchestration.actors.open_episode import load_episode, summary
 from orchestration.actors.ownership import DirectorySettings
-from orchestration.actors.payloads import settings_of, settings_text, unpacked
+from orchestration.actors.payloads import settings_of
 from orchestration.actors.snapshots import Snapshots
 from orchestration.actors.wire import RawAnswer, RawRequest, results_of_body
 from orchestration.service_errors import (
     ConflictError,
     InvalidRequestError,
     NotFoundError,
-    invalid,
 )
 from orchestration.service_limits import (
     check_agent,
@@ -74,9 +67,10 @@ from orchestration.service_limits import (
     page_limit,
 )
 from orchestration.service_settings import ServiceSettings
+from orchestration.service_values import checked_settings, episode_name, metrics_row, version_info
 from orchestration.stores.archive import Archive
 from orchestration.stores.artifacts import ArtifactStore
-from orchestration.stores.base import AgentRow, EventKind, EventRow, StateStore
+from orchestration.stores.base import AgentRow, StateStore
 from orchestration.stores.registry import state_store
 from orchestration.tokens import Tokens
 from orchestration.tracking.service_tracker import ServiceTracker
@@ -128,7 +122,7 @@ class SchedulingService:
             ConflictError: an agent of that name and with other settings is there.
         """
         check_new_agent(request)
-        text = await asyncio.to_thread(_checked_settings, request.settings)
+        text = await asyncio.to_thread(checked_settings, request.settings)
         row, created = await asyncio.to_thread(
             self._store.create_agent, request.name, text, request.description, time.time()
         )
@@ -173,7 +167,7 @@ class SchedulingService:
         for place, observer in enumerate(request.observe):
             if await asyncio.to_thread(self._store.agent, observer) is None:
                 raise NotFoundError(f"there is no agent {observer!r}", f"observe[{place}]")
-        name = _episode_name(agent, request.idempotency_key)
+        name = episode_name(agent, request.idempotency_key)
         answer = await self._ask(RecommendationAnswer, Call(agent, request, episode_id=name))
         observed = replace(request, observe=())
         await self._tell_observers(request.observe, observed, name, agent)
@@ -201,7 +195,7 @@ class SchedulingService:
     async def recommend_raw(self, agent: str, body: bytes, idempotency_key: str = "") -> RawAnswer:
         """See `recommend`."""
         check_key(idempotency_key)
-        name = _episode_name(agent, idempotency_key)
+        name = episode_name(agent, idempotency_key)
         request = RawRequest("recommend", body, idempotency_key=idempotency_key)
         return await self._ask(RawAnswer, Call(agent, request, episode_id=name))
 
@@ -252,20 +246,7 @@ class SchedulingService:
         row, after, count = await self._row(agent), number_cursor(cursor), page_limit(limit)
         found = await asyncio.to_thread(self._store.rewards, row.id, after or 0, count + 1)
         more = str(found[count - 1].seq) if len(found) > count else None
-        rows = (
-            MetricsRow(
-                one.episode_id,
-                one.number,
-                one.version,
-                one.rewarded_at,
-                one.tests,
-                one.total,
-                one.exploration,
-                metrics_of(one),
-            )
-            for one in found[:count]
-        )
-        return MetricsPage(tuple(rows), more)
+        return MetricsPage(tuple(map(metrics_row, found[:count])), more)
 
     async def insights(self, agent: str) -> InsightsAnswer:
         """What the agent's history shows."""
@@ -275,7 +256,7 @@ class SchedulingService:
         """Versions that can be restored, the newest first."""
         row, below, count = await self._row(agent), number_cursor(cursor), page_limit(limit)
         found = await asyncio.to_thread(self._store.versions, row.id, below, count + 1)
-        told = [_version_info(event) for event in found]
+        told = [version_info(event) for event in found]
         if len(found) <= count and row.base_seq == 0 and below != 0:
             told.append(VersionInfo(0, "", None, row.created_at))
         more = str(told[count - 1].version) if len(told) > count else None
@@ -404,31 +385,3 @@ class SchedulingService:
         reward = self._store.reward(row.id, episode_id)
         results = Results.of(tuple(opened.results.values()))
         return EpisodeDetail(summary(opened.row, reward), opened.ranking(), results, opened.reward)
-
-
-def _episode_name(agent: str, idempotency_key: str) -> str:
-    """Id of a new episode; the same again under the same key."""
-    if not idempotency_key:
-        return uuid.uuid4().hex
-    return hashlib.sha256(f"{agent}\n{idempotency_key}".encode()).hexdigest()[:32]
-
-
-def _checked_settings(settings: AgentSettings) -> str:
-    """The settings as text, after an agent was made of them.
-
-    Raises:
-        InvalidRequestError: no agent can be made of them.
-    """
-    try:
-        Scheduler(settings)
-        return settings_text(settings)
-    except InputError as error:
-        raise invalid(error) from error
-    except (TypeError, ValueError) as error:
-        raise InvalidRequestError(f"a setting is no plain value ({error})", "hyperparameters") from error
-
-
-def _version_info(event: EventRow) -> VersionInfo:
-    if event.kind == EventKind.REWARD:
-        return VersionInfo(event.version, event.subject, None, event.at)
-    return VersionInfo(event.version, "", int(unpacked(event.payload, "restored version")["version"]), event.at)
