@@ -23,6 +23,9 @@ from orchestration.stores.schema import TEXT_LENGTH
 TRUSTED_SECONDS = 2.0
 """How long a verified token is believed without asking the store again: a revoked one works on for so long."""
 
+LONGEST_OVERLAP = 90 * 86_400.0
+"""Seconds that a rotated token may work on beside its successor."""
+
 _TOKEN = re.compile(r"proctor_([0-9a-f]{12})_([A-Za-z0-9_-]{43})")
 _PREFIX = re.compile(r"(?!\.)[A-Za-z0-9._-]{0,100}")
 _CACHED = 1000
@@ -95,9 +98,9 @@ class Tokens:
             UnavailableError: the store cannot be asked.
         """
         match = _TOKEN.fullmatch(text)
-        digest = _digest(text)
         if match is None:
             return None
+        digest = _digest(text)
         now = time.monotonic()
         with self._lock:
             trusted = self._trusted.get(digest)
@@ -106,7 +109,7 @@ class Tokens:
         row = self._store.token(match[1])
         # The comparison takes the same time wherever the two differ; an unknown id is compared too.
         same = hmac.compare_digest(digest, row.sha256 if row is not None else "0" * 64)
-        if row is None or not same or row.revoked_at is not None:
+        if row is None or not same or not _is_valid(row):
             return None
         grant = Grant(row.id, frozenset(map(Scope, row.scopes.split(","))), row.agent_prefix)
         with self._lock:
@@ -115,13 +118,32 @@ class Tokens:
             self._trusted[digest] = (now + TRUSTED_SECONDS, grant)
         return grant
 
-    def revoke(self, token_id: str) -> TokenRow:
+    def rotate(self, token_id: str, overlap_seconds: float) -> tuple[str, TokenRow]:
+        """A new token that may do what this one may; the old one ends by itself when the overlap is over.
+
+        Raises:
+            InputError: no such token, it is revoked already, or the overlap is no time.
+        """
+        if not 0 <= overlap_seconds <= LONGEST_OVERLAP:
+            raise InputError(f"{overlap_seconds:g} seconds", "overlap", f"0 to {LONGEST_OVERLAP:g} seconds")
+        old = self._store.token(token_id)
+        if old is None or old.revoked_at is not None:
+            problem = f"token {token_id!r} ends already" if old is not None else f"there is no token {token_id!r}"
+            raise InputError(problem, "token", "the id of a valid token, see `proctor token list`")
+        made = self.create(tuple(map(Scope, old.scopes.split(","))), old.agent_prefix, old.note)
+        self.revoke(token_id, time.time() + overlap_seconds)
+        return made
+
+    def revoke(self, token_id: str, at: float | None = None) -> TokenRow:
         """Revoke a token for good; one that is revoked already stays so.
+
+        Args:
+            at: Unix time from which it is refused; None: now.
 
         Raises:
             InputError: no such token.
         """
-        row = self._store.revoke_token(token_id, time.time())
+        row = self._store.revoke_token(token_id, time.time() if at is None else at)
         if row is None:
             raise InputError(f"there is no token {token_id!r}", "token", "an id of `proctor token list`")
         with self._lock:
@@ -134,7 +156,11 @@ class Tokens:
 
     def in_use(self) -> bool:
         """Whether any token is valid: without one, a service must not be reachable from other machines."""
-        return any(row.revoked_at is None for row in self._store.tokens())
+        return any(map(_is_valid, self._store.tokens()))
+
+
+def _is_valid(row: TokenRow) -> bool:
+    return row.revoked_at is None or row.revoked_at > time.time()
 
 
 def _digest(text: str) -> str:

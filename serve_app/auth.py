@@ -5,6 +5,7 @@
 | no token | to a service that only this machine reaches | let in, with every scope |
 | no token | to any other | 401: create a token first |
 | a token | without or with a wrong one | 401 |
+| a token | with a new one, after too many wrong ones from its address | 429 |
 | a token | with one whose scope is too small | 403 |
 | a token | for an agent that is not one of the token's | 404, as if there were no such agent |
 """
@@ -20,9 +21,11 @@ from ipaddress import ip_address
 from typing import Final
 
 from starlette.requests import Request
+from starlette.types import Scope as Asgi
 
 from orchestration.service_errors import ForbiddenError, NotFoundError, UnauthenticatedError
 from orchestration.tokens import TRUSTED_SECONDS, Grant, Scope, Tokens
+from serve_app.failures import Failures, ThrottledError, client_address, trusted_networks
 
 _KNOWN = 1000
 _EVERYTHING: Final = Grant("", frozenset(Scope), "")
@@ -72,6 +75,8 @@ class Gate:
         self._loopback = loopback
         self._known: dict[str, tuple[float, Grant]] = {}
         self._in_use: tuple[float, bool] = (0.0, False)
+        self._failures = Failures()
+        self._proxies = trusted_networks()
 
     async def admit(self, request: Request, scope: Scope, agent: str = "") -> Caller:
         """The caller, if the call may be made.
@@ -83,37 +88,51 @@ class Gate:
             UnauthenticatedError: no token, or one that is not valid.
             ForbiddenError: its scope is too small.
             NotFoundError: the agent is not one of the token's.
+            ThrottledError: too many wrong tokens came from the caller's address.
         """
         headers = request.headers
-        return await self.admit_headers(headers.get("authorization"), headers.get("host", ""), scope, agent)
+        given, host = headers.get("authorization"), headers.get("host", "")
+        return await self.admit_headers(given, host, scope, agent, request.scope)
 
-    async def admit_headers(self, authorization: str | None, host: str, scope: Scope, agent: str = "") -> Caller:
+    async def admit_headers(
+        self, authorization: str | None, host: str, scope: Scope, agent: str, request: Asgi
+    ) -> Caller:
         """The same, from the request's headers."""
-        grant = await self._grant(authorization, host)
+        grant = await self._grant(authorization, host, request)
         if agent and not grant.sees(agent):
             raise NotFoundError(f"there is no agent {agent!r}", "agent")
         if not grant.allows(scope):
             raise ForbiddenError(f"the token lacks the scope {scope.value!r}")
         return Caller(grant)
 
-    async def _grant(self, given: str | None, host: str) -> Grant:
+    async def _grant(self, given: str | None, host: str, request: Asgi) -> Grant:
         if given is None:
             return await self._anonymous(host)
         kind, _, text = given.partition(" ")
-        if kind.lower() != "bearer":
-            raise UnauthenticatedError("expected the header 'authorization: Bearer TOKEN'")
         now = time.monotonic()
         known = self._known.get(text)
-        if known is not None and now < known[0]:
+        if known is not None and now < known[0] and kind.lower() == "bearer":
             return known[1]
+        client = client_address(request, self._proxies)
+        if known is None:  # a token that was good once is looked at again, whoever else shares its address
+            self._refuse_throttled(client)
+        if kind.lower() != "bearer":
+            self._failures.note(client)
+            raise UnauthenticatedError("expected the header 'authorization: Bearer TOKEN'")
         grant = await asyncio.to_thread(self._tokens.verify, text.strip())
         if grant is None:
             self._known.pop(text, None)
+            self._failures.note(client)
             raise UnauthenticatedError("the token is not valid")
         if len(self._known) >= _KNOWN:
             self._known.clear()
         self._known[text] = (now + TRUSTED_SECONDS, grant)
         return grant
+
+    def _refuse_throttled(self, client: str) -> None:
+        seconds = self._failures.wait(client)
+        if seconds > 0:
+            raise ThrottledError(seconds)
 
     async def _anonymous(self, host: str) -> Grant:
         now = time.monotonic()

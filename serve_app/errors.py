@@ -26,6 +26,7 @@ from orchestration.service_errors import (
     UnauthenticatedError,
     UnavailableError,
 )
+from serve_app.failures import ThrottledError
 from serve_app.limits import BodyTooLargeError
 from serve_app.metrics import ServiceMetrics
 from serve_app.problems import FieldProblem, Problem, problem_response
@@ -37,6 +38,7 @@ STATUS: Final[dict[type[Exception], tuple[int, str]]] = {
     TooLargeError: (413, TooLargeError.slug),
     UnauthenticatedError: (401, UnauthenticatedError.slug),
     ForbiddenError: (403, ForbiddenError.slug),
+    ThrottledError: (429, ThrottledError.slug),
     NotFoundError: (404, NotFoundError.slug),
     ConflictError: (409, ConflictError.slug),
     UnavailableError: (503, UnavailableError.slug),
@@ -148,6 +150,8 @@ def told_as_problem(error: Exception, metrics: ServiceMetrics) -> Response:
     problem = problem_of(error)
     metrics.error(problem.slug)
     headers = {**HEADERS.get(problem.status, {})}
+    if isinstance(error, ThrottledError):
+        headers["retry-after"] = str(error.retry_after)
     if isinstance(error, HTTPException) and error.headers:
         headers.update(cast(dict[str, str], error.headers))
     return problem_response(problem, headers)

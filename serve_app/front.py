@@ -121,7 +121,7 @@ class Front:
         try:
             state = self._state
             authorization, host = headers.get(b"authorization"), headers.get(b"host", "")
-            await state.gate.admit_headers(authorization, host, TokenScope.RECOMMEND, names[0])
+            await state.gate.admit_headers(authorization, host, TokenScope.RECOMMEND, names[0], scope)
             if line.body:
                 read = await _body(receive)
                 if read is None:

@@ -24,7 +24,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "replay": ("orchestration.cli.replay", "replay", "Measure scheduling agents on a CI history."),
     "record": ("orchestration.cli.record", "record", "Run a test command and append the run to a CI history."),
     "check": ("orchestration.cli.check", "check", "Run on a part of your own the contract that built-in ones pass."),
-    "token": ("orchestration.cli.token", "token", "Make, revoke and list the tokens of a service."),
+    "token": ("orchestration.cli.token", "token", "Make, rotate, revoke and list the tokens of a service."),
     "operators": ("orchestration.cli.tables", "operators", "List the mutation operators."),
     "environments": ("orchestration.cli.tables", "environments", "List the environments and their parameters."),
     "kill-tests": ("orchestration.cli.tables", "kill_tests", "List the kill tests."),

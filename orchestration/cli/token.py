@@ -1,4 +1,4 @@
-"""``proctor token``: make, revoke and list the bearer tokens of a service's store."""
+"""``proctor token``: make, rotate, revoke and list the bearer tokens of a service's store."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from orchestration.stores.base import TokenRow
 from orchestration.tokens import Scope, Tokens
 
 token = typer.Typer(
-    help="Make, revoke and list the tokens of a service.",
+    help="Make, rotate, revoke and list the tokens of a service.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -55,6 +55,22 @@ def revoke(
     """Revoke a token for good."""
     row = _tokens(store).revoke(token_id)
     print(f"token {row.id} is revoked")
+
+
+@token.command("rotate")
+def rotate(
+    token_id: Annotated[str, typer.Argument(metavar="ID", help="As `proctor token list` shows it.")],
+    overlap_hours: Annotated[float, typer.Option(min=0, help="The old token works on for so long.")] = 24.0,
+    store: StoreOption = None,
+    output_format: FormatOption = OutputFormat.TABLE,
+) -> None:
+    """Make a token in the place of another; both work until the overlap is over. Services notice by themselves."""
+    text, row = _tokens(store).rotate(token_id, 3600 * overlap_hours)
+    if output_format is OutputFormat.JSON:
+        print_json({"token": text, **_told(row), "replaces": token_id})
+        return
+    print(text)
+    print(f"id {row.id}; {token_id} works on for {overlap_hours:g} hours", file=sys.stderr)
 
 
 @token.command("list")

@@ -303,7 +303,7 @@ class StateStore(Protocol):
         ...
 
     def revoke_token(self, token_id: str, at: float) -> TokenRow | None:
-        """Revoke a token; revoking it again changes nothing. None: no such token."""
+        """Revoke a token from `at` on; revoking it again only ever brings that forward. None: no such token."""
         ...
 
     def close(self) -> None:

@@ -295,7 +295,7 @@ class SqlStore:
     def revoke_token(self, token_id: str, at: float) -> TokenRow | None:
         """See `StateStore.revoke_token`."""
         with self._writing() as connection:
-            live = (tokens.c.id == token_id) & tokens.c.revoked_at.is_(None)
+            live = (tokens.c.id == token_id) & (tokens.c.revoked_at.is_(None) | (tokens.c.revoked_at > at))
             connection.execute(sa.update(tokens).where(live).values(revoked_at=at))
         return self.token(token_id)
 

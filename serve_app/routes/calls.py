@@ -105,6 +105,7 @@ PROBLEMS = {
     413: "Larger than the limits.",
     415: "The body does not say that it is JSON.",
     422: "The call is wrong; the problem names the field.",
+    429: "Too many calls with wrong tokens from this address; `retry-after` says when to come back.",
     503: "Not now; the same call again is safe.",
 }
 
@@ -115,7 +116,7 @@ def _responses(call: Call) -> dict[int | str, dict[str, Any]]:
         told[call.status] = {"model": call.answer}
         if call.repeated is not None:
             told[call.repeated] = {"model": call.answer, "description": "It was there already."}
-    statuses = {401, 403, 422, 503, *call.problems}
+    statuses = {401, 403, 422, 429, 503, *call.problems}
     if call.body is not None:
         statuses |= {400, 413, 415}
     if "{" in call.path:

@@ -33,7 +33,8 @@ def make_client(tmp_path: Path) -> Iterator[MakeClient]:
                 return SchedulingService(ServiceSettings.in_folder(home, inline=True))
 
             api = build_api(open_service, listens, **options)
-            client = TestClient(api, base_url="http://127.0.0.1:8000", raise_server_exceptions=False)
+            address = ("127.0.0.1", 50_000)
+            client = TestClient(api, base_url="http://127.0.0.1:8000", client=address, raise_server_exceptions=False)
             return open_clients.enter_context(client)
 
         yield make
