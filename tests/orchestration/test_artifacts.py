@@ -8,6 +8,7 @@ import pickle
 import subprocess
 import sys
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -137,3 +138,41 @@ def test_a_file_where_the_folder_should_be(tmp_path: Path) -> None:
 def test_an_unknown_protocol(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="nosuch://bucket"):
         ArtifactStore("nosuch://bucket")
+
+
+def test_a_folder_of_its_own_is_not_the_drivers_store(tmp_path: Path) -> None:
+    """As on a node that does not mount what the others share."""
+    shared, own = ArtifactStore(str(tmp_path / "shared")), ArtifactStore(str(tmp_path / "own"))
+    mark = shared.mark()
+    assert mark
+    assert shared.mark() == mark
+    pickle.loads(pickle.dumps(shared)).check_mark(mark)
+    for other in (own, ArtifactStore(str(tmp_path / "nowhere"))):
+        with pytest.raises(StoreUnavailableError, match="does not see the driver's store"):
+            other.check_mark(mark)
+    assert own.mark() != mark
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_one_mark_for_all_who_mark_at_once(tmp_path: Path) -> None:
+    stores = [ArtifactStore(str(tmp_path)) for _ in range(8)]
+    with ThreadPoolExecutor(8) as threads:
+        assert len(set(threads.map(ArtifactStore.mark, stores))) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["store-id"]
+
+
+def test_an_object_store_is_one_for_all() -> None:
+    store = ArtifactStore("memory://shared")
+    assert store.mark() == ""
+    store.check_mark("")
+
+
+def test_many_calls_keep_their_order(store: ArtifactStore) -> None:
+    assert store.each(lambda number: number * 2, range(100)) == list(range(0, 200, 2))
+
+
+def test_a_folder_that_vanishes_with_its_job_is_refused(tmp_path: Path) -> None:
+    job = tmp_path / "session" / "runtime_resources" / "working_dir_files" / "_ray_pkg_1234"
+    with pytest.raises(InputError, match="removed after the job"):
+        ArtifactStore(str(job / "results"))
+    ArtifactStore(str(tmp_path / "working_dir_files" / "runtime_resources" / "results"))
