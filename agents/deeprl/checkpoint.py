@@ -1,4 +1,7 @@
-"""Checkpoints: ordinary Stable-Baselines3 zip files, as bytes."""
+"""Checkpoints: ordinary Stable-Baselines3 zip files, as bytes.
+
+Nothing in one is ever executed: see `checkpoint_data`.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 from agents.deeprl.algorithms import algorithm_class
+from agents.deeprl.checkpoint_data import RefusedPickleError, readable
 from envsearch.errors import CorruptArtifactError
 
 _SEAMS = (
@@ -41,12 +45,16 @@ def from_bytes(checkpoint: bytes, algorithm: str, name: str = "checkpoint") -> B
         name: what to call the file in errors.
 
     Raises:
-        CorruptArtifactError: the bytes are no such file.
+        CorruptArtifactError: the bytes are no such file, exceed a bound, or need code that is not read from files.
     """
-    custom: dict[str, Any] = {"buffer_size": 1}
+    kind = algorithm_class(algorithm)
     try:
-        return algorithm_class(algorithm).load(io.BytesIO(checkpoint), device="cpu", custom_objects=custom)
-    except Exception as error:  # zipfile, torch and cloudpickle each raise their own kinds on damaged bytes
+        plain, objects = readable(checkpoint, kind)
+        custom: dict[str, Any] = {**objects, "buffer_size": 1}
+        return kind.load(io.BytesIO(plain), device="cpu", custom_objects=custom)
+    except RefusedPickleError as error:
+        raise CorruptArtifactError(f"cannot be read ({error})", name, "a network of known classes") from error
+    except Exception as error:  # zipfile, torch and pickle each raise their own kinds on damaged bytes
         raise CorruptArtifactError(
             f"cannot be read ({type(error).__name__})", name, f"a Stable-Baselines3 {algorithm} zip file"
         ) from error
