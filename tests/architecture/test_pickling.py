@@ -186,8 +186,16 @@ def _replay_request() -> Any:
     return ReplayRequest(example(HistorySource), ("random",))
 
 
+def _agent_tune_request() -> Any:
+    from orchestration.pipelines.replay_item import HistorySource
+    from orchestration.pipelines.tune_agent import AgentTuneRequest
+
+    return AgentTuneRequest((example(HistorySource),) * 2, "failure_model", {"cost": (0.0, 0.1)})
+
+
 EXAMPLES: dict[str, Callable[[], Any]] = {
     "orchestration.pipelines.replay.ReplayRequest": _replay_request,
+    "orchestration.pipelines.tune_agent.AgentTuneRequest": _agent_tune_request,
     "envsearch.spec.Parameter": _parameter,
 }
 """Classes that refuse what their type hints alone would give."""
