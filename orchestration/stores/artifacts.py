@@ -6,6 +6,7 @@ temporary name in its own folder, flushed to the disk and renamed; an object sto
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import itertools
 import os
@@ -266,15 +267,16 @@ class _RemoteBlobs:
         self._call("write", key, self._files.pipe_file, self._path(key), data)
 
     def remove(self, key: str) -> None:
-        if self._call("read", key, self._files.exists, self._path(key)):
-            self._call("delete", key, self._files.rm, self._path(key), recursive=True)
+        with contextlib.suppress(FileNotFoundError):  # somebody else was faster
+            if self._call("read", key, self._files.exists, self._path(key)):
+                self._call("delete", key, self._files.rm, self._path(key), recursive=True)
 
     def _call(self, verb: str, key: str, method: Any, *arguments: Any, **options: Any) -> Any:
         try:
             return method(*arguments, **options)
-        except FileNotFoundError:
-            raise
         except Exception as error:  # every object store's client has errors of its own
+            if isinstance(error, FileNotFoundError) and verb != "write":  # while writing, it is the bucket
+                raise
             raise _unavailable(verb, self.location(key), error) from error
 
 
