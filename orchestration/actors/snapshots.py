@@ -42,7 +42,7 @@ class Snapshots:
         address = hashlib.sha256(data).hexdigest()
         row = SnapshotRow(agent_id, seq, version, time.time(), settings, address, len(data))
         try:
-            self._artifacts.put(address, _name(row), data)
+            self._artifacts.put(address, blob_name(row), data)
         except StoreUnavailableError as error:
             raise UnavailableError(str(error)) from error
         self._store.add_snapshot(row, owner_epoch)
@@ -61,14 +61,14 @@ class Snapshots:
         """Remove the bytes of snapshots whose rows are gone. What cannot be removed now is left behind."""
         for row in rows:
             try:
-                self._artifacts.delete(row.address, _name(row))
+                self._artifacts.delete(row.address, blob_name(row))
             except StoreUnavailableError as error:
                 LOG.warning("A snapshot that is no longer needed could not be removed: %s", error)
 
     def _read(self, row: SnapshotRow) -> State | None:
-        place = self._artifacts.location(row.address, _name(row))
+        place = self._artifacts.location(row.address, blob_name(row))
         try:
-            data = self._artifacts.get(row.address, _name(row))
+            data = self._artifacts.get(row.address, blob_name(row))
             if hashlib.sha256(data).hexdigest() != row.address:
                 raise CorruptArtifactError("is damaged", place, "the bytes that were written")
             return from_bytes(data, place)
@@ -107,5 +107,6 @@ def kept_seqs(seqs: Sequence[int], kept: int) -> set[int]:
     return stay
 
 
-def _name(row: SnapshotRow) -> str:
+def blob_name(row: SnapshotRow) -> str:
+    """Name of the bytes under their address."""
     return f"agent-{row.agent_id}-{row.seq}.npz"

@@ -1,0 +1,39 @@
+"""``proctor doctor``: is everything here that a service and campaigns need, and if not, what to do."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from orchestration.campaign_folder import campaign_home
+from orchestration.cli.backup import ArchiveOption, ArtifactsOption, HomeOption, StoreOption
+from orchestration.cli.output import OutputFormat, print_json
+
+
+def doctor(
+    home: HomeOption = None,
+    store: StoreOption = "",
+    artifacts: ArtifactsOption = "",
+    archive: ArchiveOption = "",
+    output_format: Annotated[OutputFormat, typer.Option("--format", help="How to print.")] = OutputFormat.TABLE,
+) -> None:
+    """Check versions, disk, store, tracking, Ray and tokens; exit code 1 if something is to be fixed."""
+    from orchestration.diagnosis import Surroundings, diagnose
+    from orchestration.service_settings import ServiceSettings
+
+    place = campaign_home(home)
+    default = ServiceSettings.in_folder(place)
+    around = Surroundings(
+        place, store or default.store_url, artifacts or default.artifact_url, archive or default.archive_url
+    )
+    findings = list(diagnose(around))
+    if output_format is OutputFormat.JSON:
+        print_json([asdict(finding) for finding in findings])
+    else:
+        for finding in findings:
+            fix = f"; fix: {finding.fix}" if finding.fix else ""
+            print(f"{'ok   ' if finding.ok else 'wrong'} {finding.check:9} {finding.detail}{fix}")
+    if not all(finding.ok for finding in findings):
+        raise typer.Exit(1)
