@@ -13,6 +13,7 @@ import time
 from dataclasses import replace
 from typing import TypeVar
 
+from orchestration.actors.admission import AdmissionLimits
 from orchestration.actors.archiving import Archivist
 from orchestration.actors.calls import Answer, Call, Request
 from orchestration.actors.directory import Directory
@@ -108,9 +109,10 @@ class SchedulingService:
         archive = Archive(settings.archive_url) if settings.archive_url else None
         self._archivist = Archivist(self._store, archive, settings.kept_episodes) if archive is not None else None
         self._tracker = ServiceTracker(settings.tracking) if settings.tracking else None
+        self._limits = AdmissionLimits(settings.calls_per_agent, settings.calls_per_owner)
         self._owners: Directory | InlineOwners | None = None
         if settings.inline:
-            self._owners = InlineOwners(AgentHolder(self._holding, self._store, artifacts))
+            self._owners = InlineOwners(AgentHolder(self._holding, self._store, artifacts), self._limits)
         self._housekeeper: asyncio.Task[None] | None = None
 
     # -- agents -----------------------------------------------------------------------------------------------------
@@ -331,7 +333,7 @@ class SchedulingService:
                 idle_seconds=settings.idle_seconds,
                 spares=settings.spares,
             )
-            self._owners = Directory(self._store, self._holding, kept)
+            self._owners = Directory(self._store, self._holding, kept, self._limits)
         if self._housekeeper is None and self.settings.housekeeping_seconds > 0 and not self.settings.inline:
             self._housekeeper = asyncio.get_running_loop().create_task(self._keep_house())
         return self._owners

@@ -8,6 +8,7 @@
         ├── ForbiddenError             a valid token that may not do this
         ├── NotFoundError              no such agent, episode, version or token
         ├── ConflictError              contradicts what is stored already
+        ├── OverloadedError            too many calls wait already; nothing was done
         ├── UnavailableError           could not be done now; the same call again is safe
         │   └── NotOwnerError              this owner was replaced by a newer one; the directory asks that one
         └── InternalError              a defect of the program; nothing of the call was kept
@@ -77,6 +78,12 @@ class ConflictError(ServiceError):
     slug = "conflict"
 
 
+class OverloadedError(ServiceError):
+    """Too many calls wait already. Nothing was done; the same call a second later is right."""
+
+    slug = "overloaded"
+
+
 class UnavailableError(ServiceError):
     """Could not be done now. Every call is idempotent, so the same call again is safe."""
 
@@ -102,6 +109,7 @@ SERVICE_ERRORS: tuple[type[ServiceError], ...] = (
     ForbiddenError,
     NotFoundError,
     ConflictError,
+    OverloadedError,
     UnavailableError,
     NotOwnerError,
     InternalError,

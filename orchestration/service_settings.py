@@ -17,6 +17,7 @@ class ServiceSettings:
         archive_url: folder or fsspec URL of what is off-loaded to Parquet; "": nothing is.
         inline: all agents are owned by this process, without Ray.
         max_live, shards, torch_shards, idle_seconds, spares, namespace: see `DirectorySettings`.
+        calls_per_agent, calls_per_owner: most that wait or are under way from this process, see `AdmissionLimits`.
         snapshot_every, snapshots_kept, agents_in_memory: see `HolderSettings`.
         kept_episodes: newest episodes of an agent that stay in the store; older ones are off-loaded. At least so many
             versions can be restored.
@@ -34,6 +35,8 @@ class ServiceSettings:
     idle_seconds: float = 900.0
     spares: int = 2
     namespace: str = "proctor"
+    calls_per_agent: int = 100
+    calls_per_owner: int = 200
     snapshot_every: int = 100
     snapshots_kept: int = 8
     agents_in_memory: int = 200

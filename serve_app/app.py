@@ -15,10 +15,12 @@ from typing import Any
 from fastapi import FastAPI
 from ray import serve
 from ray.serve import Application
+from ray.serve.config import BackpressureConfig
 
 from orchestration.service import SchedulingService
 from orchestration.serving import is_loopback
 from serve_app import errors, openapi
+from serve_app.admission import RETRY_SECONDS
 from serve_app.auth import Gate
 from serve_app.front import Front
 from serve_app.limits import BODY_BYTES, Edge
@@ -29,8 +31,11 @@ from serve_app.settings import checked_arguments
 
 log = logging.getLogger(__name__)
 
-MOST_ONGOING = 200
-"""Calls that one replica works on at a time: nearly all of them wait for an agent's owner."""
+MOST_ONGOING = 2_000
+"""Calls that Serve hands to one replica at a time: above `admission.CALLS`, so what is too much is told at once."""
+
+MOST_QUEUED = 1_000
+"""Beyond these Serve itself answers 429, without a problem document."""
 
 BASE_PATH = "/v1"
 
@@ -116,6 +121,8 @@ def app(arguments: dict[str, Any]) -> Application:
         name="SchedulingApi",
         num_replicas=checked.replicas,
         max_ongoing_requests=MOST_ONGOING,
+        max_queued_requests=MOST_QUEUED,
+        backpressure_config=BackpressureConfig(status_code=429, retry_after_s=RETRY_SECONDS),
         ray_actor_options={"num_cpus": 0},
         graceful_shutdown_timeout_s=10.0,
         health_check_period_s=5.0,

@@ -21,11 +21,13 @@ from orchestration.service_errors import (
     InvalidRequestError,
     NotFoundError,
     NotOwnerError,
+    OverloadedError,
     ServiceError,
     TooLargeError,
     UnauthenticatedError,
     UnavailableError,
 )
+from serve_app.admission import RETRY_SECONDS
 from serve_app.failures import ThrottledError
 from serve_app.limits import BodyTooLargeError
 from serve_app.metrics import ServiceMetrics
@@ -41,6 +43,7 @@ STATUS: Final[dict[type[Exception], tuple[int, str]]] = {
     ThrottledError: (429, ThrottledError.slug),
     NotFoundError: (404, NotFoundError.slug),
     ConflictError: (409, ConflictError.slug),
+    OverloadedError: (429, OverloadedError.slug),
     UnavailableError: (503, UnavailableError.slug),
     NotOwnerError: (503, UnavailableError.slug),
     InternalError: (500, InternalError.slug),
@@ -64,6 +67,7 @@ OTHER_SLUGS: Final[dict[int, str]] = {
 
 HEADERS: Final[dict[int, dict[str, str]]] = {
     401: {"www-authenticate": 'Bearer realm="proctor"'},
+    429: {"retry-after": str(RETRY_SECONDS)},
     503: {"retry-after": "1"},
 }
 

@@ -18,7 +18,9 @@ from starlette.types import Message, Receive, Scope, Send
 
 from orchestration.actors.wire import NotPlainError, RawAnswer
 from orchestration.service import SchedulingService
+from orchestration.service_errors import OverloadedError
 from orchestration.tokens import Scope as TokenScope
+from serve_app.admission import Capacity
 from serve_app.bodies import JSON
 from serve_app.errors import told_as_problem
 from serve_app.metrics import ServiceMetrics
@@ -100,6 +102,7 @@ class Front:
         self._base = base
         self._start = f"{base}/agents/"
         self._limit = body_bytes
+        self.capacity = Capacity()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -109,33 +112,34 @@ class Front:
             if line is not None and path.startswith(self._start) and not scope.get("root_path"):
                 await self._serve(line, path[len(self._start) :].split("/"), scope, receive, send)
                 return
-        await self.app(scope, receive, send)
+        await self._framework(scope, receive, send)
 
     async def _serve(self, line: _Line, parts: list[str], scope: Scope, receive: Receive, send: Send) -> None:
         names = _names(parts)
         headers = _told(scope)
         if names is None or headers is None or not self._usual(line, headers):
-            await self.app(scope, receive, send)
+            await self._framework(scope, receive, send)
             return
         started, status, body = time.perf_counter(), 500, b""
         try:
             state = self._state
             authorization, host = headers.get(b"authorization"), headers.get(b"host", "")
             await state.gate.admit_headers(authorization, host, TokenScope.RECOMMEND, names[0], scope)
-            if line.body:
-                read = await _body(receive)
-                if read is None:
-                    status = 0
-                    return
-                body = read
-            answer = await line.answer(state.service, _Asked(*names, headers, body))
+            with self.capacity.place(scope):
+                if line.body:
+                    read = await _body(receive)
+                    if read is None:
+                        status = 0
+                        return
+                    body = read
+                answer = await line.answer(state.service, _Asked(*names, headers, body))
             line.count(state.metrics, answer)
             status = 200
             await send({"type": "http.response.start", "status": 200, "headers": _answered(answer.body)})
             await send({"type": "http.response.body", "body": answer.body})
         except NotPlainError:
             status = 0
-            await self.app(scope, _again(body, receive), send)
+            await self._framework(scope, _again(body, receive), send)
         except Exception as error:
             if status == 200:
                 raise
@@ -146,6 +150,19 @@ class Front:
             if status:
                 elapsed = time.perf_counter() - started
                 self._state.metrics.request(self._base + line.route, "POST", status, elapsed)
+
+    async def _framework(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """All other calls; those outside the base path (health, metrics, documentation) are always taken in."""
+        if scope["type"] != "http" or not scope["path"].startswith(f"{self._base}/"):
+            await self.app(scope, receive, send)
+            return
+        try:
+            with self.capacity.place(scope):
+                await self.app(scope, receive, send)
+        except OverloadedError as error:  # the framework answers its own
+            response = told_as_problem(error, self._state.metrics)
+            self._state.metrics.request("unknown", scope["method"], response.status_code, 0.0)
+            await response(scope, receive, send)
 
     def _usual(self, line: _Line, headers: dict[bytes, str]) -> bool:
         length = headers.get(b"content-length", "" if line.body else "0")

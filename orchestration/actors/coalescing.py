@@ -1,9 +1,13 @@
-"""Concurrent calls to one owner travel in one hop: what arrives while a hop is under way goes with the next one."""
+"""Concurrent calls to one owner travel in one hop: what arrives while a hop is under way goes with the next one.
+
+The agents of one owner take turns: a batch takes a call of each that waits, then a second one of each, so one agent's
+flood makes the others wait for a batch or two and not for the flood.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
@@ -33,7 +37,7 @@ class Coalescer:
         self._send, self._post = send, post
         self._free = hops
         self._longest = longest
-        self._waiting: deque[tuple[Call, asyncio.Future[Answer]]] = deque()
+        self._waiting: OrderedDict[str, deque[tuple[Call, asyncio.Future[Answer]]]] = OrderedDict()
         self._hops = hops
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -50,19 +54,33 @@ class Coalescer:
             Exception: whatever the hop failed with.
         """
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._waiting.append((call, future))
+        self._waiting.setdefault(call.agent, deque()).append((call, future))
         self._start()
         return await future
 
     def _start(self) -> None:
         while self._free and self._waiting:
-            batch = [self._waiting.popleft() for _ in range(min(self._longest, len(self._waiting)))]
+            batch = self._batch()
+            if not batch:
+                return
             self._free -= 1
             if self._post is not None and self._post([call for call, _ in batch], partial(self._answered, batch)):
                 continue
             task = asyncio.get_running_loop().create_task(self._hop(batch))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
+
+    def _batch(self) -> _Waiting:
+        """The next calls, of each agent in turn. What nobody waits for any more is left out."""
+        batch: _Waiting = []
+        while self._waiting and len(batch) < self._longest:
+            agent, queue = self._waiting.popitem(last=False)
+            one = queue.popleft()
+            if queue:
+                self._waiting[agent] = queue  # its next turn comes after all others'
+            if not one[1].done():
+                batch.append(one)
+        return batch
 
     async def _hop(self, batch: _Waiting) -> None:
         told: Sequence[Answer | ServiceError] | BaseException

@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from orchestration.actors.admission import Admission, AdmissionLimits
 from orchestration.actors.calls import Answer, Call
 from orchestration.actors.channel import Channel, open_channel
 from orchestration.actors.coalescing import Answered, Coalescer
@@ -30,6 +31,9 @@ LOG = logging.getLogger(__name__)
 
 PATIENCE_SECONDS = 30.0
 """How long a call is tried again before its caller is told to try later."""
+
+ANSWER_SECONDS = 60.0
+"""How long a caller waits for an owner that lives and does not answer, as where its store hangs."""
 
 KNOWN_KINDS = 100_000
 FIRST_PAUSE, LONGEST_PAUSE = 0.02, 2.0
@@ -55,8 +59,15 @@ class _Owner:
 class Directory:
     """Carries calls to their owners. Belongs to one event loop of a process that is connected to Ray."""
 
-    def __init__(self, store: StateStore, holder: HolderSettings, settings: DirectorySettings) -> None:
+    def __init__(
+        self,
+        store: StateStore,
+        holder: HolderSettings,
+        settings: DirectorySettings,
+        limits: AdmissionLimits = AdmissionLimits(),  # noqa: B008 - frozen
+    ) -> None:
         self.settings = settings
+        self._admission = Admission(limits)
         self._store = store
         # Services with different stores may share a cluster.
         place = f"{holder.store_url}\n{holder.artifact_url}"
@@ -79,15 +90,25 @@ class Directory:
         """The owner's answer; a dead owner is replaced and asked again, because every call is idempotent.
 
         Raises:
+            OverloadedError: too many calls to the agent, or its owner, wait already.
             ServiceError: the owner refused, or none could be reached in time.
         """
+        about = await self._ownership(call.agent)
+        with self._admission.place(about.name, call.agent):
+            return await self._answer(call)
+
+    async def _answer(self, call: Call) -> Answer:
         deadline = time.monotonic() + PATIENCE_SECONDS
         pause = FIRST_PAUSE
         while True:
             owner = self._owner(await self._ownership(call.agent))
             owner.used = time.monotonic()
             try:
-                return await owner.coalescer.call(call)
+                async with asyncio.timeout(ANSWER_SECONDS):
+                    return await owner.coalescer.call(call)
+            except TimeoutError as error:
+                LOG.error("Owner %s does not answer within %g s", owner.about.name, ANSWER_SECONDS)
+                raise UnavailableError(f"the owner of agent {call.agent!r} does not answer now") from error
             except _owner_errors() as error:
                 if time.monotonic() + pause > deadline:
                     LOG.error("Owner %s cannot be reached: %s", owner.about.name, error)

@@ -6,6 +6,7 @@ import asyncio
 import threading
 from dataclasses import replace
 
+from orchestration.actors.admission import Admission, AdmissionLimits
 from orchestration.actors.calls import Answer, Call
 from orchestration.actors.holder import AgentHolder
 from orchestration.service_errors import NotOwnerError, ServiceError
@@ -16,17 +17,20 @@ TRIES = 5
 class InlineOwners:
     """Answers like `Directory`; one call at a time, in a thread of its own, so that the event loop goes on."""
 
-    def __init__(self, holder: AgentHolder) -> None:
+    def __init__(self, holder: AgentHolder, limits: AdmissionLimits = AdmissionLimits()) -> None:  # noqa: B008 - frozen
         self._holder = holder
+        self._admission = Admission(limits)
         self._lock = threading.Lock()
 
     async def call(self, call: Call) -> Answer:
         """The owner's answer.
 
         Raises:
+            OverloadedError: too many calls wait already.
             ServiceError: the owner refused.
         """
-        return await asyncio.to_thread(self.call_now, call)
+        with self._admission.place("inline", call.agent):
+            return await asyncio.to_thread(self.call_now, call)
 
     def call_now(self, call: Call) -> Answer:
         """The same without an event loop.

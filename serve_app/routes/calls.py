@@ -105,7 +105,7 @@ PROBLEMS = {
     413: "Larger than the limits.",
     415: "The body does not say that it is JSON.",
     422: "The call is wrong; the problem names the field.",
-    429: "Too many calls with wrong tokens from this address; `retry-after` says when to come back.",
+    429: "Too many calls wait, or too many with wrong tokens came from this address; see `retry-after`.",
     503: "Not now; the same call again is safe.",
 }
 

@@ -245,7 +245,7 @@ def test_the_services_configuration_is_one_that_serve_takes() -> None:
     arguments = checked_arguments(dict(application.args))
     (deployment,) = application.deployments
     assert deployment.num_replicas == arguments.replicas
-    assert deployment.max_ongoing_requests == 200
+    assert deployment.max_ongoing_requests == 2000
     assert not {"store", "artifacts", "archive"} & application.args.keys(), "passwords come from the secret"
     broken = copy.deepcopy(service)
     broken["spec"]["serveConfigV2"] = service["spec"]["serveConfigV2"].replace("import_path", "import_paths")
