@@ -19,6 +19,8 @@ from agents.scheduling.testcase import Verdict
 from envsearch.errors import CorruptArtifactError, unknown_name
 
 OBJECTIVES = ("failures_first", "time_first")
+RAREST = 0.02
+"""Least share of episodes with a failure that is reckoned with."""
 PRIOR = {"rate_0.5": 0.3, "rate_0.9": 0.3, "rate_1": 0.3}
 """Weights before any data: a test is as likely to fail as it did, lately, for some time and ever."""
 
@@ -31,7 +33,8 @@ class FailureModel(SchedulingAgent):
     1956, "ratio rule"); under a budget a little of it also finds more failures.
 
     A test that was a candidate for k episodes without its verdict becoming known may have begun to fail meanwhile:
-    p' = 1 - (1 - p) exp(-doubt o (1 - .98^k) / .02), with o the mean rate at which tests fail that did not before.
+    p' = 1 - (1 - p) exp(-doubt o / q (1 - .98^k) / .02), with o the mean rate at which tests fail that did not before
+    and q the share of episodes with a failure: only in those does it cost anything to try a test too early.
     Where all verdicts become known k is 0, so exploring ends by itself where there is nothing to explore.
 
     Hyper-parameters:
@@ -42,6 +45,7 @@ class FailureModel(SchedulingAgent):
         time_cost: the same with ``time_first``.
         doubt: how fast a test that is not run is doubted.
         crowding: an episode with m failures counts m^-crowding per test: failures of one cycle have few causes.
+        left_out: names of inputs that the model is not shown, separated by commas (to see what they are worth).
     """
 
     kind = "failure_model"
@@ -52,9 +56,10 @@ class FailureModel(SchedulingAgent):
         "precision": 30.0,
         "forgetting": 0.999,
         "cost": 0.1,
-        "time_cost": 0.8,
-        "doubt": 0.01,
+        "time_cost": 0.6,
+        "doubt": 0.0005,
         "crowding": 0.5,
+        "left_out": "",
     }
 
     def __init__(self, hyperparameters: Mapping[str, Any], seed: int) -> None:
@@ -67,10 +72,12 @@ class FailureModel(SchedulingAgent):
         self._cost = given["cost"] if given["objective"] == "failures_first" else given["time_cost"]
         self._memory = TestMemory()
         self._model = self._new_model()
+        self._hidden = [INPUT_NAMES.index(name) for name in self._left_out()]
+        self._last: tuple[Observation, int, FloatArray] | None = None
 
     def score(self, observation: Observation, rng: np.random.Generator) -> Scores:
         """ln p' - cost ln(seconds); `explored` tests are in the first half for having waited alone."""
-        logits = self._model.logits(model_inputs(self._memory, observation))
+        logits = self._model.logits(self._inputs(observation))
         cost = self._cost * np.log(observation.durations + SHORTEST)
         sure = -np.logaddexp(0.0, -logits)
         doubted = self._doubted(observation, sure)
@@ -89,7 +96,7 @@ class FailureModel(SchedulingAgent):
         known, values = learnable(rewards)
         targets = np.clip(values, 0.0, 1.0)
         if len(targets):
-            shown = model_inputs(self._memory, observation)[known]
+            shown = self._inputs(observation)[known]
             self._model.learn(shown, targets, max(float(targets.sum()), 1.0) ** -self.hyperparameters["crowding"])
         count = len(verdicts)
         informative = np.fromiter((verdict.informative for verdict in verdicts), np.bool_, count)
@@ -109,6 +116,24 @@ class FailureModel(SchedulingAgent):
         memory = TestMemory()
         memory.restore(part("memory", state))
         self._model.mean, self._model.precision, self._memory = mean, precision, memory
+        self._last = None
+
+    def _inputs(self, observation: Observation) -> FloatArray:
+        """What the model is shown, shape (n, d). Learning right after scoring is shown the same: kept, no state."""
+        last = self._last
+        if last is not None and last[0] is observation and last[1] == self._memory.clock:
+            return last[2]
+        shown = model_inputs(self._memory, observation)
+        shown[:, self._hidden] = 0.0
+        self._last = (observation, self._memory.clock, shown)
+        return shown
+
+    def _left_out(self) -> list[str]:
+        names = [name for name in self.hyperparameters["left_out"].split(",") if name]
+        for name in names:
+            if name not in INPUT_NAMES:
+                raise unknown_name("input", name, INPUT_NAMES, field="hyperparameters.left_out")
+        return names
 
     def _new_model(self) -> Logistic:
         prior = np.array([PRIOR.get(name, 0.0) for name in INPUT_NAMES])
@@ -119,7 +144,7 @@ class FailureModel(SchedulingAgent):
         waited = self._memory.column["waited"][self._memory.find(observation.keys)]
         if not waited.any():
             return sure
-        onset = self._memory.onset[0] / self._memory.onset[1]
+        onset = self._memory.onset[0] / self._memory.onset[1] / max(self._memory.failing, RAREST)
         doubt = self.hyperparameters["doubt"] * onset * (1.0 - 0.98**waited) / 0.02
         doubted: FloatArray = np.log(-np.expm1(np.log1p(-np.minimum(np.exp(sure), 1.0 - 1e-12)) - doubt))
         return doubted

@@ -10,6 +10,7 @@ STEPS = 4
 """Newton steps per batch."""
 _LARGEST_STEP = 3.0
 """Most that a Newton step may change any logit."""
+_SMALLEST_STEP = 1e-3
 _LARGEST_LOGIT = 15.0
 
 
@@ -53,6 +54,8 @@ class Logistic:
             step = np.linalg.solve(curvature, pull - np.einsum("ij,j->i", self.precision, mean - self.mean))
             largest = float(np.abs(np.einsum("ij,j->i", shown, step[used])).max(initial=0.0))
             mean += step * min(1.0, _LARGEST_STEP / largest) if largest > 0.0 else step
+            if largest < _SMALLEST_STEP:
+                break
         chance = _chance(np.einsum("ij,j->i", shown, mean[used]))
         self.precision[np.ix_(used, used)] += weight * _gram(shown, chance * (1.0 - chance))
         self.precision *= self._forgetting

@@ -59,6 +59,7 @@ class TestMemory:
             waited: episodes in a row in which the test was a candidate and no verdict of it became known.
         clock: rewarded episodes with a verdict.
         share: recent mean share of failing tests in an episode.
+        failing: recent share of episodes with a failing test.
         new: how many new tests failed and passed, recent ones weighing more; shape (2,).
         onset: recent mean rate at which tests fail that did not fail in their last run.
         patterns: failures and executions after each pattern, shape (2, PATTERN + 1, 2 ** PATTERN), by its length.
@@ -71,6 +72,7 @@ class TestMemory:
         self.column: dict[str, NDArray[Any]] = {}
         self.clock = 0
         self.share = 0.1
+        self.failing = 0.5
         self.onset = np.array([1.0, 50.0])
         self.new = np.array([1.0, 4.0])
         self.patterns = np.zeros((2, PATTERN + 1, 2**PATTERN))
@@ -137,6 +139,7 @@ class TestMemory:
             "keys": np.frombuffer(keys, np.uint8),
             "clock": self.clock,
             "share": self.share,
+            "failing": self.failing,
             "onset": self.onset.copy(),
             "new": self.new.copy(),
             "patterns": self.patterns.copy(),
@@ -148,9 +151,8 @@ class TestMemory:
         Raises:
             CorruptArtifactError: a part is missing or of another shape.
         """
-        missing = [
-            name for name in (*_COLUMNS, "keys", "clock", "share", "onset", "new", "patterns") if name not in state
-        ]
+        others = ("keys", "clock", "share", "failing", "onset", "new", "patterns")
+        missing = [name for name in (*_COLUMNS, *others) if name not in state]
         if missing:
             raise CorruptArtifactError(f"lacks {', '.join(missing)}", "memory", "a state of the tests' memory")
         keys = json.loads(np.asarray(state["keys"]).tobytes())
@@ -164,6 +166,7 @@ class TestMemory:
             self.column[name][: len(keys)] = values
         self.clock, self.share = int(state["clock"]), float(state["share"])
         self.onset, self.new = np.array(state["onset"]), np.array(state["new"])
+        self.failing = float(state["failing"])
         self.patterns = np.array(state["patterns"])
         self._sort()
 
@@ -203,6 +206,7 @@ class TestMemory:
         new = self.column["runs"][rows[informative]] == 0
         calm = self.column["streak"][rows[informative]] <= 0
         self.share = _SHARE_DECAY * self.share + (1.0 - _SHARE_DECAY) * float(bad.mean())
+        self.failing = _SHARE_DECAY * self.failing + (1.0 - _SHARE_DECAY) * float(bad.any())
         shrink = min(1.0, _CANDIDATES_A_CYCLE / max(int(new.sum()), 1))
         self.new = _SHARE_DECAY * self.new + shrink * np.array([(bad & new).sum(), (~bad & new).sum()])
         if calm.any():
