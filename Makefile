@@ -4,13 +4,17 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test lint bench lock clean
+.PHONY: demo test test-services lint bench lock clean
 
 demo: $(STAMP)
 	$(BIN)/proctor demo
 
 test: $(STAMP)
 	$(BIN)/pytest
+
+# The same contracts on a real PostgreSQL server and an S3 endpoint, both started on loopback.
+test-services: $(STAMP)
+	$(BIN)/python tests/services/run.py -q
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
