@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 import time
 from pathlib import Path
@@ -12,6 +13,8 @@ from sqlalchemy import event
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from envsearch.errors import InputError
+
+LOG = logging.getLogger(__name__)
 
 BUSY_SECONDS = 30
 CONNECT_SECONDS = 10
@@ -71,7 +74,36 @@ def connect(url: str) -> sa.Engine:
         raise InputError(f"its folder cannot be made ({error.strerror})", "store", EXPECTED) from error
     event.listen(engine, "connect", _set_up_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
+    event.listen(engine, "handle_error", _after_sqlite_error)
     return engine
+
+
+def stale(error: BaseException, path: str) -> bool:
+    """Whether an open connection is of no use after this error of SQLite; damage is logged with what to do about it.
+
+    A connection that was opened while the disk was read-only, or before the file was replaced, fails for ever.
+    """
+    if not isinstance(error, sqlite3.Error) or isinstance(error, sqlite3.IntegrityError) or "locked" in str(error):
+        return False
+    if damaged(str(error)):
+        LOG.error(
+            "The database %s is damaged (%s). Stop the service, move the file away together with its -wal, -shm and "
+            ".lock, and put a backup in its place: proctor restore",
+            path,
+            error,
+        )
+    return True
+
+
+def damaged(text: str) -> bool:
+    """Whether SQLite says in these words that the file is not what it wrote."""
+    return "malformed" in text or "not a database" in text
+
+
+def _after_sqlite_error(context: Any) -> None:
+    path = str(context.engine.url.database) if context.engine is not None else ""
+    if stale(context.original_exception, path):
+        context.is_disconnect = True  # all connections are opened anew
 
 
 def _with_driver(url: str) -> sa.URL:

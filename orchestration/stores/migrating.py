@@ -15,9 +15,11 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from envsearch.errors import InputError
+from orchestration.service_errors import UnavailableError
 from orchestration.stores.schema import REVISION
 
 MIGRATIONS = Path(__file__).parent / "migrations"
+_MADE = "the database beside this file was made\n"
 _ADVISORY_LOCK = 7_245_103_991
 
 
@@ -26,14 +28,19 @@ def prepare(engine: sa.Engine) -> None:
 
     Raises:
         InputError: the database was made by a newer version of the program.
+        UnavailableError: a SQLite file was in use, and now it is empty or gone.
     """
     if revision(engine) == REVISION:
         return
-    with _alone(engine):
+    with _alone(engine) as lock:
         found = revision(engine)
         if found != REVISION:
             _refuse_newer(engine, found)
+            if found is None and lock is not None:
+                _refuse_emptied(lock)
             _upgrade(engine)
+        if lock is not None and not lock.stat().st_size:
+            lock.write_text(_MADE, encoding="utf-8")
 
 
 def revision(engine: sa.Engine) -> str | None:
@@ -43,6 +50,16 @@ def revision(engine: sa.Engine) -> str | None:
             return None
         found = connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
     return None if found is None else str(found)
+
+
+def _refuse_emptied(lock: Path) -> None:
+    """A file that was cut to nothing would otherwise become a new, empty store, and nobody would notice."""
+    if lock.stat().st_size:
+        file = lock.with_suffix("")
+        raise UnavailableError(
+            f"the store was in use and {file} is empty or gone now; put a backup in its place (proctor restore), or "
+            f"remove {lock} to begin with an empty store"
+        )
 
 
 def _refuse_newer(engine: sa.Engine, found: str | None) -> None:
@@ -65,15 +82,17 @@ def _upgrade(engine: sa.Engine) -> None:
 
 
 @contextmanager
-def _alone(engine: sa.Engine) -> Iterator[None]:
+def _alone(engine: sa.Engine) -> Iterator[Path | None]:
+    """Let one process migrate at a time; the lock's file, where it is one."""
     if engine.dialect.name == "sqlite":
-        with Path(f"{engine.url.database}.lock").open("a") as file:
+        lock = Path(f"{engine.url.database}.lock")
+        with lock.open("a") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
-            yield  # closing the file lets the lock go
+            yield lock  # closing the file lets the lock go
         return
     with engine.connect() as connection:
         connection.execute(sa.text("SELECT pg_advisory_lock(:key)"), {"key": _ADVISORY_LOCK})
         try:
-            yield
+            yield None
         finally:
             connection.execute(sa.text("SELECT pg_advisory_unlock(:key)"), {"key": _ADVISORY_LOCK})

@@ -21,7 +21,7 @@ from orchestration.stores.base import (
     SnapshotRow,
     TokenRow,
 )
-from orchestration.stores.connecting import absolute_url, connect
+from orchestration.stores.connecting import absolute_url, connect, damaged
 from orchestration.stores.migrating import prepare
 from orchestration.stores.schema import agents, episodes, events, owners, rewards, snapshots, tokens
 from orchestration.stores.sqlite_commits import SqliteCommits
@@ -367,7 +367,10 @@ def _told() -> Iterator[None]:
     except IntegrityError as error:
         raise ConflictError(f"a row is there already ({_first_line(error.orig)})") from error
     except DBAPIError as error:
-        raise UnavailableError(f"the store cannot be used now ({_first_line(error.orig)})") from error
+        text = _first_line(error.orig)
+        if damaged(text):
+            raise UnavailableError(f"the store is damaged ({text}); the service's log says what to do") from error
+        raise UnavailableError(f"the store cannot be used now ({text})") from error
     except SQLAlchemyError as error:
         raise UnavailableError(f"the store cannot be used now ({type(error).__name__})") from error
 

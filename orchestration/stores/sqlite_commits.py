@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from orchestration.service_errors import ConflictError, NotOwnerError, UnavailableError
 from orchestration.stores.base import AgentCommit, EpisodeRow, EventRow, RewardRow
-from orchestration.stores.connecting import open_sqlite
+from orchestration.stores.connecting import open_sqlite, stale
 from orchestration.stores.schema import agents, episodes, events, rewards
 
 _COUNTERS = ("last_seq", "version", "episodes", "updated_at", "settings", "description")
@@ -70,9 +70,13 @@ class SqliteCommits:
     def close(self) -> None:
         """Let go of the database."""
         with self._lock:
-            if self._connection is not None:
+            self._forget()
+
+    def _forget(self) -> None:
+        if self._connection is not None:
+            with suppress(sqlite3.Error):
                 self._connection.close()
-                self._connection = None
+            self._connection = None
 
     @contextmanager
     def _writing(self, level: str) -> Iterator[sqlite3.Connection]:
@@ -94,4 +98,6 @@ class SqliteCommits:
         except sqlite3.IntegrityError as error:
             raise ConflictError(f"a row is there already ({error})") from error
         except sqlite3.Error as error:
+            if stale(error, self._path):
+                self._forget()
             raise UnavailableError(f"the store cannot be used now ({error})") from error
