@@ -19,6 +19,9 @@ from envsearch.errors import InputError
 _MISSING = {"", "na", "n/a", "nan", "null", "none"}
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\Z")
 
+MOST_BYTES = 256 << 20
+MOST_COLUMNS = 10_000
+
 
 @dataclass(frozen=True, slots=True)
 class Line:
@@ -153,7 +156,9 @@ def check_columns(header: Sequence[str], required: Sequence[str], optional: Sequ
 
 
 def check_distinct(header: Sequence[str], source: str) -> None:
-    """`InputError` if a column's name is empty or there twice."""
+    """`InputError` if a column's name is empty or there twice, or there are too many."""
+    if len(header) > MOST_COLUMNS:
+        raise InputError(f"{len(header)} columns", "line 1", f"at most {MOST_COLUMNS}", source)
     for index, name in enumerate(header):
         if not name:
             raise InputError(f"column {index + 1} has no name", "line 1", "a name for every column", source)
@@ -174,7 +179,11 @@ def _delimiter(first_line: str) -> str:
 def _read_text(path: Path) -> str:
     source = str(path)
     try:
-        return path.read_bytes().decode("utf-8-sig")
+        with path.open("rb") as file:
+            content = file.read(MOST_BYTES + 1)
+        if len(content) > MOST_BYTES:
+            raise InputError("is too large", "", f"at most {MOST_BYTES >> 20} MiB", source)
+        return content.decode("utf-8-sig")
     except FileNotFoundError:
         raise InputError("no such file", "", "a CSV file", source) from None
     except IsADirectoryError:

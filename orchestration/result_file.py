@@ -59,12 +59,16 @@ def read_result(path: Path) -> CampaignResult:
     """
     try:
         return _adapter().validate_python(json.loads(path.read_text(encoding="utf-8")))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (ValueError, RecursionError) as error:
+        if isinstance(error, ValidationError):
+            raise _wrong(error, path) from error
         raise CorruptArtifactError("is cut short or not JSON", "", "a campaign's result.json", str(path)) from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise CorruptArtifactError(first["msg"], place, "a campaign's result.json", str(path)) from error
+
+
+def _wrong(error: ValidationError, path: Path) -> CorruptArtifactError:
+    first = error.errors()[0]
+    place = ".".join(str(part) for part in first["loc"])
+    return CorruptArtifactError(first["msg"], place, "a campaign's result.json", str(path))
 
 
 @cache

@@ -46,6 +46,9 @@ class ThrottledError(ServiceError):
         super().__init__("too many calls with wrong tokens came from this address")
         self.retry_after = max(1, math.ceil(seconds))
 
+    def __reduce__(self) -> tuple[type[ThrottledError], tuple[float]]:
+        return ThrottledError, (float(self.retry_after),)
+
 
 class Failures:
     """One bucket for each address: a failure puts one in, time takes them out.

@@ -12,12 +12,35 @@ from envsearch.errors import InputError
 
 MAXIMUM_BYTES = 256 * 1024
 MAXIMUM_VALUES = 20_000
+MAXIMUM_DEPTH = 64
 
 
 class _Loader(yaml.SafeLoader):
     """PyYAML's safe loader with the scalars of YAML 1.2: ``off`` is text, ``1e-3`` is a number, dates are text."""
 
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 (PyYAML's own contract)
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self._depth = self._merged = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        """One node; refused where it lies too deep."""
+        self._depth += 1
+        if self._depth > MAXIMUM_DEPTH:
+            raise InputError(f"is nested deeper than {MAXIMUM_DEPTH} levels", f"line {self.line + 1}")
+        try:
+            node: yaml.Node | None = super().compose_node(parent, index)
+        finally:
+            self._depth -= 1
+        return node
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """Put merged mappings (``<<``) in. Each may multiply what was merged before: what they add up to is bounded."""
+        super().flatten_mapping(node)
+        self._merged += len(node.value)
+        if self._merged > MAXIMUM_VALUES:
+            raise InputError(f"merges more than {MAXIMUM_VALUES} values", f"line {node.start_mark.line + 1}")
 
 
 for _tag, _pattern, _first in (
@@ -85,8 +108,10 @@ def parse_yaml(text: str, source: str) -> dict[str, Any]:
     except yaml.MarkedYAMLError as error:
         line = f"line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise InputError(f"is no YAML ({error.problem or error.context})", line, source=source) from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise InputError(f"is no YAML ({str(error).splitlines()[0]})", source=source) from error
+    except (yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        # PyYAML's own constructors let such errors out for values that do not fit their tags.
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise InputError(f"is no YAML ({reason})", source=source) from error
     if value is None:
         raise InputError("is empty", expected="a mapping of fields", source=source)
     if not isinstance(value, dict):

@@ -15,7 +15,7 @@ import pandas as pd
 
 from agents.scheduling.loaders.ci_history import CiHistory
 from agents.scheduling.loaders.parquet import read_columns
-from agents.scheduling.loaders.rows import header, read_rows, seconds, whole_number
+from agents.scheduling.loaders.rows import header, read_rows, seconds, shown, whole_number
 from agents.scheduling.loaders.table import Execution, checked_verdict, history_of
 from envsearch.errors import InputError
 
@@ -89,5 +89,5 @@ def _numbers(
         right &= (values == np.floor(values)) | (not whole)
     if not right.all():
         row = int(np.argmin(right))
-        raise InputError(f"{column.iloc[row]!r}", f"row {row + 1}, {name}", expected, source)
+        raise InputError(shown(column.iloc[row]), f"row {row + 1}, {name}", expected, source)
     return values

@@ -1,4 +1,4 @@
-"""Parquet files, read with errors that a user understands."""
+"""Parquet files, read with errors that a user understands, and with bounds: a small file can stand for endless rows."""
 
 from __future__ import annotations
 
@@ -7,9 +7,16 @@ from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from envsearch.errors import InputError
+
+MOST_ROWS = 20_000_000
+MOST_BYTES = 2 << 30
+"""Of the wanted columns, unpacked."""
+
+MOST_COLUMNS = 10_000
 
 
 def column_names(path: Path) -> list[str]:
@@ -19,10 +26,13 @@ def column_names(path: Path) -> list[str]:
         InputError: the file cannot be read or is no Parquet.
     """
     try:
-        return list(pq.read_schema(path).names)
+        names = [str(name) for name in pq.read_schema(path).names]
+        if len(names) > MOST_COLUMNS:
+            raise InputError(f"has {len(names)} columns", "", f"at most {MOST_COLUMNS}", str(path))
+        return names
     except OSError as error:
         raise InputError(f"cannot be read ({error.strerror or error})", source=str(path)) from error
-    except pa.ArrowException as error:
+    except (pa.ArrowException, ValueError) as error:  # ValueError: names that are no UTF-8
         raise InputError("is no Parquet file", "", "a Parquet file", str(path)) from error
 
 
@@ -30,15 +40,70 @@ def read_columns(path: Path, columns: Sequence[str], optional: Sequence[str] = (
     """The wanted columns, and those of the optional ones that are there.
 
     Raises:
-        InputError: the file cannot be read, is no Parquet, or lacks a wanted column.
+        InputError: the file cannot be read, is no Parquet, lacks a wanted column, or is larger than the bounds.
     """
     names = column_names(path)
     missing = [name for name in columns if name not in names]
     if missing:
         raise InputError(f"has no column {', '.join(missing)}", "", f"columns {', '.join(columns)}", str(path))
-    wanted = [*columns, *(name for name in optional if name in names)]
-    try:
-        frame: pd.DataFrame = pq.read_table(path, columns=wanted).to_pandas()
-    except (OSError, pa.ArrowException) as error:
-        raise InputError(f"cannot be read ({type(error).__name__})", "", "a whole Parquet file", str(path)) from error
+    frame: pd.DataFrame = read_bounded(path, [*columns, *(name for name in optional if name in names)]).to_pandas()
     return frame
+
+
+def read_bounded(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
+    """Some columns, or all, of a file whose rows and texts are counted before they are unpacked.
+
+    Raises:
+        InputError: the file cannot be read, is larger than the bounds, or a column holds lists or structures.
+    """
+    try:
+        with pq.ParquetFile(path) as file:
+            wanted = list(columns if columns is not None else file.schema_arrow.names)
+            _check_size(file, wanted, str(path))
+            texts = [name for name in wanted if _is_text(file.schema_arrow.field(name).type)]
+        # Repeated texts stay what they are in the file, one entry of a dictionary, until they are counted.
+        return _plain_texts(pq.read_table(path, columns=wanted, read_dictionary=texts), str(path))
+    except (OSError, pa.ArrowException, MemoryError, KeyError, ValueError) as error:
+        raise InputError(f"cannot be read ({type(error).__name__})", "", "a whole Parquet file", str(path)) from error
+
+
+def _check_size(file: pq.ParquetFile, columns: Sequence[str], source: str) -> None:
+    told = file.metadata
+    if told.num_rows > MOST_ROWS:
+        raise InputError(f"has {told.num_rows} rows", "", f"at most {MOST_ROWS}", source)
+    for name in columns:
+        kind = file.schema_arrow.field(name).type
+        if pa.types.is_nested(kind):
+            raise InputError(f"is of type {str(kind)[:60]}", name, "numbers, texts or truth values", source)
+    parts = (
+        told.row_group(index).column(place) for index in range(told.num_row_groups) for place in range(told.num_columns)
+    )
+    size = sum(part.total_uncompressed_size for part in parts if part.path_in_schema in columns)
+    if size > MOST_BYTES:
+        raise _too_large(source)
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return any(test(kind) for test in (pa.types.is_string, pa.types.is_binary, pa.types.is_large_string))
+
+
+def _plain_texts(table: pa.Table, source: str) -> pa.Table:
+    """The table with its texts written out, if all of them together are not too long."""
+    total = 0
+    for column in table.columns:
+        if pa.types.is_dictionary(column.type):
+            for chunk in column.chunks:
+                lengths = pc.binary_length(chunk.dictionary).take(chunk.indices)
+                total += pc.sum(lengths.cast(pa.int64())).as_py() or 0
+    if total > MOST_BYTES:
+        raise _too_large(source)
+    for place, column in enumerate(table.columns):
+        if pa.types.is_dictionary(column.type):
+            kind = column.type.value_type
+            table = table.set_column(place, pa.field(table.schema.names[place], kind), column.cast(kind))
+    table.validate(full=True)  # texts of a damaged file may be no UTF-8
+    return table
+
+
+def _too_large(source: str) -> InputError:
+    return InputError("unpacks to too much", "", f"at most {MOST_BYTES >> 20} MiB in its columns", source)

@@ -24,7 +24,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from agents.scheduling.loaders.ci_history import CiHistory, Cycle, distinct_ids
-from agents.scheduling.loaders.parquet import column_names, read_columns
+from agents.scheduling.loaders.parquet import column_names, read_bounded, read_columns
+from agents.scheduling.loaders.rows import shown
 from agents.scheduling.testcase import FeatureValue, TestCase, Verdict
 from envsearch.errors import InputError
 
@@ -49,6 +50,9 @@ def load_recorded(path: Path) -> CiHistory:
         raise InputError("has no rows", source=source, expected="at least one execution")
     if not pd.api.types.is_integer_dtype(frame["cycle"]):
         raise InputError(f"is of type {frame['cycle'].dtype}", "cycle", "whole numbers", source)
+    for name in ("duration", "finished_at"):
+        if not (pd.api.types.is_numeric_dtype(frame[name]) or frame[name].isna().all()):
+            raise InputError(f"is of type {frame[name].dtype}", name, "numbers", source)
     cycles = []
     for number, rows in frame.groupby("cycle", sort=True):
         cycles.append(_cycle(str(number), rows, features, source))
@@ -76,7 +80,7 @@ def append_cycle(cycle: Cycle, path: Path) -> int:
     missing = [name for name in COLUMNS if name not in column_names(path)]
     if missing:
         raise InputError(f"has no column {', '.join(missing)}", "", f"columns {', '.join(COLUMNS)}", str(path))
-    old = pq.read_table(path)
+    old = read_bounded(path)
     number = int(np.max(old.column("cycle").to_numpy(), initial=0)) + 1
     added = _table([cycle], first=number)
     try:
@@ -123,7 +127,7 @@ def _verdict(text: str, row: int, source: str) -> Verdict:
         return Verdict(text)
     except ValueError:
         expected = ", ".join(verdict.value for verdict in Verdict)
-        raise InputError(f"{text!r}", f"row {row}, verdict", expected, source) from None
+        raise InputError(shown(text), f"row {row}, verdict", expected, source) from None
 
 
 def _table(cycles: Iterable[Cycle], first: int) -> pa.Table:

@@ -12,6 +12,12 @@ from envsearch.errors import InputError
 _LARGEST_CELL = 16 * 1024 * 1024
 """Characters; RETECS files keep whole lists in one cell."""
 
+LONGEST_VALUE = 4096
+"""Characters of a cell that is used."""
+
+MOST_BYTES = 4 << 30
+MOST_ROWS = 20_000_000
+
 Row = tuple[int, list[str]]
 
 
@@ -19,10 +25,12 @@ def read_rows(path: Path, delimiter: str, columns: Sequence[str]) -> Iterator[Ro
     """(line, cells of the wanted columns) of each row; blank lines are passed over.
 
     Raises:
-        InputError: the file cannot be read, lacks a column, or a row has too few or too many cells.
+        InputError: the file cannot be read or lacks a column, a row has too few or too many cells, a bound is exceeded.
     """
     csv.field_size_limit(max(csv.field_size_limit(), _LARGEST_CELL))
     try:
+        if path.stat().st_size > MOST_BYTES:
+            raise InputError("is too large", "", f"at most {MOST_BYTES >> 30} GiB", str(path))
         with path.open(encoding="utf-8-sig", newline="") as file:
             yield from _rows(csv.reader(file, delimiter=delimiter, strict=True), path, columns)
     except OSError as error:
@@ -57,12 +65,18 @@ def _rows(reader: Iterator[list[str]], path: Path, columns: Sequence[str]) -> It
     if missing:
         raise InputError(f"has no column {', '.join(missing)}", "line 1", f"columns {', '.join(columns)}", str(path))
     places = [names.index(name) for name in columns]
-    for line, cells in lines:
+    for number, (line, cells) in enumerate(lines):
         if not cells:
             continue
+        if number >= MOST_ROWS:
+            raise InputError("has too many rows", f"line {line}", f"at most {MOST_ROWS}", str(path))
         if len(cells) != len(names):
             raise InputError(f"{len(cells)} cells", f"line {line}", f"{len(names)} as in line 1", str(path))
-        yield line, [cells[place].strip() for place in places]
+        wanted = [cells[place].strip() for place in places]
+        if max(map(len, wanted)) > LONGEST_VALUE:
+            name = columns[[len(cell) > LONGEST_VALUE for cell in wanted].index(True)]
+            raise InputError("is too long", f"line {line}, {name}", f"at most {LONGEST_VALUE} characters", str(path))
+        yield line, wanted
 
 
 def _with_lines(reader: Iterator[list[str]], path: Path) -> Iterator[Row]:
@@ -88,7 +102,7 @@ def whole_number(text: str, where: str, source: str) -> int:
             return int(text) if text.lstrip("+-").isdigit() else int(number)
     except (ValueError, OverflowError):
         pass
-    raise InputError(f"{text!r}", where, "a whole number", source)
+    raise InputError(shown(text), where, "a whole number", source)
 
 
 def seconds(text: str, where: str, source: str, unit: float = 1.0) -> float:
@@ -102,5 +116,11 @@ def seconds(text: str, where: str, source: str, unit: float = 1.0) -> float:
     except ValueError:
         number = math.nan
     if not (math.isfinite(number) and number >= 0.0):
-        raise InputError(f"{text!r}", where, "a finite number of at least 0", source)
+        raise InputError(shown(text), where, "a finite number of at least 0", source)
     return number * unit
+
+
+def shown(value: object) -> str:
+    """A value in a message: cut where it is long."""
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
