@@ -42,7 +42,9 @@ class FailureModel(SchedulingAgent):
         precision: of the prior of each weight, in observations.
         forgetting: what an episode's evidence still counts after the next one, in (0, 1].
         cost: exponent of the duration with ``failures_first``.
-        time_cost: the same with ``time_first``.
+        scarcity: added to `cost` times the share of the tests that is expected to fail: where not all failing tests
+            fit the budget, seconds decide how many are found.
+        time_cost: exponent of the duration with ``time_first``.
         doubt: how fast a test that is not run is doubted.
         crowding: an episode with m failures counts m^-crowding per test: failures of one cycle have few causes.
         left_out: names of inputs that the model is not shown, separated by commas (to see what they are worth).
@@ -56,6 +58,7 @@ class FailureModel(SchedulingAgent):
         "precision": 30.0,
         "forgetting": 0.999,
         "cost": 0.1,
+        "scarcity": 0.3,
         "time_cost": 0.6,
         "doubt": 0.0005,
         "crowding": 0.5,
@@ -68,8 +71,7 @@ class FailureModel(SchedulingAgent):
         if given["objective"] not in OBJECTIVES:
             raise unknown_name("objective", given["objective"], OBJECTIVES, field="hyperparameters.objective")
         check_range(given, precision=(1e-6, 1e9), forgetting=(1e-3, 1.0), cost=(0.0, 10.0), time_cost=(0.0, 10.0))
-        check_range(given, doubt=(0.0, 1e6), crowding=(0.0, 1.0))
-        self._cost = given["cost"] if given["objective"] == "failures_first" else given["time_cost"]
+        check_range(given, scarcity=(0.0, 10.0), doubt=(0.0, 1e6), crowding=(0.0, 1.0))
         self._memory = TestMemory()
         self._model = self._new_model()
         self._hidden = [INPUT_NAMES.index(name) for name in self._left_out()]
@@ -78,8 +80,8 @@ class FailureModel(SchedulingAgent):
     def score(self, observation: Observation, rng: np.random.Generator) -> Scores:
         """ln p' - cost ln(seconds); `explored` tests are in the first half for having waited alone."""
         logits = self._model.logits(self._inputs(observation))
-        cost = self._cost * np.log(observation.durations + SHORTEST)
         sure = -np.logaddexp(0.0, -logits)
+        cost = self._exponent(sure) * np.log(observation.durations + SHORTEST)
         doubted = self._doubted(observation, sure)
         lifted = _lifted(sure - cost, doubted - cost)
         return Scores(doubted - cost, lifted, self._exploration(lifted))
@@ -138,6 +140,13 @@ class FailureModel(SchedulingAgent):
     def _new_model(self) -> Logistic:
         prior = np.array([PRIOR.get(name, 0.0) for name in INPUT_NAMES])
         return Logistic(prior, self.hyperparameters["precision"], self.hyperparameters["forgetting"])
+
+    def _exponent(self, sure: FloatArray) -> float:
+        """What a test's seconds count against ln p."""
+        given = self.hyperparameters
+        if given["objective"] == "time_first":
+            return float(given["time_cost"])
+        return float(given["cost"] + given["scarcity"] * (np.exp(sure).mean() if len(sure) else 0.0))
 
     def _doubted(self, observation: Observation, sure: FloatArray) -> FloatArray:
         """ln p' of the class's docstring, shape (n,)."""
