@@ -83,7 +83,9 @@ def test_before_any_data_weights_it_ranks_by_failure_rates():
 def test_the_cheaper_of_two_equal_tests_comes_first_when_time_counts():
     orders = {}
     for objective in ("failures_first", "time_first"):
-        chosen = AgentSettings("failure_model", hyperparameters=(("objective", objective), ("cost", 0.0)))
+        chosen = AgentSettings(
+            "failure_model", hyperparameters=(("objective", objective), ("cost", 0.0), ("scarcity", 0.0))
+        )
         scheduler = Scheduler(chosen)
         for number in range(4):
             run(scheduler, made("abz", "FFP" if number % 2 else "FPP", (50.0, 1.0, 1.0)), number)
