@@ -281,9 +281,12 @@ class SchedulingService:
 
     async def statistics(self) -> ServiceStatistics:
         """What operators watch."""
+        started = time.perf_counter()
         count = await asyncio.to_thread(self._store.count_agents)
-        owners = await self._all_owners().statistics()
-        return ServiceStatistics(count, len(owners), sum(one[0] for one in owners), sum(one[1] for one in owners))
+        seconds = time.perf_counter() - started
+        owners = tuple(await self._all_owners().statistics())
+        waiting = tuple(self._all_owners().waiting().items())
+        return ServiceStatistics(count, len(owners), sum(one.awake for one in owners), owners, waiting, seconds)
 
     async def passivate(self, agent: str) -> None:
         """Let the agent's state be saved and the agent sleep; the next call wakes it."""

@@ -58,7 +58,7 @@ async def _reward(service: SchedulingService, asked: _Asked) -> RawAnswer:
 
 
 def _count_recommendation(metrics: ServiceMetrics, answer: RawAnswer) -> None:
-    metrics.recommendation()
+    metrics.recommendation(dict(answer.numbers))
 
 
 def _count_results(metrics: ServiceMetrics, answer: RawAnswer) -> None:
@@ -67,7 +67,7 @@ def _count_results(metrics: ServiceMetrics, answer: RawAnswer) -> None:
 
 def _count_reward(metrics: ServiceMetrics, answer: RawAnswer) -> None:
     if answer.count:
-        metrics.reward()
+        metrics.reward(dict(answer.numbers))
 
 
 @dataclass(frozen=True, slots=True)

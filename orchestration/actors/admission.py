@@ -36,6 +36,10 @@ class Admission:
         self._agents: Counter[str] = Counter()
         self._owners: Counter[str] = Counter()
 
+    def waiting(self) -> dict[str, int]:
+        """Calls that wait or are under way, by agent."""
+        return dict(self._agents)
+
     @contextmanager
     def place(self, owner: str, agent: str) -> Iterator[None]:
         """A place in the queue of that owner while the context lasts.

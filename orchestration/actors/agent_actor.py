@@ -19,6 +19,7 @@ from agents.scheduling.registry import agent_kind
 from orchestration.actors.calls import Answer, Call
 from orchestration.actors.channel import ChannelServer
 from orchestration.actors.holder import AgentHolder, HolderSettings
+from orchestration.actors.measuring import OwnerStatistics
 from orchestration.runtime import ONE_THREAD
 from orchestration.service_errors import NotOwnerError, ServiceError
 
@@ -91,9 +92,9 @@ class AgentActor:
         """Since the last batch."""
         return time.monotonic() - self._batches.used
 
-    def statistics(self) -> tuple[int, int]:
-        """Agents in memory, and how many were woken so far."""
-        return self._holder.awake, self._holder.wake_ups
+    def statistics(self) -> OwnerStatistics:
+        """Since it was started."""
+        return self._holder.statistics()
 
     def process_id(self) -> int:
         """Of the actor's process."""

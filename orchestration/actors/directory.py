@@ -21,6 +21,7 @@ from orchestration.actors.calls import Answer, Call
 from orchestration.actors.channel import Channel, open_channel
 from orchestration.actors.coalescing import Answered, Coalescer
 from orchestration.actors.holder import HolderSettings
+from orchestration.actors.measuring import OwnerStatistics
 from orchestration.actors.ownership import DirectorySettings, Ownership, ownership
 from orchestration.actors.payloads import settings_of
 from orchestration.actors.spares import Spares
@@ -160,8 +161,12 @@ class Directory:
         await asyncio.gather(*self._background, return_exceptions=True)
         self._spares.end()
 
-    async def statistics(self) -> list[tuple[int, int]]:
-        """Agents in memory and wake-ups of each owner that answers within a second."""
+    def waiting(self) -> dict[str, int]:
+        """Calls of this process that wait or are under way, by agent."""
+        return self._admission.waiting()
+
+    async def statistics(self) -> list[OwnerStatistics]:
+        """Of each owner that answers within a second."""
         told = await asyncio.gather(*(self._ask(name, "statistics", timeout=1.0) for name in await self.live()))
         return [answer for answer in told if answer is not None]
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import time
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from envsearch.errors import CorruptArtifactError, InputError
 from orchestration.actors.calls import Answer, Call
 from orchestration.actors.folding import Fold
 from orchestration.actors.live_agent import LiveAgent
+from orchestration.actors.measuring import CommitTimes, OwnerStatistics
 from orchestration.actors.saving import Saver
 from orchestration.actors.snapshots import Snapshots
 from orchestration.service_errors import (
@@ -74,11 +76,16 @@ class AgentHolder:
         self._answers: list[Answer | ServiceError] = []
         self._unwritten: list[tuple[int, str]] = []
         self.wake_ups = 0
+        self._times = CommitTimes()
 
     @property
     def awake(self) -> int:
         """Agents in memory."""
         return len(self._live)
+
+    def statistics(self) -> OwnerStatistics:
+        """Since it was started."""
+        return self._times.told(self.awake, self.wake_ups)
 
     def execute(self, calls: Sequence[Call]) -> list[Answer | ServiceError]:
         """The answer to each call, or why it was refused; what is answered is written."""
@@ -152,8 +159,10 @@ class AgentHolder:
         unwritten, self._unwritten = self._unwritten, []
         if not pending:
             return
+        started = time.perf_counter()
         try:
             self._store.commit([commit for _, commit in pending])
+            self._times.note(time.perf_counter() - started)
         except ServiceError as error:
             told = error
             if isinstance(error, ConflictError):

@@ -9,6 +9,7 @@ from dataclasses import replace
 from orchestration.actors.admission import Admission, AdmissionLimits
 from orchestration.actors.calls import Answer, Call
 from orchestration.actors.holder import AgentHolder
+from orchestration.actors.measuring import OwnerStatistics
 from orchestration.service_errors import NotOwnerError, ServiceError
 
 TRIES = 5
@@ -70,6 +71,10 @@ class InlineOwners:
         with self._lock:
             self._holder.passivate()
 
-    async def statistics(self) -> list[tuple[int, int]]:
-        """Agents in memory, and wake-ups."""
-        return [(self._holder.awake, self._holder.wake_ups)]
+    async def statistics(self) -> list[OwnerStatistics]:
+        """Of the one owner."""
+        return [self._holder.statistics()]
+
+    def waiting(self) -> dict[str, int]:
+        """Calls that wait or are under way, by agent."""
+        return self._admission.waiting()

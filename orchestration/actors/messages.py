@@ -10,6 +10,7 @@ from orchestration.actors.columns import Candidates as Candidates
 from orchestration.actors.columns import PastRun as PastRun
 from orchestration.actors.columns import Ranking as Ranking
 from orchestration.actors.columns import Results as Results
+from orchestration.actors.measuring import OwnerStatistics
 
 Numbers = tuple[tuple[str, float], ...]
 """(name, value) pairs."""
@@ -368,10 +369,14 @@ class ServiceStatistics:
         agents: registered.
         owners: living, and answering, in the cluster.
         awake: agents in the memory of these.
-        wake_ups: by these, since each was started.
+        each: what they measured.
+        waiting: calls of this process that wait or are under way, by agent.
+        read_seconds: how long the store took to count the agents.
     """
 
     agents: int
     owners: int
     awake: int
-    wake_ups: int
+    each: tuple[OwnerStatistics, ...]
+    waiting: tuple[tuple[str, int], ...]
+    read_seconds: float

@@ -57,7 +57,8 @@ class RawAnswer:
     Attributes:
         observers: agents that observe the episode.
         count: results that were new; 1 for a reward that was not given before, else 0.
-        numbers: what is tracked of a new reward: the agent's version and its metrics with their names.
+        numbers: what is tracked of a new reward: its total and its metrics with their names; the exploration of a
+            recommendation.
     """
 
     body: bytes
@@ -252,7 +253,7 @@ def recommendation_answer(answer: RecommendationAnswer) -> RawAnswer:
         answer.observers,
         _ranked(answer.ranking),
     )
-    return RawAnswer(_encode(told), answer.observers)
+    return RawAnswer(_encode(told), answer.observers, numbers=(("exploration", answer.exploration),))
 
 
 def _ranked(ranking: Ranking) -> list[_Ranked]:

@@ -1,4 +1,4 @@
-"""Is it alive, is it ready, what has it counted: outside the base path, without a token, without any agent's data."""
+"""Is it alive, is it ready, what has it counted: outside the base path, without a token no agent's data."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from typing_extensions import TypedDict
 
+from orchestration.tokens import Scope
 from serve_app.bodies import answered
-from serve_app.metrics import CONTENT_TYPE
-from serve_app.routes.calls import Call, add_calls, metrics_of, service_of
+from serve_app.metrics import CONTENT_TYPE, queues_exposition
+from serve_app.routes.calls import Call, add_calls, gate_of, metrics_of, service_of
 
 
 class HealthOut(TypedDict):
@@ -30,11 +31,16 @@ async def readyz(request: Request) -> Response:
 
 
 async def metrics(request: Request) -> Response:
-    """Counters for Prometheus. With several replicas each counts for itself."""
-    counted = metrics_of(request)
+    """Counters for Prometheus; each replica counts for itself. With a token also the queue of each agent."""
+    counted, caller = metrics_of(request), None
+    if "authorization" in request.headers:
+        caller = await gate_of(request).admit(request, Scope.READ)
     told = await service_of(request).statistics()
-    counted.owners(told.agents, told.wake_ups)
-    return Response(counted.exposition(), media_type=CONTENT_TYPE)
+    counted.owners(told)
+    text = counted.exposition()
+    if caller is not None:
+        text += queues_exposition(told, caller.grant.sees)
+    return Response(text, media_type=CONTENT_TYPE)
 
 
 CALLS: tuple[Call, ...] = (

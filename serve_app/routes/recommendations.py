@@ -30,7 +30,7 @@ async def recommend(request: Request, agent: AgentPath, idempotency_key: Idempot
     asked = await body_of(request, RecommendationIn)
     caller.may_observe(asked.observe)
     answer = await service_of(request).recommend(agent, asked.message(idempotency_key))
-    metrics_of(request).recommendation()
+    metrics_of(request).recommendation({"exploration": answer.exploration})
     return answered(RecommendationOut, recommendation_out(answer))
 
 
@@ -48,7 +48,7 @@ async def reward_episode(request: Request, agent: AgentPath, episode: EpisodePat
     await gate_of(request).admit(request, Scope.RECOMMEND, agent)
     answer = await service_of(request).reward(agent, RewardRequest(episode))
     if not answer.repeated:
-        metrics_of(request).reward()
+        metrics_of(request).reward({"reward": answer.total, **dict(answer.metrics)})
     return answered(RewardOut, reward_out(answer))
 
 
