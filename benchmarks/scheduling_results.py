@@ -1,7 +1,7 @@
 """Agent kinds x histories x feedback x objective, against the best heuristic of each history, with intervals.
 
-python -m benchmarks.scheduling_results HISTORY... [--kinds failure_model bandit] [--seeds 20] [--plots FOLDER]
-       [--cache FOLDER] [--parts table windows ablation] [--feedback full partial]
+python -m benchmarks.scheduling_results HISTORY... [--kinds failure_model bandit] [--heuristics failure_rate]
+       [--seeds 20] [--plots FOLDER] [--cache FOLDER] [--parts table windows ablation] [--feedback full partial]
        [--objectives failures_first time_first]
 
 Prints Markdown. Budget 50 % of each cycle's time, greedy fill, default reward. The best heuristic of a history is the
@@ -113,7 +113,7 @@ def _one_table(
     metric, other = MEASURED[objective]
     print(f"\n### {objective}, {feedback} feedback: {metric} ({other})\n")
     found: dict[str, list[dict[str, Curve]]] = {}
-    for kind in (*BASELINES, *options.kinds):
+    for kind in (*options.heuristics, *options.kinds):
         given = settings_for(kind, objective)
         seeds = options.seeds if kind in BASELINES or kind == DEFAULT_KIND else options.learned_seeds
         found[kind] = [replays.curves(source, kind, feedback, seeds, **given) for source in sources]
@@ -124,7 +124,7 @@ def _one_table(
     for kind in options.kinds:
         cells = []
         for place, mine in enumerate(found[kind]):
-            best = max(BASELINES, key=lambda name: float(found[name][place][metric].mean()))
+            best = max(options.heuristics, key=lambda name: float(found[name][place][metric].mean()))
             difference = mine[metric] - found[best][place][metric]
             low, high = interval(difference, np.random.default_rng(0))
             cells.append(f"{difference.mean():+.3f} [{low:+.3f}, {high:+.3f}] to `{best}`")
@@ -136,7 +136,7 @@ def print_windows(replays: Replays, sources: list[HistorySource], options: argpa
     print("\n### Windows of 50 failing cycles after the first 50, full feedback, napfd\n")
     _header(["history", "best heuristic", "worst window", "share of windows below -.01", "first 50 cycles"])
     for source in sources:
-        heuristics = {name: replays.curves(source, name, "full", options.seeds)["napfd"] for name in BASELINES}
+        heuristics = {name: replays.curves(source, name, "full", options.seeds)["napfd"] for name in options.heuristics}
         best = max(heuristics, key=lambda name: float(heuristics[name].mean()))
         mine = replays.curves(
             source, DEFAULT_KIND, "full", options.seeds, **settings_for(DEFAULT_KIND, "failures_first")
@@ -197,6 +197,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("histories", type=Path, nargs="+")
     parser.add_argument("--kinds", nargs="+", default=[DEFAULT_KIND])
+    parser.add_argument("--heuristics", nargs="+", default=list(BASELINES))
     parser.add_argument("--seeds", type=int, default=20, help="of heuristics and of the default kind")
     parser.add_argument("--learned-seeds", type=int, default=3, help="of the other learning kinds")
     parser.add_argument("--ablation-seeds", type=int, default=3)
