@@ -59,9 +59,11 @@ HAPROXY_FILES: Mapping[str, str] = {
 
 HAPROXY_SCRIPT = """#!/bin/sh
 # HAProxy's pages of statistics would listen on every interface, and no setting of Serve says otherwise.
+# Started anew it knows no application yet, and 404 would tell callers to give up.
 # The service counts failed authentications by the caller's address, which it hears from here.
 [ "$2" = -f ] && sed -i -e 's/bind \\*:/bind 127.0.0.1:/' -e 's/bind :/bind 127.0.0.1:/' \\
-  -e '/^defaults/a option forwardfor' "$3"
+  -e '/^defaults/a option forwardfor' \\
+  -e 's/return status 404 .*/return status 503 content-type text\\/plain string "not ready" hdr retry-after 1/' "$3"
 # It would live on, and keep the port, where this service is killed.
 (while kill -0 {owner}; do kill -0 $$ || exit; sleep 1; done; kill -9 $$; rm -r {folder}) 2>/dev/null &
 exec {binary} "$@"

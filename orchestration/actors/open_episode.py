@@ -124,7 +124,12 @@ def load_episode(store: StateStore, agent_id: int, episode_id: str, until: int |
 
 
 class EpisodeCache:
-    """The episodes used last, up to a number of tests in all."""
+    """The episodes used last, up to a number of tests in all.
+
+    An episode counts for `EPISODE_TESTS` tests more than it has: that is what it weighs without any.
+    """
+
+    EPISODE_TESTS = 50
 
     def __init__(self, capacity_tests: int) -> None:
         self._capacity = capacity_tests
@@ -141,10 +146,10 @@ class EpisodeCache:
     def put(self, opened: OpenEpisode) -> OpenEpisode:
         """Keep it; the least recently used ones make room. The newest stays, however large it is."""
         self._kept[opened.row.id] = opened
-        self._tests += opened.row.tests
+        self._tests += opened.row.tests + self.EPISODE_TESTS
         while self._tests > self._capacity and len(self._kept) > 1:
             _, dropped = self._kept.popitem(last=False)
-            self._tests -= dropped.row.tests
+            self._tests -= dropped.row.tests + self.EPISODE_TESTS
         return opened
 
 

@@ -1,0 +1,255 @@
+"""Faults of store, files and clock, injected below one owner in this process: hundreds of them in a second.
+
+A store that answers errors before or after it has written, or hangs; snapshots that cannot be written, are cut short or
+vanish; a clock that steps by up to a year either way; an owner that is gone from one call to the next.
+"""
+
+from __future__ import annotations
+
+import errno
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+
+from agents.scheduling.settings import AgentSettings
+from envsearch.errors import StoreUnavailableError
+from orchestration.actors import live_agent
+from orchestration.actors.calls import Call, Request
+from orchestration.actors.folding import replay_log
+from orchestration.actors.holder import AgentHolder, HolderSettings
+from orchestration.actors.messages import (
+    Candidates,
+    RecommendationAnswer,
+    RecommendationRequest,
+    Results,
+    ResultsAnswer,
+    ResultsRequest,
+    RewardAnswer,
+    RewardRequest,
+)
+from orchestration.actors.payloads import settings_text
+from orchestration.service_errors import NotOwnerError, UnavailableError
+from orchestration.stores.artifacts import ArtifactStore
+from orchestration.stores.base import StateStore
+from orchestration.stores.sql import SqlStore
+
+AGENT = "chaos"
+IDS = tuple(f"test_{number}" for number in range(6))
+YEAR = 365 * 24 * 3600.0
+_STORE_FAULTS = ("store refuses", "store answers an error after it has written", "store hangs")
+_READS = frozenset({"url", "close"})
+
+
+class FaultyStore:
+    """A store whose calls go wrong with a probability.
+
+    Attributes:
+        calm: nothing goes wrong.
+    """
+
+    def __init__(self, store: StateStore, rng: np.random.Generator, faults: Counter[str], share: float) -> None:
+        self._store, self._rng, self._faults, self._share = store, rng, faults, share
+        self.calm = False
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._store, name)
+        if self.calm or name in _READS:
+            return method
+
+        def called(*arguments: Any, **options: Any) -> Any:
+            if self.calm or self._rng.random() >= self._share:
+                return method(*arguments, **options)
+            fault = _STORE_FAULTS[int(self._rng.integers(len(_STORE_FAULTS)))]
+            self._faults[fault] += 1
+            if fault == "store refuses":
+                raise UnavailableError("the store cannot be used now (injected)")
+            if fault == "store hangs":
+                time.sleep(0.002)
+            answer = method(*arguments, **options)
+            if fault == "store answers an error after it has written":
+                raise UnavailableError("the store cannot be used now (injected)")
+            return answer
+
+        return called
+
+
+class FaultyFiles(ArtifactStore):
+    """Files that cannot be written, or are cut short or gone after they were."""
+
+    def __init__(self, url: str, rng: np.random.Generator, faults: Counter[str], share: float) -> None:
+        super().__init__(url)
+        self._rng, self._faults, self._share = rng, faults, share
+
+    def put(self, address: str, name: str, data: bytes) -> None:
+        """See `ArtifactStore.put`."""
+        if self._rng.random() >= self._share:
+            super().put(address, name, data)
+            return
+        fault = ("disk full", "disk read-only", "snapshot cut short", "snapshot gone")[int(self._rng.integers(4))]
+        self._faults[fault] += 1
+        if fault.startswith("disk"):
+            code = errno.ENOSPC if fault == "disk full" else errno.EROFS
+            raise StoreUnavailableError(f"cannot write ({errno.errorcode[code]})", "", "free space", self.url)
+        super().put(address, name, data)
+        path = Path(self.location(address, name))
+        path.unlink() if fault == "snapshot gone" else path.write_bytes(data[: int(self._rng.integers(len(data)))])
+
+
+class SteppingClock:
+    """Wall-clock time that jumps."""
+
+    def __init__(self, rng: np.random.Generator, faults: Counter[str], share: float) -> None:
+        self._rng, self._faults, self._share = rng, faults, share
+        self._offset = 0.0
+
+    def __call__(self) -> float:
+        if self._rng.random() < self._share:
+            self._offset = float(self._rng.uniform(-YEAR, YEAR))
+            self._faults["clock step"] += 1
+        return time.time() + self._offset
+
+
+@dataclass
+class Told:
+    """What was acknowledged."""
+
+    results: dict[str, dict[str, str]]
+    rewards: dict[str, RewardAnswer]
+
+
+class Round:
+    """One agent, driven through faults.
+
+    Args:
+        folder: of its store.
+        share: of all calls of the store, files and clock that go wrong.
+    """
+
+    def __init__(self, folder: Path, rng: np.random.Generator, share: float = 0.1, kind: str = "bandit") -> None:
+        self.faults: Counter[str] = Counter()
+        self.told = Told({}, {})
+        self._rng = rng
+        self.settings = HolderSettings(str(folder / "service.db"), str(folder / "states"), snapshot_every=5)
+        self.real = SqlStore(self.settings.store_url)
+        self.real.create_agent(AGENT, settings_text(AgentSettings(kind)), "", time.time())
+        self.store = FaultyStore(self.real, rng, self.faults, share)
+        self.files = FaultyFiles(self.settings.artifact_url, rng, self.faults, 3 * share)
+        self.clock = SteppingClock(rng, self.faults, share)
+        self.holder = self._owner()
+
+    def _owner(self) -> AgentHolder:
+        store: Any = self.store
+        return AgentHolder(self.settings, store, self.files)
+
+    def run(self, episodes: int) -> list[str]:
+        """Episodes, some of them in flight at once; complaints about what came of them."""
+        clock = SimpleNamespace(**{name: getattr(time, name) for name in ("monotonic", "perf_counter", "sleep")})
+        clock.time = self.clock
+        with patch.object(live_agent, "time", clock):
+            opened: list[str] = []
+            for number in range(episodes):
+                opened.append(self._open(f"e{number}"))
+                while opened and (len(opened) > 3 or self._rng.random() < 0.6):
+                    self._finish(opened.pop(int(self._rng.integers(len(opened)))))
+        self.store.calm = True
+        return self.complaints()
+
+    def _call(self, request: Request, kind: type[Any], episode: str = "") -> Any:
+        """Ask until it is answered, as every caller does."""
+        again = False
+        for _ in range(1000):
+            if self._rng.random() < 0.03:
+                self.faults["owner gone"] += 1
+                self.holder = self._owner()
+            if self._rng.random() < 0.02:
+                self.faults["owner replaced behind its back"] += 1
+                self.real.take_over(AGENT)
+            (answer,) = self.holder.execute([Call(AGENT, request, episode_id=episode, again=again)])
+            if isinstance(answer, kind):
+                return answer
+            assert isinstance(answer, NotOwnerError | UnavailableError), answer
+            again = True
+        raise AssertionError("never answered")
+
+    def _open(self, episode: str) -> str:
+        answer: RecommendationAnswer = self._call(RecommendationRequest(Candidates(IDS)), RecommendationAnswer, episode)
+        return answer.episode_id
+
+    def _finish(self, episode: str) -> None:
+        verdicts = {name: "failed" if self._rng.random() < 0.2 else "passed" for name in IDS}
+        for part in (IDS[:4], IDS[4:]):
+            columns = Results(part, tuple(verdicts[name] for name in part), (1.0,) * len(part))
+            self._call(ResultsRequest(episode, columns), ResultsAnswer)
+            self.told.results.setdefault(episode, {}).update({name: verdicts[name] for name in part})
+        self.told.rewards[episode] = self._call(RewardRequest(episode), RewardAnswer)
+
+    # -- what must hold ---------------------------------------------------------------------------------------------
+
+    def complaints(self) -> list[str]:
+        """Lost, doubled, or another state than the log's."""
+        found = []
+        row = self.real.agent(AGENT)
+        assert row is not None
+        rewarded = [event.subject for event in self.real.versions(row.id, None, 10**6)]
+        if sorted(rewarded) != sorted(self.told.rewards) or row.version != len(rewarded):
+            found.append(f"{len(self.told.rewards)} rewards were acknowledged, {len(rewarded)} are in the log")
+        for episode, verdicts in self.told.results.items():
+            found += self._results_complaints(row.id, episode, verdicts)
+        for episode, first in self.told.rewards.items():
+            again = self._call(RewardRequest(episode), RewardAnswer)
+            if again != first or not again.repeated:
+                found.append(f"the reward of {episode} is another one now")
+        return found + self._state_complaints()
+
+    def _results_complaints(self, agent: int, episode: str, verdicts: dict[str, str]) -> list[str]:
+        from orchestration.actors.payloads import results_of
+
+        events = [event for event in self.real.events_of(agent, episode) if event.kind == "results"]
+        told = [result for event in events for result in results_of(event.payload)]
+        kept = {result.id: result.verdict.value for result in told}
+        if len(kept) != len(told):
+            return [f"a result of {episode} stands twice in the log"]
+        return [] if kept == verdicts else [f"results of {episode} are not those that were acknowledged"]
+
+    def _state_complaints(self) -> list[str]:
+        """The owner's memory, a new owner's (from snapshots) and the log from its beginning are the same bits."""
+        self.holder.execute([Call(AGENT, RewardRequest(next(iter(self.told.rewards))))])
+        replayed = replay_log(self.real, AGENT).state()
+        fresh = self._owner()
+        fresh.execute([Call(AGENT, RewardRequest(next(iter(self.told.rewards))))])
+        owners = {"the owner that lived": self.holder, "a new owner": fresh}
+        return [
+            f"{name} has another state than the log"
+            for name, holder in owners.items()
+            if not _same(holder._live[AGENT].scheduler.state(), replayed)
+        ]
+
+
+def _same(one: Any, other: Any) -> bool:
+    return one.keys() == other.keys() and all(
+        np.asarray(one[name]).tobytes() == np.asarray(other[name]).tobytes() for name in one
+    )
+
+
+def inline_rounds(
+    folder: Path, rng: np.random.Generator, rounds: int, episodes: int, note: Callable[[str], None]
+) -> tuple[Counter[str], int, list[str]]:
+    """Faults by kind, acknowledged calls, and complaints of many rounds."""
+    faults: Counter[str] = Counter()
+    acknowledged, complaints = 0, []
+    for number in range(rounds):
+        one = Round(folder / f"inline-{number}", rng)
+        found = one.run(episodes)
+        one.real.close()
+        faults += one.faults
+        acknowledged += sum(map(len, one.told.results.values())) + len(one.told.rewards)
+        complaints += [f"round {number}: {text}" for text in found]
+        note(f"inline {number + 1}/{rounds}: {one.faults.total()} faults, {len(found)} complaints")
+    return faults, acknowledged, complaints

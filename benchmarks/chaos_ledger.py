@@ -1,0 +1,84 @@
+"""What a service has acknowledged, and the check that all of it is there, once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+Get = Callable[[str], Any]
+Post = Callable[[str], Any]
+
+
+@dataclass
+class Ledger:
+    """Acknowledged calls of one agent.
+
+    Attributes:
+        results: episode -> test -> verdict.
+        rewards: episode -> the first answer.
+    """
+
+    agent: str
+    results: dict[str, dict[str, str]] = field(default_factory=dict)
+    rewards: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def told(self, episode: str, verdicts: Mapping[str, str]) -> None:
+        """Results were acknowledged."""
+        self.results.setdefault(episode, {}).update(verdicts)
+
+    def rewarded(self, episode: str, answer: Mapping[str, Any]) -> None:
+        """A reward was acknowledged."""
+        self.rewards.setdefault(episode, {**answer, "repeated": False})
+
+    @property
+    def acknowledged(self) -> int:
+        """Calls that may not be lost."""
+        return len(self.results) + len(self.rewards)
+
+    def complaints(self, get: Get, post: Post, newest: int | None = None) -> list[str]:
+        """What is lost or stands twice; empty: nothing is.
+
+        Args:
+            get, post: answers of the service, by path below the agent's.
+            newest: look into only so many episodes; the rewards' listing is always looked through.
+        """
+        rows = _pages(get, "/metrics", "rows")
+        found = [f"{self.agent}: {text}" for text in self._rewards_complaints(rows, int(get("")["version"]))]
+        for episode in list(self.results)[-(newest or len(self.results)) :]:
+            found += self._results_complaints(episode, get(f"/episodes/{episode}")["results"])
+        for episode in list(self.rewards)[-(newest or len(self.rewards)) :]:
+            again = post(f"/episodes/{episode}/reward")
+            if {**again, "repeated": False} != self.rewards[episode] or not again["repeated"]:
+                found.append(f"{self.agent}: reward of {episode} was given a second time, or is another one now")
+        if int(get("")["version"]) != len(rows):
+            found.append(f"{self.agent}: repeated rewards made versions")
+        return found
+
+    def _rewards_complaints(self, rows: list[Any], version: int) -> list[str]:
+        ids = [row["episode_id"] for row in rows]
+        found = [f"reward of {episode} is lost" for episode in self.rewards.keys() - set(ids)]
+        if len(set(ids)) != len(ids):
+            found.append("an episode was rewarded twice")
+        if [row["agent_version"] for row in rows] != list(range(1, len(rows) + 1)) or version != len(rows):
+            found.append(f"{len(rows)} rewards do not make version {version}")
+        return found
+
+    def _results_complaints(self, episode: str, told: list[Any]) -> list[str]:
+        kept = {result["id"]: result["verdict"] for result in told}
+        found = []
+        if len(kept) != len(told):
+            found.append(f"{self.agent}: a result of {episode} stands twice")
+        if not self.results[episode].items() <= kept.items():
+            found.append(f"{self.agent}: a result of {episode} is lost")
+        return found
+
+
+def _pages(get: Get, path: str, name: str) -> list[Any]:
+    found: list[Any] = []
+    cursor: str | None = ""
+    while cursor is not None:
+        page = get(f"{path}?limit=500&cursor={cursor}")
+        found += page[name]
+        cursor = page["next_cursor"]
+    return found
