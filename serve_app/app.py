@@ -17,6 +17,7 @@ from ray import serve
 from ray.serve import Application
 from ray.serve.config import BackpressureConfig
 
+from orchestration.logs import start_logs
 from orchestration.service import SchedulingService
 from orchestration.serving import is_loopback
 from serve_app import errors, openapi
@@ -114,6 +115,7 @@ def app(arguments: dict[str, Any]) -> Application:
     checked = checked_arguments(arguments)
 
     def build() -> Front:
+        start_logs("replica")
         return build_api(lambda: SchedulingService(checked.service_settings()), served_on_loopback)
 
     deployment: Any = serve.deployment(

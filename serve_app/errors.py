@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from envsearch.errors import CorruptArtifactError, InputError, StoreUnavailableError
+from orchestration.logs import about
 from orchestration.service_errors import (
     ConflictError,
     ForbiddenError,
@@ -146,7 +147,9 @@ def field_path(location: Sequence[int | str]) -> str:
 
 async def answer_error(request: Request, error: Exception) -> Response:
     """The handler of every error."""
-    return told_as_problem(error, request.app.state.metrics)
+    names = request.path_params
+    with about(str(names.get("agent", ""))[:LONGEST_PART], str(names.get("episode", ""))[:LONGEST_PART]):
+        return told_as_problem(error, request.app.state.metrics)
 
 
 def told_as_problem(error: Exception, metrics: ServiceMetrics) -> Response:

@@ -7,6 +7,7 @@ and how errors are told is written down there alone.
 
 from __future__ import annotations
 
+import logging
 import re
 import time
 from collections.abc import Awaitable, Callable
@@ -17,6 +18,7 @@ from fastapi import FastAPI
 from starlette.types import Message, Receive, Scope, Send
 
 from orchestration.actors.wire import NotPlainError, RawAnswer
+from orchestration.logs import about
 from orchestration.service import SchedulingService
 from orchestration.service_errors import OverloadedError
 from orchestration.tokens import Scope as TokenScope
@@ -24,6 +26,8 @@ from serve_app.admission import Capacity
 from serve_app.bodies import JSON
 from serve_app.errors import told_as_problem
 from serve_app.metrics import ServiceMetrics
+
+log = logging.getLogger(__name__)
 
 _AGENT: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
 _EPISODE: Final = re.compile(r"[A-Za-z0-9._:-]{1,64}")
@@ -120,6 +124,18 @@ class Front:
         if names is None or headers is None or not self._usual(line, headers):
             await self._framework(scope, receive, send)
             return
+        with about(*names):
+            await self._answer(line, names, headers, scope, receive, send)
+
+    async def _answer(
+        self,
+        line: _Line,
+        names: tuple[str, str],
+        headers: dict[bytes, str],
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+    ) -> None:
         started, status, body = time.perf_counter(), 500, b""
         try:
             state = self._state
@@ -149,6 +165,7 @@ class Front:
         finally:
             if status:
                 elapsed = time.perf_counter() - started
+                log.debug("POST %s: %d in %.1f ms", line.route, status, 1000 * elapsed)
                 self._state.metrics.request(self._base + line.route, "POST", status, elapsed)
 
     async def _framework(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from orchestration.logs import about
 from serve_app.metrics import ServiceMetrics
 from serve_app.problems import Problem, problem_response
+
+log = logging.getLogger(__name__)
 
 BODY_BYTES: Final = 64 * 1024 * 1024
 """Largest body of a call, bytes: 100,000 test cases of 600 bytes each, with room."""
@@ -83,7 +87,11 @@ class Edge:
             await self._within_limit(scope, receive, watched)
         finally:
             route = getattr(scope.get("route"), "path", "unknown")
-            self._metrics.request(route, scope["method"], status, time.perf_counter() - started)
+            elapsed = time.perf_counter() - started
+            names = scope.get("path_params", {})
+            with about(str(names.get("agent", ""))[:NAME_TEXT], str(names.get("episode", ""))[:NAME_TEXT]):
+                log.debug("%s %s: %d in %.1f ms", scope["method"], route, status, 1000 * elapsed)
+            self._metrics.request(route, scope["method"], status, elapsed)
 
     async def _within_limit(self, scope: Scope, receive: Receive, send: Send) -> None:
         announced = _content_length(scope)

@@ -20,6 +20,7 @@ from orchestration.actors.calls import Answer, Call
 from orchestration.actors.channel import ChannelServer
 from orchestration.actors.holder import AgentHolder, HolderSettings
 from orchestration.actors.measuring import OwnerStatistics
+from orchestration.logs import start_logs
 from orchestration.runtime import ONE_THREAD
 from orchestration.service_errors import NotOwnerError, ServiceError
 
@@ -59,6 +60,7 @@ class AgentActor:
     """
 
     def __init__(self, settings: HolderSettings, kind: str = "") -> None:
+        start_logs("owner")
         os.environ.update(ONE_THREAD)  # before an agent kind loads a numerical library
         self._holder = AgentHolder(settings, background=True)
         if kind:

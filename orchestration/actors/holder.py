@@ -19,6 +19,7 @@ from orchestration.actors.live_agent import LiveAgent
 from orchestration.actors.measuring import CommitTimes, OwnerStatistics
 from orchestration.actors.saving import Saver
 from orchestration.actors.snapshots import Snapshots
+from orchestration.logs import about
 from orchestration.service_errors import (
     ConflictError,
     InternalError,
@@ -114,6 +115,10 @@ class AgentHolder:
     # -- inside -----------------------------------------------------------------------------------------------------
 
     def _perform(self, index: int, call: Call) -> Answer | ServiceError:
+        with about(call.agent, call.episode_id or getattr(call.request, "episode_id", "")):
+            return self._carry_out(index, call)
+
+    def _carry_out(self, index: int, call: Call) -> Answer | ServiceError:
         try:
             answer = self._awake(call.agent).perform(call)
         except InputError as error:
@@ -125,6 +130,7 @@ class AgentHolder:
         except Exception as error:  # noqa: BLE001 - one call's defect must not take the owner down with it
             return self._broken(call.agent, error)
         self._unwritten.append((index, call.agent))
+        LOG.debug("%s is carried out", getattr(call.request, "kind", type(call.request).__name__))
         return answer
 
     def _awake(self, name: str) -> LiveAgent:
@@ -136,6 +142,7 @@ class AgentHolder:
             folded = Fold(self._store, row, self._snapshots).to()
             live = self._live[name] = LiveAgent(self._store, self._snapshots, row, folded, self._write)
             self.wake_ups += 1
+            LOG.info("The agent is woken at version %d", live.version)
         self._live.move_to_end(name)
         return live
 

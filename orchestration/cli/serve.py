@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from pathlib import Path
 from typing import Annotated
@@ -10,6 +11,7 @@ import typer
 
 from envsearch.errors import InputError, StoreUnavailableError
 from orchestration.campaign_folder import campaign_home
+from orchestration.logs import FOLDER
 from orchestration.serving import is_loopback
 
 
@@ -51,6 +53,7 @@ def serve(
         "shards": shards,
         "replicas": replicas,
     }
+    os.environ.setdefault(FOLDER, str(place / "logs"))
     print(f"starting; data in {place}", flush=True)
     with serving(host, port, arguments) as url:
         print(f"service  {url}/v1", f"docs     {url}/docs", f"check    proctor smoke {url}", sep="\n")
