@@ -187,5 +187,10 @@ def test_an_agent_without_a_kind_is_of_the_default_one_and_takes_an_objective(cl
     assert made.status_code == 201, made.text
     assert made.json()["kind"] == DEFAULT_KIND
     assert made.json()["hyperparameters"]["objective"] == "time_first"
+    for verdict in ("failed", "passed"):
+        told = recommend(client, "plain")
+        report(client, "plain", told["episode_id"], a="passed", b=verdict, c="passed", d="passed")
+        assert client.post(f"/v1/agents/plain/episodes/{told['episode_id']}/reward").status_code == 200
+    assert client.get("/v1/agents/plain").json()["version"] == 2
     refused = client.post("/v1/agents", json={"name": "other", "kind": "random", "objective": "time_first"})
     assert refused.status_code == 422
