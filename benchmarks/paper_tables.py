@@ -48,11 +48,11 @@ def comparison(folder: Path) -> str:
         cells = []
         for test in tests:
             row = compared[(compared["mutant"] == mutant) & (compared["test"] == test)].iloc[0]
-            cell = f"{_sign(row['published'])} / {_sign(row['ours'])}"
+            cell = f"{_sign(str(row['published']))} / {_sign(str(row['ours']))}"
             cells.append(cell if row["agree"] == "True" else f"**{cell}**")
         name = _named(str(mutant), [str(each) for each in populations.index])
         verdict = calibrated.loc[name, "outcome"] if name in calibrated.index else "–"
-        mean = f"{populations.loc[name, 'mean_reward']:.0f}" if name in populations.index else "–"
+        mean = str(round(float(str(populations.loc[name, "mean_reward"])))) if name in populations.index else "–"
         lines.append(f"| {mutant} | {mean} | {' | '.join(cells)} | {_sign(str(verdict))} |")
     counts = compared.groupby("test", sort=False)["agree"].apply(lambda column: (column == "True").sum())
     total = compared.groupby("test", sort=False).size()
