@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from starlette.types import Scope
 
 from orchestration.service_errors import OverloadedError
-from serve_app.limits import BODY_BYTES
+from serve_app.limits import BODY_BYTES, MOST_DIGITS
 
 CALLS = 400
 """Calls that one replica works on at a time: nearly all of them wait for an agent's owner."""
@@ -61,7 +61,7 @@ def _announced(scope: Scope) -> int:
     """Bytes of the body as announced; without a length, what it may have at most."""
     for name, value in scope["headers"]:
         if name == b"content-length":
-            return min(int(value), BODY_BYTES) if value.isdigit() else 0
+            return min(int(value[:MOST_DIGITS]), BODY_BYTES) if value.isdigit() else 0
         if name == b"transfer-encoding":
             return BODY_BYTES
     return 0

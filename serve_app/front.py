@@ -25,6 +25,7 @@ from orchestration.tokens import Scope as TokenScope
 from serve_app.admission import Capacity
 from serve_app.bodies import JSON
 from serve_app.errors import told_as_problem
+from serve_app.limits import MOST_DIGITS, BodyTooLargeError
 from serve_app.metrics import ServiceMetrics
 
 log = logging.getLogger(__name__)
@@ -32,7 +33,14 @@ log = logging.getLogger(__name__)
 _AGENT: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
 _EPISODE: Final = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 _KEY: Final = re.compile(r"[\x21-\x7e]{0,64}")
-_HEADERS: Final = (b"authorization", b"content-length", b"content-type", b"host", b"idempotency-key")
+_HEADERS: Final = (
+    b"authorization",
+    b"content-length",
+    b"content-type",
+    b"host",
+    b"idempotency-key",
+    b"transfer-encoding",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +151,7 @@ class Front:
             await state.gate.admit_headers(authorization, host, TokenScope.RECOMMEND, names[0], scope)
             with self.capacity.place(scope):
                 if line.body:
-                    read = await _body(receive)
+                    read = await _body(receive, self._limit)
                     if read is None:
                         status = 0
                         return
@@ -183,7 +191,9 @@ class Front:
 
     def _usual(self, line: _Line, headers: dict[bytes, str]) -> bool:
         length = headers.get(b"content-length", "" if line.body else "0")
-        if not (length.isascii() and length.isdigit() and int(length) <= self._limit):
+        if not (length.isascii() and length.isdigit() and int(length[:MOST_DIGITS]) <= self._limit):
+            return False
+        if len(length) > MOST_DIGITS or b"transfer-encoding" in headers:
             return False
         return not line.body or (
             headers.get(b"content-type") == JSON and _KEY.fullmatch(headers.get(b"idempotency-key", "")) is not None
@@ -208,14 +218,22 @@ def _told(scope: Scope) -> dict[bytes, str] | None:
     return told if len(told) == len(found) else None
 
 
-async def _body(receive: Receive) -> bytes | None:
-    """The whole body, which the server cuts at its announced length; None: the caller has gone away."""
+async def _body(receive: Receive, limit: int) -> bytes | None:
+    """The whole body; None: the caller has gone away.
+
+    Raises:
+        BodyTooLargeError: more came than was announced, and than a body may have.
+    """
     parts: list[bytes] = []
+    size = 0
     while True:
         message = await receive()
         if message["type"] != "http.request":
             return None
         parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        if size > limit:
+            raise BodyTooLargeError(limit)
         if not message.get("more_body", False):
             return parts[0] if len(parts) == 1 else b"".join(parts)
 

@@ -38,9 +38,17 @@ def _document(app: FastAPI, calls: tuple[Call, ...]) -> dict[str, Any]:
     components = schema.setdefault("components", {})
     components.setdefault("schemas", {}).update(_bodies(calls), ProblemOut=_problem())
     components["securitySchemes"] = {
-        "token": {"type": "http", "scheme": "bearer", "description": "proctor token create NAME --scope SCOPE"}
+        "token": {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "proctor token create --scope SCOPE; without any token this machine alone is let in.",
+        }
     }
     schema["security"] = [{"token": []}, {}]
+    for path, operations in schema["paths"].items():
+        for operation in operations.values():
+            if not path.startswith("/v1/"):
+                operation["security"] = [{}, {"token": []}] if path == "/metrics" else []
     return schema
 
 

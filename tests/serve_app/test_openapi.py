@@ -17,6 +17,8 @@ from schemathesis.specs.openapi.checks import (
 )
 from starlette.testclient import TestClient
 
+from orchestration.tokens import Scope
+
 CHECKS = [
     not_a_server_error,
     status_code_conformance,
@@ -129,6 +131,43 @@ def test_generated_calls_for_what_exists(document: Any, known: dict[str, Any]) -
     for operation in operations(document):
         if operation.method.upper() != "DELETE":
             assert try_out(operation, schemathesis.GenerationMode.POSITIVE, known) > 0
+
+
+@pytest.mark.slow
+def test_generated_calls_with_a_token_and_without(document: Any, known: dict[str, Any]) -> None:
+    """Last: from here on the application asks for tokens. What the document says is secured is, and nothing else."""
+    service = document.app.app.state.service
+    text, _ = service.tokens.create([Scope.ADMIN])
+    service.tokens.create([Scope.READ])
+    document.app.app.state.gate._in_use = (0.0, False)  # what it found before is believed for two seconds
+    for operation in operations(document):
+        if operation.method.upper() == "DELETE":
+            continue
+
+        @BOUNDED
+        @given(case=operation.as_strategy(generation_mode=schemathesis.GenerationMode.POSITIVE))
+        def with_token(case: schemathesis.Case) -> None:
+            for name in case.path_parameters or {}:
+                case.path_parameters[name] = known[name]
+            headers = {"host": "127.0.0.1", "authorization": f"Bearer {text}"}
+            answer = case.call_and_validate(checks=CHECKS, headers=headers)
+            assert answer.status_code not in (401, 403)
+            refused = case.call(headers={"host": "127.0.0.1"})
+            assert (refused.status_code == 401) == case.path.startswith("/v1/")
+
+        with_token()
+
+
+def test_the_document_shows_the_security_scheme(application: TestClient) -> None:
+    document = application.get("/openapi.json").json()
+    scheme = document["components"]["securitySchemes"]["token"]
+    assert (scheme["type"], scheme["scheme"]) == ("http", "bearer")
+    assert {"token": []} in document["security"]
+    for path, calls in document["paths"].items():
+        for operation in calls.values():
+            secured = {"token": []} in operation.get("security", document["security"])
+            assert secured == (path.startswith("/v1/") or path == "/metrics")
+            assert ("401" in operation["responses"]) >= path.startswith("/v1/")
 
 
 def takes_something(operation: Any) -> bool:
