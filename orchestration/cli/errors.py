@@ -2,7 +2,7 @@
 
 | what happened | stderr | exit code |
 |---|---|---|
-| `InputError`, wrong command line | one line | 2 |
+| `InputError`, wrong command line, a name that no file can have | one line | 2 |
 | `CampaignStoppedError` | its text | 3 |
 | Ctrl-C | nothing | 130 |
 | the reader of our output went away | nothing | 1 |
@@ -12,6 +12,7 @@ Anything else is a defect of the program and keeps its traceback.
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -61,6 +62,10 @@ def user_errors() -> Iterator[None]:
     except BrokenPipeError:
         _silence_stdout()
         sys.exit(BROKEN_PIPE)
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        _leave(f"error: {str(error.filename)[:60]}...: the name is too long; expected the name of a file", USAGE)
     except Exception as error:
         if not _is_usage_error(error):
             raise

@@ -10,6 +10,7 @@ import pytest
 import typer
 
 from envsearch.errors import CampaignStoppedError, InputError, MutationRefusedError
+from orchestration.cli import main
 from orchestration.cli.errors import run_app, user_errors
 from orchestration.cli.output import json_value, number_text
 
@@ -103,3 +104,13 @@ def test_json_values_are_strict() -> None:
 )
 def test_numbers_are_short(value: float, text: str) -> None:
     assert number_text(value) == text
+
+
+@pytest.mark.parametrize("command", [["campaign", "run"], ["replay"], ["backup"], ["restore"]])
+def test_a_name_that_no_file_can_have_is_one_line(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([*command, "a" * 5000])
+    told = capsys.readouterr().err
+    assert ended.value.code == 2
+    assert told.startswith("error: ")
+    assert told.count("\n") == 1
