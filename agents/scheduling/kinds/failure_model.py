@@ -155,7 +155,9 @@ class FailureModel(SchedulingAgent):
             return sure
         onset = self._memory.onset[0] / self._memory.onset[1] / max(self._memory.failing, RAREST)
         doubt = self.hyperparameters["doubt"] * onset * (1.0 - 0.98**waited) / 0.02
-        doubted: FloatArray = np.log(-np.expm1(np.log1p(-np.minimum(np.exp(sure), 1.0 - 1e-12)) - doubt))
+        chance = -np.expm1(np.log1p(-np.minimum(np.exp(sure), 1.0 - 1e-12)) - doubt)
+        # Chances too small for a number keep their logarithm.
+        doubted: FloatArray = np.maximum(np.log(np.maximum(chance, 1e-300)), sure)
         return doubted
 
     def _exploration(self, lifted: BoolArray) -> float:
