@@ -16,12 +16,13 @@ class SmallDisk:
 
     Args:
         folder: is made; whatever was mounted there is unmounted by `close`.
+        mount: False: an ordinary folder.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, mount: bool = True) -> None:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
-        self.mounted = _run("mount", "-t", "tmpfs", "-o", f"size={MEBIBYTES}m", "tmpfs", str(folder))
+        self.mounted = mount and _run("mount", "-t", "tmpfs", "-o", f"size={MEBIBYTES}m", "tmpfs", str(folder))
         self._balloon = folder / ".balloon"
         self._covered = False
 

@@ -76,7 +76,7 @@ def damaged_snapshots(served: Served, rng: np.random.Generator) -> int:
     while not list((served.home / "states").rglob("*.npz")) and time.monotonic() < end:
         time.sleep(0.2)  # the first one is saved after 100 rewards
     for path in sorted((served.home / "states").rglob("*.npz")):
-        if rng.random() < 0.7:
+        if not count or rng.random() < 0.7:
             data = path.read_bytes()
             path.write_bytes(data[: int(rng.integers(len(data)))])
             count += 1

@@ -19,7 +19,7 @@ from unittest.mock import patch
 import numpy as np
 
 from agents.scheduling.settings import AgentSettings
-from envsearch.errors import StoreUnavailableError
+from envsearch.errors import CorruptArtifactError, StoreUnavailableError
 from orchestration.actors import live_agent
 from orchestration.actors.calls import Call, Request
 from orchestration.actors.folding import replay_log
@@ -34,7 +34,7 @@ from orchestration.actors.messages import (
     RewardAnswer,
     RewardRequest,
 )
-from orchestration.actors.payloads import settings_text
+from orchestration.actors.payloads import results_of, settings_text
 from orchestration.service_errors import NotOwnerError, UnavailableError
 from orchestration.stores.artifacts import ArtifactStore
 from orchestration.stores.base import StateStore
@@ -209,8 +209,6 @@ class Round:
         return found + self._state_complaints()
 
     def _results_complaints(self, agent: int, episode: str, verdicts: dict[str, str]) -> list[str]:
-        from orchestration.actors.payloads import results_of
-
         events = [event for event in self.real.events_of(agent, episode) if event.kind == "results"]
         told = [result for event in events for result in results_of(event.payload)]
         kept = {result.id: result.verdict.value for result in told}
@@ -221,7 +219,10 @@ class Round:
     def _state_complaints(self) -> list[str]:
         """The owner's memory, a new owner's (from snapshots) and the log from its beginning are the same bits."""
         self.holder.execute([Call(AGENT, RewardRequest(next(iter(self.told.rewards))))])
-        replayed = replay_log(self.real, AGENT).state()
+        try:
+            replayed = replay_log(self.real, AGENT).state()
+        except CorruptArtifactError as error:
+            return [f"the log is damaged: {error}"]
         fresh = self._owner()
         fresh.execute([Call(AGENT, RewardRequest(next(iter(self.told.rewards))))])
         owners = {"the owner that lived": self.holder, "a new owner": fresh}

@@ -32,11 +32,14 @@ class Served:
 
     Args:
         folder: for its log; its data lie on a small disk below.
+        options: more of the command.
+        small: whether its disk is a small one of its own.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *options: str, small: bool = True) -> None:
         self.folder = folder
-        self.disk = SmallDisk(folder / "disk")
+        self._options = options
+        self.disk = SmallDisk(folder / "disk", mount=small)
         self.home = self.disk.folder / "home"
         self.home.mkdir(exist_ok=True)
         self.port = free_port()
@@ -52,6 +55,7 @@ class Served:
             RuntimeError: it does not.
         """
         command = [sys.executable, "-m", "orchestration", "serve", "--port", str(self.port), "--home", str(self.home)]
+        command += self._options
         with self.log.open("ab") as log:
             start = log.tell()
             self._process = subprocess.Popen(

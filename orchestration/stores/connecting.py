@@ -74,14 +74,14 @@ def connect(url: str) -> sa.Engine:
         raise InputError(f"its folder cannot be made ({error.strerror})", "store", EXPECTED) from error
     event.listen(engine, "connect", _set_up_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
-    event.listen(engine, "handle_error", _after_sqlite_error)
     return engine
 
 
 def stale(error: BaseException, path: str) -> bool:
-    """Whether an open connection is of no use after this error of SQLite; damage is logged with what to do about it.
+    """Whether open connections are of no use after this error of SQLite; damage is logged with what to do about it.
 
-    A connection that was opened while the disk was read-only, or before the file was replaced, fails for ever.
+    A connection that was opened while the disk was read-only, or before the file was replaced, fails for ever. All of
+    a process must be closed at once: they share the index of the write-ahead log, as the first one opened it.
     """
     if not isinstance(error, sqlite3.Error) or isinstance(error, sqlite3.IntegrityError) or "locked" in str(error):
         return False
@@ -98,12 +98,6 @@ def stale(error: BaseException, path: str) -> bool:
 def damaged(text: str) -> bool:
     """Whether SQLite says in these words that the file is not what it wrote."""
     return "malformed" in text or "not a database" in text
-
-
-def _after_sqlite_error(context: Any) -> None:
-    path = str(context.engine.url.database) if context.engine is not None else ""
-    if stale(context.original_exception, path):
-        context.is_disconnect = True  # all connections are opened anew
 
 
 def _with_driver(url: str) -> sa.URL:

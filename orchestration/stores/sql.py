@@ -21,7 +21,7 @@ from orchestration.stores.base import (
     SnapshotRow,
     TokenRow,
 )
-from orchestration.stores.connecting import absolute_url, connect, damaged
+from orchestration.stores.connecting import absolute_url, connect, damaged, stale
 from orchestration.stores.migrating import prepare
 from orchestration.stores.schema import agents, episodes, events, owners, rewards, snapshots, tokens
 from orchestration.stores.sqlite_commits import SqliteCommits
@@ -46,12 +46,16 @@ class SqlStore:
     def __init__(self, url: str) -> None:
         self.url = absolute_url(url)
         self._engine = connect(self.url)
+        self._direct: SqliteCommits | None = None
         self._writer = self._engine.execution_options(write=True)
         self._unflushed = self._engine.execution_options(write=True, flush=False)
+        if self.url.startswith("sqlite"):
+            sa.event.listen(self._engine, "handle_error", self._after_error)
         with _told():
             prepare(self._engine)
-        file = self._engine.url.database if self.url.startswith("sqlite") else None
-        self._direct = None if file is None else SqliteCommits(file)
+        file = self._engine.url.database
+        if file is not None and self.url.startswith("sqlite"):
+            self._direct = SqliteCommits(file, self._engine.dispose)
 
     def __reduce__(self) -> tuple[type[SqlStore], tuple[str]]:
         return (SqlStore, (self.url,))
@@ -300,6 +304,16 @@ class SqlStore:
         return self.token(token_id)
 
     # -- inside -----------------------------------------------------------------------------------------------------
+
+    def _after_error(self, context: Any) -> None:
+        if stale(context.original_exception, str(self._engine.url.database)):
+            context.is_disconnect = True
+            cursor = getattr(context.execution_context, "cursor", None)
+            if cursor is not None:  # the error would keep it alive, and it would keep the file open
+                cursor.close()
+            self._engine.dispose()
+            if self._direct is not None:
+                self._direct.close()
 
     @contextmanager
     def _writing(self, flush: bool = True) -> Iterator[sa.Connection]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from operator import attrgetter
 
@@ -44,10 +44,11 @@ class SqliteCommits:
 
     Args:
         path: of the database, which has its tables.
+        after_stale: called when connections to the database must be opened anew; its own is closed already.
     """
 
-    def __init__(self, path: str) -> None:
-        self._path = path
+    def __init__(self, path: str, after_stale: Callable[[], None] = lambda: None) -> None:
+        self._path, self._after_stale = path, after_stale
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
         self._level = ""
@@ -100,4 +101,5 @@ class SqliteCommits:
         except sqlite3.Error as error:
             if stale(error, self._path):
                 self._forget()
+                self._after_stale()
             raise UnavailableError(f"the store cannot be used now ({error})") from error
