@@ -110,7 +110,7 @@ def _space(path: Path | None, kind: str) -> dict[str, Any]:
         return dict(DEFAULT_SPACE[kind])
     try:
         found = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"cannot be read ({type(error).__name__})", "--space", "a JSON file", str(path)) from error
     if not isinstance(found, dict) or not all(isinstance(values, list) and values for values in found.values()):
         raise InputError("is of another form", "--space", 'an object of lists, as in {"cost": [0.0, 0.1]}', str(path))

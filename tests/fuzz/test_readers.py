@@ -35,6 +35,8 @@ from mutations.parsing import parse_mutant, parse_mutation
 from orchestration.result_file import read_result
 from orchestration.spec.loading import load_spec, parse_spec
 from orchestration.spec.yaml_source import MAXIMUM_DEPTH, parse_yaml
+from orchestration.stores.sql import SqlStore
+from orchestration.tokens import Scope, Tokens
 
 QUICK = settings(
     max_examples=60,
@@ -336,6 +338,29 @@ def test_saved_states_and_episodes(data: bytes) -> None:
     quietly(lambda: from_bytes(data))
     quietly(lambda: episode_from_bytes(data))
     quietly(lambda: episode_from_bytes(b"PEP1" + data))
+
+
+@pytest.fixture(scope="module")
+def tokens(tmp_path_factory: pytest.TempPathFactory) -> Tokens:
+    return Tokens(SqlStore(str(tmp_path_factory.mktemp("tokens") / "service.db")))
+
+
+@QUICK
+@given(text=st.text(max_size=80) | st.text("proctor_0123456789abcdefA-", max_size=70))
+@example(text="proctor_000000000000_" + "A" * 43)
+@example(text="proctor_000000000000_" + "A" * 42 + "\ud800")
+@example(text="proctor_" * 10_000)
+@example(text="\ud800")
+def test_tokens(text: str, tokens: Tokens) -> None:
+    assert tokens.verify(text) is None
+
+
+@QUICK
+@given(prefix=st.text(max_size=10), note=st.text(max_size=300))
+@example(prefix="../x", note="")
+def test_tokens_are_made_for_names_only(prefix: str, note: str, tokens: Tokens) -> None:
+    quietly(lambda: tokens.create([Scope.READ], prefix, note))
+    assert all("/" not in row.agent_prefix and not row.agent_prefix.startswith(".") for row in tokens.all())
 
 
 def test_field_limits_of_csv_are_never_lowered() -> None:

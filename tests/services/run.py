@@ -21,6 +21,7 @@ TESTS = (
     "tests/contracts/test_stores.py",
     "tests/orchestration/test_artifacts.py",
     "tests/orchestration/test_archive.py",
+    "tests/orchestration/test_backup.py",
 )
 """The contract of every store, and what only a real server shows."""
 
