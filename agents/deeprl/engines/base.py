@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from agents.deeprl.recipe import TrainingRecipe
 
@@ -49,8 +50,36 @@ class TrainedAgent:
     train_seconds: float
 
 
+class Checkpoints(Protocol):
+    """Where the state of one training is kept, so that the training can go on after its process was ended.
+
+    Its owner decides how often and where; the engine decides what the bytes mean.
+    """
+
+    def load(self) -> bytes | None:
+        """What was kept last, or None."""
+        ...
+
+    def refuse(self, reason: str) -> None:
+        """Told that the loaded bytes are of no use (damaged, of another version); the training begins anew."""
+        ...
+
+    def due(self) -> bool:
+        """Whether it is time to save."""
+        ...
+
+    def save(self, state: bytes) -> None:
+        """Keep this in place of what was kept before."""
+        ...
+
+
 class Engine(Protocol):
-    """Trains agents from recipes. Same recipe, seed and machine type: same bits."""
+    """Trains agents from recipes. Same recipe, seed and machine type: same bits.
+
+    An engine whose trainings can be resumed has one more keyword in `train`, ``checkpoints: Checkpoints | None``. It
+    loads from them before it begins, tells `progress` first where it goes on, and saves when they say that it is due.
+    See `train_watched`.
+    """
 
     name: str
 
@@ -80,3 +109,17 @@ def agents_together(engine: Engine, recipe: TrainingRecipe) -> int:
     """How many agents of a recipe to give to an engine at once."""
     block_size = getattr(engine, "block_size", None)
     return max(1, int(block_size(recipe))) if block_size is not None else 1
+
+
+def train_watched(
+    engine: Engine,
+    recipe: TrainingRecipe,
+    seeds: Sequence[int],
+    selection: Selection,
+    progress: Callable[[int], None],
+    checkpoints: Checkpoints,
+) -> list[TrainedAgent]:
+    """`Engine.train` with those of `progress` and `checkpoints` that the engine knows."""
+    known = inspect.signature(engine.train).parameters
+    offered: dict[str, Any] = {"progress": progress, "checkpoints": checkpoints}
+    return engine.train(recipe, seeds, selection, **{name: offered[name] for name in offered if name in known})

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
 import numpy as np
+from numpy.typing import NDArray
 
 from agents.deeprl.engines.base import Selection
 from agents.deeprl.engines.fleet.evaluation import evaluate_policies
@@ -53,6 +54,33 @@ class Best:
             mean = sum(returns) / len(returns)
             if mean > self._means[agent]:
                 self._means[agent], self._kept[agent], self.steps[agent] = mean, own[agent], step
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """All that is known so far, for `restore`."""
+        found: dict[str, NDArray[Any]] = {
+            "next": np.array(self._next, np.int64),
+            "means": np.array(self._means, np.float64),
+            "steps": np.array(self.steps, np.int64),
+        }
+        if self._considered:
+            found |= {f"kept_{place}": leaf for place, leaf in enumerate(jax.tree.leaves(self.parameters))}
+        return found
+
+    def restore(self, arrays: Mapping[str, NDArray[Any]], parameters: Parameters) -> None:
+        """Be as the block was whose `arrays` these are; `parameters` tell the shape of the kept ones."""
+        self._next = int(arrays["next"])
+        self._means = [float(mean) for mean in arrays["means"]]
+        self.steps = [int(step) for step in arrays["steps"]]
+        self._kept = [None] * len(self.steps)
+        if "kept_0" in arrays:
+            leaves, shape = jax.tree.flatten(parameters)
+            kept = [arrays[f"kept_{place}"] for place in range(len(leaves))]
+            self._kept = [jax.tree.unflatten(shape, [leaf[agent] for leaf in kept]) for agent in range(len(self.steps))]
+
+    @property
+    def _considered(self) -> bool:
+        """Agents are considered together, so all are kept or none."""
+        return all(each is not None for each in self._kept)
 
     @property
     def parameters(self) -> Any:

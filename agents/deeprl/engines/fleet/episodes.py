@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,19 @@ class Episodes:
             ends = np.flatnonzero(~np.isnan(row))
             self._steps[agent].append(first_step + 1 + ends)
             self._returns[agent].append(row[ends].astype(np.float64))
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """All of them, for `restore`: the agents one after another, and how many each has."""
+        steps = [np.concatenate([*rows, np.empty(0, np.int64)]) for rows in self._steps]
+        returns = [np.concatenate([*rows, np.empty(0, np.float64)]) for rows in self._returns]
+        counts = np.array([len(row) for row in steps], np.int64)
+        return {"counts": counts, "steps": np.concatenate(steps), "returns": np.concatenate(returns)}
+
+    def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Be as the block was whose `arrays` these are."""
+        ends = np.cumsum(arrays["counts"])[:-1]
+        self._steps = [[row] for row in np.split(arrays["steps"], ends)]
+        self._returns = [[row] for row in np.split(arrays["returns"], ends)]
 
     def of(self, agent: int) -> tuple[tuple[int, ...], tuple[float, ...]]:
         """(environment step of each end, return of each episode) of one agent."""

@@ -1,0 +1,155 @@
+"""One training of a block of agents, step by step: what the engine runs, and what a checkpoint of it holds."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from numpy.typing import NDArray
+
+from agents.deeprl.engines.base import Selection, TrainedAgent
+from agents.deeprl.engines.fleet import cartpole
+from agents.deeprl.engines.fleet.capability import lanes_of, learner_of
+from agents.deeprl.engines.fleet.choice import Best
+from agents.deeprl.engines.fleet.episodes import Episodes
+from agents.deeprl.engines.fleet.policies import first_parameters, saved, untrained
+from agents.deeprl.recipe import TrainingRecipe
+
+CALL_SECONDS = 2.0
+"""A compiled call cannot be interrupted, so it is given no more iterations than it does in this time (at least one)."""
+
+GROWTH = 8
+"""How many times more iterations the next call may be given. The first is given one, because it also compiles."""
+
+
+class Training:
+    """A block of agents in training.
+
+    Args:
+        recipe: what is trained; nothing declines it.
+        seeds: one per agent.
+        selection: which model of each is returned.
+
+    Attributes:
+        done: iterations done.
+    """
+
+    def __init__(self, recipe: TrainingRecipe, seeds: tuple[int, ...], selection: Selection) -> None:
+        self._started = time.perf_counter()
+        self.recipe, self.seeds, self.selection = recipe, seeds, selection
+        fillers = [seeds[-1]] * (-len(seeds) % lanes_of(recipe))  # trained and thrown away
+        self._learner = learner_of(recipe, (*seeds, *fillers))
+        self._models = [untrained(recipe, seed) for seed in seeds]
+        keys = jax.vmap(jax.random.key)(jnp.asarray((*seeds, *fillers), jnp.uint64))
+        models, hidden = [*self._models, *self._models[-1:] * len(fillers)], len(recipe.policy.net_arch)
+        self._state = self._learner.start(keys, first_parameters(models, self._learner.networks, hidden))
+        self._episodes = Episodes(len(seeds))
+        self._best = Best(recipe, selection, len(seeds)) if selection.kind == "best" else None
+        self._iterations = -(-recipe.total_steps // self._learner.iteration_steps)
+        self._allowed = 1
+        self.done = 0
+
+    @property
+    def complete(self) -> bool:
+        """Whether all iterations are done."""
+        return self.done >= self._iterations
+
+    @property
+    def agent_steps(self) -> int:
+        """Steps done so far, summed over the agents."""
+        return min(self.done * self._learner.iteration_steps, self.recipe.total_steps) * len(self.seeds)
+
+    def advance(self) -> None:
+        """One compiled call. How many iterations it does changes no bit of the result."""
+        learner, done = self._learner, self.done
+        count = min(self._iterations - done, learner.block_iterations - done % learner.block_iterations, self._allowed)
+        if self._best is not None:
+            parameters = partial(learner.parameters, self._state)
+            count = self._best.until_next(done, count, learner.iteration_steps, parameters)
+        began = time.perf_counter()
+        self._state, finished = learner.run(self._state, done, count)
+        window = np.asarray(finished)[: len(self.seeds), : count * learner.iteration_steps]
+        fitting = int(count * CALL_SECONDS / max(time.perf_counter() - began, 1e-6))
+        self._allowed = max(1, min(count * GROWTH, fitting))
+        self._episodes.add(window, done * learner.iteration_steps)
+        self.done += count
+
+    def agents(self) -> list[TrainedAgent]:
+        """The trained agents, when the training is complete."""
+        steps = self._iterations * self._learner.iteration_steps
+        parameters: Any = jax.tree.map(np.asarray, self._learner.parameters(self._state))
+        selected = [steps] * len(self.seeds)
+        if self._best is not None:
+            self._best.consider(parameters, steps)
+            parameters, selected = self._best.parameters, self._best.steps
+        seconds = self.seconds / len(self.seeds)
+        agents = []
+        for index, (seed, model) in enumerate(zip(self.seeds, self._models, strict=True)):
+            checkpoint, digest = saved(model, parameters, index, selected[index])
+            at, returns = self._episodes.of(index)
+            agents.append(TrainedAgent(seed, checkpoint, digest, at, returns, selected[index], seconds))
+        return agents
+
+    @property
+    def seconds(self) -> float:
+        """Wall time so far, that before a checkpoint included."""
+        return time.perf_counter() - self._started
+
+    @property
+    def resumable(self) -> bool:
+        """Whether the whole state is arrays. An environment on the host has a state of its own, out of reach."""
+        return self.recipe.environment.name == cartpole.NAME
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """All that the rest of the training depends on, for `restore`."""
+        found: dict[str, NDArray[Any]] = {
+            "done": np.array(self.done, np.int64),
+            "seconds": np.array(self.seconds, np.float64),
+        }
+        found |= {f"state/{place}": _plain(leaf) for place, leaf in enumerate(jax.tree.leaves(self._state))}
+        found |= {f"episodes/{name}": array for name, array in self._episodes.arrays().items()}
+        if self._best is not None:
+            found |= {f"best/{name}": array for name, array in self._best.arrays().items()}
+        return found
+
+    def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Go on as the training whose `arrays` these are.
+
+        Raises:
+            KeyError: one is missing.
+            ValueError: one has another shape or type than this training's.
+        """
+        leaves, shape = jax.tree.flatten(self._state)
+        held = [_like(leaf, arrays[f"state/{place}"]) for place, leaf in enumerate(leaves)]
+        self._episodes.restore(_under("episodes", arrays))
+        if self._best is not None:
+            self._best.restore(_under("best", arrays), self._learner.parameters(self._state))
+        self._state = jax.tree.unflatten(shape, held)
+        self.done = int(arrays["done"])
+        self._started -= float(arrays["seconds"])
+
+
+def _under(prefix: str, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    return {name.removeprefix(f"{prefix}/"): array for name, array in arrays.items() if name.startswith(f"{prefix}/")}
+
+
+def _is_key(leaf: jax.Array) -> bool:
+    return bool(jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key))
+
+
+def _plain(leaf: jax.Array) -> NDArray[Any]:
+    return np.asarray(jax.random.key_data(leaf) if _is_key(leaf) else leaf)
+
+
+def _like(leaf: jax.Array, array: NDArray[Any]) -> jax.Array:
+    """The array in the place of the leaf; copied, because the compiled program overwrites its state."""
+    expected = _plain(leaf)
+    if (array.shape, array.dtype) != (expected.shape, expected.dtype):
+        raise ValueError(f"{array.dtype}{array.shape} in the place of {expected.dtype}{expected.shape}")
+    copied = jnp.array(array, copy=True)
+    return jax.random.wrap_key_data(copied) if _is_key(leaf) else copied
