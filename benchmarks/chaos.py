@@ -57,7 +57,9 @@ def service_rounds(
             count, found = _round(served, ledgers[-1], name, rng, seconds)
             faults[name] += count
             complaints += [f"round {number}, {name}: {text}" for text in found]
-            note(f"{number + 1}/{rounds} {name} x{count}: {len(found)} complaints, {time.monotonic() - started:.0f} s")
+            note(
+                f"{number + 1}/{rounds} {name} x{count}: {found or 'nothing lost'}, {time.monotonic() - started:.0f} s"
+            )
         for ledger in ledgers:
             complaints += [f"in the end: {text}" for text in ledger.complaints(*_ways(served, ledger))]
     finally:

@@ -48,12 +48,22 @@ class Served:
         self._mark = ("PROCTOR_CHAOS_MARK", uuid.uuid4().hex)
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
-        """Start and wait until it says how it is stopped.
+    def start(self, tries: int = 3) -> None:
+        """Start it, and again where it does not come up, as whoever watches over it does.
 
         Raises:
-            RuntimeError: it does not.
+            RuntimeError: it never came up.
         """
+        for left in range(tries - 1, -1, -1):
+            try:
+                self._start()
+                return
+            except RuntimeError:
+                self.kill_tree()
+                if not left:
+                    raise
+
+    def _start(self) -> None:
         command = [sys.executable, "-m", "orchestration", "serve", "--port", str(self.port), "--home", str(self.home)]
         command += self._options
         with self.log.open("ab") as log:
