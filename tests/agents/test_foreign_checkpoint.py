@@ -18,8 +18,9 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from stable_baselines3 import A2C, DQN, PPO
+from stable_baselines3 import A2C, DQN, PPO, SAC, TD3
 from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.noise import NormalActionNoise
 
 from agents.deeprl import checkpoint_data
 from agents.deeprl.checkpoint import from_bytes, to_bytes, weights_digest
@@ -77,6 +78,24 @@ def test_our_own_file_gives_the_same_agent(kind: type[BaseAlgorithm]) -> None:
     assert weights_digest(copy) == weights_digest(model)
     assert copy.observation_space == model.observation_space
     seen = np.linspace(-1, 1, 40, dtype=np.float32).reshape(10, 4)
+    assert (copy.predict(seen, deterministic=True)[0] == model.predict(seen, deterministic=True)[0]).all()
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings"),
+    [
+        (SAC, {"train_freq": (2, "episode"), "policy_kwargs": {"net_arch": [4], "activation_fn": torch.nn.GELU}}),
+        (TD3, {"action_noise": NormalActionNoise(np.zeros(1), np.ones(1)), "policy_kwargs": {"net_arch": [4]}}),
+        (PPO, {"learning_rate": lambda left: left * 1e-3, "clip_range": lambda _: 0.2, "use_sde": True}),
+        (PPO, {"policy_kwargs": {"optimizer_class": torch.optim.AdamW, "net_arch": {"pi": [4], "vf": []}}}),
+    ],
+)
+def test_other_algorithms_and_settings_act_the_same(kind: type[BaseAlgorithm], settings: dict[str, Any]) -> None:
+    memory = {} if kind is PPO else {"buffer_size": 10}
+    model = kind("MlpPolicy", "Pendulum-v1", seed=1, **memory, **settings)  # type: ignore[call-arg]
+    copy = from_bytes(to_bytes(model), f"stable_baselines3:{kind.__name__}")
+    assert weights_digest(copy) == weights_digest(model)
+    seen = np.linspace(-1, 1, 30, dtype=np.float32).reshape(10, 3)
     assert (copy.predict(seen, deterministic=True)[0] == model.predict(seen, deterministic=True)[0]).all()
 
 
