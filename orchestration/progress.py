@@ -1,11 +1,12 @@
-"""How far a run is: bars on a terminal, a plain line every few seconds elsewhere, nothing when silenced.
+"""How far a run is: bars on a terminal, a plain line now and then elsewhere, nothing when silenced.
 
-The time left is told from the items finished since the phase began. Items that an earlier run had finished are told
-and counted as done, but say nothing about the speed of this one.
+The time left is told from the items finished since the phase began, parts of the running ones included. What an earlier
+run had done, items and parts of items, is counted as done, but says nothing about the speed of this one.
 """
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -21,6 +22,12 @@ from rich.text import Text
 
 Mode = Literal["auto", "bars", "lines", "silent"]
 
+STEP = 0.1
+"""Share of a phase after which there is a line, though the last one is not long ago."""
+
+SOONEST = 1.0
+"""Seconds between two lines, at least."""
+
 
 class Phase:
     """The count of one phase.
@@ -31,6 +38,8 @@ class Phase:
         earlier: items that were in the store before the phase began.
         done: items finished, the earlier and the failed ones included.
         failed: items that failed in this run.
+        running: items that the running tasks have done, with fractions; not in `done` yet.
+        given: items, with fractions, that this run's tasks found done; in `done` or `running`, not in `earlier`.
     """
 
     def __init__(self, name: str, total: int | None, earlier: int, clock: Callable[[], float]) -> None:
@@ -39,6 +48,8 @@ class Phase:
         self.earlier = earlier
         self.done = earlier
         self.failed = 0
+        self.running = 0.0
+        self.given = 0.0
         self._clock = clock
         self._started = clock()
         self._changed: Callable[[], None] = lambda: None
@@ -47,7 +58,18 @@ class Phase:
         """Count `n` more items as finished, `failed` of them as failed."""
         self.done += n
         self.failed += failed
+        self.running = max(0.0, self.running - n)
         self._changed()
+
+    def partly(self, given: float, running: float) -> None:
+        """The running tasks are so far; see `given` and `running`."""
+        self.given, self.running = given, running
+        self._changed()
+
+    @property
+    def reached(self) -> float:
+        """Items done, with fractions."""
+        return self.done + self.running
 
     def elapsed(self) -> float:
         """Seconds since the phase began."""
@@ -55,18 +77,19 @@ class Phase:
 
     def seconds_left(self) -> float | None:
         """Seconds until the end at this run's own speed; None while it cannot be told."""
-        here = self.done - self.earlier
+        here = self.reached - self.earlier - self.given
         if self.total is None or here <= 0:
             return None
-        return self.elapsed() / here * max(0, self.total - self.done)
+        return self.elapsed() / here * max(0.0, self.total - self.reached)
 
     def watch(self, changed: Callable[[], None]) -> None:
         """Call `changed` after every advance."""
         self._changed = changed
 
     def summary(self) -> str:
-        """``34/120, 2 failed, 1:05 elapsed, 2:44 left (34 already done)``."""
-        parts = [f"{self.done}/{self.total}" if self.total is not None else f"{self.done} done"]
+        """``34.6/120, 2 failed, 1:05 elapsed, 2:44 left (34 already done)``."""
+        reached = f"{math.floor(self.reached * 10) / 10:.1f}" if self.running else str(self.done)
+        parts = [f"{reached}/{self.total}" if self.total is not None else f"{reached} done"]
         if self.failed:
             parts.append(f"{self.failed} failed")
         parts.append(f"{clock_text(self.elapsed())} elapsed")
@@ -89,7 +112,7 @@ class Progress:
     Args:
         mode: ``auto`` is bars where `stream` is a terminal, else lines.
         stream: where to write; standard error by default, so that output can be piped.
-        every: seconds between two lines of a phase (``lines`` only).
+        every: seconds between two lines of a phase, unless a tenth of it was done meanwhile (``lines`` only).
         clock: seconds, monotonic.
     """
 
@@ -97,7 +120,7 @@ class Progress:
         self,
         mode: Mode = "auto",
         stream: TextIO | None = None,
-        every: float = 5.0,
+        every: float = 10.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         stream = stream or sys.stderr
@@ -142,24 +165,27 @@ class Progress:
 
 
 class _Lines:
-    """One line when a phase begins, one every few seconds, one when it ends."""
+    """One line when a phase begins, one every few seconds or tenths of the phase, one when it ends."""
 
     def __init__(self, stream: TextIO, every: float, clock: Callable[[], float]) -> None:
         self._stream = stream
         self._every = every
         self._clock = clock
-        self._told: dict[int, float] = {}
+        self._told: dict[int, tuple[float, float]] = {}
 
     def start(self, phase: Phase) -> int:
         items = "" if phase.total is None else f"{phase.total} items"
         earlier = f"{phase.earlier} of {phase.total} already done" if phase.earlier else ""
         self.note(f"{phase.name}: {earlier or items or 'started'}")
-        self._told[id(phase)] = self._clock()
+        self._told[id(phase)] = (self._clock(), phase.reached)
         return id(phase)
 
     def show(self, token: int, phase: Phase) -> None:
-        if self._clock() - self._told[token] >= self._every:
-            self._told[token] = self._clock()
+        when, reached = self._told[token]
+        passed = self._clock() - when
+        much = phase.total is not None and phase.reached - reached >= STEP * phase.total
+        if passed >= self._every or (much and passed >= SOONEST):
+            self._told[token] = (self._clock(), phase.reached)
             self.note(f"{phase.name}: {phase.summary()}")
 
     def end(self, token: int, phase: Phase) -> None:
@@ -195,7 +221,7 @@ class _Bars:
         return self.display.add_task(phase.name, total=phase.total, completed=phase.done, **fields)
 
     def show(self, token: Any, phase: Phase) -> None:
-        self.display.update(token, completed=phase.done)
+        self.display.update(token, completed=phase.reached)
 
     def end(self, token: Any, phase: Phase) -> None:
         self.show(token, phase)

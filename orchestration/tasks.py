@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
-from agents.deeprl.engines.base import Engine, agents_together
+from agents.deeprl.engines.base import Engine, TrainedAgent, agents_together, train_watched
 from envsearch.errors import CorruptArtifactError, StoreUnavailableError
 from envsearch.import_path import is_import_path, load_object
 from orchestration.stores.results import ResultStore
+from orchestration.training_checkpoints import TrainingCheckpoints
+from orchestration.under_way import Told, UnderWay
 from orchestration.work import AgentKey, BlockReport, EvaluationKey, JobOutcome, TrainBlock, WorkBlock, grouped
 
 if TYPE_CHECKING:
@@ -42,19 +44,27 @@ WRITERS = 16
 """Files that are written at a time."""
 
 
-def run_block(block: WorkBlock, store_url: str, parts: Parts = DEFAULT_PARTS) -> BlockReport:
+def run_block(block: WorkBlock, store_url: str, parts: Parts = DEFAULT_PARTS, told: Told | None = None) -> BlockReport:
     """Train or evaluate what is not yet in the store; every item is saved as soon as it is there.
 
     An item that fails is recorded with its traceback and the others go on. A stored file that cannot be read back
-    is reported, not recorded: it is no fault of the item. KeyboardInterrupt and SystemExit pass through.
+    is reported, not recorded: it is no fault of the item. KeyboardInterrupt and SystemExit pass through; a long
+    training of an engine that keeps checkpoints goes on from its last one when the block is run again.
+
+    Args:
+        block: what to do.
+        store_url: of the result store.
+        parts: what it is done with.
+        told: told from time to time how far a training is.
 
     Raises:
+        InputError: the environment variable for checkpoints says no number.
         StoreUnavailableError: the store itself fails; nothing that is tried next could be kept.
     """
     from agents.deeprl.threads import one_thread  # here, because it imports torch: only workers need it
 
     started = time.perf_counter()
-    work = _Work(ResultStore(store_url), parts)
+    work = _Work(ResultStore(store_url), parts, UnderWay(told))
     with one_thread():
         if isinstance(block, TrainBlock):
             work.train(block.agents)
@@ -62,7 +72,7 @@ def run_block(block: WorkBlock, store_url: str, parts: Parts = DEFAULT_PARTS) ->
             work.evaluate(block.evaluations)
     outcome = JobOutcome.FAILED if work.failed else JobOutcome.DONE
     corrupt = tuple(dict.fromkeys(work.corrupt))
-    return BlockReport(block, outcome, time.perf_counter() - started, tuple(work.failed), corrupt)
+    return BlockReport(block, outcome, time.perf_counter() - started, tuple(work.failed), corrupt, tuple(work.notes))
 
 
 class _Work:
@@ -71,17 +81,21 @@ class _Work:
     Attributes:
         failed: (address, traceback) of the items that failed.
         corrupt: one line per stored file that could not be read back.
+        notes: lines for the log.
     """
 
-    def __init__(self, store: ResultStore, parts: Parts) -> None:
+    def __init__(self, store: ResultStore, parts: Parts, under_way: UnderWay) -> None:
         self._store = store
         self._parts = parts
+        self._under_way = under_way
         self.failed: list[tuple[str, str]] = []
         self.corrupt: list[str] = []
+        self.notes: list[str] = []
 
     def train(self, keys: Sequence[AgentKey]) -> None:
         """Train the missing agents, as many at once as their engine likes."""
         missing = [key for key in keys if not self._store.has_agent(key)]
+        self._under_way.finished(len(keys) - len(missing), given=True)
         for group in grouped(missing, lambda key: (key.recipe.address, key.engine, key.selection)):
             size = self._block_size(group[0])
             for start in range(0, len(group), size):
@@ -98,20 +112,35 @@ class _Work:
         if len(keys) == 1:
             self._train_one(keys[0])
             return
+        checkpoints = self._checkpoints(keys)
         try:
-            agents = self._engine(keys[0].engine).train(keys[0].recipe, [key.seed for key in keys], keys[0].selection)
+            agents = self._trained(keys, checkpoints)
         except Exception:  # noqa: BLE001 - what fails is found out one by one
+            checkpoints.done()
             for key in keys:
                 self._train_one(key)
             return
         self._keep(
             [(key, partial(self._store.save_agent, key, agent)) for key, agent in zip(keys, agents, strict=True)]
         )
+        checkpoints.done()
+        self._under_way.finished(len(keys))
 
     def _train_one(self, key: AgentKey) -> None:
+        checkpoints = self._checkpoints([key])
         with self._item(key):
-            (agent,) = self._engine(key.engine).train(key.recipe, [key.seed], key.selection)
+            (agent,) = self._trained([key], checkpoints)
             self._store.save_agent(key, agent)
+        checkpoints.done()
+        self._under_way.finished(1)
+
+    def _trained(self, keys: Sequence[AgentKey], checkpoints: TrainingCheckpoints) -> list[TrainedAgent]:
+        first, seeds = keys[0], [key.seed for key in keys]
+        progress = self._under_way.steps(len(keys), first.recipe.total_steps, lambda: checkpoints.resumed)
+        return train_watched(self._engine(first.engine), first.recipe, seeds, first.selection, progress, checkpoints)
+
+    def _checkpoints(self, keys: Sequence[AgentKey]) -> TrainingCheckpoints:
+        return TrainingCheckpoints(self._store.url, keys, self.notes.append)
 
     def _engine(self, name: str) -> Engine:
         found: Engine = load_object(name) if is_import_path(name) else load_object(self._parts.engine)(name)

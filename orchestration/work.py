@@ -108,6 +108,7 @@ class BlockReport:
         seconds: wall time in the worker.
         failed: (address, traceback or reason) of the items that are not in the store; the others are.
         corrupt: one line per stored file that could not be read back, with what to do about it.
+        notes: lines for the log.
     """
 
     block: WorkBlock
@@ -115,6 +116,7 @@ class BlockReport:
     seconds: float
     failed: tuple[tuple[str, str], ...] = ()
     corrupt: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def traceback(self) -> str:

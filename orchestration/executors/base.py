@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 from envsearch.errors import CorruptArtifactError
+from orchestration.under_way import Partly
 from orchestration.work import BlockReport, WorkBlock
 
 
@@ -24,8 +25,10 @@ class Executor(Protocol):
         """Blocks that run at once."""
         ...
 
-    def run(self, blocks: Iterable[WorkBlock], store_url: str) -> Iterator[BlockReport]:
+    def run(self, blocks: Iterable[WorkBlock], store_url: str, partly: Partly | None = None) -> Iterator[BlockReport]:
         """Run every block once and yield its report when it ends, in any order.
+
+        Between two reports `partly` is told every few seconds how far the running blocks are, where that is known.
 
         `blocks` is drawn lazily, a bounded number ahead. A failing item is in its block's report, the others go on.
         When the iterator is closed or interrupted, running blocks are cancelled; what they had saved stays.

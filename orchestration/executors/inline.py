@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 
 from orchestration.executors.base import refuse_corrupt
 from orchestration.tasks import DEFAULT_PARTS, Parts, run_block
+from orchestration.under_way import Blocks, Partly
 from orchestration.work import BlockReport, WorkBlock
 
 
@@ -22,11 +24,13 @@ class InlineExecutor:
     def __init__(self, parts: Parts = DEFAULT_PARTS) -> None:
         self._parts = parts
 
-    def run(self, blocks: Iterable[WorkBlock], store_url: str) -> Iterator[BlockReport]:
-        """See `Executor.run`."""
+    def run(self, blocks: Iterable[WorkBlock], store_url: str, partly: Partly | None = None) -> Iterator[BlockReport]:
+        """See `Executor.run`. An interruption ends a training of the fleet after its next compiled call."""
         corrupt: list[str] = []
-        for block in blocks:
-            report = run_block(block, store_url, self._parts)
+        running = Blocks(partly)
+        for number, block in enumerate(blocks):
+            report = run_block(block, store_url, self._parts, partial(running.told, number))
+            running.ended(number)
             corrupt.extend(report.corrupt)
             yield report
         refuse_corrupt(corrupt)

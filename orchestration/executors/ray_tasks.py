@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import time
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from envsearch.errors import ProctorError
 from orchestration.executors.base import refuse_corrupt
+from orchestration.executors.watching import ASKED_EVERY, Watch, last_words, teller
 from orchestration.runtime import ONE_THREAD, RayRuntime, extend_search_path, search_path, start_ray, stop_ray
 from orchestration.stores.results import ResultStore
 from orchestration.tasks import DEFAULT_PARTS, Parts, run_block
-from orchestration.work import BlockReport, JobOutcome, WorkBlock, item_addresses
+from orchestration.under_way import Partly
+from orchestration.work import BlockReport, JobOutcome, TrainBlock, WorkBlock, item_addresses
 
 QUEUED = 256
 """Blocks in flight at least, where a cluster is not this process's own: waiting tasks are what makes it grow."""
 
 CPUS_KNOWN_SECONDS = 1.0
 """How long the number of the cluster's CPUs is believed: asking takes as long as submitting several tasks."""
+
+
+Numbered = tuple[WorkBlock, int]
+"""A block and its number within its run."""
 
 
 class RayExecutor:
@@ -51,6 +58,7 @@ class RayExecutor:
         self._max_retries = max_retries
         self._parts = parts
         self._cpus = (0.0, 1)
+        self._last_words: Any = None
 
     @property
     def slots(self) -> int:
@@ -64,7 +72,7 @@ class RayExecutor:
             self._cpus = (now + CPUS_KNOWN_SECONDS, _cluster_cpus())
         return self._cpus[1]
 
-    def run(self, blocks: Iterable[WorkBlock], store_url: str) -> Iterator[BlockReport]:
+    def run(self, blocks: Iterable[WorkBlock], store_url: str, partly: Partly | None = None) -> Iterator[BlockReport]:
         """See `Executor.run`. A block whose worker dies once too often is reported as failed, with the reason."""
         import ray
 
@@ -73,17 +81,25 @@ class RayExecutor:
         submit = functools.partial(
             self._task().remote, store_url=store.url, parts=self._parts, folders=search_path(), mark=mark
         )
-        source = iter(blocks)
-        running: dict[Any, WorkBlock] = {}
+        source = zip(blocks, itertools.count())
+        running: dict[Any, Numbered] = {}
         corrupt: list[str] = []
+        watch: Watch | None = None
         try:
             while True:
-                self._fill(running, source, submit)
+                for block, number in self._some(source, len(running)):
+                    if watch is None and partly is not None and isinstance(block, TrainBlock):
+                        watch = self._watch(partly)
+                    actor = None if watch is None else watch.actor
+                    running[submit(block, actor=actor, number=number)] = (block, number)
                 if not running:
                     break
-                for done in _ended(ray, running):
-                    report = _report(done, running.pop(done), store)
+                for done in _ended(running, watch):
+                    block, number = running.pop(done)
+                    report = _report(done, block, store)
                     corrupt.extend(report.corrupt)
+                    if watch is not None:
+                        watch.ended(number)
                     yield report
         finally:
             for reference in running:  # only after an interruption; a plain cancel would wait for the item's end
@@ -92,6 +108,7 @@ class RayExecutor:
 
     def close(self) -> None:
         """End Ray if it was started here."""
+        self._last_words = None  # an actor ends with the last handle to it
         stop_ray(self._runtime)
 
     def _task(self) -> Any:
@@ -101,12 +118,15 @@ class RayExecutor:
         environment = {} if self._runtime.owned else {"runtime_env": {"env_vars": ONE_THREAD}}
         return ray.remote(_run).options(num_cpus=1, max_retries=self._max_retries, name="proctor block", **environment)
 
-    def _fill(self, running: dict[Any, WorkBlock], source: Iterator[WorkBlock], submit: Any) -> None:
-        for _ in range(self._wanted() - len(running)):
-            block = next(source, None)
-            if block is None:
-                return
-            running[submit(block)] = block
+    def _watch(self, partly: Partly) -> Watch:
+        """The executor's one actor, watched for this run."""
+        if self._last_words is None:
+            self._last_words = last_words()
+        return Watch(self._last_words, partly)
+
+    def _some(self, source: Iterator[Numbered], running: int) -> Iterator[Numbered]:
+        """As many more blocks as are wanted in flight."""
+        return itertools.islice(source, max(0, self._wanted() - running))
 
     def _wanted(self) -> int:
         """Blocks in flight. Where other CPUs were asked for than there are (now), queueing would use more of them."""
@@ -116,9 +136,15 @@ class RayExecutor:
         return available * self._ahead if self._runtime.owned or self._limit else max(available * self._ahead, QUEUED)
 
 
-def _ended(ray: Any, running: dict[Any, WorkBlock]) -> list[Any]:
+def _ended(running: dict[Any, Numbered], watch: Watch | None) -> list[Any]:
     """Wait for a block to end; it, and all others that have ended by then (thousands of small ones end at once)."""
-    first, rest = ray.wait(list(running), num_returns=1)
+    import ray
+
+    first: list[Any] = []
+    while not first:
+        first, rest = ray.wait(list(running), num_returns=1, timeout=ASKED_EVERY if watch else None)
+        if watch is not None:
+            watch.listen({number for _, number in running.values()})
     more = ray.wait(rest, num_returns=len(rest), timeout=0)[0] if rest else []
     return [*first, *more]
 
@@ -130,11 +156,19 @@ def _cluster_cpus() -> int:
     return max(1, int(resources.get("CPU", 1)))
 
 
-def _run(block: WorkBlock, store_url: str, parts: Parts, folders: tuple[str, ...], mark: str) -> BlockReport:
+def _run(
+    block: WorkBlock,
+    store_url: str,
+    parts: Parts,
+    folders: tuple[str, ...],
+    mark: str,
+    actor: Any = None,
+    number: int = 0,
+) -> BlockReport:
     extend_search_path(folders)
     if mark:
         ResultStore(store_url).check_mark(mark)
-    return run_block(block, store_url, parts)
+    return run_block(block, store_url, parts, teller(actor, number) if actor is not None else None)
 
 
 def _report(reference: Any, block: WorkBlock, store: ResultStore) -> BlockReport:

@@ -52,7 +52,7 @@ class RunContext:
             for address in item_addresses(block):
                 self.failures.pop(address, None)
         with self._bar(phase, items, earlier) as bar:
-            for report in self.executor.run(blocks, self.store.url):
+            for report in self.executor.run(blocks, self.store.url, bar.partly):
                 self._count(phase, bar, report)
 
     @contextmanager
@@ -78,6 +78,8 @@ class RunContext:
         bar.advance(size, len(report.failed))
         self.seconds += report.seconds
         self.computed += size - len(report.failed)
+        for note in report.notes:
+            self.log(f"{phase}: {note}")
         for address, traceback in report.failed:
             self.failures[address] = last_line(traceback)  # the log has all of it
             self.log(f"{phase}: item {address[:12]} failed\n{traceback}")

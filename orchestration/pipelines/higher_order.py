@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from agents.deeprl.engines.registry import engine
 from envsearch.errors import MutationRefusedError
 from mutations.folding import mutate
 from mutations.higher_order import candidates, classify_kills
@@ -24,8 +25,8 @@ def chosen_mutants(
 ) -> tuple[list[Mutant], list[str]]:
     """The explicit higher-order mutants, then the candidates of every test, and notes on those left out.
 
-    A candidate that cannot be built (its operators cancel or shadow each other) is left out with the reason, because
-    nobody asked for it by name.
+    A candidate that cannot be built (its operators cancel or shadow each other), or that the campaign's engine cannot
+    train, is left out with the reason, because nobody asked for it by name.
     """
     plan, notes = campaign.higher_order, []
     if not plan.enabled:
@@ -40,14 +41,23 @@ def chosen_mutants(
         if plan.maximum is not None and found >= plan.maximum:
             notes.append(f"Candidate {mutant.id} was left out: higher_order.maximum is {plan.maximum}.")
             continue
-        try:
-            mutate(campaign.healthy, mutant)
-        except MutationRefusedError as error:
-            notes.append(f"Candidate {mutant.id} was left out: {error.problem}.")
+        reason = _why_not(campaign, mutant)
+        if reason is not None:
+            notes.append(f"Candidate {mutant.id} was left out: {reason}.")
             continue
         found += 1
         chosen[mutant.id] = mutant
     return list(chosen.values()), notes
+
+
+def _why_not(campaign: ResolvedCampaign, mutant: Mutant) -> str | None:
+    """Why a candidate is not trained. Another engine would not do: agents are compared within one engine only."""
+    try:
+        recipe = mutate(campaign.healthy, mutant)
+    except MutationRefusedError as error:
+        return error.problem
+    reason = engine(campaign.engine).declines(recipe)
+    return None if reason is None else f"engine {campaign.engine} cannot train it ({reason})"
 
 
 def _candidate_names(first_order: Sequence[MutantVerdict], tests: Sequence[str], order: int) -> list[tuple[str, ...]]:

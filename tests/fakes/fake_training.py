@@ -2,8 +2,8 @@
 
 What it does besides training is written in the recipe's hyper-parameters, so that it reaches a worker as data:
 ``fail_seed`` raises, ``nan_seed`` returns a reward that is not a number, ``kill_seed`` kills its own process,
-``hang_seed`` waits; ``folder`` gets a file ``<seed>.<pid>`` when a training begins; ``once`` makes killing and waiting
-happen in the first attempt only.
+``hang_seed`` waits; ``tell_seed`` tells half of its steps and waits until there is a file ``heard``; ``folder`` gets a
+file ``<seed>.<pid>`` when a training begins; ``once`` makes killing and waiting happen in the first attempt only.
 """
 
 from __future__ import annotations
@@ -34,6 +34,9 @@ class FakeEngine:
         selection: Selection,
         progress: Callable[[int], None] | None = None,
     ) -> list[TrainedAgent]:
+        for seed in seeds:
+            if seed == recipe.hyperparameter("tell_seed") and progress is not None:
+                _tell_until_heard(recipe, progress)
         return [self._train(recipe, seed) for seed in seeds]
 
     def _train(self, recipe: TrainingRecipe, seed: int) -> TrainedAgent:
@@ -48,6 +51,13 @@ class FakeEngine:
         digest = hashlib.sha256(f"{recipe.address} {seed}".encode()).hexdigest()
         reward = float("nan") if seed == recipe.hyperparameter("nan_seed") else seed + 0.1
         return TrainedAgent(seed, digest.encode(), digest, (10, 25), (10.0, reward), recipe.total_steps, 0.25)
+
+
+def _tell_until_heard(recipe: TrainingRecipe, progress: Callable[[int], None]) -> None:
+    until = time.monotonic() + 60
+    while not Path(str(recipe.hyperparameter("folder")), "heard").exists() and time.monotonic() < until:
+        progress(recipe.total_steps // 2)
+        time.sleep(0.05)
 
 
 def _announce(recipe: TrainingRecipe, seed: int) -> bool:

@@ -19,6 +19,7 @@ from envsearch.errors import InputError
 from envsearch.spec import EnvironmentSpec
 from orchestration.executors.inline import InlineExecutor
 from orchestration.executors.ray_tasks import RayExecutor
+from orchestration.executors.watching import last_words
 from orchestration.runtime import RayRuntime, _connect, end_on_sigterm
 from orchestration.stores.results import ResultStore
 from orchestration.tasks import Parts
@@ -127,6 +128,37 @@ def test_an_interruption_cancels_what_runs(
     assert [store.has_agent(key) for key in keys] == [True, False, True, True, True, True]
     again = list(executor.run(one_by_one(agents(2)), store.url))
     assert len(again) == 2, "the cluster is still of use"
+
+
+def test_the_driver_hears_of_running_blocks(ray_cluster: RayRuntime, store: ResultStore, pids: Path) -> None:
+    """A block that tells its steps and then hangs; the actor's news come while it hangs, then it is let go."""
+    keys = agents(2, tell_seed=1, folder=pids)
+    heard: list[tuple[float, float]] = []
+
+    def partly(given: float, running: float) -> None:
+        heard.append((given, running))
+        (pids / "heard").touch()
+
+    reports = list(RayExecutor(parts=PARTS).run([TrainBlock(keys)], store.url, partly))
+    assert [report.outcome for report in reports] == [JobOutcome.DONE]
+    assert heard[-1] == (0.0, 1.5), "one agent done, and half of the other one's 100 steps"
+
+
+def test_the_death_of_the_listening_actor_hurts_no_run(
+    ray_cluster: RayRuntime, store: ResultStore, pids: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import ray
+
+    dead = last_words()
+    ray.get(dead.take.remote())
+    ray.kill(dead)
+    monkeypatch.setattr("orchestration.executors.ray_tasks.last_words", lambda: dead)
+    monkeypatch.setattr("orchestration.executors.watching.ASKED_EVERY", 0.0)
+    heard: list[float] = []
+    keys = agents(4, folder=pids)
+    reports = list(RayExecutor(parts=PARTS).run(one_by_one(keys), store.url, lambda given, done: heard.append(done)))
+    assert [report.outcome for report in reports] == [JobOutcome.DONE] * 4
+    assert heard == []
 
 
 def test_workers_compute_with_one_thread(ray_cluster: RayRuntime) -> None:

@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 
 from envsearch.errors import CorruptArtifactError, InputError
+from mutations.folding import mutate
 from mutations.killing.kill_test import Outcome
+from mutations.parsing import parse_mutant
 from orchestration.campaign_folder import CampaignFolder, campaign_home
 from orchestration.campaign_result import CampaignResult, MutantVerdict
 from orchestration.executors.inline import InlineExecutor
@@ -23,6 +25,7 @@ from orchestration.spec.campaign import ResolvedCampaign
 from orchestration.spec.loading import parse_spec
 from orchestration.spec.resolving import resolve
 from orchestration.tasks import Parts
+from orchestration.under_way import Partly
 from orchestration.work import BlockReport, WorkBlock
 
 PARTS = Parts(evaluate="fake_campaign:evaluate")
@@ -100,8 +103,8 @@ class Shuffled(InlineExecutor):
 
     slots = 3
 
-    def run(self, blocks: Iterable[WorkBlock], store_url: str) -> Iterator[BlockReport]:
-        return super().run(list(blocks)[::-1], store_url)
+    def run(self, blocks: Iterable[WorkBlock], store_url: str, partly: Partly | None = None) -> Iterator[BlockReport]:
+        return super().run(list(blocks)[::-1], store_url, partly)
 
 
 class Interrupted(InlineExecutor):
@@ -111,8 +114,8 @@ class Interrupted(InlineExecutor):
         super().__init__(PARTS)
         self.left = after
 
-    def run(self, blocks: Iterable[WorkBlock], store_url: str) -> Iterator[BlockReport]:
-        for report in super().run(blocks, store_url):
+    def run(self, blocks: Iterable[WorkBlock], store_url: str, partly: Partly | None = None) -> Iterator[BlockReport]:
+        for report in super().run(blocks, store_url, partly):
             self.left -= 1
             yield report
             if self.left <= 0:
@@ -122,7 +125,7 @@ class Interrupted(InlineExecutor):
 class Forbidden(InlineExecutor):
     """Nothing may be computed."""
 
-    def run(self, blocks: Iterable[WorkBlock], store_url: str) -> Iterator[BlockReport]:
+    def run(self, blocks: Iterable[WorkBlock], store_url: str, partly: Partly | None = None) -> Iterator[BlockReport]:
         assert not list(blocks), "something was computed again"
         return iter(())
 
@@ -302,6 +305,22 @@ def test_several_tests_each_in_their_own_environments(home: Path) -> None:
         columns.setdefault(entry.verdict.test, set()).add(entry.environment)
     assert set(columns) == {"reward_distribution", "paired_permutation"}
     assert columns["reward_distribution"] == columns["paired_permutation"]
+
+
+def test_a_candidate_that_the_engine_declines_is_left_out_with_its_reason(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import fake_campaign
+
+    found = campaign()
+    declined = mutate(found.healthy, parse_mutant("NDF-POC_SGD"))
+    monkeypatch.setattr(
+        fake_campaign.FakeEngine, "declines", lambda self, recipe: "too odd" if recipe == declined else None
+    )
+    result = run(found, home, lambda: Forbidden(PARTS)).result
+    assert "Candidate NDF-POC_SGD was left out: engine fake cannot train it (too odd)." in result.notes
+    assert result.higher_order == ()
+    assert not any(population.failed for population in result.populations)
 
 
 def test_explicit_and_bounded_higher_order(home: Path) -> None:

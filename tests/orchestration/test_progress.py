@@ -52,19 +52,69 @@ def test_a_total_that_nobody_knows_yet() -> None:
 def test_a_line_every_few_seconds() -> None:
     clock, stream = Clock(), io.StringIO()
     with Progress("auto", stream, every=5.0, clock=clock) as progress:
-        with progress.phase("Train", 12, earlier=2) as phase:
+        with progress.phase("Train", 52, earlier=42) as phase:
             for _ in range(9):
                 clock.now += 2
                 phase.advance()
             phase.advance(failed=1)
         progress.note("report written")
     assert stream.getvalue().splitlines() == [
-        "Train: 2 of 12 already done",
-        "Train: 5/12, 0:06 elapsed, 0:14 left (2 already done)",
-        "Train: 8/12, 0:12 elapsed, 0:08 left (2 already done)",
-        "Train: 11/12, 0:18 elapsed, 0:02 left (2 already done)",
-        "Train: 12/12, 1 failed, 0:18 elapsed (2 already done)",
+        "Train: 42 of 52 already done",
+        "Train: 45/52, 0:06 elapsed, 0:14 left (42 already done)",
+        "Train: 48/52, 0:12 elapsed, 0:08 left (42 already done)",
+        "Train: 51/52, 0:18 elapsed, 0:02 left (42 already done)",
+        "Train: 52/52, 1 failed, 0:18 elapsed (42 already done)",
         "report written",
+    ]
+
+
+def test_a_line_for_every_tenth_but_no_flood() -> None:
+    clock, stream = Clock(), io.StringIO()
+    with Progress("lines", stream, clock=clock) as progress, progress.phase("Train", 20) as phase:
+        for _ in range(4):
+            clock.now += 0.75
+            phase.advance(2)
+        for _ in range(8):
+            phase.advance(1)
+    counts = [line.split("/")[0] for line in stream.getvalue().splitlines()]
+    assert counts == ["Train: 20 items", "Train: 4", "Train: 8", "Train: 16"]
+
+
+def test_items_that_are_under_way_count_with_their_fractions() -> None:
+    clock = Clock()
+    phase = Phase("Train", 40, 0, clock)
+    clock.now += 30
+    phase.partly(0.0, 7.58)
+    assert phase.summary() == "7.5/40, 0:30 elapsed, 2:08 left"
+    phase.partly(0.0, 19.99)
+    assert phase.summary().startswith("19.9/40"), "never more than is done"
+    phase.advance(20)
+    assert phase.summary() == "20/40, 0:30 elapsed, 0:30 left"
+    phase.partly(0.0, 2.0)
+    assert phase.reached == 22.0
+
+
+def test_what_a_checkpoint_had_done_is_no_part_of_the_speed() -> None:
+    clock = Clock()
+    phase = Phase("Train", 20, 0, clock)
+    phase.partly(10.0, 10.0)
+    assert phase.seconds_left() is None
+    clock.now += 10
+    phase.partly(10.0, 15.0)
+    assert phase.seconds_left() == pytest.approx(10.0)
+    assert phase.summary() == "15.0/20, 0:10 elapsed, 0:10 left"
+
+
+def test_parts_of_items_make_lines_too() -> None:
+    clock, stream = Clock(), io.StringIO()
+    with Progress("lines", stream, clock=clock) as progress, progress.phase("Train", 20) as phase:
+        for done in range(1, 5):
+            clock.now += 4
+            phase.partly(0.0, done / 2)
+    assert stream.getvalue().splitlines() == [
+        "Train: 20 items",
+        "Train: 1.5/20, 0:12 elapsed, 2:28 left",
+        "Train: 2.0/20, 0:16 elapsed, 2:24 left",
     ]
 
 
