@@ -376,12 +376,14 @@ def test_files(tmp_path: Path) -> None:
 def test_specs_that_come_with_the_package_resolve() -> None:
     names = experiment_names()
     pairs = {f"{place}_{algorithm}" for place in ("cartpole", "lunarlander") for algorithm in ("ppo", "a2c", "dqn")}
-    assert set(names) == {"demo", *pairs}
+    published = {f"cartpole_{algorithm}_published" for algorithm in ("ppo", "a2c", "dqn")}
+    paper = {f"paper/{name}" for name in (*pairs, *published, "lunarlander_ppo_reduced")}
+    assert set(names) == {"demo", *pairs, *paper}
     for name in names:
         spec = load_spec(name).model_copy(update={"engine": "fake"})
         found = resolve(spec, name)
-        assert found.name == name
-        assert len(found.seeds) == (20 if name != "demo" else len(found.seeds))
+        assert found.name == name.replace("paper/", "paper_")
+        assert len(found.seeds) == (8 if name.endswith("_reduced") else 20)
 
 
 def test_the_demo_is_what_it_promises() -> None:
