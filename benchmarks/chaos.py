@@ -1,6 +1,6 @@
 """Random faults from a seeded generator, and what must hold after each: nothing acknowledged is lost or done twice.
 
-    python -m benchmarks.chaos --seed 1 [--rounds 8] [--inline 20] [--campaigns 3]
+    python -m benchmarks.chaos --seed 1 [--rounds 8] [--inline 20] [--campaigns 3] [--only FAULT ...]
 
 Three parts: `--rounds` faults of a real `proctor serve` under load, `--inline` rounds of faulty stores, files and
 clocks below one owner, `--campaigns` rounds of a small campaign. The exit code is 1 if anything was lost.
@@ -111,6 +111,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=len(FAULTS), help="faults of a running service")
     parser.add_argument("--inline", type=int, default=20, help="rounds below one owner in this process")
     parser.add_argument("--campaigns", type=int, default=3, help="rounds of a small campaign")
+    parser.add_argument("--only", nargs="+", choices=list(FAULTS), help="kinds of faults of the service; default all")
     options = parser.parse_args()
     rng = np.random.default_rng(options.seed)
     outcomes: dict[str, Outcome] = {}
@@ -121,7 +122,7 @@ def main() -> int:
 
             outcomes["below an owner"] = inline_rounds(folder, rng, options.inline, 40, note)
         if options.rounds:
-            outcomes["service"] = service_rounds(folder, rng, options.rounds)
+            outcomes["service"] = service_rounds(folder, rng, options.rounds, options.only)
         if options.campaigns:
             from benchmarks.chaos_campaign import campaign_rounds
 

@@ -5,6 +5,7 @@ The part of one agent and of one owner is limited further in: see `orchestration
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -23,6 +24,14 @@ RETRY_SECONDS = 1
 """What `Retry-After` says: by then all calls that wait now are answered, or the service is far beyond its capacity."""
 
 
+HOLD_SECONDS = 1.0
+"""A call that is refused for too many others is answered after so long: callers who come back at once, whatever they
+are told, would otherwise keep the replica busy with refusing them."""
+
+MOST_HELD = 1_000
+"""Refused calls that wait for their answer; further ones are answered at once."""
+
+
 class Capacity:
     """Counts the calls of one replica.
 
@@ -32,7 +41,7 @@ class Capacity:
 
     def __init__(self, calls: int = CALLS, size: int = BYTES) -> None:
         self._most_calls, self._most_bytes = calls, size
-        self._calls = self._bytes = 0
+        self._calls = self._bytes = self._held = 0
 
     @contextmanager
     def place(self, scope: Scope) -> Iterator[None]:
@@ -47,6 +56,15 @@ class Capacity:
         finally:
             self._calls -= 1
             self._bytes -= size
+
+    async def hold(self) -> None:
+        """Let a refused caller wait for its answer, unless very many do."""
+        if self._held < MOST_HELD:
+            self._held += 1
+            try:
+                await asyncio.sleep(HOLD_SECONDS)
+            finally:
+                self._held -= 1
 
     def _enter(self, scope: Scope) -> int:
         size = _announced(scope)

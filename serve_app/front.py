@@ -167,6 +167,8 @@ class Front:
         except Exception as error:
             if status == 200:
                 raise
+            if isinstance(error, OverloadedError):
+                await self.capacity.hold()
             response = told_as_problem(error, self._state.metrics)
             status = response.status_code
             await response(scope, receive, send)

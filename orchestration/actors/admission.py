@@ -7,12 +7,15 @@ and an owner only a part of the process's, so a flood of calls to one leaves pla
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator
+import time
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from orchestration.service_errors import OverloadedError
+
+SHARING_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,19 +23,26 @@ class AdmissionLimits:
     """Calls that wait or are under way, in one process.
 
     Attributes:
-        agent: to one agent.
+        agent: to one agent, while no other is called; else they share this number, and each has at least `least`.
         owner: to one owner of several agents (a shard).
+        least: to one agent, however many are called. What is under way for one is in the way of the others.
     """
 
     agent: int = 100
     owner: int = 200
+    least: int = 16
 
 
 class Admission:
-    """Counts the calls of one event loop."""
+    """Counts the calls of one event loop.
 
-    def __init__(self, limits: AdmissionLimits) -> None:
-        self._limits = limits
+    Args:
+        clock: monotonic, seconds. An agent that was called within the last second counts as one of those that share.
+    """
+
+    def __init__(self, limits: AdmissionLimits, clock: Callable[[], float] = time.monotonic) -> None:
+        self._limits, self._clock = limits, clock
+        self._called: OrderedDict[str, float] = OrderedDict()
         self._agents: Counter[str] = Counter()
         self._owners: Counter[str] = Counter()
 
@@ -47,8 +57,9 @@ class Admission:
         Raises:
             OverloadedError: there is none.
         """
-        if self._agents[agent] >= self._limits.agent:
-            raise OverloadedError(f"{self._limits.agent} calls to agent {agent!r} wait already")
+        limit = self._share(agent)
+        if self._agents[agent] >= limit:
+            raise OverloadedError(f"{limit} calls to agent {agent!r} wait already")
         if self._owners[owner] >= self._limits.owner:
             raise OverloadedError(f"{self._limits.owner} calls to the owner of agent {agent!r} wait already")
         self._agents[agent] += 1
@@ -58,6 +69,16 @@ class Admission:
         finally:
             _less(self._agents, agent)
             _less(self._owners, owner)
+
+    def _share(self, agent: str) -> int:
+        """How many calls this agent may have just now."""
+        now = self._clock()
+        self._called[agent] = now
+        self._called.move_to_end(agent)
+        while now - next(iter(self._called.values())) > SHARING_SECONDS:
+            self._called.popitem(last=False)
+        most, least = self._limits.agent, min(self._limits.agent, self._limits.least)
+        return max(least, most // len(self._called))
 
 
 def _less(counts: Counter[str], name: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import pickle
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,7 @@ class SlowOwner:
 
 
 def test_an_agent_gets_its_places_and_no_more() -> None:
-    admission = Admission(AdmissionLimits(agent=2, owner=3))
+    admission = Admission(AdmissionLimits(agent=2, owner=3, least=2))
     first, second = admission.place(SHARD, "a"), admission.place(SHARD, "a")
     with first:
         with second, pytest.raises(OverloadedError, match="2 calls to agent 'a'"), admission.place(SHARD, "a"):
@@ -55,6 +56,30 @@ def test_an_agent_gets_its_places_and_no_more() -> None:
                 pass
     assert not admission._agents
     assert not admission._owners
+
+
+def test_agents_that_are_called_share_and_one_alone_has_all() -> None:
+    now = 0.0
+    admission = Admission(AdmissionLimits(agent=10, owner=100, least=3), lambda: now)
+
+    def room() -> int:
+        with ExitStack() as places:
+            for count in range(100):
+                try:
+                    places.enter_context(admission.place(SHARD, "noisy"))
+                except OverloadedError:
+                    return count
+        raise AssertionError("there is no limit")
+
+    assert room() == 10
+    with admission.place(SHARD, "calm"):
+        assert room() == 5
+    for number in range(20):
+        with admission.place(SHARD, f"calm-{number}"):
+            pass
+    assert room() == 3
+    now = 1.5
+    assert room() == 10
 
 
 def test_a_place_is_given_back_by_a_call_that_fails() -> None:
