@@ -4,7 +4,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test test-services lint bench lock clean
+.PHONY: demo test test-services chaos lint bench lock clean
 
 demo: $(STAMP)
 	$(BIN)/proctor demo
@@ -15,6 +15,10 @@ test: $(STAMP)
 # The same contracts on a real PostgreSQL server and an S3 endpoint, both started on loopback.
 test-services: $(STAMP)
 	$(BIN)/python tests/services/run.py -q
+
+# Random faults, from kill -9 to full disks, on a real service and on campaigns; minutes.
+chaos: $(STAMP)
+	$(BIN)/python -m benchmarks.chaos --seed 1
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
