@@ -39,6 +39,7 @@ from orchestration.stores.base import AgentCommit, EventRow
 from orchestration.stores.results import ResultStore
 from orchestration.stores.sql import SqlStore
 from orchestration.tasks import Parts
+from orchestration.under_way import Partly
 from orchestration.work import AgentKey, BlockReport, EvaluationKey, JobOutcome, TrainBlock, WorkBlock, item_addresses
 
 CORES = (2, 64, 1000)
@@ -94,7 +95,7 @@ class SimulatedExecutor:
     def __init__(self, failing: bool = False) -> None:
         self._failing = failing
 
-    def run(self, blocks: Iterable[WorkBlock], store_url: str) -> Iterator[BlockReport]:
+    def run(self, blocks: Iterable[WorkBlock], store_url: str, partly: Partly | None = None) -> Iterator[BlockReport]:
         """See `Executor.run`."""
         for block in blocks:
             if self._failing:

@@ -15,6 +15,7 @@ from orchestration.pipelines.evaluate import evaluate
 from orchestration.pipelines.train import train
 from orchestration.progress import Progress
 from orchestration.stores.results import ResultStore
+from orchestration.under_way import Partly
 from orchestration.work import AgentKey, BlockReport, EvaluationKey, JobOutcome, WorkBlock, item_addresses
 
 RECIPE = TrainingRecipe(EnvironmentSpec("CartPole-v1"), "ppo", (), 100_000, PolicySite("Tanh", "Adam"))
@@ -32,7 +33,7 @@ class Simulated:
         self.done = 0
         self.samples: list[int] = []
 
-    def run(self, blocks: Iterable[WorkBlock], store_url: str) -> Iterator[BlockReport]:
+    def run(self, blocks: Iterable[WorkBlock], store_url: str, partly: Partly | None = None) -> Iterator[BlockReport]:
         for block in blocks:
             addresses = item_addresses(block)
             if self.done // self._every != (self.done + len(addresses)) // self._every:
