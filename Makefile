@@ -12,9 +12,10 @@ demo: $(STAMP)
 test: $(STAMP)
 	$(BIN)/pytest
 
-# The same contracts on a real PostgreSQL server and an S3 endpoint, both started on loopback.
+# The same contracts on a real PostgreSQL server and an S3 endpoint, both started on loopback; then clusters and chaos.
 test-services: $(STAMP)
 	$(BIN)/python tests/services/run.py -q
+	$(BIN)/pytest -q -m cluster tests/cluster tests/chaos
 
 # Random faults, from kill -9 to full disks, on a real service and on campaigns; minutes.
 chaos: $(STAMP)

@@ -32,7 +32,7 @@ QUICK = (
 """Those that are over in some seconds."""
 
 
-@pytest.mark.slow
+@pytest.mark.cluster
 def test_a_service_loses_nothing_through_random_faults(tmp_path: Path) -> None:
     names = [str(name) for name in np.random.default_rng(11).permutation(QUICK)[:4]]
     faults, acknowledged, complaints = service_rounds(tmp_path, np.random.default_rng(12), 4, names, seconds=1.0)

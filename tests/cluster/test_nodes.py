@@ -34,7 +34,7 @@ higher_order: {mutants: [RN_1.0-NR]}
 sanity: {threshold: off}
 """
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.cluster
 
 
 class Nodes:

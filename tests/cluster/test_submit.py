@@ -66,7 +66,7 @@ def test_a_job_ships_what_it_needs_and_nothing_else(working_copy: Path, tmp_path
     assert {name for name in wanted if (working_copy / name).exists()} <= names
 
 
-@pytest.mark.slow
+@pytest.mark.cluster
 def test_submit_tail_stop_and_submit_again(head: Any, working_copy: Path, tmp_path: Path) -> None:
     (working_copy / "small.yaml").write_text(SPEC)
     home, undisturbed = tmp_path / "home", tmp_path / "undisturbed"
