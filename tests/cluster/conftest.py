@@ -92,7 +92,9 @@ def head() -> Iterator[Head]:
         "--object-store-memory": 500_000_000,
     }
     environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    own = Path(sys.executable).parent  # a job's `python` is the one of the shell that started the head
     environment |= {
+        "PATH": f"{own}{os.pathsep}{environment.get('PATH', '')}",
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN": secrets.token_hex(32),
         "RAY_USAGE_STATS_ENABLED": "0",

@@ -118,9 +118,10 @@ def test_a_second_run_of_the_same_campaign_is_refused(spec: Path, tmp_path: Path
     process = subprocess.Popen(command(spec, home, "--executor", "inline", "--quiet"))
     try:
         deadline = time.monotonic() + 300
-        while not finished(home):
+        while not list(home.glob("campaigns/*/lock")):
             assert time.monotonic() < deadline
             time.sleep(0.02)
+        process.send_signal(signal.SIGSTOP)  # else it may have ended before the second one has started
         second = subprocess.run(
             command(spec, home, "--executor", "inline"), capture_output=True, text=True, timeout=300, check=False
         )
