@@ -48,7 +48,7 @@ class TestColumns(_Entries[TestCase]):
         InputError: an id is empty, or a number is out of range; as `TestCase` says it.
     """
 
-    __slots__ = ("durations", "features", "ids", "job", "seconds")
+    __slots__ = ("_keys", "_unique", "durations", "features", "ids", "job", "seconds")
     __test__ = False  # pytest: not a class of tests
 
     ids: tuple[str, ...]
@@ -56,7 +56,7 @@ class TestColumns(_Entries[TestCase]):
     durations: tuple[float | None, ...]
     features: tuple[Features, ...]
     seconds: FloatArray
-    """`durations` with NaN for None, shape (n,)."""
+    """`durations` with NaN for None, shape (n,); not to be written to."""
 
     def __init__(
         self,
@@ -69,6 +69,9 @@ class TestColumns(_Entries[TestCase]):
         self.ids, self.job = tuple(ids), job
         self.durations, self.features = tuple(durations), tuple(features)
         self.seconds = seconds_of(self.durations) if self.durations else np.full(len(self.ids), np.nan)
+        self.seconds.flags.writeable = False  # an observation may be this very array
+        self._keys: tuple[str, ...] | None = None
+        self._unique: bool | None = None
         if self.features or not (checked or self._plain()):
             for _ in self:  # the one test that is wrong says what is wrong
                 pass
@@ -80,6 +83,21 @@ class TestColumns(_Entries[TestCase]):
             told = told[~np.isnan(told)]  # what is NaN without being None is missing from the count
         fine = len(told) + untold == len(self.ids) and bool(((told >= 0.0) & (told < np.inf)).all())
         return fine and all(self.ids) and SEPARATOR not in self.job and SEPARATOR not in "".join(self.ids)
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """What the tests' histories are kept under, shape (n,); the same object each time."""
+        if self._keys is None:
+            start = self.job + SEPARATOR
+            self._keys = tuple([start + own for own in self.ids]) if self.job else self.ids
+        return self._keys
+
+    @property
+    def unique(self) -> bool:
+        """Whether each id stands once."""
+        if self._unique is None:
+            self._unique = len(set(self.ids)) == len(self.ids)
+        return self._unique
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -159,12 +177,7 @@ def ids_of(tests: Sequence[TestCase]) -> tuple[str, ...]:
 
 def keys_of(tests: Sequence[TestCase]) -> tuple[str, ...]:
     """What the tests' histories are kept under, shape (n,)."""
-    if not isinstance(tests, TestColumns):
-        return tuple([test.key for test in tests])
-    if not tests.job:
-        return tests.ids
-    start = tests.job + SEPARATOR
-    return tuple([start + own for own in tests.ids])
+    return tests.keys if isinstance(tests, TestColumns) else tuple([test.key for test in tests])
 
 
 def told_seconds(tests: Sequence[TestCase]) -> FloatArray:

@@ -31,20 +31,13 @@ CODES: dict[Verdict, int] = {verdict: code for code, verdict in enumerate(Verdic
 _VERDICTS = tuple(Verdict)
 _FAILED, _ERROR = CODES[Verdict.FAILED], CODES[Verdict.ERROR]
 
-# name -> (dtype, value of a test of which nothing is known)
-_COLUMNS: dict[str, tuple[type, float]] = {
-    "job": (np.int64, 0),
-    "runs": (np.int64, 0),
-    "failures": (np.int64, 0),
-    "last_run": (np.int64, -1),
-    "last_failure": (np.int64, -1),
-    "first_seen": (np.int64, -1),
-    "last_seen": (np.int64, -1),
-    "failure_sum": (np.float64, 0.0),
-    "weight_sum": (np.float64, 0.0),
-    "duration_sum": (np.float64, 0.0),
-    "durations": (np.int64, 0),
-}
+# name -> value of a test of which nothing is known. The columns of one type are rows of one matrix, so that a cycle's
+# tests are looked up once for each type.
+_CYCLES = {"last_run": -1, "last_failure": -1, "first_seen": -1}
+_INTEGERS = {**_CYCLES, "job": 0, "runs": 0, "failures": 0, "durations": 0, "last_seen": -1}
+_SUMS = {"failure_sum": 0.0, "duration_sum": 0.0, "weight_sum": 0.0}
+_COLUMNS = (*_INTEGERS, *_SUMS)
+# name -> (dtype, value of an execution that there was not)
 _RINGS: dict[str, tuple[type, float]] = {
     "verdicts": (np.int8, -1),
     "seconds": (np.float64, np.nan),
@@ -76,7 +69,10 @@ class History:
         self._last_number: list[int] = []
         self._truncated = TruncatedExecutions()
         self._columns: dict[str, NDArray[Any]] = {}
+        self._integers = np.zeros((len(_INTEGERS), 0), np.int64)
+        self._sums = np.zeros((len(_SUMS), 0), np.float64)
         self._heads = np.zeros(0, np.int64)
+        self._found: tuple[Sequence[str], int, IntArray] = ((), -1, np.zeros(0, np.int64))
         self._reserve(64)
 
     def __len__(self) -> int:
@@ -96,7 +92,12 @@ class History:
     def rows(self, keys: Sequence[str]) -> IntArray:
         """Rows of the tests, shape (n,); -1 for unknown ones: the last row of every array, which stays empty."""
         known = self._rows
-        return np.fromiter(map(known.get, keys, repeat(-1)), np.int64, len(keys))
+        asked, size, rows = self._found
+        if keys is not asked or len(known) != size:  # a job mostly asks for the same tests, and a row never changes
+            rows = np.fromiter(map(known.get, keys, repeat(-1)), np.int64, len(keys))
+            rows.flags.writeable = False
+            self._found = keys if isinstance(keys, tuple) else (), len(known), rows
+        return rows
 
     def past_failures(self, rows: IntArray) -> FloatArray:
         """Last executions, newest first, shape (n, N): 1 failed, 0 passed, NaN no such execution."""
@@ -112,24 +113,15 @@ class History:
 
     def counts(self, rows: IntArray) -> PastCounts:
         """The counters of the tests."""
-        column = {name: self._columns[name].take(rows) for name in _COLUMNS}
-        clocks = np.array([*self._clock, 0], np.int64)[column["job"]] + 1
-
-        def since(cycle: IntArray) -> IntArray:
-            return np.where(cycle < 0, -1, clocks - cycle)
-
+        counted = self._integers.take(rows, axis=1)
+        cycles = counted[: len(_CYCLES)]
+        job, runs, failures, measured = counted[len(_CYCLES) : len(_CYCLES) + 4]
+        clocks = np.array([*self._clock, 0], np.int64)[job] + 1
+        since_run, since_failure, age = np.where(cycles < 0, -1, clocks - cycles)
+        failure_sum, duration_sum, weight_sum = self._sums.take(rows, axis=1)
         with np.errstate(invalid="ignore"):
-            rate = column["failure_sum"] / column["weight_sum"]
-            mean = column["duration_sum"] / column["durations"]
-        return PastCounts(
-            runs=column["runs"],
-            failures=column["failures"],
-            since_run=since(column["last_run"]),
-            since_failure=since(column["last_failure"]),
-            age=since(column["first_seen"]),
-            failure_rate=rate,
-            mean_seconds=mean,
-        )
+            rate, mean = failure_sum / weight_sum, duration_sum / measured
+        return PastCounts(runs, failures, since_run, since_failure, age, failure_rate=rate, mean_seconds=mean)
 
     # -- writing ------------------------------------------------------------------------------------------------
 
@@ -207,6 +199,7 @@ class History:
         self._clock, self._last_number = jobs["clock"], jobs["last_number"]
         self._truncated = TruncatedExecutions()
         self._columns, self._heads = {}, np.zeros(0, np.int64)
+        self._found = ((), -1, np.zeros(0, np.int64))
         self._reserve(len(keys))
         for name in (*_COLUMNS, *_RINGS):
             self._columns[name][: len(keys)] = state[name]
@@ -221,12 +214,15 @@ class History:
             return
         capacity = max(64, 2 * count)
         filled = max(0, min(old - 1, len(self._rows)))
-        for name, (dtype, empty) in {**_COLUMNS, **_RINGS}.items():
-            shape = (capacity, self.length) if name in _RINGS else (capacity,)
-            grown: NDArray[Any] = np.full(shape, empty, dtype)
+        self._integers = np.repeat(np.array([*_INTEGERS.values()], np.int64)[:, None], capacity, axis=1)
+        self._sums = np.repeat(np.array([*_SUMS.values()], np.float64)[:, None], capacity, axis=1)
+        grown: dict[str, NDArray[Any]] = dict(zip(_COLUMNS, (*self._integers, *self._sums), strict=True))
+        for name, (dtype, empty) in _RINGS.items():
+            grown[name] = np.full((capacity, self.length), empty, dtype)
+        for name, values in grown.items():
             if filled:
-                grown[:filled] = self._columns[name][:filled]
-            self._columns[name] = grown
+                values[:filled] = self._columns[name][:filled]
+        self._columns = grown
         heads = np.zeros(capacity, np.int64)
         heads[:filled] = self._heads[:filled]
         self._heads = heads

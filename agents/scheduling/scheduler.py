@@ -73,7 +73,8 @@ class Scheduler:
         """
         kept = tests if isinstance(tests, TestColumns) else tuple(tests)
         ids = ids_of(kept)
-        _refuse_repeated(ids, "test_cases")
+        if not (isinstance(kept, TestColumns) and kept.unique):
+            _refuse_repeated(ids, "test_cases")
         budget = self._checked_budget(budget, ids)
         observation = observe(self.history, kept)
         rng = np.random.default_rng(np.random.SeedSequence([self.settings.seed, number, _RECOMMEND]))

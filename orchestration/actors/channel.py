@@ -63,8 +63,8 @@ class ChannelServer:
                     while head := stream.read(_LENGTH.size):
                         question = stream.read(_LENGTH.unpack(head)[0])
                         answer = self._answer(question)
-                        connection.sendall(_LENGTH.pack(len(answer)))
-                        connection.sendall(answer)
+                        # In one piece: the caller would wake up for the length alone.
+                        connection.sendall(_LENGTH.pack(len(answer)) + answer)
             except (OSError, struct.error):
                 return  # the caller has gone away
             except Exception as error:

@@ -33,17 +33,20 @@ class Candidates:
     features: tuple[Features, ...] = ()
     histories: tuple[tuple[PastRun, ...], ...] = ()
     checked: bool = field(default=False, compare=False, repr=False)
+    _made: list[TestColumns] = field(default_factory=list, init=False, compare=False, repr=False)
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def tests(self, job: str = "") -> TestColumns:
-        """As the library wants them.
+        """As the library wants them; made once for each job that asks in turn.
 
         Raises:
             InputError: an id is empty, or a number is out of range.
         """
-        return TestColumns(self.ids, job, self.durations, self.features, self.checked)
+        if not self._made or self._made[0].job != job:
+            self._made[:] = [TestColumns(self.ids, job, self.durations, self.features, self.checked)]
+        return self._made[0]
 
     @classmethod
     def of(cls, tests: Sequence[TestCase]) -> Candidates:

@@ -138,3 +138,20 @@ def test_answers_are_written_as_the_schemas_write_them() -> None:
         assert list(json.loads(raw.body)) == list(told), "in the same order"
     assert reward_answer(reward).numbers == (("reward", 1.5), ("napfd", 0.5))
     assert reward_answer(replace(reward, repeated=True)).numbers == ()
+
+
+def test_the_same_bytes_are_read_once_and_other_bytes_anew() -> None:
+    body = json.dumps({"job": "unit", "test_cases": [{"id": "a"}, {"id": "b"}]}).encode()
+    first, again = recommendation_request(body, ""), recommendation_request(bytes(bytearray(body)), "")
+    assert again.candidates is first.candidates
+    assert again.candidates.tests("unit") is first.candidates.tests("unit")
+    assert again.candidates.tests("other").job == "other"
+    keyed = recommendation_request(body, "key")
+    assert keyed == replace(first, idempotency_key="key") and first.idempotency_key == ""
+    assert recommendation_request(body.replace(b'"b"', b'"c"'), "").candidates.ids == ("a", "c")
+
+
+def test_what_is_wrong_is_refused_each_time() -> None:
+    for _ in range(2):
+        with pytest.raises(NotPlainError):
+            recommendation_request(b'{"test_cases": []}', "")

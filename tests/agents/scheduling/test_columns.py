@@ -105,3 +105,10 @@ def test_a_ranking_in_columns() -> None:
     assert ranking_columns(columns) is columns
     assert pickle.loads(pickle.dumps(columns)) == entries
     assert RankedColumns((), (), (), (), ()) == ()
+
+
+def test_columns_that_are_shared_cannot_be_written_to() -> None:
+    columns = TestColumns(("a", "a"), "unit", (1.0, None))
+    assert columns.keys is columns.keys and not columns.unique
+    with pytest.raises(ValueError, match="read-only"):
+        columns.seconds[0] = 2.0

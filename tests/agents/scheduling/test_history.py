@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agents.scheduling.columns import TestColumns
 from agents.scheduling.features import observe
 from agents.scheduling.history import FAILURE_DECAY, History
 from agents.scheduling.state import from_bytes, to_bytes
@@ -194,3 +195,26 @@ def test_a_state_of_another_length_is_refused():
         History(3).restore(History(2).state())
     with pytest.raises(CorruptArtifactError, match="lacks"):
         History(3).restore({})
+
+
+def test_asked_for_the_same_tests_again_what_became_known_meanwhile_is_seen():
+    history, tests = History(3), TestColumns(("a", "b"))
+    assert observe(history, tests).new.tolist() == [True, True]
+    record(history, 0, b="F")
+    assert observe(history, tests).failures.tolist() == [0, 1]
+    record(history, 1, a="P")
+    assert observe(history, tests).runs.tolist() == [1, 1]
+    other = History(3)
+    record(other, 0, a="F")
+    other.restore(history.state())
+    assert observe(other, tests).failures.tolist() == [0, 1]
+
+
+def test_forgotten_tests_are_unknown_to_whoever_asks_for_the_same_tests_again():
+    history, tests = History(2, max_tests=4), TestColumns(("a", "b"))
+    record(history, 0, a="F", b="F")
+    assert observe(history, tests).failures.tolist() == [1, 1]
+    for number in range(1, 4):
+        record(history, number, **{f"{name}{number}": "P" for name in "cd"})
+    kept = [name in history.keys for name in ("a", "b")]
+    assert observe(history, tests).failures.astype(bool).tolist() == kept and not all(kept)
