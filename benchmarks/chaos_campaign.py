@@ -34,8 +34,8 @@ hyperparameters: {n_steps: 128, batch_size: 64, n_epochs: 2}
 operators: [NR]
 kill_tests: [reward_distribution]
 evaluation: {episodes: 2}
-boundary: off
-higher_order: off
+boundary: {enabled: false}
+higher_order: {enabled: false}
 sanity: {threshold: off}
 """
 RUN_SECONDS = 600.0

@@ -64,6 +64,7 @@ from orchestration.service_limits import (
     check_recommendation,
     check_results,
     check_text,
+    name_cursor,
     number_cursor,
     page_limit,
 )
@@ -136,7 +137,7 @@ class SchedulingService:
 
     async def list_agents(self, cursor: str = "", limit: int = 100, prefix: str = "") -> AgentsPage:
         """Agents by name, those whose name begins with `prefix`."""
-        rows = await asyncio.to_thread(self._store.agents, cursor, page_limit(limit) + 1, prefix)
+        rows = await asyncio.to_thread(self._store.agents, name_cursor(cursor), page_limit(limit) + 1, prefix)
         more = rows[limit - 1].name if len(rows) > limit else None
         return AgentsPage(tuple(map(agent_info, rows[:limit])), more)
 

@@ -323,6 +323,33 @@ def test_nothing_of_others_is_listed_or_changed(guarded: TestClient, tokens: dic
     assert (told["description"], told["version"], told["episodes"]) == ("", 1, 1)
 
 
+def test_agents_of_others_that_observe_are_not_named(guarded: TestClient, tokens: dict[str, str]) -> None:
+    """Somebody who may see all lets agents of two tenants observe each other."""
+    admin, team = bearer(tokens["admin"]), bearer(tokens["team"])
+    assert guarded.post("/v1/agents", json={"name": "team-b", "kind": "random"}, headers=admin).status_code == 201
+    for agent, observers in (("team-a", ["other", "team-b"]), ("other", ["team-a"])):
+        body = {**CASES, "observe": observers}
+        answer = guarded.post(f"/v1/agents/{agent}/recommendations", json=body, headers=admin)
+        assert answer.json()["observers"] == observers
+    listed = guarded.get("/v1/agents/team-a/episodes", headers=team)
+    assert [(one["observers"], one["observed_agent"]) for one in listed.json()["episodes"]] == [([], ""), (["team-b"], "")]
+    for one in listed.json()["episodes"]:
+        answer = guarded.get(f"/v1/agents/team-a/episodes/{one['episode_id']}", headers=team)
+        assert "other" not in answer.text
+        assert answer.status_code == 200
+    seen = guarded.get("/v1/agents/team-b/episodes", headers=team).json()["episodes"]
+    assert [one["observed_agent"] for one in seen] == ["team-a"]
+    told = guarded.get("/v1/agents/team-a/episodes", headers=admin).json()["episodes"]
+    assert [(one["observers"], one["observed_agent"]) for one in told] == [([], "other"), (["other", "team-b"], "")]
+
+
+def test_a_cursor_is_a_name(client: TestClient, agent: str) -> None:
+    for cursor in ("\0", "a b", "'--", "\u00e9", ".a", "a" * 101, "\U0001f600"):
+        answer = client.get("/v1/agents", params={"cursor": cursor})
+        assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "cursor")
+    assert client.get("/v1/agents", params={"cursor": "a"}).json()["agents"][0]["name"] == agent
+
+
 def test_a_prefix_is_no_pattern(guarded: TestClient, tokens: dict[str, str], tmp_path: Path) -> None:
     store = SqlStore(str(tmp_path / "service.db"))
     odd, _ = Tokens(store).create([Scope.READ], "te_m")  # "_" is any character in SQL's LIKE
