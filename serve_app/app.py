@@ -113,10 +113,11 @@ def app(arguments: dict[str, Any]) -> Application:
         InputError: an argument is not known, or of the wrong type.
     """
     checked = checked_arguments(arguments)
+    settings = checked.service_settings()  # here, where paths mean something: replicas run in folders of Ray's
 
     def build() -> Front:
         start_logs("replica")
-        return build_api(lambda: SchedulingService(checked.service_settings()), served_on_loopback)
+        return build_api(lambda: SchedulingService(settings), served_on_loopback)
 
     deployment: Any = serve.deployment(
         serve.ingress(build)(),

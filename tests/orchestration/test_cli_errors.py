@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import subprocess
 import sys
 from typing import NoReturn
@@ -13,6 +14,7 @@ from envsearch.errors import CampaignStoppedError, InputError, MutationRefusedEr
 from orchestration.cli import main
 from orchestration.cli.errors import run_app, user_errors
 from orchestration.cli.output import json_value, number_text
+from orchestration.service_errors import UnavailableError
 
 
 def raising(error: BaseException) -> typer.Typer:
@@ -31,6 +33,10 @@ def raising(error: BaseException) -> typer.Typer:
         (InputError("is wrong", "field", "right", "file.csv"), 2, "error: file.csv: field: is wrong; expected right\n"),
         (MutationRefusedError("no-op\nhere"), 2, "error: no-op here\n"),
         (CampaignStoppedError("healthy population too weak"), 3, "healthy population too weak\n"),
+        (UnavailableError("the store cannot be used now (locked)"), 2, "error: the store cannot be used now (locked)\n"),
+        (PermissionError(errno.EACCES, "Permission denied", "/x"), 2, "error: /x: it cannot be used (Permission denied"),
+        (OSError(errno.ENOSPC, "No space left on device"), 2, "error: it cannot be used (No space left on device)"),
+        (NotADirectoryError(errno.ENOTDIR, "Not a directory", "/x/y"), 2, "error: /x/y: it cannot be used"),
         (KeyboardInterrupt(), 130, ""),
         (typer.Exit(7), 7, ""),
         (typer.BadParameter("not so"), 2, "error: Invalid value: not so"),
