@@ -58,8 +58,8 @@ def refuse_cut_log(database: Path) -> None:
         return  # no index, no log: nothing to compare
     missing = told.pages - max(found, told.copied)
     raise UnavailableError(
-        f"the store is damaged: {log} was cut short, {missing} of {told.pages} committed pages are missing; put a backup "
-        f"in its place (proctor restore), or remove {index} to go on without what was in them"
+        f"the store is damaged: {log} was cut short, {missing} of {told.pages} committed pages are missing; put a "
+        f"backup in its place (proctor restore), or remove {index} to go on without what was in them"
     )
 
 

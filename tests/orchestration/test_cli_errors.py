@@ -33,8 +33,16 @@ def raising(error: BaseException) -> typer.Typer:
         (InputError("is wrong", "field", "right", "file.csv"), 2, "error: file.csv: field: is wrong; expected right\n"),
         (MutationRefusedError("no-op\nhere"), 2, "error: no-op here\n"),
         (CampaignStoppedError("healthy population too weak"), 3, "healthy population too weak\n"),
-        (UnavailableError("the store cannot be used now (locked)"), 2, "error: the store cannot be used now (locked)\n"),
-        (PermissionError(errno.EACCES, "Permission denied", "/x"), 2, "error: /x: it cannot be used (Permission denied"),
+        (
+            UnavailableError("the store cannot be used now (locked)"),
+            2,
+            "error: the store cannot be used now (locked)\n",
+        ),
+        (
+            PermissionError(errno.EACCES, "Permission denied", "/x"),
+            2,
+            "error: /x: it cannot be used (Permission denied",
+        ),
         (OSError(errno.ENOSPC, "No space left on device"), 2, "error: it cannot be used (No space left on device)"),
         (NotADirectoryError(errno.ENOTDIR, "Not a directory", "/x/y"), 2, "error: /x/y: it cannot be used"),
         (KeyboardInterrupt(), 130, ""),

@@ -161,7 +161,7 @@ def test_a_log_cut_short_is_told_with_its_name_and_what_to_do(
     else:
         log.write_bytes(log.read_bytes()[: int(share * log.stat().st_size)])
     for _ in range(2):
-        with pytest.raises(UnavailableError, match="cut short, [0-9]+ of [0-9]+ committed pages are missing") as told:
+        with pytest.raises(UnavailableError, match=r"cut short, [0-9]+ of [0-9]+ committed pages are missing") as told:
             SqlStore(str(place))
     assert f"{log} was cut" in told.value.detail
     assert f"remove {place}-shm" in told.value.detail

@@ -42,7 +42,12 @@ REFUSED: list[tuple[Any, bytes, type[Exception], str]] = [
     (AgentIn, b'{"name":"a","budget":{"share":2}}', InvalidRequestError, "budget.share"),
     (RecommendationIn, b'{"test_cases":[{"id":"a","duration":-1}]}', InvalidRequestError, "test_cases[0].duration"),
     (RecommendationIn, b'{"test_cases":[{"id":"a\\n"}]}', InvalidRequestError, "test_cases[0].id"),
-    (RecommendationIn, b'{"test_cases":[{"id":"a","features":{"\\n":1}}]}', InvalidRequestError, "test_cases[0].features"),
+    (
+        RecommendationIn,
+        b'{"test_cases":[{"id":"a","features":{"\\n":1}}]}',
+        InvalidRequestError,
+        "test_cases[0].features",
+    ),
     (RecommendationIn, b'{"test_cases":[],"more":1}', InvalidRequestError, "test_cases"),
     (RecommendationIn, b'{"more":1}', InvalidRequestError, ""),
     (RecommendationIn, b"[]", InvalidRequestError, ""),
@@ -148,5 +153,5 @@ def test_large_and_small_bodies_are_refused_alike(body: Any, model: Any) -> None
     try:
         refuse_misshapen(text + PAD, model)
     except (ServiceError, HTTPException):
-        with pytest.raises(ValueError):  # noqa: PT011 - pydantic's ValidationError is one
+        with pytest.raises(ValueError):
             model.model_validate_json(text)
