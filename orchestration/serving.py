@@ -90,6 +90,8 @@ def check_port(host: str, port: int, patience: float = 5.0) -> None:
     Raises:
         InputError: the address is taken, or is none of this machine.
     """
+    if not host:  # every address of this machine, to the operating system
+        raise InputError("no address is told", "host", "an address of this machine; 0.0.0.0 for all of them")
     end = time.monotonic() + patience
     while True:
         try:

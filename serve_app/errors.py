@@ -169,5 +169,13 @@ def told_as_problem(error: Exception, metrics: ServiceMetrics) -> Response:
 
 def install(app: FastAPI) -> None:
     """Make every error of the application a problem document."""
-    for kind in (RequestValidationError, ValidationError, HTTPException, BodyTooLargeError, BodyTooSlowError, *STATUS, Exception):
+    for kind in (
+        RequestValidationError,
+        ValidationError,
+        HTTPException,
+        BodyTooLargeError,
+        BodyTooSlowError,
+        *STATUS,
+        Exception,
+    ):
         app.add_exception_handler(kind, answer_error)

@@ -31,7 +31,17 @@ INTERRUPTED = 130
 BROKEN_PIPE = 1
 
 UNUSABLE = frozenset(
-    {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP}
+    {
+        errno.EACCES,
+        errno.EPERM,
+        errno.EIO,
+        errno.EROFS,
+        errno.ENOSPC,
+        errno.EDQUOT,
+        errno.ENOTDIR,
+        errno.EISDIR,
+        errno.ELOOP,
+    }
 )
 """Errors of the operating system that are about the places a user named."""
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import errno
 import subprocess
 import sys
+from pathlib import Path
 from typing import NoReturn
 
+import numpy as np
 import pytest
 import typer
 
@@ -14,7 +16,9 @@ from envsearch.errors import CampaignStoppedError, InputError, MutationRefusedEr
 from orchestration.cli import main
 from orchestration.cli.errors import run_app, user_errors
 from orchestration.cli.output import json_value, number_text
+from orchestration.reporting.replay_plot import draw
 from orchestration.service_errors import UnavailableError
+from orchestration.serving import check_port
 
 
 def raising(error: BaseException) -> typer.Typer:
@@ -128,3 +132,36 @@ def test_a_name_that_no_file_can_have_is_one_line(command: list[str], capsys: py
     assert ended.value.code == 2
     assert told.startswith("error: ")
     assert told.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("argv", "text"),
+    [
+        (["smoke", "http://[::1"], "'http://[::1' is no URL"),
+        (["smoke", "http://\x01"], "is no URL"),
+        (["smoke", "ftp://x"], "'ftp://x' is no URL"),
+        (["smoke", "http://127.0.0.1:1", "--token", "\u00e9"], "no token has"),
+        (["smoke", "http://127.0.0.1:1", "--token", "a\nb"], "no token has"),
+        (["serve", "--host", "", "--store", "PLACE"], "host"),
+    ],
+)
+def test_wrong_addresses_are_one_line(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, argv: list[str], text: str
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([str(tmp_path / "service.db") if one == "PLACE" else one for one in argv])
+    assert ended.value.code == 2
+    told = capsys.readouterr().err
+    assert text in told
+    assert told.count("\n") == 1
+
+
+def test_no_address_is_not_every_address() -> None:
+    with pytest.raises(InputError, match="no address is told"):
+        check_port("", 1)
+
+
+def test_a_plot_of_no_known_kind(tmp_path: Path) -> None:
+    lines = [("agent", False, np.zeros(3))]
+    with pytest.raises(InputError, match=r"--plot: .*zzz"):
+        draw([("napfd", lines)], "title", tmp_path / "curves.zzz")
