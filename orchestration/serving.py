@@ -47,7 +47,7 @@ SERVE_ENVIRONMENT: Mapping[str, str] = {
     "RAY_SERVE_LOG_TO_STDERR": "0",
     # HAProxy ends with the actor that manages it. That is noticed after three looks, 10 s apart where nothing is said.
     "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "1",
-    # Where everything is slow a new one needs longer than Serve's 5 s, and would be killed at its start, again and again.
+    # Where everything is slow a new one needs longer than Serve's 5 s, and would be killed at each start.
     "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "60",
 }
 """What Serve is started with; a variable that is set already is left as it is."""

@@ -99,7 +99,7 @@ class _Shapes:
         if "properties" not in schema:
             (pattern, value), *_ = schema["patternProperties"].items()
             key = _limited(str, {**schema.get("propertyNames", {}), "pattern": pattern}, _TEXT)
-            return _limited(dict[key, self.of(value)], schema, {"maxProperties": "max_length"})  # type: ignore[misc]
+            return _limited(dict.__class_getitem__((key, self.of(value))), schema, {"maxProperties": "max_length"})
         required = set(schema.get("required", ()))
         fields = [
             (name, self.of(one)) if name in required else (name, self.of(one) | msgspec.UnsetType, msgspec.UNSET)
