@@ -54,6 +54,8 @@ from orchestration.service_errors import (
     ConflictError,
     InvalidRequestError,
     NotFoundError,
+    OverloadedError,
+    UnavailableError,
 )
 from orchestration.service_limits import (
     check_agent,
@@ -366,6 +368,9 @@ class SchedulingService:
             except (NotFoundError, ConflictError, InvalidRequestError) as error:
                 LOG.warning("Observer %s is left out: %s", observer, error)
                 return None
+            except (OverloadedError, UnavailableError) as error:  # its name may be none that the caller may know
+                LOG.warning("Observer %s cannot be told now: %s", observer, error)
+                raise type(error)("an agent that observes cannot be told now; the same call again is safe") from error
 
         told = await asyncio.gather(*map(tell, observers))
         return [one for one in told if one is not None]
