@@ -34,8 +34,8 @@ hyperparameters: {n_steps: 128, batch_size: 64, n_epochs: 2}
 operators: [NR]
 kill_tests: [reward_distribution]
 evaluation: {episodes: 2}
-boundary: off
-higher_order: off
+boundary: {enabled: false}
+higher_order: {enabled: false}
 sanity: {threshold: off}
 """
 RUN_SECONDS = 600.0
@@ -79,6 +79,10 @@ class Campaign:
                     found.append(int(folder.name))
         return sorted(found)
 
+    def workers(self) -> list[int]:
+        """Its workers that are at a block of work: Ray's agents have titles like theirs, and a node ends with them."""
+        return self.processes("ray::proctor block")
+
     def files(self, name: str) -> list[Path]:
         """Files of its store."""
         return sorted((self.home / "store").rglob(name))
@@ -116,11 +120,13 @@ def kill_worker(campaign: Campaign, disk: SmallDisk, rng: np.random.Generator) -
     """kill -9 of a worker in mid-work; the running campaign goes on by itself."""
     process = campaign.start()
     end = time.monotonic() + 120
-    while process.poll() is None and time.monotonic() < end and not (found := campaign.processes("ray::")):
+    while process.poll() is None and time.monotonic() < end and not (found := campaign.workers()):
         time.sleep(0.05)
-    if process.poll() is None and found:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(found[int(rng.integers(len(found)))], signal.SIGKILL)
+    if process.poll() is not None or not found:
+        process.communicate(timeout=RUN_SECONDS)
+        return ["no worker was seen at work"]
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(found[int(rng.integers(len(found)))], signal.SIGKILL)
     _, told = process.communicate(timeout=RUN_SECONDS)
     return [] if process.returncode == 0 else [f"a killed worker ended the campaign: {told[-300:]}"]
 
@@ -141,6 +147,8 @@ def full_disk(campaign: Campaign, disk: SmallDisk, rng: np.random.Generator) -> 
 def damage(campaign: Campaign, disk: SmallDisk, rng: np.random.Generator) -> list[str]:
     """A stored file is cut short: it is named with what to do, and doing so is enough."""
     files = [path for name in DAMAGED for path in campaign.files(name)]
+    if not files:
+        return ["nothing was stored that could be damaged"]
     path = files[int(rng.integers(len(files)))]
     data = path.read_bytes()
     path.write_bytes(data[: int(rng.integers(len(data)))])
@@ -196,7 +204,7 @@ def campaign_rounds(
                 if not found and campaign.tables() != undisturbed.tables():
                     found = ["the tables are not those of the undisturbed campaign"]
                 complaints += [f"campaign round {number}, {name}: {text}" for text in found]
-                note(f"campaign {number + 1}/{rounds}, {name}: {len(found)} complaints")
+                note(f"campaign {number + 1}/{rounds}, {name}: {'; '.join(found) or 'no complaint'}")
     finally:
         disk.close()
     return faults, rounds * len(undisturbed.files("*.json")), complaints

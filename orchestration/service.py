@@ -54,6 +54,8 @@ from orchestration.service_errors import (
     ConflictError,
     InvalidRequestError,
     NotFoundError,
+    OverloadedError,
+    UnavailableError,
 )
 from orchestration.service_limits import (
     check_agent,
@@ -64,6 +66,7 @@ from orchestration.service_limits import (
     check_recommendation,
     check_results,
     check_text,
+    name_cursor,
     number_cursor,
     page_limit,
 )
@@ -136,7 +139,7 @@ class SchedulingService:
 
     async def list_agents(self, cursor: str = "", limit: int = 100, prefix: str = "") -> AgentsPage:
         """Agents by name, those whose name begins with `prefix`."""
-        rows = await asyncio.to_thread(self._store.agents, cursor, page_limit(limit) + 1, prefix)
+        rows = await asyncio.to_thread(self._store.agents, name_cursor(cursor), page_limit(limit) + 1, prefix)
         more = rows[limit - 1].name if len(rows) > limit else None
         return AgentsPage(tuple(map(agent_info, rows[:limit])), more)
 
@@ -365,6 +368,9 @@ class SchedulingService:
             except (NotFoundError, ConflictError, InvalidRequestError) as error:
                 LOG.warning("Observer %s is left out: %s", observer, error)
                 return None
+            except (OverloadedError, UnavailableError) as error:  # its name may be none that the caller may know
+                LOG.warning("Observer %s cannot be told now: %s", observer, error)
+                raise type(error)("an agent that observes cannot be told now; the same call again is safe") from error
 
         told = await asyncio.gather(*map(tell, observers))
         return [one for one in told if one is not None]

@@ -158,6 +158,17 @@ def page_limit(limit: int) -> int:
     return limit
 
 
+def name_cursor(cursor: str) -> str:
+    """A cursor that is an agent's name; "": the first page.
+
+    Raises:
+        InvalidRequestError: it is none of ours.
+    """
+    if cursor and not _NAME.fullmatch(cursor):
+        raise InvalidRequestError("expected the next_cursor of the page before", "cursor")
+    return cursor
+
+
 def number_cursor(cursor: str) -> int | None:
     """A cursor that is a number; None: the first page.
 

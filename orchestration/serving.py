@@ -45,6 +45,10 @@ SERVE_ENVIRONMENT: Mapping[str, str] = {
     "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "0.1",
     "RAY_SERVE_HAPROXY_HARD_STOP_AFTER_S": "5",
     "RAY_SERVE_LOG_TO_STDERR": "0",
+    # HAProxy ends with the actor that manages it. That is noticed after three looks, 10 s apart where nothing is said.
+    "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "1",
+    # Where everything is slow a new one needs longer than Serve's 5 s, and would be killed at each start.
+    "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "60",
 }
 """What Serve is started with; a variable that is set already is left as it is."""
 
@@ -90,6 +94,8 @@ def check_port(host: str, port: int, patience: float = 5.0) -> None:
     Raises:
         InputError: the address is taken, or is none of this machine.
     """
+    if not host:  # every address of this machine, to the operating system
+        raise InputError("no address is told", "host", "an address of this machine; 0.0.0.0 for all of them")
     end = time.monotonic() + patience
     while True:
         try:

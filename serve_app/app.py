@@ -24,7 +24,7 @@ from serve_app import errors, openapi
 from serve_app.admission import RETRY_SECONDS
 from serve_app.auth import Gate
 from serve_app.front import Front
-from serve_app.limits import BODY_BYTES, Edge
+from serve_app.limits import BODY_BYTES, BODY_SECONDS, Edge
 from serve_app.metrics import ServiceMetrics
 from serve_app.routes import agents, episodes, health, recommendations
 from serve_app.routes.calls import Call, add_calls
@@ -55,13 +55,14 @@ def build_api(
     open_service: Callable[[], SchedulingService],
     loopback: Callable[[], Awaitable[bool]],
     body_bytes: int = BODY_BYTES,
+    body_seconds: float = BODY_SECONDS,
 ) -> Front:
     """The ASGI application.
 
     Args:
         open_service: makes the service when the application starts.
         loopback: whether only this machine can reach the application.
-        body_bytes: largest body of a call.
+        body_bytes, body_seconds: largest body of a call, and how long it may take to come.
     """
 
     @asynccontextmanager
@@ -86,7 +87,7 @@ def build_api(
     health.add_health(api)
     errors.install(api)
     openapi.install(api, tuple(call for calls in TABLES.values() for call in calls))
-    api.add_middleware(Edge, metrics=api.state.metrics, body_bytes=body_bytes)
+    api.add_middleware(Edge, metrics=api.state.metrics, body_bytes=body_bytes, body_seconds=body_seconds)
     return Front(api, BASE_PATH, body_bytes)
 
 
@@ -113,10 +114,11 @@ def app(arguments: dict[str, Any]) -> Application:
         InputError: an argument is not known, or of the wrong type.
     """
     checked = checked_arguments(arguments)
+    settings = checked.service_settings()  # here, where paths mean something: replicas run in folders of Ray's
 
     def build() -> Front:
         start_logs("replica")
-        return build_api(lambda: SchedulingService(checked.service_settings()), served_on_loopback)
+        return build_api(lambda: SchedulingService(settings), served_on_loopback)
 
     deployment: Any = serve.deployment(
         serve.ingress(build)(),

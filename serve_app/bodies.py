@@ -10,6 +10,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from serve_app.shapes import refuse_misshapen
+
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 JSON = "application/json"
@@ -25,11 +27,14 @@ async def body_of(request: Request, model: type[ModelT]) -> ModelT:
         HTTPException: 415, it does not say that it is JSON.
         BodyTooLargeError: it is larger than the limit.
         ValidationError: it is no JSON, or not what the call takes.
+        InvalidRequestError, HTTPException: 422, 413, 400: the same of a large one.
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != JSON:
         raise HTTPException(415, f"the body's content-type is {kind or 'not told'!r}; expected {JSON}")
-    return model.model_validate_json(await request.body())
+    body = await request.body()
+    refuse_misshapen(body, model)
+    return model.model_validate_json(body)
 
 
 @cache

@@ -30,7 +30,7 @@ from orchestration.service_errors import (
 )
 from serve_app.admission import RETRY_SECONDS
 from serve_app.failures import ThrottledError
-from serve_app.limits import BodyTooLargeError
+from serve_app.limits import BodyTooLargeError, BodyTooSlowError
 from serve_app.metrics import ServiceMetrics
 from serve_app.problems import FieldProblem, Problem, problem_response
 
@@ -67,6 +67,7 @@ OTHER_SLUGS: Final[dict[int, str]] = {
 """Problems of HTTP itself, and of our own."""
 
 HEADERS: Final[dict[int, dict[str, str]]] = {
+    408: {"connection": "close"},
     401: {"www-authenticate": 'Bearer realm="proctor"'},
     429: {"retry-after": str(RETRY_SECONDS)},
     503: {"retry-after": "1"},
@@ -90,6 +91,8 @@ def problem_of(error: Exception) -> Problem:
         return _invalid(error.errors())
     if isinstance(error, BodyTooLargeError):
         return Problem("too-large", 413, f"the body is larger than {error.limit} bytes")
+    if isinstance(error, BodyTooSlowError):
+        return Problem("too-slow", 408, f"the body was not there within {error.seconds:g} s")
     if isinstance(error, HTTPException):
         return Problem(OTHER_SLUGS.get(error.status_code, "http-error"), error.status_code, str(error.detail))
     for cls in type(error).__mro__:
@@ -166,5 +169,13 @@ def told_as_problem(error: Exception, metrics: ServiceMetrics) -> Response:
 
 def install(app: FastAPI) -> None:
     """Make every error of the application a problem document."""
-    for kind in (RequestValidationError, ValidationError, HTTPException, BodyTooLargeError, *STATUS, Exception):
+    for kind in (
+        RequestValidationError,
+        ValidationError,
+        HTTPException,
+        BodyTooLargeError,
+        BodyTooSlowError,
+        *STATUS,
+        Exception,
+    ):
         app.add_exception_handler(kind, answer_error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from typing import Final
@@ -16,6 +17,9 @@ log = logging.getLogger(__name__)
 
 BODY_BYTES: Final = 64 * 1024 * 1024
 """Largest body of a call, bytes: 100,000 test cases of 600 bytes each, with room."""
+
+BODY_SECONDS: Final = 60.0
+"""A body must be there so long after its first part was waited for: until then it has a place that others want."""
 
 MOST_DIGITS: Final = 18
 """Of an announced length that is read as a number: a longer one is too large anyway."""
@@ -60,17 +64,36 @@ class BodyTooLargeError(Exception):
         self.limit = limit
 
 
+class BodyTooSlowError(Exception):
+    """A body was not there in time.
+
+    Args:
+        seconds: that it had.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(seconds)
+        self.seconds = seconds
+
+
 class Edge:
-    """The outermost layer: counts and times every request, and stops a body at its limit.
+    """The outermost layer: counts and times every request, and stops a body at its limit, of bytes and of time.
 
     A body whose announced length is over the limit is refused unread. Every body is counted while it comes, whatever
     was announced: one that comes in chunks may say another length besides, and not every server refuses that.
     """
 
-    def __init__(self, app: ASGIApp, metrics: ServiceMetrics, body_bytes: int = BODY_BYTES) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        metrics: ServiceMetrics,
+        body_bytes: int = BODY_BYTES,
+        body_seconds: float = BODY_SECONDS,
+    ) -> None:
         self._app = app
         self._metrics = metrics
         self._limit = body_bytes
+        self._seconds = body_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -104,7 +127,7 @@ class Edge:
             response = problem_response(problem, {"connection": "close"})
             await response(scope, receive, send)
         else:
-            await self._app(scope, _counted(receive, self._limit), send)
+            await self._app(scope, _counted(receive, self._limit, self._seconds), send)
 
 
 def _content_length(scope: Scope) -> int | None:
@@ -114,13 +137,21 @@ def _content_length(scope: Scope) -> int | None:
     return None
 
 
-def _counted(receive: Receive, limit: int) -> Receive:
-    seen = 0
+def _counted(receive: Receive, limit: int, seconds: float) -> Receive:
+    seen, whole, end = 0, False, 0.0
 
     async def counted() -> Message:
-        nonlocal seen
-        message = await receive()
+        nonlocal seen, whole, end
+        if whole:  # what is waited for now is that the caller goes away
+            return await receive()
+        end = end or asyncio.get_running_loop().time() + seconds
+        try:
+            async with asyncio.timeout_at(end):
+                message = await receive()
+        except TimeoutError as error:
+            raise BodyTooSlowError(seconds) from error
         if message["type"] == "http.request":
+            whole = not message.get("more_body", False)
             seen += len(message.get("body", b""))
             if seen > limit:
                 raise BodyTooLargeError(limit)

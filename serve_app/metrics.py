@@ -25,6 +25,9 @@ MOST_AGENTS = 100
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
+"""Methods that are counted by their names; callers may make up others, which are counted together."""
+
 
 class ServiceMetrics:
     """The counters of one replica, in a registry of its own."""
@@ -82,10 +85,10 @@ class ServiceMetrics:
             route: its template ("/v1/agents/{agent}"), never the path itself.
             seconds: how long it took.
         """
-        key = (route, method, status)
+        key = (route, method if method in METHODS else "other", status)
         found = self._by_request.get(key)
         if found is None:
-            found = (self._requests.labels(route, method, str(status)), self._seconds.labels(route, method))
+            found = (self._requests.labels(*key[:2], str(status)), self._seconds.labels(*key[:2]))
             self._by_request[key] = found
         found[0].inc()
         found[1].observe(seconds)

@@ -1,6 +1,8 @@
 """An agent's state as a function of its log: a snapshot, and the events after it, one after another.
 
-The live owner, a woken one, a restored version and the check of the log all go through here.
+The live owner, a woken one, a restored version and the check of the log all go through here. A version that was
+restored makes what came between of no account, so the way to a state leads backwards from one restored version to the
+one before, and only what is left is read: however often versions were restored, each event is read once.
 """
 
 from __future__ import annotations
@@ -23,6 +25,8 @@ from orchestration.stores.base import AgentRow, EventKind, EventRow, StateStore
 CACHED_TESTS = 50_000
 """Tests of all episodes that are kept decoded for one agent."""
 
+_PAGE = 1000
+
 BEFORE_ALL_EPISODES = -1
 """Episode number of told histories: they move no job's clock, so they count as runs of the cycle before."""
 
@@ -34,6 +38,15 @@ class Folded:
     scheduler: Scheduler
     seq: int
     episodes: EpisodeCache
+
+
+@dataclass(frozen=True, slots=True)
+class _Jump:
+    """Event `seq` made the state after event `target` the state again; `settings`: those that stood then."""
+
+    seq: int
+    target: int
+    settings: AgentSettings
 
 
 class Fold:
@@ -55,12 +68,59 @@ class Fold:
             CorruptArtifactError: the log has a gap, or an entry cannot be read.
         """
         folded = self._start(until)
-        while True:
-            page = self._store.events(self._row.id, folded.seq, until)
+        jumps, end = self._jumps(folded, until)
+        way: list[tuple[_Jump, int]] = []
+        while jumps:
+            way.append((jumps.pop(), end))
+            end = way[-1][0].target
+            if end < folded.seq:
+                folded = self._start(end)
+                jumps, end = self._jumps(folded, end)
+            while jumps and jumps[-1].seq > end:
+                jumps.pop()
+        self._advance(folded, end)
+        for jump, stop in reversed(way):
+            folded = _landed(folded.scheduler, jump)
+            self._advance(folded, stop)
+        return folded
+
+    def _jumps(self, base: Folded, until: int | None) -> tuple[list[_Jump], int]:
+        """The versions restored after this state and up to event `until`, and the last event there is."""
+        jumps: list[_Jump] = []
+        last, settings = base.seq, base.scheduler.settings
+        while page := self._store.events(self._row.id, last, until, _PAGE):
+            for event in page:
+                last = self._next(last, event)
+                if event.kind == EventKind.SETTINGS:
+                    settings = settings_of(event.payload)
+                elif event.kind == EventKind.RESTORED:
+                    jumps.append(_Jump(event.seq, self._target(event), settings))
+            if len(page) < _PAGE:
+                break
+        return jumps, last
+
+    def _advance(self, folded: Folded, until: int) -> None:
+        while folded.seq < until:
+            page = self._store.events(self._row.id, folded.seq, until, _PAGE)
             if not page:
-                return folded
+                problem = f"its log ends with event {folded.seq}"
+                raise CorruptArtifactError(problem, f"agent {self._row.name}", f"event {until}")
             for event in page:
                 self._apply(folded, event)
+
+    def _next(self, before: int, event: EventRow) -> int:
+        if event.seq != before + 1:
+            expected = f"event {before + 1}"
+            raise CorruptArtifactError(f"its log goes on with event {event.seq}", f"agent {self._row.name}", expected)
+        return event.seq
+
+    def _target(self, event: EventRow) -> int:
+        target = int(unpacked(event.payload, "restored version")["seq"])
+        if not 0 < target < event.seq:
+            raise CorruptArtifactError(
+                f"event {event.seq} restores event {target}", f"agent {self._row.name}", "an earlier event"
+            )
+        return target
 
     def _start(self, until: int | None) -> Folded:
         cache = EpisodeCache(CACHED_TESTS)
@@ -77,9 +137,7 @@ class Fold:
         return Folded(scheduler, row.seq, cache)
 
     def _apply(self, folded: Folded, event: EventRow) -> None:
-        if event.seq != folded.seq + 1:
-            expected = f"event {folded.seq + 1}"
-            raise CorruptArtifactError(f"its log goes on with event {event.seq}", f"agent {self._row.name}", expected)
+        seq = self._next(folded.seq, event)
         if event.kind == EventKind.SETTINGS:
             folded.scheduler = with_settings(folded.scheduler, settings_of(event.payload), first=event.seq == 1)
         elif event.kind == EventKind.HISTORY:
@@ -93,16 +151,20 @@ class Fold:
             opened = self._episode(folded, event)
             folded.scheduler.reward(opened.episode, opened.results)
             opened.reward = _answered(self._store, opened)
-        else:
-            target = unpacked(event.payload, "restored version")["seq"]
-            folded.scheduler.restore(self.to(target).scheduler.state())
-        folded.seq = event.seq
+        folded.seq = seq
 
     def _episode(self, folded: Folded, event: EventRow) -> OpenEpisode:
         found = folded.episodes.get(event.subject)
         if found is None:
             found = folded.episodes.put(load_episode(self._store, self._row.id, event.subject, event.seq - 1))
         return found
+
+
+def _landed(scheduler: Scheduler, jump: _Jump) -> Folded:
+    """The state after a version was restored. Episodes are read anew: more may have happened to them meanwhile."""
+    landed = Scheduler(jump.settings)
+    landed.restore(scheduler.state())
+    return Folded(landed, jump.seq, EpisodeCache(CACHED_TESTS))
 
 
 def _answered(store: StateStore, opened: OpenEpisode) -> RewardAnswer:

@@ -2,7 +2,8 @@
 
 | what happened | stderr | exit code |
 |---|---|---|
-| `InputError`, wrong command line, a name that no file can have | one line | 2 |
+| `InputError`, a store that cannot be used, wrong command line | one line | 2 |
+| a file or folder that cannot be used: its name, its disk, who may write it | one line | 2 |
 | `CampaignStoppedError` | its text | 3 |
 | Ctrl-C | nothing | 130 |
 | the reader of our output went away | nothing | 1 |
@@ -22,11 +23,27 @@ from typing import Any, NoReturn
 import typer
 
 from envsearch.errors import CampaignStoppedError, InputError
+from orchestration.service_errors import ServiceError
 
 USAGE = 2
 STOPPED = 3
 INTERRUPTED = 130
 BROKEN_PIPE = 1
+
+UNUSABLE = frozenset(
+    {
+        errno.EACCES,
+        errno.EPERM,
+        errno.EIO,
+        errno.EROFS,
+        errno.ENOSPC,
+        errno.EDQUOT,
+        errno.ENOTDIR,
+        errno.EISDIR,
+        errno.ELOOP,
+    }
+)
+"""Errors of the operating system that are about the places a user named."""
 
 
 def run_app(app: typer.Typer, argv: Sequence[str] | None = None) -> NoReturn:
@@ -62,10 +79,15 @@ def user_errors() -> Iterator[None]:
     except BrokenPipeError:
         _silence_stdout()
         sys.exit(BROKEN_PIPE)
+    except ServiceError as error:
+        _leave(f"error: {' '.join(str(error).split())}", USAGE)
     except OSError as error:
-        if error.errno != errno.ENAMETOOLONG:
+        if error.errno == errno.ENAMETOOLONG:
+            _leave(f"error: {str(error.filename)[:60]}...: the name is too long; expected the name of a file", USAGE)
+        if error.errno not in UNUSABLE:
             raise
-        _leave(f"error: {str(error.filename)[:60]}...: the name is too long; expected the name of a file", USAGE)
+        where = f"{error.filename}: " if error.filename else ""
+        _leave(f"error: {where}it cannot be used ({error.strerror}); expected a place that this user may use", USAGE)
     except Exception as error:
         if not _is_usage_error(error):
             raise

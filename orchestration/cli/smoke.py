@@ -248,6 +248,23 @@ def _tried(step: str, action: Callable[[], str]) -> StepReport:
     return StepReport(step, outcome, detail, round(1000 * (time.perf_counter() - started), 1))
 
 
+def _client(url: str, token: str, timeout: float) -> httpx.Client:
+    """Speaks to that service.
+
+    Raises:
+        InputError: it is no URL, or no token can look like this.
+    """
+    if not url.startswith(("http://", "https://")):
+        raise InputError(f"{url!r} is no URL", "URL", "http://HOST:PORT")
+    if not (token.isascii() and token.isprintable()):
+        raise InputError("it has characters that no token has", "--token", "what `proctor token create` printed")
+    headers = {"authorization": f"Bearer {token}"} if token else {}
+    try:
+        return httpx.Client(base_url=url.rstrip("/"), headers=headers, timeout=timeout)
+    except httpx.InvalidURL as error:
+        raise InputError(f"{url!r} is no URL ({error})", "URL", "http://HOST:PORT") from error
+
+
 def smoke(
     url: Annotated[str, typer.Argument(help="Where the service listens, for example http://127.0.0.1:8000.")],
     token: Annotated[str, typer.Option(envvar="PROCTOR_TOKEN", help="Bearer token with the scope admin.")] = "",
@@ -256,10 +273,7 @@ def smoke(
     output_format: Annotated[OutputFormat, typer.Option("--format", help="table or json.")] = OutputFormat.TABLE,
 ) -> None:
     """Run the whole protocol against a deployed service and say what works; exit code 1 if a step fails."""
-    if not url.startswith(("http://", "https://")):
-        raise InputError(f"{url!r} is no URL", "URL", "http://HOST:PORT")
-    headers = {"authorization": f"Bearer {token}"} if token else {}
-    with httpx.Client(base_url=url.rstrip("/"), headers=headers, timeout=timeout) as http:
+    with _client(url, token, timeout) as http:
         reports = run_smoke(http, prefix)
     if output_format is OutputFormat.JSON:
         print_json([asdict(report) for report in reports])

@@ -25,7 +25,11 @@ token = typer.Typer(
 
 StoreOption = Annotated[
     str | None,
-    typer.Option("--store", help="The service's store, a file or postgresql://... (default: service.db in the home)"),
+    typer.Option(
+        "--store",
+        envvar="PROCTOR_STORE",
+        help="The service's store, a file or postgresql://... (default: service.db in the home)",
+    ),
 ]
 FormatOption = Annotated[OutputFormat, typer.Option("--format", help="How to print.")]
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from envsearch.errors import ProctorError
+from envsearch.errors import CampaignStoppedError, ProctorError
 from orchestration.executors.base import refuse_corrupt
 from orchestration.executors.watching import ASKED_EVERY, Watch, last_words, teller
 from orchestration.runtime import ONE_THREAD, RayRuntime, extend_search_path, search_path, start_ray, stop_ray
@@ -189,6 +189,11 @@ def _report(reference: Any, block: WorkBlock, store: ResultStore) -> BlockReport
         if isinstance(error.cause, ProctorError):  # the store failed: one line, not Ray's wrapping of it
             raise error.cause from error
         raise
+    except exceptions.LocalRayletDiedError as error:
+        raise CampaignStoppedError(
+            "Ray on this machine has ended (its raylet died: a full memory, or a kill); what was finished is kept, and "
+            "the same command again goes on from there"
+        ) from error
     return report
 
 

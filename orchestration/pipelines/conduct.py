@@ -99,6 +99,7 @@ def _run(
     make_executor: Callable[[], Executor] | None,
 ) -> CampaignResult:
     store = surroundings.result_store()
+    store.mark()  # a store that cannot be written is told before anything is computed for it
     chosen = (
         make_executor() if make_executor else executor(surroundings.executor, surroundings.cpus, surroundings.address)
     )

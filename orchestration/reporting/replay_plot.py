@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from agents.scheduling.observation import FloatArray
-from envsearch.errors import StoreUnavailableError
+from envsearch.errors import InputError, StoreUnavailableError
 
 WINDOW = 0.15
 """Width of the rolling mean, as a share of the points; at least 5 of them."""
@@ -53,6 +53,8 @@ def draw(panels: Sequence[tuple[str, Sequence[tuple[str, bool, FloatArray]]]], t
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path, dpi=120, format=None if path.suffix else "png")
+    except ValueError as error:  # of the name's end: everything else was drawn already
+        raise InputError(str(error), "--plot", "the name of a file that ends with .png or .svg", str(path)) from error
     except OSError as error:
         raise StoreUnavailableError(f"cannot be written ({error.strerror})", "--plot", source=str(path)) from error
 

@@ -13,6 +13,7 @@ from sqlalchemy import event
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from envsearch.errors import InputError
+from orchestration.stores.write_ahead import refuse_cut_log
 
 LOG = logging.getLogger(__name__)
 
@@ -57,6 +58,7 @@ def connect(url: str) -> sa.Engine:
 
     Raises:
         InputError: the driver of the database is not installed, or the file's folder cannot be made.
+        UnavailableError: SQLite's write-ahead log was cut short.
     """
     try:
         if not url.startswith("sqlite"):
@@ -66,7 +68,9 @@ def connect(url: str) -> sa.Engine:
             )
             event.listen(engine, "begin", _begin_postgresql)
             return engine
-        Path(sa.make_url(url).database or "").parent.mkdir(parents=True, exist_ok=True)
+        file = Path(sa.make_url(url).database or "")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        refuse_cut_log(file)
         engine = sa.create_engine(url, connect_args={"timeout": BUSY_SECONDS})
     except (ImportError, NoSuchModuleError) as error:
         raise InputError(f"its driver is not installed ({error})", "store", "the Python package it needs") from error

@@ -101,6 +101,7 @@ PROBLEMS = {
     401: "No token, or one that is not valid.",
     403: "The token may not do this.",
     404: "No such agent, episode or version.",
+    408: "The body was not there in time.",
     409: "Contradicts what is stored already; nothing was changed.",
     413: "Larger than the limits.",
     415: "The body does not say that it is JSON.",
@@ -118,7 +119,7 @@ def _responses(call: Call) -> dict[int | str, dict[str, Any]]:
             told[call.repeated] = {"model": call.answer, "description": "It was there already."}
     statuses = {401, 403, 422, 429, 503, *call.problems}
     if call.body is not None:
-        statuses |= {400, 413, 415}
+        statuses |= {400, 408, 413, 415}
     if "{" in call.path:
         statuses.add(404)
     for status in sorted(statuses):

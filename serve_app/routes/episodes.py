@@ -33,15 +33,16 @@ async def list_episodes(
     request: Request, agent: AgentPath, limit: LimitQuery = PAGE_LENGTH, cursor: CursorQuery = ""
 ) -> Response:
     """Episodes, the newest first."""
-    await gate_of(request).admit(request, Scope.READ, agent)
-    return answered(EpisodesOut, episodes_out(await service_of(request).episodes(agent, cursor, limit)))
+    caller = await gate_of(request).admit(request, Scope.READ, agent)
+    page = await service_of(request).episodes(agent, cursor, limit)
+    return answered(EpisodesOut, episodes_out(page, caller.grant.sees))
 
 
 async def get_episode(request: Request, agent: AgentPath, episode: EpisodePath) -> Response:
     """One episode with its recommendation, its results and its reward."""
-    await gate_of(request).admit(request, Scope.READ, agent)
+    caller = await gate_of(request).admit(request, Scope.READ, agent)
     detail = await service_of(request).episode(agent, episode)
-    return answered(EpisodeDetailOut, episode_detail_out(detail))
+    return answered(EpisodeDetailOut, episode_detail_out(detail, caller.grant.sees))
 
 
 async def list_metrics(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from typing_extensions import TypedDict
 
 from orchestration.actors.messages import (
@@ -14,9 +16,15 @@ from orchestration.actors.messages import (
 )
 from serve_app.schemas.recommendations import RankedTestOut, RewardOut, ranking_out, reward_out
 
+Sees = Callable[[str], bool]
+"""Whether the caller may know of an agent."""
+
 
 class EpisodeOut(TypedDict):
-    """One episode. `observed_agent`: whose recommendation was run, where this agent only observed; else empty."""
+    """One episode. `observed_agent`: whose recommendation was run, where this agent only observed; else empty.
+
+    Agents that the caller's token does not see are not named.
+    """
 
     episode_id: str
     number: int
@@ -57,8 +65,8 @@ class EpisodeDetailOut(EpisodeOut):
     reward: RewardOut | None
 
 
-def episode_out(summary: EpisodeSummary) -> EpisodeOut:
-    """As JSON has it."""
+def episode_out(summary: EpisodeSummary, sees: Sees) -> EpisodeOut:
+    """As JSON has it; agents that the caller may not know of are left out."""
     return {
         "episode_id": summary.episode_id,
         "number": summary.number,
@@ -68,23 +76,23 @@ def episode_out(summary: EpisodeSummary) -> EpisodeOut:
         "tests": summary.tests,
         "selected": summary.selected,
         "exploration": summary.exploration,
-        "observers": summary.observers,
-        "observed_agent": summary.observed_agent,
+        "observers": tuple(filter(sees, summary.observers)),
+        "observed_agent": summary.observed_agent if sees(summary.observed_agent) else "",
         "rewarded_at": summary.rewarded_at,
         "total": summary.total,
         "metrics": dict(summary.metrics),
     }
 
 
-def episodes_out(page: EpisodesPage) -> EpisodesOut:
+def episodes_out(page: EpisodesPage, sees: Sees) -> EpisodesOut:
     """As JSON has it."""
-    return {"episodes": [episode_out(entry) for entry in page.episodes], "next_cursor": page.next_cursor}
+    return {"episodes": [episode_out(entry, sees) for entry in page.episodes], "next_cursor": page.next_cursor}
 
 
-def episode_detail_out(detail: EpisodeDetail) -> EpisodeDetailOut:
+def episode_detail_out(detail: EpisodeDetail, sees: Sees) -> EpisodeDetailOut:
     """As JSON has it."""
     return {
-        **episode_out(detail.summary),
+        **episode_out(detail.summary, sees),
         "ranking": ranking_out(detail.ranking),
         "results": _results_out(detail.results),
         "reward": None if detail.reward is None else reward_out(detail.reward),

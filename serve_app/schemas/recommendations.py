@@ -56,13 +56,13 @@ class TestCaseIn(TypedDict):
     ]
     features: NotRequired[
         Annotated[
-            dict[ShortText, Number | bool | ShortText],
+            dict[ShortText, Number | bool | ShortText] | None,
             Field(max_length=FEATURES, description="Numbers and categories that describe the test."),
         ]
     ]
     history: NotRequired[
         Annotated[
-            list[PastRunIn],
+            list[PastRunIn] | None,
             Field(max_length=HISTORY, description="Past executions, newest first; used if the agent knows none."),
         ]
     ]

@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,7 +75,36 @@ class Head:
 
 @pytest.fixture
 def head() -> Iterator[Head]:
-    """``ray start --head`` with two CPUs, as docs/cluster.md tells it; ended by the process that was started here."""
+    """A head for jobs."""
+    with _started_head() as running:
+        yield running
+
+
+@pytest.fixture
+def service_head(tmp_path: Path) -> Iterator[Head]:
+    """A head for the service: its nodes have the variables of serve_app/config.yaml."""
+    metrics, stats, fallback = map(str, _free_ports(3))
+    with _started_head(
+        PROCTOR_HOME=str(tmp_path / "home"),
+        RAY_SERVE_ENABLE_HA_PROXY="1",
+        RAY_SERVE_THROUGHPUT_OPTIMIZED="1",
+        RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S="1",
+        RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S="60",
+        RAY_SERVE_HAPROXY_BINARY_PATH=str(ROOT / "deploy" / "haproxy"),
+        RAY_SERVE_HAPROXY_METRICS_PORT=metrics,
+        RAY_SERVE_HAPROXY_STATS_PORT=stats,
+        RAY_SERVE_FALLBACK_PROXY_HTTP_PORT=fallback,
+    ) as running:
+        yield running
+
+
+@contextmanager
+def _started_head(**more: str) -> Iterator[Head]:
+    """``ray start --head`` with two CPUs, as docs/cluster.md tells it; ended by the process that was started here.
+
+    Args:
+        more: of its environment.
+    """
     temporary = Path(tempfile.mkdtemp(prefix="ray-head-", dir="/tmp"))  # short: sockets lie in it
     ports = _free_ports(6)
     options = {
@@ -100,7 +130,9 @@ def head() -> Iterator[Head]:
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_ADDRESS": f"http://127.0.0.1:{ports[1]}",
         "OMP_NUM_THREADS": "1",
+        **more,
     }
+    environment["RAY_DASHBOARD_ADDRESS"] = environment["RAY_ADDRESS"]
     command = [*RAY, "start", "--head", "--block", *(f"{name}={value}" for name, value in options.items())]
     started = {name: value for name, value in environment.items() if name != "RAY_ADDRESS"}
     with (temporary / "start.log").open("wb") as log:

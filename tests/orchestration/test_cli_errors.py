@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import subprocess
 import sys
+from pathlib import Path
 from typing import NoReturn
 
+import numpy as np
 import pytest
 import typer
 
@@ -13,6 +16,9 @@ from envsearch.errors import CampaignStoppedError, InputError, MutationRefusedEr
 from orchestration.cli import main
 from orchestration.cli.errors import run_app, user_errors
 from orchestration.cli.output import json_value, number_text
+from orchestration.reporting.replay_plot import draw
+from orchestration.service_errors import UnavailableError
+from orchestration.serving import check_port
 
 
 def raising(error: BaseException) -> typer.Typer:
@@ -31,6 +37,18 @@ def raising(error: BaseException) -> typer.Typer:
         (InputError("is wrong", "field", "right", "file.csv"), 2, "error: file.csv: field: is wrong; expected right\n"),
         (MutationRefusedError("no-op\nhere"), 2, "error: no-op here\n"),
         (CampaignStoppedError("healthy population too weak"), 3, "healthy population too weak\n"),
+        (
+            UnavailableError("the store cannot be used now (locked)"),
+            2,
+            "error: the store cannot be used now (locked)\n",
+        ),
+        (
+            PermissionError(errno.EACCES, "Permission denied", "/x"),
+            2,
+            "error: /x: it cannot be used (Permission denied",
+        ),
+        (OSError(errno.ENOSPC, "No space left on device"), 2, "error: it cannot be used (No space left on device)"),
+        (NotADirectoryError(errno.ENOTDIR, "Not a directory", "/x/y"), 2, "error: /x/y: it cannot be used"),
         (KeyboardInterrupt(), 130, ""),
         (typer.Exit(7), 7, ""),
         (typer.BadParameter("not so"), 2, "error: Invalid value: not so"),
@@ -114,3 +132,36 @@ def test_a_name_that_no_file_can_have_is_one_line(command: list[str], capsys: py
     assert ended.value.code == 2
     assert told.startswith("error: ")
     assert told.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("argv", "text"),
+    [
+        (["smoke", "http://[::1"], "'http://[::1' is no URL"),
+        (["smoke", "http://\x01"], "is no URL"),
+        (["smoke", "ftp://x"], "'ftp://x' is no URL"),
+        (["smoke", "http://127.0.0.1:1", "--token", "\u00e9"], "no token has"),
+        (["smoke", "http://127.0.0.1:1", "--token", "a\nb"], "no token has"),
+        (["serve", "--host", "", "--store", "PLACE"], "host"),
+    ],
+)
+def test_wrong_addresses_are_one_line(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, argv: list[str], text: str
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([str(tmp_path / "service.db") if one == "PLACE" else one for one in argv])
+    assert ended.value.code == 2
+    told = capsys.readouterr().err
+    assert text in told
+    assert told.count("\n") == 1
+
+
+def test_no_address_is_not_every_address() -> None:
+    with pytest.raises(InputError, match="no address is told"):
+        check_port("", 1)
+
+
+def test_a_plot_of_no_known_kind(tmp_path: Path) -> None:
+    lines = [("agent", False, np.zeros(3))]
+    with pytest.raises(InputError, match=r"--plot: .*zzz"):
+        draw([("napfd", lines)], "title", tmp_path / "curves.zzz")

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import logging
+import os
+import shutil
+import signal
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +19,7 @@ from orchestration.actors.payloads import settings_text
 from orchestration.service_errors import UnavailableError
 from orchestration.stores.base import AgentCommit, EventRow
 from orchestration.stores.sql import SqlStore
+from orchestration.stores.write_ahead import refuse_cut_log
 
 SETTINGS = settings_text(AgentSettings("failure_rate"))
 
@@ -111,3 +117,90 @@ def test_a_locked_database_keeps_its_connection(tmp_path: Path, monkeypatch: pyt
     other.execute("ROLLBACK")
     one_more(store)
     assert direct._connection is connection
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from tests.orchestration.test_damaged_store import filled, one_more
+store = filled(Path(sys.argv[1]))
+for _ in range(20):
+    one_more(store)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a store whose process was killed after 20 commits: they are in the write-ahead log alone."""
+    folder = tmp_path_factory.mktemp("killed")
+    root = Path(__file__).parents[2]
+    ended = subprocess.run([sys.executable, "-c", KILLED, str(folder / "service.db")], cwd=root, check=False)
+    assert ended.returncode == -signal.SIGKILL
+    return folder
+
+
+def left_by(killed: Path, folder: Path) -> Path:
+    shutil.copytree(killed, folder)
+    return folder / "service.db"
+
+
+def test_a_killed_process_leaves_a_whole_log(killed: Path, tmp_path: Path) -> None:
+    place = left_by(killed, tmp_path / "copy")
+    assert len(SqlStore(str(place)).events(1, 0, limit=1000)) == 79
+
+
+@pytest.mark.parametrize("share", [0.95, 0.5, 0.1, 0.0, None])
+def test_a_log_cut_short_is_told_with_its_name_and_what_to_do(
+    killed: Path, tmp_path: Path, share: float | None
+) -> None:
+    place = left_by(killed, tmp_path / "copy")
+    log = Path(f"{place}-wal")
+    if share is None:
+        log.unlink()
+    else:
+        log.write_bytes(log.read_bytes()[: int(share * log.stat().st_size)])
+    for _ in range(2):
+        with pytest.raises(UnavailableError, match=r"cut short, [0-9]+ of [0-9]+ committed pages are missing") as told:
+            SqlStore(str(place))
+    assert f"{log} was cut" in told.value.detail
+    assert f"remove {place}-shm" in told.value.detail
+    assert "proctor restore" in told.value.detail
+
+
+def test_going_on_with_what_is_left_of_a_log(killed: Path, tmp_path: Path) -> None:
+    place = left_by(killed, tmp_path / "copy")
+    log = Path(f"{place}-wal")
+    log.write_bytes(log.read_bytes()[: log.stat().st_size - 3 * 4096])
+    Path(f"{place}-shm").unlink()
+    assert 59 <= len(SqlStore(str(place)).events(1, 0, limit=1000)) < 79
+
+
+def test_an_index_that_is_none_or_older_than_the_machine_says_nothing(
+    killed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = left_by(killed, tmp_path / "copy")
+    index, log = Path(f"{place}-shm"), Path(f"{place}-wal")
+    whole = index.read_bytes()
+    log.write_bytes(b"")
+    for data in (b"", whole[:50], bytes(len(whole)), whole[:20] + b"x" + whole[21:]):
+        index.write_bytes(data)
+        refuse_cut_log(place)
+    index.write_bytes(whole)
+    with pytest.raises(UnavailableError):
+        refuse_cut_log(place)
+    os.utime(index, (1.0, 1.0))
+    monkeypatch.setattr("orchestration.stores.write_ahead._machine_started", lambda: 2.0)
+    refuse_cut_log(place)
+
+
+def test_a_log_that_others_work_with_is_whole(tmp_path: Path) -> None:
+    place = tmp_path / "service.db"
+    store = filled(place)
+    for number in range(40):
+        one_more(store)
+        if number % 10 == 0:
+            with store._engine.connect() as connection:
+                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        SqlStore(str(place)).close()
+    assert len(store.events(1, 0, limit=1000)) == 99

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 from agents.scheduling.scheduler import Scheduler
 from agents.scheduling.settings import AgentSettings
 from orchestration.actors.calls import Call
-from orchestration.actors.folding import replay_log
+from orchestration.actors.folding import Fold, replay_log
 from orchestration.actors.holder import AgentHolder, HolderSettings
 from orchestration.actors.messages import (
     Candidates,
@@ -311,6 +312,69 @@ def test_a_restored_version_is_the_same_bits(
     woken = Driver(make_holder())
     assert woken.ask(RestoreRequest(6)).agent_version == 8
     assert equal_states(woken.scheduler, states[version])
+
+
+def test_versions_restored_from_restored_ones_are_read_once_each(
+    driver: Driver, store: SqlStore, make_holder: Callable[..., AgentHolder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    applied = 0
+    apply = Fold._apply
+
+    def counted(*arguments: Any) -> None:
+        nonlocal applied
+        applied += 1
+        apply(*arguments)
+
+    driver.cycle("e1")
+    monkeypatch.setattr(Fold, "_apply", counted)
+    for version in range(1, 61):
+        assert driver.ask(RestoreRequest(version)).agent_version == version + 1
+    assert applied <= 60 * 5, "each restored version once more than doubled what had to be read"
+    applied = 0
+    assert equal_states(driver.scheduler, replay_log(store, "bandit"))
+    assert Driver(make_holder()).reward("e1").repeated
+    assert applied <= 10
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_state_is_the_same_whatever_was_restored_in_between(
+    store: SqlStore, make_holder: Callable[..., AgentHolder], seed: int
+) -> None:
+    """Rewards, late results, changed settings and restored versions in any order, with snapshots in between."""
+    rng = random.Random(seed)
+    driver = Driver(make_holder(snapshot_every=rng.choice([3, 1000])))
+    states = {0: Scheduler(AgentSettings("bandit"))}
+    open_episodes: list[str] = []
+    for number in range(40):
+        step = rng.choice(["cycle", "open", "late", "restore", "restore", "settings"])
+        if step == "cycle":
+            driver.cycle(f"e{number}", failing=rng.choice(IDS))
+        elif step == "open":
+            driver.open(f"e{number}")
+            open_episodes.append(f"e{number}")
+        elif step == "late" and open_episodes:
+            driver.tell(open_episodes[-1], **{rng.choice(IDS): "failed"})
+            if rng.random() < 0.5:
+                driver.reward(open_episodes.pop())
+        elif step == "restore":
+            version = rng.choice(sorted(states))
+            newest = driver.ask(RestoreRequest(version)).agent_version
+            assert equal_states(driver.scheduler, states[version])
+            states[newest] = states[version]
+        elif step == "settings":
+            driver.ask(PatchAgent(reward=rng.choice(["failure_count", "time_ranked", "apfdc"])))
+        replayed = replay_log(store, "bandit")
+        assert equal_states(driver.scheduler, replayed)
+        assert driver.scheduler.settings == replayed.settings
+        row = store.agent("bandit")
+        assert row is not None
+        states.setdefault(row.version, replayed)
+        if rng.random() < 0.2:
+            driver = Driver(make_holder(snapshot_every=rng.choice([3, 1000])))
+            driver.ask(RestoreRequest(row.version, "wakes it"))
+            row = store.agent("bandit")
+            assert row is not None
+            states.setdefault(row.version, replay_log(store, "bandit"))
 
 
 def test_a_version_that_is_not_there_cannot_be_restored(driver: Driver) -> None:

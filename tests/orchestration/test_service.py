@@ -34,6 +34,7 @@ from orchestration.service_errors import (
     ConflictError,
     InvalidRequestError,
     NotFoundError,
+    OverloadedError,
     ServiceError,
     TooLargeError,
 )
@@ -141,6 +142,29 @@ def test_a_shadow_that_is_deleted_in_mid_episode_stops_nobody(settings: ServiceS
             assert (await service.reward("bandit", RewardRequest(answer.episode_id))).agent_version == 1
 
     run(test)
+
+
+def test_a_shadow_that_cannot_be_told_is_not_named(settings: ServiceSettings, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def run() -> None:
+        async with opened(settings, "bandit", "random") as service:
+            answer = await service.recommend("bandit", RecommendationRequest(Candidates(IDS), observe=("random",)))
+            owners: Any = service._all_owners()
+            ask = owners.call
+
+            async def full(call: Any) -> Any:
+                if call.agent == "random":
+                    raise OverloadedError(f"100 calls to agent {call.agent!r} wait already")
+                return await ask(call)
+
+            monkeypatch.setattr(owners, "call", full)
+            results = ResultsRequest(answer.episode_id, Results(("a",), ("passed",)))
+            with pytest.raises(OverloadedError) as told:
+                await service.results("bandit", results)
+            assert "random" not in str(told.value)
+            monkeypatch.undo()
+            assert (await service.results("bandit", results)).repeated == 1
+
+    asyncio.run(run())
 
 
 def test_an_idempotency_key_opens_one_episode(settings: ServiceSettings) -> None:

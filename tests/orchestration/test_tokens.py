@@ -93,5 +93,7 @@ def test_the_command_line_makes_lists_and_revokes(place: Path) -> None:
     listed = json.loads(runner.invoke(token_commands, ["list", "--format", "json", *options]).stdout)
     assert [(row["id"], row["revoked_at"] is None) for row in listed] == [(told["id"], False)]
     assert "token" not in listed[0]
+    elsewhere = runner.invoke(token_commands, ["list", "--format", "json"], env={"PROCTOR_STORE": str(place)})
+    assert [row["id"] for row in json.loads(elsewhere.stdout)] == [told["id"]], "the store of `proctor serve`"
     missing = runner.invoke(token_commands, ["revoke", "nobody", *options])
     assert isinstance(missing.exception, InputError)

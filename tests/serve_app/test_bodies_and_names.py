@@ -67,6 +67,31 @@ def post(app: Any, path: str, pieces: list[bytes], *headers: tuple[bytes, bytes]
     return next(message["status"] for message in told if message["type"] == "http.response.start"), read
 
 
+def test_a_body_that_never_ends_loses_its_place(make_client: Any) -> None:
+    """Four bodies without a length take all the places there are for bodies."""
+    client = make_client(body_seconds=0.2)
+    told: list[dict[str, Any]] = []
+    waited = 0
+
+    async def receive() -> dict[str, Any]:
+        nonlocal waited
+        waited += 1
+        await asyncio.sleep(0.05)
+        return {"type": "http.request", "body": b" ", "more_body": True}
+
+    async def send(message: dict[str, Any]) -> None:
+        told.append(message)
+
+    headers = [(b"content-type", b"application/json"), (b"transfer-encoding", b"chunked"), (b"host", b"127.0.0.1")]
+    scope = {"type": "http", "method": "POST", "path": "/v1/agents", "query_string": b"", "headers": headers}
+    asyncio.run(client.app({**scope, "client": ("127.0.0.1", 1), "root_path": ""}, receive, send))
+    assert told[0]["status"] == 408
+    assert (b"connection", b"close") in told[0]["headers"]
+    assert 1 <= waited < 100
+    answer = client.post("/v1/agents", json={"name": "a", "kind": "random"})
+    assert answer.status_code == 201
+
+
 PATHS = ("/v1/agents", "/v1/agents/nightly/recommendations", "/v1/agents/nightly/episodes/e/results")
 
 
@@ -321,6 +346,36 @@ def test_nothing_of_others_is_listed_or_changed(guarded: TestClient, tokens: dic
     assert taken[0].json() == taken[1].json()
     told = guarded.get("/v1/agents/other", headers=bearer(tokens["admin"])).json()
     assert (told["description"], told["version"], told["episodes"]) == ("", 1, 1)
+
+
+def test_agents_of_others_that_observe_are_not_named(guarded: TestClient, tokens: dict[str, str]) -> None:
+    """Somebody who may see all lets agents of two tenants observe each other."""
+    admin, team = bearer(tokens["admin"]), bearer(tokens["team"])
+    assert guarded.post("/v1/agents", json={"name": "team-b", "kind": "random"}, headers=admin).status_code == 201
+    for agent, observers in (("team-a", ["other", "team-b"]), ("other", ["team-a"])):
+        body = {**CASES, "observe": observers}
+        answer = guarded.post(f"/v1/agents/{agent}/recommendations", json=body, headers=admin)
+        assert answer.json()["observers"] == observers
+    listed = guarded.get("/v1/agents/team-a/episodes", headers=team)
+    assert [(one["observers"], one["observed_agent"]) for one in listed.json()["episodes"]] == [
+        ([], ""),
+        (["team-b"], ""),
+    ]
+    for one in listed.json()["episodes"]:
+        answer = guarded.get(f"/v1/agents/team-a/episodes/{one['episode_id']}", headers=team)
+        assert "other" not in answer.text
+        assert answer.status_code == 200
+    seen = guarded.get("/v1/agents/team-b/episodes", headers=team).json()["episodes"]
+    assert [one["observed_agent"] for one in seen] == ["team-a"]
+    told = guarded.get("/v1/agents/team-a/episodes", headers=admin).json()["episodes"]
+    assert [(one["observers"], one["observed_agent"]) for one in told] == [([], "other"), (["other", "team-b"], "")]
+
+
+def test_a_cursor_is_a_name(client: TestClient, agent: str) -> None:
+    for cursor in ("\0", "a b", "'--", "\u00e9", ".a", "a" * 101, "\U0001f600"):
+        answer = client.get("/v1/agents", params={"cursor": cursor})
+        assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "cursor")
+    assert client.get("/v1/agents", params={"cursor": "a"}).json()["agents"][0]["name"] == agent
 
 
 def test_a_prefix_is_no_pattern(guarded: TestClient, tokens: dict[str, str], tmp_path: Path) -> None:

@@ -183,3 +183,11 @@ def test_owners_of_a_service_tell_statistics(client: TestClient, agent: str) -> 
     service = client.app.app.state.service  # type: ignore[attr-defined]
     told = asyncio.run(service.statistics())
     assert (told.agents, told.owners, told.awake, len(told.each)) == (1, 1, 1, 1)
+
+
+def test_made_up_methods_are_counted_together(client: TestClient, agent: str) -> None:
+    for method in ("FOO", "BAR", "X", "M-SEARCH"):
+        assert client.request(method, f"/v1/agents/{agent}").status_code == 405
+    told = client.get("/metrics").text
+    assert 'proctor_requests_total{method="other",route="/v1/agents/{agent}",status="405"} 4.0' in told
+    assert "FOO" not in told

@@ -108,6 +108,20 @@ WRONG_AGENTS: list[tuple[dict[str, Any], str]] = [
     ({"name": "x", "kind": "random", "reward": "money"}, "reward"),
     ({"name": "x", "kind": "random", "exploration": "columbus"}, "exploration"),
     ({"name": "x", "kind": "network", "hyperparameters": {"colour": 1}}, "hyperparameters.colour"),
+    ({"name": "x", "kind": "network", "hyperparameters": {"width": 4096, "depth": 16}}, "hyperparameters.width"),
+    (
+        {"name": "x", "kind": "network", "hyperparameters": {"memory": 10**6, "history_length": 1000}},
+        "hyperparameters.memory",
+    ),
+    (
+        {"name": "x", "kind": "network", "hyperparameters": {"updates": 10**5, "epochs": 1000, "width": 1024}},
+        "hyperparameters.updates",
+    ),
+    ({"name": "x", "kind": "ppo", "hyperparameters": {"width": 4096, "depth": 3}}, "hyperparameters.width"),
+    (
+        {"name": "x", "kind": "dqn", "hyperparameters": {"memory": 10**5, "history_length": 1000}},
+        "hyperparameters.memory",
+    ),
     ({"name": "x", "kind": "random", "history_length": 0}, "history_length"),
     ({"name": "x", "kind": "random", "seed": -1}, "seed"),
     ({"name": "x", "kind": "random", "seed": 1.5}, "seed"),

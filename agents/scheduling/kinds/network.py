@@ -11,7 +11,7 @@ import torch
 from agents.deeprl.threads import one_thread
 from agents.scheduling.agent import SchedulingAgent
 from agents.scheduling.kinds.inputs import input_width, inputs
-from agents.scheduling.kinds.limits import check_range
+from agents.scheduling.kinds.limits import check_network, check_range
 from agents.scheduling.kinds.mlp import (
     ACTIVATIONS,
     Mlp,
@@ -70,6 +70,8 @@ class Network(SchedulingAgent):
         if settings["activation"] not in ACTIVATIONS:
             raise unknown_name("activation", settings["activation"], ACTIVATIONS, field="hyperparameters.activation")
         width = input_width(settings["history_length"])
+        rows = min(settings["batch_size"] * settings["updates"], settings["memory"] * settings["epochs"])
+        check_network(width, settings["width"], settings["depth"], rows, settings["memory"])
         self._network = Mlp(width, settings["width"], settings["depth"], settings["activation"], seed)
         self._optimizer = torch.optim.AdamW(
             self._network.parameters(), lr=settings["learning_rate"], weight_decay=settings["weight_decay"]

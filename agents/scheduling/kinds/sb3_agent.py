@@ -21,7 +21,7 @@ from agents.scheduling.agent import SchedulingAgent
 from agents.scheduling.environment import TestScheduling, cycle_of
 from agents.scheduling.kinds.inputs import input_width, inputs
 from agents.scheduling.kinds.isolated_random import isolated_random
-from agents.scheduling.kinds.limits import check_range
+from agents.scheduling.kinds.limits import check_network, check_range
 from agents.scheduling.kinds.mlp import module_state, optimizer_state, restore_module, restore_optimizer
 from agents.scheduling.observation import FloatArray, Observation, Scores
 from agents.scheduling.state import State, part, prefixed
@@ -31,6 +31,9 @@ SEEDS = 2**31 - 1
 """Seeds of the global generators are drawn below this."""
 
 _RING = ("observations", "next_observations", "actions", "rewards", "dones", "timeouts")
+
+EPOCHS = 4
+"""How often PPO shows a step to its network."""
 
 
 class Sb3Agent(SchedulingAgent):
@@ -64,6 +67,8 @@ class Sb3Agent(SchedulingAgent):
         check_range(settings, history_length=(0, 1000), width=(1, 4096), depth=(0, 16), steps=(8, 100_000))
         check_range(settings, learning_rate=(1e-12, 10.0))
         width = input_width(settings["history_length"])
+        remembered, batch = settings.get("memory", 0), settings.get("batch_size", EPOCHS)
+        check_network(width, settings["width"], settings["depth"], settings["steps"] * batch, 2 * remembered)
         nothing = (np.zeros((1, width), dtype=np.float32), np.zeros(1))
         with isolated_random(seed % SEEDS), one_thread():
             self._model = self._built(TestScheduling([nothing], self.levels), [settings["width"]] * settings["depth"])
@@ -148,7 +153,7 @@ class Ppo(_ActorCritic):
             learning_rate=self.hyperparameters["learning_rate"],
             n_steps=steps,
             batch_size=max(steps // 2, 2),
-            n_epochs=4,
+            n_epochs=EPOCHS,
             gamma=0.0,
             policy_kwargs={"net_arch": layers, "log_std_init": -1.0},
             device="cpu",

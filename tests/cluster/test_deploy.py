@@ -1,0 +1,109 @@
+"""``serve deploy serve_app/config.yaml`` on a local head with token authentication."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from orchestration.serving import HAPROXY_SCRIPT, SERVE_ENVIRONMENT, free_port
+
+SERVE = [sys.executable, "-c", "from ray.serve.scripts import cli; cli()"]
+READY_SECONDS = 180.0
+
+
+def _edits(script: str) -> list[str]:
+    """What a script does to HAProxy's configuration."""
+    lines = script.splitlines()
+    first = next(place for place, line in enumerate(lines) if "sed -i" in line)
+    return lines[first : first + 3]
+
+
+def test_haproxy_of_a_cluster_is_that_of_one_machine(root: Path) -> None:
+    script = root / "deploy" / "haproxy"
+    assert _edits(script.read_text()) == _edits(HAPROXY_SCRIPT)
+    assert script.stat().st_mode & 0o111, "Ray starts it as a program"
+
+
+def test_the_configuration_names_what_serve_is_started_with(root: Path) -> None:
+    told = (root / "serve_app" / "config.yaml").read_text()
+    manifest = (root / "deploy" / "rayservice.yaml").read_text()
+    for name in (
+        "ENABLE_HA_PROXY",
+        "THROUGHPUT_OPTIMIZED",
+        "PROXY_HEALTH_CHECK_PERIOD_S",
+        "PROXY_READY_CHECK_TIMEOUT_S",
+    ):
+        variable = f"RAY_SERVE_{name}"
+        assert f"{variable}={SERVE_ENVIRONMENT[variable]}" in told
+        assert f'name: {variable}, value: "{SERVE_ENVIRONMENT[variable]}"' in manifest
+
+
+@pytest.mark.cluster
+def test_deploy_smoke_and_a_killed_haproxy(service_head: Any, tmp_path: Path, root: Path) -> None:
+    port = free_port()
+    config = tmp_path / "config.yaml"
+    config.write_text((root / "serve_app" / "config.yaml").read_text().replace("port: 8000", f"port: {port}"))
+
+    def run(*command: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            command,
+            env=service_head.environment | environment,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+
+    assert run(*SERVE, "deploy", str(config), RAY_AUTH_TOKEN="0" * 64).returncode != 0
+    deployed = run(*SERVE, "deploy", str(config))
+    assert deployed.returncode == 0, deployed.stderr
+    url = f"http://127.0.0.1:{port}"
+    _await_ready(url)
+    smoke = run(sys.executable, "-m", "orchestration", "smoke", url)
+    assert smoke.returncode == 0, smoke.stdout + smoke.stderr
+    assert (tmp_path / "home" / "service.db").exists(), "data lie where PROCTOR_HOME says"
+
+    for process in _haproxies(port):
+        os.kill(process, signal.SIGKILL)
+    seen = _await_ready(url)
+    assert 404 not in seen, "404 would tell callers to give up"
+
+
+def _haproxies(port: int) -> list[int]:
+    """Processes of the HAProxy that listens there."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            command = (folder / "cmdline").read_bytes().split(b"\0")
+            if command[0].endswith(b"haproxy") and b"-f" in command:
+                settings = Path(command[command.index(b"-f") + 1].decode())
+                if f":{port}" in settings.read_text():
+                    found.append(int(folder.name))
+    assert found, "no HAProxy listens there"
+    return found
+
+
+def _await_ready(url: str) -> set[int]:
+    """The statuses seen until ten in a row were 200."""
+    seen: set[int] = set()
+    good, end = 0, time.monotonic() + READY_SECONDS
+    while good < 10:
+        assert time.monotonic() < end
+        time.sleep(0.1)
+        try:
+            status = httpx.get(f"{url}/readyz", timeout=5.0).status_code
+        except httpx.HTTPError:
+            good = 0
+            continue
+        seen.add(status)
+        good = good + 1 if status == 200 else 0
+    return seen
