@@ -88,7 +88,7 @@ def build_api(
     errors.install(api)
     openapi.install(api, tuple(call for calls in TABLES.values() for call in calls))
     api.add_middleware(Edge, metrics=api.state.metrics, body_bytes=body_bytes, body_seconds=body_seconds)
-    return Front(api, BASE_PATH, body_bytes)
+    return Front(api, BASE_PATH, body_bytes, body_seconds)
 
 
 async def served_on_loopback() -> bool:

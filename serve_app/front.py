@@ -7,6 +7,7 @@ and how errors are told is written down there alone.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 import time
@@ -25,7 +26,7 @@ from orchestration.tokens import Scope as TokenScope
 from serve_app.admission import Capacity
 from serve_app.bodies import JSON
 from serve_app.errors import told_as_problem
-from serve_app.limits import MOST_DIGITS, BodyTooLargeError
+from serve_app.limits import MOST_DIGITS, BodyTooLargeError, BodyTooSlowError
 from serve_app.metrics import ServiceMetrics
 
 log = logging.getLogger(__name__)
@@ -105,15 +106,15 @@ class Front:
 
     Args:
         base: path in front of all calls.
-        body_bytes: largest body of a call.
+        body_bytes, body_seconds: largest body of a call, and how long it may take to come.
     """
 
-    def __init__(self, app: FastAPI, base: str, body_bytes: int) -> None:
+    def __init__(self, app: FastAPI, base: str, body_bytes: int, body_seconds: float) -> None:
         self.app = app
         self._state = app.state  # service, gate and metrics
         self._base = base
         self._start = f"{base}/agents/"
-        self._limit = body_bytes
+        self._limit, self._seconds = body_bytes, body_seconds
         self.capacity = Capacity()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -151,7 +152,7 @@ class Front:
             await state.gate.admit_headers(authorization, host, TokenScope.RECOMMEND, names[0], scope)
             with self.capacity.place(scope):
                 if line.body:
-                    read = await _body(receive, self._limit)
+                    read = await _body(receive, self._limit, self._seconds)
                     if read is None:
                         status = 0
                         return
@@ -220,12 +221,21 @@ def _told(scope: Scope) -> dict[bytes, str] | None:
     return told if len(told) == len(found) else None
 
 
-async def _body(receive: Receive, limit: int) -> bytes | None:
+async def _body(receive: Receive, limit: int, seconds: float) -> bytes | None:
     """The whole body; None: the caller has gone away.
 
     Raises:
         BodyTooLargeError: more came than was announced, and than a body may have.
+        BodyTooSlowError: it was not there in time.
     """
+    try:
+        async with asyncio.timeout(seconds):
+            return await _parts(receive, limit)
+    except TimeoutError as error:
+        raise BodyTooSlowError(seconds) from error
+
+
+async def _parts(receive: Receive, limit: int) -> bytes | None:
     parts: list[bytes] = []
     size = 0
     while True:
