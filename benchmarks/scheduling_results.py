@@ -43,8 +43,7 @@ MEASURED = {"failures_first": ("napfd", "recall"), "time_first": ("apfdc", "ttff
 
 GROUPS: dict[str, dict[str, Any]] = {
     "without learning": {"precision": 1e9},
-    "without cost": {"cost": 0.0, "scarcity": 0.0},
-    "without scarcity": {"scarcity": 0.0},
+    "without cost": {"cost": 0.0},
     "without doubt": {"doubt": 0.0},
     "without neighbours": {"left_out": ",".join(name for name in INPUT_NAMES if "neighbours" in name)},
     "without patterns and streaks": {"left_out": "pattern,failed_last,failures_in_a_row,passes_in_a_row,flips"},

@@ -84,7 +84,7 @@ def test_the_cheaper_of_two_equal_tests_comes_first_when_time_counts():
     orders = {}
     for objective in ("failures_first", "time_first"):
         chosen = AgentSettings(
-            "failure_model", hyperparameters=(("objective", objective), ("cost", 0.0), ("scarcity", 0.0))
+            "failure_model", hyperparameters=(("objective", objective), ("cost", 0.0))
         )
         scheduler = Scheduler(chosen)
         for number in range(4):
