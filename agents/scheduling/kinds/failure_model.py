@@ -22,6 +22,8 @@ from envsearch.errors import CorruptArtifactError, unknown_name
 OBJECTIVES = ("failures_first", "time_first")
 RAREST = 0.02
 """Least share of episodes with a failure that is reckoned with."""
+BLIND = 0.1
+"""Share of the candidates whose verdict did not become known last time, above which many stay unknown."""
 PRIOR = {"rate_0.5": 0.3, "rate_0.9": 0.3, "rate_1": 0.3}
 """Weights before any data: a test is as likely to fail as it did, lately, for some time and ever."""
 
@@ -36,7 +38,9 @@ class FailureModel(SchedulingAgent):
     chances were known (Smith 1956, "ratio rule"). `failures_first` without a budget orders them by p. Under a budget
     it orders them by the chance that a test fails *and* fits: p times the chance that it ends in time if tests were
     taken by p / seconds^cost. So long tests have to be worth the many short ones that would not fit, but of those
-    that fit the likeliest to fail comes first, however long it takes.
+    that fit the likeliest to fail comes first, however long it takes. Where many verdicts stay unknown, which tests fit
+    also decides what is learned, and so exact an order leaves out the same ones for long: there it orders them by
+    p / seconds^blind_cost, and how long the tests really take decides which fit.
 
     A test that was a candidate for k episodes without its verdict becoming known may have begun to fail meanwhile:
     p' = 1 - (1 - p) exp(-doubt o / q (1 - .98^k) / .02), with o the mean rate at which tests fail that did not before
@@ -48,10 +52,12 @@ class FailureModel(SchedulingAgent):
         precision: of the prior of each weight, in observations.
         forgetting: what an episode's evidence still counts after the next one, in (0, 1].
         cost: exponent of the duration in what fits a budget, with ``failures_first``.
+        blind_cost: exponent of the duration with ``failures_first`` where many verdicts stay unknown.
         spread: standard deviation of a test's seconds over its expected ones, in what fits a budget.
         time_cost: exponent of the duration with ``time_first``.
         doubt: how fast a test that is not run is doubted.
-        crowding: each of the m failures of an episode counts m^-crowding: failures of one cycle have few causes.
+        crowding: each of an episode's m failures counts m^-crowding, as failures of one cycle have few causes, and each
+            of its passes m^(-crowding / 2).
         left_out: names of inputs that the model is not shown, separated by commas (to see what they are worth).
     """
 
@@ -63,8 +69,9 @@ class FailureModel(SchedulingAgent):
         "precision": 30.0,
         "forgetting": 0.999,
         "cost": 0.2,
+        "blind_cost": 0.1,
         "spread": 0.05,
-        "time_cost": 0.8,
+        "time_cost": 0.6,
         "doubt": 0.0005,
         "crowding": 0.5,
         "left_out": "",
@@ -76,7 +83,7 @@ class FailureModel(SchedulingAgent):
         if given["objective"] not in OBJECTIVES:
             raise unknown_name("objective", given["objective"], OBJECTIVES, field="hyperparameters.objective")
         check_range(given, precision=(1e-6, 1e9), forgetting=(1e-3, 1.0), cost=(0.0, 10.0), time_cost=(0.0, 10.0))
-        check_range(given, spread=(1e-3, 10.0), doubt=(0.0, 1e6), crowding=(0.0, 1.0))
+        check_range(given, blind_cost=(0.0, 10.0), spread=(1e-3, 10.0), doubt=(0.0, 1e6), crowding=(0.0, 1.0))
         self._memory = TestMemory()
         self._model = self._new_model()
         self._hidden = [INPUT_NAMES.index(name) for name in self._left_out()]
@@ -105,8 +112,9 @@ class FailureModel(SchedulingAgent):
         targets = np.clip(values, 0.0, 1.0)
         if len(targets):
             shown = self._inputs(observation)[known]
-            failures = max(float(targets.sum()), 1.0)
-            self._model.learn(shown, targets, 1.0 - targets * (1.0 - failures ** -self.hyperparameters["crowding"]))
+            failures, crowding = max(float(targets.sum()), 1.0), float(self.hyperparameters["crowding"])
+            weights = targets * failures**-crowding + (1.0 - targets) * failures ** (-crowding / 2.0)
+            self._model.learn(shown, targets, weights)
         count = len(verdicts)
         informative = np.fromiter((verdict.informative for verdict in verdicts), np.bool_, count)
         failed = np.fromiter((verdict is Verdict.FAILED for verdict in verdicts), np.bool_, count)
@@ -155,6 +163,9 @@ class FailureModel(SchedulingAgent):
             return chance - float(given["time_cost"]) * np.log(seconds + SHORTEST)
         if observation.budget_seconds is None:
             return chance
+        waits = self._memory.column["waited"][self._memory.find(observation.keys)] > 0
+        if waits.sum() > BLIND * len(waits):
+            return chance - float(given["blind_cost"]) * np.log(seconds + SHORTEST)
         # How often a test stands in the cycle may be a result: each counts once, against as much less of the budget.
         first, back = distinct(observation.keys)
         once = seconds[first]
