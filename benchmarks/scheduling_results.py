@@ -43,7 +43,7 @@ MEASURED = {"failures_first": ("napfd", "recall"), "time_first": ("apfdc", "ttff
 
 GROUPS: dict[str, dict[str, Any]] = {
     "without learning": {"precision": 1e9},
-    "without cost": {"cost": 0.0},
+    "without cost": {"cost": 0.0, "blind_cost": 0.0},
     "without doubt": {"doubt": 0.0},
     "without neighbours": {"left_out": ",".join(name for name in INPUT_NAMES if "neighbours" in name)},
     "without patterns and streaks": {"left_out": "pattern,failed_last,failures_in_a_row,passes_in_a_row,flips"},
@@ -220,7 +220,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=20, help="of heuristics and of the default kind")
     parser.add_argument("--learned-seeds", type=int, default=3, help="of the other learning kinds")
     parser.add_argument("--ablation-seeds", type=int, default=3)
-    parser.add_argument("--parts", nargs="+", default=["table", "unlimited", "windows", "ablation"])
+    parser.add_argument("--parts", nargs="*", default=["table", "unlimited", "windows", "ablation"])
     parser.add_argument("--feedback", nargs="+", default=["full", "partial"])
     parser.add_argument("--objectives", nargs="+", default=list(MEASURED), choices=list(MEASURED))
     parser.add_argument("--plots", type=Path)
