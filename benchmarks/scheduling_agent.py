@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from agents.scheduling.episode import Budget
 from agents.scheduling.scheduler import Scheduler
 from agents.scheduling.settings import AgentSettings
 from agents.scheduling.state import to_bytes
@@ -35,7 +36,7 @@ def cycle(scheduler: Scheduler, tests: list[TestCase], number: int, rng: np.rand
     ]
     told = {result.id: result for result in results}
     started = time.perf_counter()
-    episode = scheduler.recommend(tests, str(number), number, explain=False)
+    episode = scheduler.recommend(tests, str(number), number, Budget(share=0.5), explain=False)
     scheduler.record(episode, results)
     scheduler.reward(episode, told)
     return time.perf_counter() - started

@@ -1,8 +1,8 @@
 """Agent kinds x histories x feedback x objective, against the best heuristic of each history, with intervals.
 
 python -m benchmarks.scheduling_results HISTORY... [--kinds failure_model bandit] [--heuristics failure_rate]
-       [--seeds 20] [--plots FOLDER] [--cache FOLDER] [--parts table windows ablation] [--feedback full partial]
-       [--objectives failures_first time_first]
+       [--seeds 20] [--plots FOLDER] [--cache FOLDER] [--parts table unlimited windows ablation]
+       [--feedback full partial] [--objectives failures_first time_first]
 
 Prints Markdown. Budget 50 % of each cycle's time, greedy fill, default reward. The best heuristic of a history is the
 one with the highest mean there, known only with hindsight. The interval is a paired bootstrap over the failing cycles
@@ -43,8 +43,7 @@ MEASURED = {"failures_first": ("napfd", "recall"), "time_first": ("apfdc", "ttff
 
 GROUPS: dict[str, dict[str, Any]] = {
     "without learning": {"precision": 1e9},
-    "without cost": {"cost": 0.0, "scarcity": 0.0},
-    "without scarcity": {"scarcity": 0.0},
+    "without cost": {"cost": 0.0, "blind_cost": 0.0},
     "without doubt": {"doubt": 0.0},
     "without neighbours": {"left_out": ",".join(name for name in INPUT_NAMES if "neighbours" in name)},
     "without patterns and streaks": {"left_out": "pattern,failed_last,failures_in_a_row,passes_in_a_row,flips"},
@@ -62,12 +61,14 @@ class Replays:
     def __init__(self, cache: str) -> None:
         self._cache = cache
 
-    def curves(self, source: HistorySource, kind: str, feedback: str, seeds: int, **given: Any) -> dict[str, Curve]:
+    def curves(
+        self, source: HistorySource, kind: str, feedback: str, seeds: int, share: float = 0.5, **given: Any
+    ) -> dict[str, Curve]:
         """Metric -> value per failing cycle, in order; also ``cycle``: their numbers from 0."""
         told = []
         for seed in range(seeds):
             settings = AgentSettings(kind, seed=seed, hyperparameters=tuple(sorted(given.items())))
-            item = ReplayItem(source, settings, feedback=feedback)
+            item = ReplayItem(source, settings, feedback=feedback, budget_share=share)
             stored = StoredItem(item, self._cache)
             plain = finished(stored)
             told.append(from_plain(item, run_item(stored) if plain is None else plain))
@@ -131,6 +132,16 @@ def _one_table(
         _row([f"`{kind}` - best heuristic", *cells])
 
 
+def print_unlimited(replays: Replays, sources: list[HistorySource], options: argparse.Namespace) -> None:
+    """Without a budget: how soon the first failure is found, and all of them."""
+    print("\n### time_first without a budget, full feedback: ttff (apfdc)\n")
+    _header(["agent", *(load(source).name for source in sources)])
+    for kind in dict.fromkeys((*options.heuristics, DEFAULT_KIND)):
+        given = settings_for(kind, "time_first")
+        found = [replays.curves(source, kind, "full", options.seeds, share=1.0, **given) for source in sources]
+        _row([f"`{kind}`", *(f"{one['ttff'].mean():.4f} ({one['apfdc'].mean():.4f})" for one in found)])
+
+
 def print_windows(replays: Replays, sources: list[HistorySource], options: argparse.Namespace) -> None:
     """The worst window of 50 failing cycles, against each history's best heuristic."""
     print("\n### Windows of 50 failing cycles after the first 50, full feedback, napfd\n")
@@ -182,6 +193,14 @@ def draw_curves(replays: Replays, sources: list[HistorySource], options: argpars
         draw(panels, f"{name}, budget 50 %: rolling means over {options.seeds} seeds", options.plots / f"{name}.png")
 
 
+PARTS = {
+    "table": print_table,
+    "unlimited": print_unlimited,
+    "windows": print_windows,
+    "ablation": print_ablation,
+}
+
+
 def _header(cells: Iterable[str]) -> None:
     cells = list(cells)
     _row(cells)
@@ -201,7 +220,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=20, help="of heuristics and of the default kind")
     parser.add_argument("--learned-seeds", type=int, default=3, help="of the other learning kinds")
     parser.add_argument("--ablation-seeds", type=int, default=3)
-    parser.add_argument("--parts", nargs="+", default=["table", "windows", "ablation"])
+    parser.add_argument("--parts", nargs="*", default=["table", "unlimited", "windows", "ablation"])
     parser.add_argument("--feedback", nargs="+", default=["full", "partial"])
     parser.add_argument("--objectives", nargs="+", default=list(MEASURED), choices=list(MEASURED))
     parser.add_argument("--plots", type=Path)
@@ -211,9 +230,7 @@ def main() -> None:
         replays = Replays(options.cache or folder)
         sources = [HistorySource.of_file(path) for path in options.histories]
         for part in options.parts:
-            {"table": print_table, "windows": print_windows, "ablation": print_ablation}[part](
-                replays, sources, options
-            )
+            PARTS[part](replays, sources, options)
         if options.plots is not None:
             draw_curves(replays, sources, options)
 

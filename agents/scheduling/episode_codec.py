@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from agents.scheduling.budget import budget_seconds
 from agents.scheduling.columns import Features, RankedColumns, TestColumns, ids_of, keys_of, ranking_columns
 from agents.scheduling.episode import Budget, Episode
 from agents.scheduling.features import FEATURE_NAMES, features_of
@@ -167,6 +168,7 @@ def _episode(header: dict[str, Any], text: bytes, arrays: _Reader) -> Episode:
     explored, selected = arrays.take("?", count), arrays.take("?", count)
     tests = _tests_from(header["tests"], text, durations)
     *counted, order, places = integers
+    budget = Budget(**{**header["budget"], "must_run": tuple(header["budget"]["must_run"])})
     observation = Observation(
         keys=keys_of(tests),
         feature_names=FEATURE_NAMES,
@@ -176,6 +178,7 @@ def _episode(header: dict[str, Any], text: bytes, arrays: _Reader) -> Episode:
         new=counted[0] == 0,
         failure_rate=failure_rate,
         make_features=partial(features_of, tests),
+        budget_seconds=budget_seconds(budget, durations),
     )
     ids, reasons = ids_of(tests), [tuple(texts) for texts in header["reasons"]]
     ranking = RankedColumns(
@@ -195,6 +198,6 @@ def _episode(header: dict[str, Any], text: bytes, arrays: _Reader) -> Episode:
         scores=Scores(priority, explored, header["exploration"]),
         order=order,
         ranking=ranking,
-        budget=Budget(**{**header["budget"], "must_run": tuple(header["budget"]["must_run"])}),
+        budget=budget,
         opened_at=header["opened_at"],
     )

@@ -9,7 +9,9 @@ from functools import lru_cache, partial
 
 import numpy as np
 
+from agents.scheduling.budget import budget_seconds
 from agents.scheduling.columns import TestColumns, keys_of, told_seconds
+from agents.scheduling.episode import Budget
 from agents.scheduling.history import History
 from agents.scheduling.observation import FloatArray, Observation
 from agents.scheduling.testcase import FeatureValue, TestCase
@@ -35,11 +37,12 @@ HISTORY_FEATURES = (
 FEATURE_NAMES = (*HISTORY_FEATURES, *(f"metadata_{slot}" for slot in range(METADATA_SLOTS)))
 
 
-def observe(history: History, tests: Sequence[TestCase]) -> Observation:
-    """What an agent sees of these candidates; changes nothing."""
+def observe(history: History, tests: Sequence[TestCase], budget: Budget | None = None) -> Observation:
+    """What an agent sees of these candidates, of which it may run what the budget allows; changes nothing."""
     keys = keys_of(tests)
     rows = history.rows(keys)
     counts = history.counts(rows)
+    durations = expected_durations(tests, counts.mean_seconds)
     return Observation(
         keys=keys,
         feature_names=FEATURE_NAMES,
@@ -49,10 +52,11 @@ def observe(history: History, tests: Sequence[TestCase]) -> Observation:
         since_run=counts.since_run,
         since_failure=counts.since_failure,
         age=counts.age,
-        durations=expected_durations(tests, counts.mean_seconds),
+        durations=durations,
         new=counts.runs == 0,
         failure_rate=counts.failure_rate,
         make_features=partial(features_of, tests),
+        budget_seconds=None if budget is None else budget_seconds(budget, durations),
     )
 
 

@@ -34,6 +34,7 @@ class Observation:
         failure_rate: exponentially weighted over *all* past executions, sum(.8^k f_k) / sum(.8^k), k = 0 the latest,
             shape (n,); NaN without any.
         make_features: makes `features` of the rest.
+        budget_seconds: what the cycle's budget allows for all tests together; None: no limit.
     """
 
     keys: tuple[str, ...]
@@ -48,6 +49,7 @@ class Observation:
     new: BoolArray
     failure_rate: FloatArray
     make_features: Callable[[Observation], FloatArray]
+    budget_seconds: float | None = None
     _made: list[FloatArray] = field(default_factory=list, init=False, repr=False)
 
     @property

@@ -76,7 +76,7 @@ class Scheduler:
         if not (isinstance(kept, TestColumns) and kept.unique):
             _refuse_repeated(ids, "test_cases")
         budget = self._checked_budget(budget, ids)
-        observation = observe(self.history, kept)
+        observation = observe(self.history, kept, budget)
         rng = np.random.default_rng(np.random.SeedSequence([self.settings.seed, number, _RECOMMEND]))
         scores = self._scores(observation, rng)
         order = np.lexsort((rng.random(len(ids)), -scores.priority))

@@ -38,8 +38,8 @@ METRICS = {"failures_first": "napfd", "time_first": "apfdc"}
 DEFAULT_SPACE: dict[str, dict[str, tuple[Any, ...]]] = {
     "failure_model": {
         "precision": (10.0, 30.0, 100.0, 300.0),
-        "cost": (0.0, 0.05, 0.1, 0.2),
-        "scarcity": (0.0, 0.3, 0.6),
+        "cost": (0.0, 0.1, 0.2, 0.3, 0.5),
+        "spread": (0.02, 0.05, 0.1, 0.2),
         "time_cost": (0.5, 0.6, 0.8, 1.0),
         "doubt": (0.0, 0.0002, 0.0005, 0.001, 0.002),
         "crowding": (0.25, 0.5, 0.75),

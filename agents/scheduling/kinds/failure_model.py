@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from agents.scheduling.agent import SchedulingAgent
+from agents.scheduling.kinds.fitting import log_fits
 from agents.scheduling.kinds.limits import check_range
 from agents.scheduling.kinds.logistic import Logistic
-from agents.scheduling.kinds.model_inputs import INPUT_NAMES, SHORTEST, model_inputs
+from agents.scheduling.kinds.model_inputs import INPUT_NAMES, SHORTEST, distinct, model_inputs
 from agents.scheduling.kinds.targets import learnable
 from agents.scheduling.kinds.test_memory import TestMemory
 from agents.scheduling.observation import BoolArray, FloatArray, Observation, Scores
@@ -21,6 +22,8 @@ from envsearch.errors import CorruptArtifactError, unknown_name
 OBJECTIVES = ("failures_first", "time_first")
 RAREST = 0.02
 """Least share of episodes with a failure that is reckoned with."""
+BLIND = 0.1
+"""Share of the candidates whose verdict did not become known last time, above which many stay unknown."""
 PRIOR = {"rate_0.5": 0.3, "rate_0.9": 0.3, "rate_1": 0.3}
 """Weights before any data: a test is as likely to fail as it did, lately, for some time and ever."""
 
@@ -29,8 +32,15 @@ class FailureModel(SchedulingAgent):
     """Bayesian logistic regression on failure rates at several memories, streaks, times, neighbours in name, duration.
 
     Before any data its weights rank like a weighted failure rate, so that it starts as good as that heuristic; rewards
-    move them. Tests of a cycle are ordered by ln p - cost ln(seconds): cost 1 finds most failures per second (Smith
-    1956, "ratio rule"); under a budget a little of it also finds more failures.
+    move them.
+
+    `time_first` orders the tests of a cycle by ln p - time_cost ln(seconds): 1 finds most failures per second if the
+    chances were known (Smith 1956, "ratio rule"). `failures_first` without a budget orders them by p. Under a budget
+    it orders them by the chance that a test fails *and* fits: p times the chance that it ends in time if tests were
+    taken by p / seconds^cost. So long tests have to be worth the many short ones that would not fit, but of those
+    that fit the likeliest to fail comes first, however long it takes. Where many verdicts stay unknown, which tests fit
+    also decides what is learned, and so exact an order leaves out the same ones for long: there it orders them by
+    p / seconds^blind_cost, and how long the tests really take decides which fit.
 
     A test that was a candidate for k episodes without its verdict becoming known may have begun to fail meanwhile:
     p' = 1 - (1 - p) exp(-doubt o / q (1 - .98^k) / .02), with o the mean rate at which tests fail that did not before
@@ -41,12 +51,13 @@ class FailureModel(SchedulingAgent):
         objective: ``failures_first`` (NAPFD) or ``time_first`` (APFDc, time to the first failure).
         precision: of the prior of each weight, in observations.
         forgetting: what an episode's evidence still counts after the next one, in (0, 1].
-        cost: exponent of the duration with ``failures_first``.
-        scarcity: added to `cost` times the share of the tests that is expected to fail: where not all failing tests
-            fit the budget, seconds decide how many are found.
+        cost: exponent of the duration in what fits a budget, with ``failures_first``.
+        blind_cost: exponent of the duration with ``failures_first`` where many verdicts stay unknown.
+        spread: standard deviation of a test's seconds over its expected ones, in what fits a budget.
         time_cost: exponent of the duration with ``time_first``.
         doubt: how fast a test that is not run is doubted.
-        crowding: an episode with m failures counts m^-crowding per test: failures of one cycle have few causes.
+        crowding: each of an episode's m failures counts m^-crowding, as failures of one cycle have few causes, and each
+            of its passes m^(-crowding / 2).
         left_out: names of inputs that the model is not shown, separated by commas (to see what they are worth).
     """
 
@@ -57,8 +68,9 @@ class FailureModel(SchedulingAgent):
         "objective": "failures_first",
         "precision": 30.0,
         "forgetting": 0.999,
-        "cost": 0.1,
-        "scarcity": 0.3,
+        "cost": 0.2,
+        "blind_cost": 0.1,
+        "spread": 0.05,
         "time_cost": 0.6,
         "doubt": 0.0005,
         "crowding": 0.5,
@@ -71,20 +83,21 @@ class FailureModel(SchedulingAgent):
         if given["objective"] not in OBJECTIVES:
             raise unknown_name("objective", given["objective"], OBJECTIVES, field="hyperparameters.objective")
         check_range(given, precision=(1e-6, 1e9), forgetting=(1e-3, 1.0), cost=(0.0, 10.0), time_cost=(0.0, 10.0))
-        check_range(given, scarcity=(0.0, 10.0), doubt=(0.0, 1e6), crowding=(0.0, 1.0))
+        check_range(given, blind_cost=(0.0, 10.0), spread=(1e-3, 10.0), doubt=(0.0, 1e6), crowding=(0.0, 1.0))
         self._memory = TestMemory()
         self._model = self._new_model()
         self._hidden = [INPUT_NAMES.index(name) for name in self._left_out()]
         self._last: tuple[Observation, int, FloatArray] | None = None
 
     def score(self, observation: Observation, rng: np.random.Generator) -> Scores:
-        """ln p' - cost ln(seconds); `explored` tests are in the first half for having waited alone."""
+        """By p' as the class tells; `explored` tests are in the first half for having waited alone."""
         logits = self._model.logits(self._inputs(observation))
         sure = -np.logaddexp(0.0, -logits)
-        cost = self._exponent(sure) * np.log(observation.durations + SHORTEST)
         doubted = self._doubted(observation, sure)
-        lifted = _lifted(sure - cost, doubted - cost)
-        return Scores(doubted - cost, lifted, self._exploration(lifted))
+        priority = self._priority(observation, doubted)
+        waited = doubted is not sure
+        lifted = _lifted(self._priority(observation, sure), priority) if waited else np.zeros(len(sure), np.bool_)
+        return Scores(priority, lifted, self._exploration(lifted))
 
     def learn(
         self,
@@ -99,7 +112,9 @@ class FailureModel(SchedulingAgent):
         targets = np.clip(values, 0.0, 1.0)
         if len(targets):
             shown = self._inputs(observation)[known]
-            self._model.learn(shown, targets, max(float(targets.sum()), 1.0) ** -self.hyperparameters["crowding"])
+            failures, crowding = max(float(targets.sum()), 1.0), float(self.hyperparameters["crowding"])
+            weights = targets * failures**-crowding + (1.0 - targets) * failures ** (-crowding / 2.0)
+            self._model.learn(shown, targets, weights)
         count = len(verdicts)
         informative = np.fromiter((verdict.informative for verdict in verdicts), np.bool_, count)
         failed = np.fromiter((verdict is Verdict.FAILED for verdict in verdicts), np.bool_, count)
@@ -141,12 +156,23 @@ class FailureModel(SchedulingAgent):
         prior = np.array([PRIOR.get(name, 0.0) for name in INPUT_NAMES])
         return Logistic(prior, self.hyperparameters["precision"], self.hyperparameters["forgetting"])
 
-    def _exponent(self, sure: FloatArray) -> float:
-        """What a test's seconds count against ln p."""
-        given = self.hyperparameters
+    def _priority(self, observation: Observation, chance: FloatArray) -> FloatArray:
+        """Of tests that fail with these chances, as ln p; shape (n,)."""
+        given, seconds = self.hyperparameters, observation.durations
         if given["objective"] == "time_first":
-            return float(given["time_cost"])
-        return float(given["cost"] + given["scarcity"] * (np.exp(sure).mean() if len(sure) else 0.0))
+            return chance - float(given["time_cost"]) * np.log(seconds + SHORTEST)
+        if observation.budget_seconds is None:
+            return chance
+        waits = self._memory.column["waited"][self._memory.find(observation.keys)] > 0
+        if waits.sum() > BLIND * len(waits):
+            return chance - float(given["blind_cost"]) * np.log(seconds + SHORTEST)
+        # How often a test stands in the cycle may be a result: each counts once, against as much less of the budget.
+        first, back = distinct(observation.keys)
+        once = seconds[first]
+        budget = observation.budget_seconds * float(once.sum() / max(seconds.sum(), SHORTEST))
+        worth = chance[first] - float(given["cost"]) * np.log(once + SHORTEST)
+        fitting: FloatArray = chance + log_fits(worth, once, budget, float(given["spread"]))[back]
+        return fitting
 
     def _doubted(self, observation: Observation, sure: FloatArray) -> FloatArray:
         """ln p' of the class's docstring, shape (n,)."""

@@ -38,8 +38,8 @@ class Logistic:
         logits: FloatArray = np.einsum("ij,j->i", inputs, self.mean)
         return logits
 
-    def learn(self, inputs: FloatArray, targets: FloatArray, weight: float) -> None:
-        """One batch: inputs (n, d), targets in [0, 1] of shape (n,), each counting `weight` observations."""
+    def learn(self, inputs: FloatArray, targets: FloatArray, weights: FloatArray) -> None:
+        """One batch: inputs (n, d), targets in [0, 1], and how many observations each counts as, shape (n,)."""
         # Inputs that are 0 for the whole batch say nothing: leaving them out saves most of the time.
         used = np.flatnonzero(inputs.any(axis=0))
         shown = np.ascontiguousarray(inputs[:, used])
@@ -47,8 +47,8 @@ class Logistic:
         for _ in range(STEPS):
             chance = _chance(np.einsum("ij,j->i", shown, mean[used]))
             pull = np.zeros(len(mean))
-            pull[used] = weight * np.einsum("ij,i->j", shown, targets - chance)
-            gained = weight * _gram(shown, chance * (1.0 - chance))
+            pull[used] = np.einsum("ij,i->j", shown, weights * (targets - chance))
+            gained = _gram(shown, weights * chance * (1.0 - chance))
             curvature = self.precision.copy()
             curvature[np.ix_(used, used)] += gained
             step = np.linalg.solve(curvature, pull - np.einsum("ij,j->i", self.precision, mean - self.mean))
@@ -57,7 +57,7 @@ class Logistic:
             if largest < _SMALLEST_STEP:
                 break
         chance = _chance(np.einsum("ij,j->i", shown, mean[used]))
-        self.precision[np.ix_(used, used)] += weight * _gram(shown, chance * (1.0 - chance))
+        self.precision[np.ix_(used, used)] += _gram(shown, weights * chance * (1.0 - chance))
         self.precision *= self._forgetting
         self.precision[np.diag_indices_from(self.precision)] += (1.0 - self._forgetting) * self._first
         self.mean = mean

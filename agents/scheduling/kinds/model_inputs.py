@@ -45,7 +45,7 @@ INPUT_NAMES = (
 
 def model_inputs(memory: TestMemory, observation: Observation) -> FloatArray:
     """Shape (n, len(INPUT_NAMES))."""
-    first, back = _distinct(observation.keys)
+    first, back = distinct(observation.keys)
     keys = [observation.keys[place] for place in first.tolist()]
     rows = memory.find(keys)
     new = memory.column["runs"][rows] == 0
@@ -69,7 +69,7 @@ def log_odds(rate: FloatArray) -> FloatArray:
     return odds
 
 
-def _distinct(keys: tuple[str, ...]) -> tuple[IntArray, IntArray]:
+def distinct(keys: tuple[str, ...]) -> tuple[IntArray, IntArray]:
     """Where each test stands first, in order, shape (u,); and for each row which of these it is, shape (n,)."""
     number: dict[str, int] = {}
     back = np.fromiter((number.setdefault(key, len(number)) for key in keys), np.int64, len(keys))

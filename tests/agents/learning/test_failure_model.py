@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agents.scheduling.episode import Budget
 from agents.scheduling.kinds.failure_model import FailureModel
+from agents.scheduling.kinds.fitting import log_fits
 from agents.scheduling.kinds.logistic import Logistic
 from agents.scheduling.kinds.model_inputs import INPUT_NAMES, model_inputs
 from agents.scheduling.kinds.test_memory import DECAYS, TestMemory, natural, rates
@@ -83,15 +85,66 @@ def test_before_any_data_weights_it_ranks_by_failure_rates():
 def test_the_cheaper_of_two_equal_tests_comes_first_when_time_counts():
     orders = {}
     for objective in ("failures_first", "time_first"):
-        chosen = AgentSettings(
-            "failure_model", hyperparameters=(("objective", objective), ("cost", 0.0), ("scarcity", 0.0))
-        )
+        chosen = AgentSettings("failure_model", hyperparameters=(("objective", objective), ("cost", 0.0)))
         scheduler = Scheduler(chosen)
         for number in range(4):
             run(scheduler, made("abz", "FFP" if number % 2 else "FPP", (50.0, 1.0, 1.0)), number)
         orders[objective] = run(scheduler, made("abz", "PPP"), 4)
     assert orders["failures_first"][0] == "a"
     assert orders["time_first"][0] == "b"
+
+
+def test_of_the_tests_that_fit_a_budget_the_likeliest_to_fail_comes_first():
+    """With a budget a long test has to be worth what does not fit for it; without one it does not."""
+    seconds = (60.0, 10.0, 10.0, 10.0, 10.0)
+    scheduler = Scheduler(SETTINGS)
+    for number in range(6):
+        run(scheduler, made("abcde", "FFFPP" if number < 4 else "FPPPP", seconds), number)
+    tests = made("edcba", "PPPPP", seconds[::-1]).tests
+    orders = {}
+    for share in (None, 1.0, 0.7, 0.4):
+        budget = Budget() if share is None else Budget(share=share)
+        episode = scheduler.recommend(tests, "x", 6, budget)
+        orders[share] = "".join(entry.id for entry in episode.ranking)
+    assert orders[None][0] == orders[1.0][0] == orders[0.7][0] == "a"
+    assert orders[0.4][-1] == "a"
+
+
+def test_the_budget_does_not_tell_how_often_a_test_stands():
+    scheduler = Scheduler(SETTINGS)
+    for number in range(3):
+        run(scheduler, made("abcd", "FPPP" if number else "FFPP", (4.0, 3.0, 2.0, 1.0)), number)
+    once = [TestCase(name) for name in "abcd"]
+    again = [*once, TestCase("a#2", history_id="a"), TestCase("d#2", history_id="d")]
+    shown = [scheduler.recommend(tests, "x", 3, Budget(share=0.5)).scores.priority for tests in (once, again)]
+    assert shown[1][:4] == pytest.approx(shown[0])
+    assert shown[1][4:] == pytest.approx(shown[0][[0, 3]])
+
+
+def test_where_verdicts_stay_unknown_the_order_does_not_follow_the_budget():
+    names = "abcdefgh"
+    scheduler = Scheduler(SETTINGS)
+    for number in range(6):
+        run(scheduler, made(names, "FPFPFPPP", range(1, 9)), number, [name < "e" for name in names])
+    tests = made(names, "PPPPPPPP").tests
+    priorities = [scheduler.recommend(tests, "x", 6, Budget(share=share)).scores.priority for share in (0.2, 0.9)]
+    assert np.array_equal(*priorities)
+
+
+@given(st.lists(st.floats(0.0, 1e4), max_size=12), st.floats(0.0, 1e5), st.integers(0, 99))
+@settings(max_examples=50, deadline=None)
+def test_the_chance_to_fit_falls_in_the_order_in_which_tests_are_taken(seconds, budget, seed):
+    worth = np.random.default_rng(seed).standard_normal(len(seconds))
+    chance = log_fits(worth, np.array(seconds, np.float64), budget, 0.3)
+    assert np.isfinite(chance).all()
+    assert (chance <= 0.0).all()
+    more = log_fits(worth, np.array(seconds, np.float64), budget + 1.0, 0.3)
+    assert (more >= chance).all()
+
+
+def test_the_chance_to_fit():
+    chance = np.exp(log_fits(np.array([2.0, 3.0, 1.0]), np.array([10.0, 10.0, 10.0]), 20.0, 0.1))
+    assert chance == pytest.approx([0.5, 1.0, 0.0], abs=1e-3)
 
 
 @pytest.mark.parametrize(("doubt", "tried"), [(0.0, False), (100.0, True)])
@@ -193,7 +246,14 @@ def test_a_state_of_something_else_is_refused():
 
 @pytest.mark.parametrize(
     "given",
-    [{"objective": "money"}, {"precision": 0.0}, {"forgetting": 1.5}, {"doubt": -1.0}, {"left_out": "weather"}],
+    [
+        {"objective": "money"},
+        {"precision": 0.0},
+        {"forgetting": 1.5},
+        {"doubt": -1.0},
+        {"spread": 0.0},
+        {"left_out": "weather"},
+    ],
 )
 def test_wrong_hyperparameters(given):
     with pytest.raises(InputError):
@@ -218,13 +278,22 @@ def test_logistic_regression_finds_the_weights():
     model = Logistic(np.zeros(3), 0.1, 1.0)
     for _ in range(60):
         shown = rng.standard_normal((50, 3))
-        model.learn(shown, (rng.random(50) < 1.0 / (1.0 + np.exp(-shown @ truth))).astype(np.float64), 1.0)
+        model.learn(shown, (rng.random(50) < 1.0 / (1.0 + np.exp(-shown @ truth))).astype(np.float64), np.ones(50))
     assert model.mean == pytest.approx(truth, abs=0.15)
+
+
+def test_a_weight_is_a_number_of_observations():
+    shown, targets = np.array([[1.0, 0.5], [0.2, 1.0], [0.3, -1.0]]), np.array([1.0, 0.0, 1.0])
+    heavy, twice = Logistic(np.zeros(2), 1.0, 1.0), Logistic(np.zeros(2), 1.0, 1.0)
+    heavy.learn(shown, targets, np.array([2.0, 1.0, 1.0]))
+    twice.learn(shown[[0, 0, 1, 2]], targets[[0, 0, 1, 2]], np.ones(4))
+    assert heavy.mean == pytest.approx(twice.mean)
+    assert heavy.precision == pytest.approx(twice.precision)
 
 
 def test_an_input_that_is_always_zero_keeps_its_weight():
     model = Logistic(np.array([0.5, 0.5]), 1.0, 0.9)
-    model.learn(np.array([[1.0, 0.0], [2.0, 0.0]]), np.array([0.0, 1.0]), 1.0)
+    model.learn(np.array([[1.0, 0.0], [2.0, 0.0]]), np.array([0.0, 1.0]), np.ones(2))
     assert model.mean[1] == 0.5
     assert model.precision[1, 1] == pytest.approx(1.0)
 
