@@ -27,9 +27,15 @@ from envsearch.errors import CorruptArtifactError, InputError
 SETTINGS = AgentSettings("failure_model", seed=3)
 
 
-def run(scheduler: Scheduler, cycle: Cycle, number: int, known: Sequence[bool] | None = None) -> list[str]:
+def run(
+    scheduler: Scheduler,
+    cycle: Cycle,
+    number: int,
+    known: Sequence[bool] | None = None,
+    budget: Budget | None = None,
+) -> list[str]:
     """One episode; the ids in the order recommended."""
-    episode = scheduler.recommend(cycle.tests, str(number), number)
+    episode = scheduler.recommend(cycle.tests, str(number), number, budget)
     results = [
         TestResult(test.id, verdict, float(seconds))
         for place, (test, verdict, seconds) in enumerate(zip(cycle.tests, cycle.verdicts, cycle.durations, strict=True))
@@ -47,9 +53,9 @@ def made(names: str, verdicts: str, seconds: Sequence[float] | None = None) -> C
     return Cycle(tuple(TestCase(name) for name in names), tuple(letters[letter] for letter in verdicts), durations)
 
 
-@given(seed=st.integers(0, 2**16), swap=st.integers(0, 2**16))
-@settings(max_examples=10, deadline=None)
-def test_the_order_of_a_cycle_does_not_depend_on_its_verdicts(seed, swap):
+@given(seed=st.integers(0, 2**16), swap=st.integers(0, 2**16), share=st.sampled_from((None, 0.3, 0.7)))
+@settings(max_examples=15, deadline=None)
+def test_the_order_of_a_cycle_does_not_depend_on_its_verdicts(seed, swap, share):
     history = flaky_history(np.random.default_rng(seed), tests=20, flaky=5, cycles=6)
     last = history.cycles[-1]
     shuffled = np.random.default_rng(swap).permutation(len(last))
@@ -59,7 +65,7 @@ def test_the_order_of_a_cycle_does_not_depend_on_its_verdicts(seed, swap):
         scheduler = Scheduler(SETTINGS)
         for number, cycle in enumerate(history.cycles[:-1]):
             run(scheduler, cycle, number)
-        orders.append(run(scheduler, final, len(history) - 1))
+        orders.append(run(scheduler, final, len(history) - 1, budget=Budget(share=share)))
     assert orders[0] == orders[1]
 
 
