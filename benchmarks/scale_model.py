@@ -9,11 +9,10 @@ import math
 from dataclasses import dataclass
 
 FLEET_STEPS_PER_SECOND: dict[str, float] = {
-    # >>> The fleet engine's own figures go here: agent-steps/s on one core, learning and compiled CartPole together.
-    "ppo": 200_000.0,
-    "a2c": 200_000.0,
-    "dqn": 8_000.0,  # network of 256 x 256
-    # <<< First estimates of 2026-11-20, not measured by this benchmark.
+    # `benchmarks.training` with 20 seeds, compilation included (2026-11-28, docs/performance.md).
+    "ppo": 119_000.0,
+    "a2c": 148_000.0,
+    "dqn": 5_200.0,  # network of 256 x 256
 }
 """On one core. An environment that is stepped on the host costs its own time besides (`Pair.host_steps_per_second`)."""
 
