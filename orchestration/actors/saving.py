@@ -8,7 +8,6 @@ loses nothing.
 from __future__ import annotations
 
 import logging
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -19,10 +18,6 @@ from orchestration.actors.snapshots import Snapshots
 from orchestration.service_errors import NotOwnerError, UnavailableError
 
 LOG = logging.getLogger(__name__)
-
-RESTS = 50
-"""A saving beside the calls is followed by a rest of that many times as long: rewards that come by the thousand take
-their snapshots less often, and the log that is read on waking after a crash stays a matter of a second."""
 
 
 class Saver:
@@ -36,28 +31,24 @@ class Saver:
         self._snapshots = snapshots
         self._background = background
         self._thread = ThreadPoolExecutor(1, "snapshots") if background else None
-        self._resting_until = 0.0
 
     def save(self, live: LiveAgent, wait: bool = False) -> bool:
         """Save the agent's state, unless the newest snapshot holds it. Everything must be written.
 
         Args:
-            wait: until it is saved, and all that are under way are; without it the saving may be left for later.
+            wait: until it is saved, and all that are under way are.
 
         Returns:
             False: the agent has another owner.
         """
         if live.seq == live.snapshot_seq:
             return self._thread is None or not wait or self._thread.submit(bool, True).result()
-        if self._thread is not None and not wait and time.monotonic() < self._resting_until:
-            return True
         before = live.snapshot_seq, live.snapshot_version
         live.snapshot_seq, live.snapshot_version = live.seq, live.version
         state = _copied(live.scheduler.state())
         settings, epoch, seq, version = live.settings_text, live.row.owner_epoch, live.seq, live.version
 
         def run() -> bool:
-            started = time.monotonic()
             try:
                 self._snapshots.save(live.row.id, epoch, seq, version, settings, state)
             except NotOwnerError:
@@ -65,8 +56,6 @@ class Saver:
             except UnavailableError as error:
                 live.snapshot_seq, live.snapshot_version = before
                 LOG.warning("Agent %s could not be saved (%s); its log has everything.", live.name, error)
-            finally:
-                self._resting_until = time.monotonic() + RESTS * (time.monotonic() - started)
             return True
 
         if self._thread is None:
