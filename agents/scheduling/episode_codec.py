@@ -41,8 +41,7 @@ def episode_to_bytes(episode: Episode) -> bytes:
     texts = {id(one): one for one in ranking.reasons}
     number = {one: place for place, one in enumerate(texts)}
     places = ranking.places_among(ids_of(episode.tests))
-    integers = np.array([*(getattr(seen, name) for name in _COUNTED), episode.order, places], np.int64)
-    packed = integers.astype(_narrowest(int(integers.max(initial=0))))
+    integers, doubles, past = seen.once(_seen_to)
     told = [number[id(one)] for one in ranking.reasons]
     ids, tests = _tests_to(episode.tests)
     header = _coded(
@@ -56,19 +55,19 @@ def episode_to_bytes(episode: Episode) -> bytes:
             "reasons": list(texts.values()),
             "tests": tests,
             "shape": [len(seen), seen.past_failures.shape[1]],
-            "integers": packed.dtype.str,
+            "integers": integers.dtype.str,
         }
     ).encode()
     body = b"".join(
         [
             header,
             ids,
-            _doubles(seen.durations),
-            _doubles(seen.failure_rate),
+            doubles,
             _doubles(scores.priority),
-            packed.tobytes(),
+            integers.tobytes(),
+            np.array((episode.order, places), integers.dtype).tobytes(),
             bytes(told) if len(texts) <= 256 else np.array(told, "<u4").tobytes(),
-            np.where(np.isnan(seen.past_failures), -1.0, seen.past_failures).astype(np.int8).tobytes(),
+            past,
             np.asarray(scores.explored, np.bool_).tobytes(),
             bytes(ranking.selected),
         ]
@@ -106,6 +105,14 @@ class _Reader:
         array = np.frombuffer(self._data, dtype, count, self._at).reshape(shape).copy()
         self._at += array.nbytes
         return array
+
+
+def _seen_to(seen: Observation) -> tuple[NDArray[Any], bytes, bytes]:
+    """The counters in the narrowest type that holds them and places among the tests, the doubles, the past failures."""
+    counted = np.array([getattr(seen, name) for name in _COUNTED], np.int64)
+    integers = counted.astype(_narrowest(max(int(counted.max(initial=0)), len(seen) - 1)))
+    past = np.where(np.isnan(seen.past_failures), -1.0, seen.past_failures).astype(np.int8)
+    return integers, _doubles(seen.durations) + _doubles(seen.failure_rate), past.tobytes()
 
 
 def _doubles(values: FloatArray) -> bytes:

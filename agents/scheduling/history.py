@@ -57,12 +57,16 @@ class History:
         length: executions kept per test.
         keep_truncated: keep truncated executions for `drain_truncated`; without it they are dropped.
         max_tests: most tests kept.
+
+    Attributes:
+        changes: how often anything was entered or taken over; as long as it stays the same, so does all that is read.
     """
 
     def __init__(self, length: int, keep_truncated: bool = False, max_tests: int = MAX_TESTS) -> None:
         self.length = length
         self.keep_truncated = keep_truncated
         self.max_tests = max_tests
+        self.changes = 0
         self._rows: dict[str, int] = {}
         self._jobs: dict[str, int] = {}
         self._clock: list[int] = []
@@ -140,6 +144,7 @@ class History:
     def _record(self, names: Sequence[str], jobs: Sequence[str], results: Sequence[TestResult], number: int) -> None:
         if not names:
             return
+        self.changes += 1
         rows, clocks = self._intern(names, jobs, number)
         self._columns["last_seen"][rows] = np.maximum(self._columns["last_seen"][rows], number)
         codes = np.array([CODES[result.verdict] for result in results], np.int64)
@@ -192,6 +197,7 @@ class History:
             raise CorruptArtifactError(
                 f"holds {state['length']} executions per test", "history.length", f"{self.length}, as the agent is set"
             )
+        self.changes += 1
         keys = json.loads(np.asarray(state["keys"]).tobytes())
         jobs = json.loads(np.asarray(state["jobs"]).tobytes())
         self._rows = {key: row for row, key in enumerate(keys)}

@@ -61,14 +61,15 @@ def cycle_metrics(
         return None
     count = len(order)
     detected = np.flatnonzero((failed & selected)[order]) + 1
-    costs = durations if durations.sum() > 0.0 else np.ones(count)
+    total = float(durations.sum())
+    costs, total = (durations, total) if total > 0.0 else (np.ones(count), float(count))
     unlimited = order if unlimited_order is None else unlimited_order
     positions = np.flatnonzero(failed[unlimited]) + 1
     return CycleMetrics(
         napfd=_napfd(detected, failing, count),
         apfd=_napfd(positions, failing, count),
         apfdc=_apfdc(positions, costs[unlimited]),
-        ttff=float(costs[order[: detected[0]]].sum() / costs.sum()) if len(detected) else 1.0,
+        ttff=float(costs[order[: detected[0]]].sum()) / total if len(detected) else 1.0,
         recall=len(detected) / failing,
         missed=len(detected) == 0,
     )
@@ -77,7 +78,7 @@ def cycle_metrics(
 def _apfdc(positions: IntArray, times: FloatArray) -> float:
     ends = np.cumsum(times)
     middles = ends[positions - 1] - times[positions - 1] / 2.0
-    return float(np.mean(1.0 - middles / ends[-1]))
+    return float((1.0 - middles / ends[-1]).sum()) / len(positions)
 
 
 def _napfd(detected: IntArray, failing: int, count: int) -> float:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from agents.scheduling.once import Once
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -14,8 +17,10 @@ IntArray = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Observation:
+class Observation(Once):
     """n test cases of one cycle, in the order in which the job gave them.
+
+    Episodes that are opened while nothing new is known share it: its arrays are not to be written to.
 
     Attributes:
         keys: what each test's history is kept under, shape (n,).
@@ -50,15 +55,13 @@ class Observation:
     failure_rate: FloatArray
     make_features: Callable[[Observation], FloatArray]
     budget_seconds: float | None = None
-    _made: list[FloatArray] = field(default_factory=list, init=False, repr=False)
+    _made: dict[Callable[[Observation], Any], Any] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def features(self) -> FloatArray:
         """Numeric features, shape (n, d); categories are hashed to numbers. Made when they are first asked for:
         the baselines need none."""
-        if not self._made:
-            self._made.append(self.make_features(self))
-        return self._made[0]
+        return self.once(self.make_features)
 
     def __len__(self) -> int:
         return len(self.keys)

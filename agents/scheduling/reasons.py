@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
 
-from agents.scheduling.observation import BoolArray, FloatArray, Observation, Scores
+from agents.scheduling.observation import BoolArray, FloatArray, IntArray, Observation, Scores
 
 OFTEN = 0.2
 """A share of failures among the kept executions from which a test "fails often"."""
@@ -18,31 +19,46 @@ FAST = 0.25
 Reasons = tuple[str, ...]
 
 
-def reasons(observation: Observation, scores: Scores, must_run: BoolArray) -> list[Reasons]:
+def reasons(observation: Observation, scores: Scores, must_run: BoolArray) -> Sequence[Reasons]:
     """The reasons for each test, strongest first; every test has at least one.
 
     Many tests have the same ones, now and later, so what they depend on is packed into a number and that into words.
     """
+    if not (must_run.any() or scores.explored.any()):
+        return observation.once(_of_the_past)
+    chosen = must_run * _WEIGHTS[_MUST_RUN] + scores.explored * _WEIGHTS[_EXPLORED]
+    return _in_words(observation.once(_packed) + chosen)
+
+
+def _of_the_past(observation: Observation) -> tuple[Reasons, ...]:
+    return _in_words(observation.once(_packed))
+
+
+def _in_words(packed: IntArray) -> tuple[Reasons, ...]:
+    return tuple([_words(number) for number in packed.tolist()])
+
+
+def _packed(observation: Observation) -> IntArray:
+    """What depends on the observation alone, shape (n,)."""
     failed = observation.past_failures == 1.0
     kept = (observation.past_failures >= 0.0).sum(axis=1)  # NaN is not
     failures = failed.sum(axis=1)
     ever = failures > 0
     share = failures / np.maximum(kept, 1)
     waiting = observation.since_run
-    told = np.empty((len(_BITS), len(observation)), np.int64)
-    told[0] = must_run
+    told = np.zeros((len(_BITS), len(observation)), np.int64)
     told[1] = observation.new
-    told[2] = scores.explored
     told[3] = ever * (failed.argmax(axis=1) + 1)
     told[4] = ((share >= OFTEN) & (failures > 1)) * np.rint(100.0 * share)
     told[5] = (waiting > LONG) * np.minimum(waiting, _LONGEST)
     told[6] = _fast(observation.durations, observation.new)
     told[7] = ~(ever | observation.new) * kept
-    packed = _WEIGHTS @ told
-    return [_words(number) for number in packed.tolist()]
+    packed: IntArray = _WEIGHTS @ told
+    return packed
 
 
 _BITS = (1, 1, 1, 11, 7, 30, 1, 11)
+_MUST_RUN, _EXPLORED = 0, 2
 _WEIGHTS = np.array([1 << sum(_BITS[place + 1 :]) for place in range(len(_BITS))], np.int64)
 _LONGEST = (1 << 30) - 1
 

@@ -3,31 +3,33 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import ClassVar
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
 from agents.scheduling.episode import Episode
 from agents.scheduling.observation import BoolArray, FloatArray, IntArray
+from agents.scheduling.once import Once
 from agents.scheduling.testcase import Verdict
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class EpisodeOutcome:
+class EpisodeOutcome(Once):
     """What came of an episode. All arrays are in the order of `episode.tests`, shape (n,).
 
     Attributes:
         verdicts: NOT_RUN for tests that no result arrived of.
         durations: measured seconds; the expected ones where none was measured.
-        position: from 1, in the order of the recommendation.
+        order: indices of the tests in the order of the recommendation.
         selected: fitted the budget.
     """
 
     episode: Episode
     verdicts: tuple[Verdict, ...]
     durations: FloatArray
-    position: IntArray
+    order: IntArray
     selected: BoolArray
+    _made: dict[Callable[[EpisodeOutcome], Any], Any] = field(default_factory=dict, init=False, repr=False)
 
     def __len__(self) -> int:
         return len(self.verdicts)

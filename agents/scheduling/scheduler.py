@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from agents.scheduling.observation import BoolArray, FloatArray, IntArray, Obser
 from agents.scheduling.reasons import Reasons, reasons
 from agents.scheduling.registry import exploration, make_agent, reward
 from agents.scheduling.reward import EpisodeOutcome, RewardOutcome
+from agents.scheduling.rewards.verdict_masks import failed
 from agents.scheduling.settings import AgentSettings
 from agents.scheduling.state import State, part, prefixed
 from agents.scheduling.testcase import TestCase, TestResult, Verdict
@@ -48,6 +49,7 @@ class Scheduler:
         self._reward = reward(settings.reward)
         self._exploration = exploration(settings.exploration, dict(settings.exploration_settings))
         self.version = 0
+        self._seen: _Seen | None = None
 
     def recommend(
         self,
@@ -76,13 +78,13 @@ class Scheduler:
         if not (isinstance(kept, TestColumns) and kept.unique):
             _refuse_repeated(ids, "test_cases")
         budget = self._checked_budget(budget, ids)
-        observation = observe(self.history, kept, budget)
+        observation = self._observed(kept, budget)
         rng = np.random.default_rng(np.random.SeedSequence([self.settings.seed, number, _RECOMMEND]))
         scores = self._scores(observation, rng)
         order = np.lexsort((rng.random(len(ids)), -scores.priority))
         durations = observation.durations if fill_durations is None else fill_durations
         selection = fill(order, durations, budget, ids, observation.new)
-        told: list[Reasons] = [()] * len(ids)
+        told: Sequence[Reasons] = [()] * len(ids)
         if explain:
             told = reasons(observation, scores, among(ids, budget.must_run))
         ranking = ranked(selection.order, ids, scores, selection.selected, observation.durations, told)
@@ -117,10 +119,12 @@ class Scheduler:
         _refuse_unknown(results, set(ids_of(episode.tests)), episode.id)
         outcome = episode_outcome(episode, results)
         rewards = self._reward.rewards(outcome)
-        rng = np.random.default_rng(np.random.SeedSequence([self.settings.seed, self.version, _LEARN]))
-        self.agent.learn(episode.observation, episode.scores, outcome.verdicts, rewards, rng)
+        if self.agent.learns:
+            rng = np.random.default_rng(np.random.SeedSequence([self.settings.seed, self.version, _LEARN]))
+            self.agent.learn(episode.observation, episode.scores, outcome.verdicts, rewards, rng)
         self.version += 1
-        return RewardOutcome(rewards, float(np.nansum(rewards)), episode_metrics(outcome), self.version)
+        total = float(np.where(np.isnan(rewards), 0.0, rewards).sum())
+        return RewardOutcome(rewards, total, episode_metrics(outcome), self.version)
 
     def next_test(self, episode: Episode, results: Mapping[str, TestResult]) -> RankedTest | None:
         """The test to run next, given this episode's results so far; see `next_test.next_test`. Changes no state.
@@ -152,6 +156,16 @@ class Scheduler:
         self.agent.restore(part("agent", state))
         self.version = version
 
+    def _observed(self, tests: Sequence[TestCase], budget: Budget) -> Observation:
+        """What is seen of the tests; the same again as long as nothing new is known.
+
+        Jobs of one commit ask at the same time, before a result of any of them has come.
+        """
+        seen, changes = self._seen, self.history.changes
+        if seen is None or seen.tests is not tests or seen.changes != changes or seen.budget != budget:
+            seen = self._seen = _Seen(tests, budget, changes, observe(self.history, tests, budget))
+        return seen.observation
+
     def _scores(self, observation: Observation, rng: np.random.Generator) -> Scores:
         scores = self.agent.score(observation, rng)
         scores = self._exploration.apply(scores, observation, self.version, rng)
@@ -169,6 +183,16 @@ class Scheduler:
         if absent:
             raise InputError(f"{absent[0]!r} is not among the test cases", "must_run", "ids of the test cases")
         return given
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Seen:
+    """The newest observation, and what it was made of."""
+
+    tests: Sequence[TestCase]
+    budget: Budget
+    changes: int
+    observation: Observation
 
 
 def ranked(
@@ -194,17 +218,15 @@ def ranked(
 def episode_outcome(episode: Episode, results: Mapping[str, TestResult]) -> EpisodeOutcome:
     """An episode together with what came of its tests."""
     ids = ids_of(episode.tests)
-    count = len(ids)
-    position, selected = np.zeros(count, np.int64), np.zeros(count, np.bool_)
     ranking = ranking_columns(episode.ranking)
     order = ranking.places_among(ids)
-    position[order] = np.arange(1, count + 1)
+    selected = np.zeros(len(ids), np.bool_)
     selected[order] = ranking.selected
-    found = [results.get(name) for name in ids]
+    found = list(map(results.get, ids))
     verdicts = tuple([Verdict.NOT_RUN if one is None else one.verdict for one in found])
     seconds = seconds_of([None if one is None else one.duration for one in found])
     durations = np.where(np.isnan(seconds), episode.observation.durations, seconds)
-    return EpisodeOutcome(episode, verdicts, durations, position, selected)
+    return EpisodeOutcome(episode, verdicts, durations, order, selected)
 
 
 def episode_metrics(outcome: EpisodeOutcome) -> dict[str, float]:
@@ -214,15 +236,14 @@ def episode_metrics(outcome: EpisodeOutcome) -> dict[str, float]:
     of tests, of selected and of failing ones and the exploration are always there; the metrics of the order only if
     a test failed.
     """
-    failed = np.array([verdict is Verdict.FAILED for verdict in outcome.verdicts], np.bool_)
+    failures = failed(outcome)
     told: dict[str, float] = {
         "tests": float(len(outcome)),
         "selected": float(outcome.selected.sum()),
-        "failed": float(failed.sum()),
+        "failed": float(failures.sum()),
         "exploration": outcome.episode.scores.exploration,
     }
-    order = np.argsort(outcome.position, kind="stable")
-    metrics = cycle_metrics(order, outcome.selected, failed, outcome.durations, outcome.episode.order)
+    metrics = cycle_metrics(outcome.order, outcome.selected, failures, outcome.durations, outcome.episode.order)
     if metrics is not None:
         told.update({name: getattr(metrics, name) for name in METRIC_NAMES})
     return told
@@ -239,6 +260,8 @@ def _refuse_repeated(ids: Sequence[str], field: str) -> None:
 
 
 def _refuse_unknown(ids: Iterable[str], known: Collection[str], episode_id: str) -> None:
-    for name in ids:
-        if name not in known:
-            raise InputError(f"{name!r} is not in episode {episode_id!r}", "results.id", "a test of the episode")
+    told = list(ids)
+    if all(map(known.__contains__, told)):
+        return
+    name = next(name for name in told if name not in known)
+    raise InputError(f"{name!r} is not in episode {episode_id!r}", "results.id", "a test of the episode")

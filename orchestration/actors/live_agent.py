@@ -248,9 +248,10 @@ class LiveAgent:
         self.version += 1
         event = self._log(EventKind.REWARD, episode_id, b"")
         rewards = outcome.rewards[ranking_columns(opened.episode.ranking).places_among(ids_of(opened.episode.tests))]
+        metrics = tuple(sorted(outcome.metrics.items()))
         row = _reward_row(opened, outcome, rewards, event)
         self._commit().new_rewards.append(row)
-        opened.reward = opened.reward_answer(row, told_rewards(rewards))
+        opened.reward = opened.reward_answer(row, told_rewards(rewards), metrics)
         return opened.reward
 
     def _next(self, request: NextRequest) -> NextAnswer:

@@ -23,6 +23,9 @@ from orchestration.actors.payloads import results_of, rewards_of
 from orchestration.service_errors import ConflictError, InvalidRequestError, NotFoundError
 from orchestration.stores.base import EpisodeRow, EventKind, RewardRow, StateStore
 
+Rewards = tuple[float | None, ...]
+Metrics = tuple[tuple[str, float], ...]
+
 
 @dataclass(slots=True)
 class OpenEpisode:
@@ -86,15 +89,15 @@ class OpenEpisode:
         """The answer to a results call with so many results, so many of them new."""
         return ResultsAnswer(self.row.id, recorded, given - recorded, self.missing(), observers_of(self.row))
 
-    def reward_answer(self, row: RewardRow, rewards: tuple[float | None, ...] | None = None) -> RewardAnswer:
-        """The answer to a reward call, from what was stored of it; `rewards`: as `rewards_of` reads them."""
+    def reward_answer(self, row: RewardRow, rewards: Rewards | None = None, metrics: Metrics = ()) -> RewardAnswer:
+        """The answer to a reward call, from what was stored of it; `rewards` and `metrics`: as they are read there."""
         return RewardAnswer(
             episode_id=row.episode_id,
             agent_version=row.version,
             total=row.total,
             ids=ranking_columns(self.episode.ranking).ids,
             rewards=rewards_of(row.payload) if rewards is None else rewards,
-            metrics=metrics_of(row),
+            metrics=metrics or metrics_of(row),
             rewarded_at=row.rewarded_at,
             observers=observers_of(self.row),
         )
@@ -172,7 +175,7 @@ def summary(row: EpisodeRow, reward: RewardRow | None) -> EpisodeSummary:
     )
 
 
-def metrics_of(row: RewardRow) -> tuple[tuple[str, float], ...]:
+def metrics_of(row: RewardRow) -> Metrics:
     """The metrics of a stored reward."""
     return tuple(json.loads(row.metrics).items())
 

@@ -30,9 +30,8 @@ class Apfdc(Reward):
         total = float(seconds.sum())
         if total <= 0.0:  # nothing took time: every failure was found at once and for nothing
             return only(failed(outcome).astype(np.float64), ran)
-        order = np.argsort(outcome.position, kind="stable")
         ended = np.empty(len(outcome))
-        ended[order] = np.cumsum(seconds[order])
+        ended[outcome.order] = np.cumsum(seconds[outcome.order])
         early = 1.0 - (ended - seconds / 2.0) / total
         mean = total / np.count_nonzero(ran)
         return only(failed(outcome) * early * mean / (mean + seconds), ran)

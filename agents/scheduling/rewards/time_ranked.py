@@ -25,8 +25,7 @@ class TimeRanked(Reward):
         told = known(outcome)
         scheduled = outcome.selected & told
         failures = failed(outcome) & outcome.selected
-        order = np.argsort(outcome.position, kind="stable")
         found = np.empty(len(outcome))
-        found[order] = np.cumsum(failures[order])
+        found[outcome.order] = np.cumsum(failures[outcome.order])
         value = np.where(failures, float(np.count_nonzero(failures)), found)
         return only(np.where(scheduled, value, 0.0), told)

@@ -17,15 +17,26 @@ def having(outcome: EpisodeOutcome, *verdicts: Verdict) -> BoolArray:
 
 def failed(outcome: EpisodeOutcome) -> BoolArray:
     """Tests that ran and failed, shape (n,)."""
-    return np.array([verdict is Verdict.FAILED for verdict in outcome.verdicts], np.bool_)
+    return outcome.once(_failed)
 
 
 def known(outcome: EpisodeOutcome) -> BoolArray:
     """Tests whose result says something about them: passed or failed, shape (n,)."""
-    told = [verdict is Verdict.PASSED or verdict is Verdict.FAILED for verdict in outcome.verdicts]
-    return np.array(told, np.bool_)
+    return outcome.once(_known)
 
 
 def only(values: FloatArray, where: BoolArray) -> FloatArray:
     """The values there, NaN elsewhere, shape (n,)."""
     return np.where(where, values, np.nan)
+
+
+# Rewards and metrics ask for them too: each is made once for an outcome, and is not to be written to.
+
+
+def _failed(outcome: EpisodeOutcome) -> BoolArray:
+    return np.array([verdict is Verdict.FAILED for verdict in outcome.verdicts], np.bool_)
+
+
+def _known(outcome: EpisodeOutcome) -> BoolArray:
+    told = [verdict is Verdict.PASSED or verdict is Verdict.FAILED for verdict in outcome.verdicts]
+    return np.array(told, np.bool_)

@@ -46,7 +46,7 @@ def outcome() -> Callable[..., EpisodeOutcome]:
             episode,
             tuple(LETTERS[letter] for letter in verdicts),
             np.array([1.0] * count if durations is None else durations, dtype=np.float64),
-            position,
+            episode.order,
             position <= (count if selected is None else selected),
         )
 

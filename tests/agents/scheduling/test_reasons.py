@@ -49,7 +49,7 @@ def test_fast():
     history.record(tests, [TestResult(test.id, Verdict.PASSED, 1.0) for test in tests], 0)
     seen = observe(history, tests)
     scores = Scores(np.zeros(2), np.zeros(2, np.bool_), 0.0)
-    assert reasons(seen, scores, np.zeros(2, np.bool_)) == [
+    assert list(reasons(seen, scores, np.zeros(2, np.bool_))) == [
         ("fast", "passed its last run"),
         ("passed its last run",),
     ]
@@ -57,4 +57,4 @@ def test_fast():
 
 def test_no_tests():
     seen = observe(History(2), [])
-    assert reasons(seen, Scores(np.zeros(0), np.zeros(0, np.bool_), 0.0), np.zeros(0, np.bool_)) == []
+    assert not reasons(seen, Scores(np.zeros(0), np.zeros(0, np.bool_), 0.0), np.zeros(0, np.bool_))

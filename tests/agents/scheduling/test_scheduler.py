@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agents.scheduling.columns import TestColumns
 from agents.scheduling.episode import Budget
+from agents.scheduling.episode_codec import episode_to_bytes
 from agents.scheduling.registry import AGENT_KINDS, agent_kind, exploration, make_agent, reward
 from agents.scheduling.scheduler import Scheduler
 from agents.scheduling.settings import AgentSettings
@@ -51,6 +53,27 @@ def test_recommending_changes_nothing_and_repeats_itself(scheduler, cases):
     one, two, other = (agent.recommend(cases("abcdefgh"), "e", number) for number in (3, 3, 4))
     same(before, agent.state())
     assert order(one) == order(two) != order(other)
+
+
+@pytest.mark.parametrize("kind", ["failure_rate", "bandit"])
+def test_what_was_seen_is_kept_until_something_new_is_known(scheduler, results, kind):
+    agent, tests = scheduler(kind), TestColumns("abcdefgh", "job")
+    first, second = (agent.recommend(tests, "e", number) for number in range(2))
+    assert first.observation is second.observation
+    assert agent.recommend(tests, "e", 0, Budget(2.0)).observation is not second.observation
+    other = agent.recommend(TestColumns("abcdefgh", "other"), "e", 2)
+    assert other.observation.keys != first.observation.keys
+    told = results("abcdefgh", "PPFPPFPP")
+    for number in range(3):
+        episode = agent.recommend(tests, "e", number)
+        agent.record(episode, told)
+        agent.reward(episode, {result.id: result for result in told})
+        after = agent.recommend(tests, "e", number + 1)
+        fresh = scheduler(kind)
+        fresh.restore(agent.state())
+        assert episode_to_bytes(after) == episode_to_bytes(fresh.recommend(tests, "e", number + 1))
+    agent.restore(scheduler(kind).state())
+    assert episode_to_bytes(agent.recommend(tests, "e", 0)) == episode_to_bytes(first)
 
 
 def test_ties_are_broken_by_the_agent_s_own_seed(cases):
