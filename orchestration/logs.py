@@ -12,8 +12,8 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from logging.handlers import RotatingFileHandler
@@ -37,14 +37,24 @@ LONGEST_MESSAGE: Final = 20_000
 _ABOUT: ContextVar[tuple[str, str]] = ContextVar("about", default=("", ""))
 
 
-@contextmanager
-def about(agent: str = "", episode: str = "") -> Iterator[None]:
+def about(agent: str = "", episode: str = "") -> AbstractContextManager[None]:
     """What the lines of this stretch are about."""
-    token = _ABOUT.set((agent, episode))
-    try:
-        yield
-    finally:
-        _ABOUT.reset(token)
+    return _About((agent, episode))
+
+
+class _About:
+    """Every call enters two: a generator would cost several times as much."""
+
+    __slots__ = ("_token", "_told")
+
+    def __init__(self, told: tuple[str, str]) -> None:
+        self._told = told
+
+    def __enter__(self) -> None:
+        self._token = _ABOUT.set(self._told)
+
+    def __exit__(self, *error: object) -> None:
+        _ABOUT.reset(self._token)
 
 
 class JsonLines(logging.Formatter):

@@ -6,8 +6,7 @@ The part of one agent and of one owner is limited further in: see `orchestration
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 
 from starlette.types import Scope
 
@@ -43,19 +42,13 @@ class Capacity:
         self._most_calls, self._most_bytes = calls, size
         self._calls = self._bytes = self._held = 0
 
-    @contextmanager
-    def place(self, scope: Scope) -> Iterator[None]:
+    def place(self, scope: Scope) -> AbstractContextManager[None]:
         """A place for this call while the context lasts.
 
         Raises:
             OverloadedError: there is none.
         """
-        size = self._enter(scope)
-        try:
-            yield
-        finally:
-            self._calls -= 1
-            self._bytes -= size
+        return _Place(self, scope)
 
     async def hold(self) -> None:
         """Let a refused caller wait for its answer, unless very many do."""
@@ -66,13 +59,34 @@ class Capacity:
             finally:
                 self._held -= 1
 
-    def _enter(self, scope: Scope) -> int:
-        size = _announced(scope)
+    def enter(self, size: int) -> None:
+        """Take a place for a call with so many announced bytes.
+
+        Raises:
+            OverloadedError: there is none.
+        """
         if self._calls >= self._most_calls or (self._calls and self._bytes + size > self._most_bytes):
             raise OverloadedError(f"{self._calls} calls with {self._bytes >> 20} MiB are served already")
         self._calls += 1
         self._bytes += size
-        return size
+
+    def leave(self, size: int) -> None:
+        """Give it back."""
+        self._calls -= 1
+        self._bytes -= size
+
+
+class _Place:
+    __slots__ = ("_capacity", "_size")
+
+    def __init__(self, capacity: Capacity, scope: Scope) -> None:
+        self._capacity, self._size = capacity, _announced(scope)
+
+    def __enter__(self) -> None:
+        self._capacity.enter(self._size)
+
+    def __exit__(self, *error: object) -> None:
+        self._capacity.leave(self._size)
 
 
 def _announced(scope: Scope) -> int:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import time
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from orchestration.service_errors import OverloadedError
@@ -50,9 +50,16 @@ class Admission:
         """Calls that wait or are under way, by agent."""
         return dict(self._agents)
 
-    @contextmanager
-    def place(self, owner: str, agent: str) -> Iterator[None]:
+    def place(self, owner: str, agent: str) -> AbstractContextManager[None]:
         """A place in the queue of that owner while the context lasts.
+
+        Raises:
+            OverloadedError: there is none.
+        """
+        return _Place(self, owner, agent)
+
+    def enter(self, owner: str, agent: str) -> None:
+        """Take a place.
 
         Raises:
             OverloadedError: there is none.
@@ -64,11 +71,11 @@ class Admission:
             raise OverloadedError(f"{self._limits.owner} calls to the owner of agent {agent!r} wait already")
         self._agents[agent] += 1
         self._owners[owner] += 1
-        try:
-            yield
-        finally:
-            _less(self._agents, agent)
-            _less(self._owners, owner)
+
+    def leave(self, owner: str, agent: str) -> None:
+        """Give it back."""
+        _less(self._agents, agent)
+        _less(self._owners, owner)
 
     def _share(self, agent: str) -> int:
         """How many calls this agent may have just now."""
@@ -79,6 +86,19 @@ class Admission:
             self._called.popitem(last=False)
         most, least = self._limits.agent, min(self._limits.agent, self._limits.least)
         return max(least, most // len(self._called))
+
+
+class _Place:
+    __slots__ = ("_admission", "_agent", "_owner")
+
+    def __init__(self, admission: Admission, owner: str, agent: str) -> None:
+        self._admission, self._owner, self._agent = admission, owner, agent
+
+    def __enter__(self) -> None:
+        self._admission.enter(self._owner, self._agent)
+
+    def __exit__(self, *error: object) -> None:
+        self._admission.leave(self._owner, self._agent)
 
 
 def _less(counts: Counter[str], name: str) -> None:

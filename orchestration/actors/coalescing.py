@@ -31,12 +31,15 @@ class Coalescer:
             failed, are given to its second argument. False: not now, `send` is to be used; nothing was sent then.
         hops: under way at once; two keep the owner busy while answers travel.
         longest: calls in one batch.
+        seconds: how long a caller waits for an owner that lives and does not answer, as where its store hangs.
     """
 
-    def __init__(self, send: Send, post: Post | None = None, hops: int = 2, longest: int = 64) -> None:
+    def __init__(
+        self, send: Send, post: Post | None = None, hops: int = 2, longest: int = 64, seconds: float = 60.0
+    ) -> None:
         self._send, self._post = send, post
         self._free = hops
-        self._longest = longest
+        self._longest, self._seconds = longest, seconds
         self._waiting: OrderedDict[str, deque[tuple[Call, asyncio.Future[Answer]]]] = OrderedDict()
         self._hops = hops
         self._tasks: set[asyncio.Task[None]] = set()
@@ -50,13 +53,20 @@ class Coalescer:
         """The answer to a call.
 
         Raises:
+            TimeoutError: it did not come in time; the call may be carried out all the same.
             ServiceError: the owner refused it.
             Exception: whatever the hop failed with.
         """
-        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Answer] = loop.create_future()
+        # Not asyncio.timeout: that can stop whatever the caller does, and costs several times as much.
+        late = loop.call_later(self._seconds, _give_up, future)
         self._waiting.setdefault(call.agent, deque()).append((call, future))
-        self._start()
-        return await future
+        try:
+            self._start()
+            return await future
+        finally:
+            late.cancel()
 
     def _start(self) -> None:
         while self._free and self._waiting:
@@ -101,3 +111,8 @@ class Coalescer:
             else:
                 future.set_result(answer)
         self._start()
+
+
+def _give_up(future: asyncio.Future[Answer]) -> None:
+    if not future.done():
+        future.set_exception(TimeoutError())

@@ -105,8 +105,7 @@ class Directory:
             owner = self._owner(await self._ownership(call.agent))
             owner.used = time.monotonic()
             try:
-                async with asyncio.timeout(ANSWER_SECONDS):
-                    return await owner.coalescer.call(call)
+                return await owner.coalescer.call(call)
             except TimeoutError as error:
                 LOG.error("Owner %s does not answer within %g s", owner.about.name, ANSWER_SECONDS)
                 raise UnavailableError(f"the owner of agent {call.agent!r} does not answer now") from error
@@ -188,7 +187,9 @@ class Directory:
         if owner is None:
             name = about.name
             coalescer = Coalescer(
-                lambda calls: self._hop(name, calls), lambda calls, done: self._post(name, calls, done)
+                lambda calls: self._hop(name, calls),
+                lambda calls, done: self._post(name, calls, done),
+                seconds=ANSWER_SECONDS,
             )
             owner = self._owners[name] = _Owner(about, coalescer)
         return owner

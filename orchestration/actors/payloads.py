@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from agents.scheduling.episode import Budget
@@ -18,7 +20,7 @@ from envsearch.errors import CorruptArtifactError
 from orchestration.actors.messages import PastRun, Results
 
 _COMPRESS_FROM = 1000
-_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False).encode
+_canonical = msgspec.json.Encoder(order="sorted").encode
 _PLAIN, _ZLIB = b"j", b"z"
 
 
@@ -124,4 +126,6 @@ def metrics_text(metrics: Mapping[str, float]) -> str:
     Raises:
         ValueError: a number is not finite.
     """
-    return _canonical({name: float(value) for name, value in metrics.items()})
+    if not all(map(math.isfinite, metrics.values())):
+        raise ValueError(f"{dict(metrics)} holds what is no finite number")
+    return _canonical({name: float(value) for name, value in metrics.items()}).decode()

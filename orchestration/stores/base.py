@@ -7,7 +7,7 @@ returns; a commit of a replaced owner is refused; what was committed is read bac
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
@@ -152,8 +152,19 @@ class AgentCommit:
 
     def copy(self) -> AgentCommit:
         """Another one with the same rows."""
-        episodes, events, rewards = list(self.new_episodes), list(self.new_events), list(self.new_rewards)
-        return replace(self, new_episodes=episodes, new_events=events, new_rewards=rewards)
+        return AgentCommit(  # `dataclasses.replace` takes several times as long, and every call of a batch is copied
+            self.agent_id,
+            self.owner_epoch,
+            self.last_seq,
+            self.version,
+            self.episodes,
+            self.updated_at,
+            self.settings,
+            self.description,
+            self.new_episodes.copy(),
+            self.new_events.copy(),
+            self.new_rewards.copy(),
+        )
 
 
 class StateStore(Protocol):

@@ -38,5 +38,7 @@ def _failed(outcome: EpisodeOutcome) -> BoolArray:
 
 
 def _known(outcome: EpisodeOutcome) -> BoolArray:
-    told = [verdict is Verdict.PASSED or verdict is Verdict.FAILED for verdict in outcome.verdicts]
-    return np.array(told, np.bool_)
+    verdicts = outcome.verdicts
+    if verdicts.count(Verdict.PASSED) + verdicts.count(Verdict.FAILED) == len(verdicts):
+        return np.ones(len(verdicts), np.bool_)
+    return np.array([verdict is Verdict.PASSED or verdict is Verdict.FAILED for verdict in verdicts], np.bool_)
