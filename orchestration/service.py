@@ -17,6 +17,7 @@ from orchestration.actors.admission import AdmissionLimits
 from orchestration.actors.archiving import Archivist
 from orchestration.actors.calls import Answer, Call, Request
 from orchestration.actors.directory import Directory
+from orchestration.actors.folding import first_restorable
 from orchestration.actors.holder import AgentHolder, HolderSettings
 from orchestration.actors.inline import InlineOwners
 from orchestration.actors.live_agent import agent_info
@@ -260,7 +261,9 @@ class SchedulingService:
     async def versions(self, agent: str, cursor: str = "", limit: int = 100) -> VersionsPage:
         """Versions that can be restored, the newest first."""
         row, below, count = await self._row(agent), number_cursor(cursor), page_limit(limit)
-        found = await asyncio.to_thread(self._store.versions, row.id, below, count + 1)
+        first = await asyncio.to_thread(first_restorable, self._store, row)
+        newest = await asyncio.to_thread(self._store.versions, row.id, below, count + 1)
+        found = [event for event in newest if event.seq >= first]
         told = [version_info(event) for event in found]
         if len(found) <= count and row.base_seq == 0 and below != 0:
             told.append(VersionInfo(0, "", None, row.created_at))

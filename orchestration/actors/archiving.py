@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from agents.scheduling.testcase import TestResult
-from orchestration.actors.payloads import history_of, results_of, rewards_of
+from orchestration.actors.payloads import history_of, results_of, rewards_of, unpacked
 from orchestration.stores.archive import EPISODES, EXECUTIONS, Archive
 from orchestration.stores.base import AgentRow, EpisodeRow, EventKind, EventRow, RewardRow, StateStore
 
@@ -119,10 +119,15 @@ class Archivist:
 
     def _episodes(self, row: AgentRow) -> int:
         """Episodes beyond the retention, as far as a snapshot has taken in all that happened to them."""
-        snapshots = self._store.snapshots(row.id)
-        base = max((one.seq for one in snapshots if one.seq <= row.archived_seq), default=0)
-        written = 0
         last = row.episodes - self._kept - EPISODES_PER_FILE
+        if last < row.archived_number:
+            return 0
+        restored = self._store.restored(row.id, row.base_seq)
+        base = base_of([one.seq for one in self._store.snapshots(row.id)], row.archived_seq, list(map(_jump, restored)))
+        if base < row.base_seq:
+            return 0
+        jumps = sum(event.seq > base for event in restored)
+        written = 0
         for first in range(row.archived_number, last + 1, EPISODES_PER_FILE):
             below = first + EPISODES_PER_FILE
             pairs = self._store.episodes_between(row.id, first, below)
@@ -132,13 +137,35 @@ class Archivist:
             rows = [_episode(row.name, episode, reward) for episode, reward in pairs]
             self._write(EPISODES, row, first, below - 1, _EPISODE_COLUMNS, rows)
             written += 1
-            if not self._store.drop_episodes(row.id, first, below, max(base, row.base_seq), len(events)):
+            if not self._store.drop_episodes(row.id, first, below, base, len(events), jumps):
                 break  # something came in meanwhile; the next round writes the piece anew
         return written
 
     def _write(self, table: str, row: AgentRow, first: int, last: int, kinds: dict[str, str], rows: Rows) -> None:
         columns = dict(zip(kinds, zip(kinds.values(), zip(*rows, strict=True), strict=True), strict=True))
         self._archive.write(table, row.name, row.id, first, last, columns)
+
+
+def base_of(snapshots: Sequence[int], archived: int, jumps: Sequence[tuple[int, int]]) -> int:
+    """The newest snapshot before which no event is needed to make any state since; 0: there is none.
+
+    A version that was restored after the snapshot must itself be made again from it, or from a later one.
+
+    Args:
+        snapshots: events after which there is one.
+        archived: events up to this one are in the archive.
+        jumps: the event that restored a version, and the event after which that version was the state.
+    """
+
+    def starts_from(base: int) -> bool:
+        starts = [max((seq for seq in snapshots if seq <= target), default=0) for at, target in jumps if at > base]
+        return all(start >= base for start in starts)
+
+    return max((seq for seq in snapshots if seq <= archived and starts_from(seq)), default=0)
+
+
+def _jump(event: EventRow) -> tuple[int, int]:
+    return event.seq, int(unpacked(event.payload, "restored version")["seq"])
 
 
 def _execution(agent: str, episode: str, job: str, result: TestResult, at: float) -> tuple[Any, ...]:

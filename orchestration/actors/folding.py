@@ -97,6 +97,13 @@ class Fold:
                     jumps.append(_Jump(event.seq, self._target(event), settings))
             if len(page) < _PAGE:
                 break
+        end = self._row.last_seq if until is None else until
+        if last < end:
+            raise CorruptArtifactError(
+                f"its log ends with event {last}",
+                f"agent {self._row.name}",
+                f"event {end}, the last one that was written",
+            )
         return jumps, last
 
     def _advance(self, folded: Folded, until: int) -> None:
@@ -218,7 +225,13 @@ def state_of_version(store: StateStore, row: AgentRow, snapshots: Snapshots, ver
     if version == 0 and row.base_seq == 0:
         return 1, Fold(store, row, None).to(1).scheduler.state()
     event = store.version_event(row.id, version)
-    reachable = row.base_seq == 0 or any(event and kept.seq <= event.seq for kept in store.snapshots(row.id))
-    if event is None or not reachable:
+    if event is None or event.seq < first_restorable(store, row):
         raise NotFoundError(f"there is no version {version} of agent {row.name!r} that can be restored", "version")
     return event.seq, Fold(store, row, snapshots).to(event.seq).scheduler.state()
+
+
+def first_restorable(store: StateStore, row: AgentRow) -> int:
+    """The event after which every state can be made again; before it, events that are needed may be off-loaded."""
+    if row.base_seq == 0:
+        return 0
+    return min((kept.seq for kept in store.snapshots(row.id) if kept.seq >= row.base_seq), default=row.last_seq + 1)

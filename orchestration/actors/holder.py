@@ -188,7 +188,8 @@ class AgentHolder:
             live = self._live.get(name)
             if live is None:
                 continue
-            due = live.version - live.snapshot_version >= every or live.seq - live.snapshot_seq >= 4 * every
+            rewards, others = live.version - live.snapshot_version, live.seq - live.snapshot_seq
+            due = rewards >= every or others >= 4 * every or live.restored
             if due and not self._saver.save(live):
                 self._live.pop(name, None)
         while len(self._live) > self.settings.agents_in_memory:

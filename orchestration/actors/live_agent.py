@@ -73,6 +73,9 @@ class LiveAgent:
         row: as taken over; its epoch goes with every write.
         folded: the state after all of the log.
         write: writes what is pending of all agents of the owner; called before the log or an old episode is read.
+
+    Attributes:
+        restored: a version was, after the newest snapshot: it cannot be off-loaded before there is a newer one.
     """
 
     def __init__(
@@ -92,6 +95,7 @@ class LiveAgent:
         self._cache = folded.episodes
         self._pending: AgentCommit | None = None
         newest = store.snapshots(row.id)
+        self.restored = False
         self.snapshot_seq, self.snapshot_version = (newest[-1].seq, newest[-1].version) if newest else (0, 0)
 
     # -- what the holder asks ---------------------------------------------------------------------------------------
@@ -313,6 +317,7 @@ class LiveAgent:
         self.version += 1
         payload = packed({"version": request.version, "seq": seq})
         self._log(EventKind.RESTORED, request.idempotency_key, payload)
+        self.restored = True
         return RestoreAnswer(self.version, request.version)
 
     # -- inside -----------------------------------------------------------------------------------------------------

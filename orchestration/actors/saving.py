@@ -43,8 +43,8 @@ class Saver:
         """
         if live.seq == live.snapshot_seq:
             return self._thread is None or not wait or self._thread.submit(bool, True).result()
-        before = live.snapshot_seq, live.snapshot_version
-        live.snapshot_seq, live.snapshot_version = live.seq, live.version
+        before = live.snapshot_seq, live.snapshot_version, live.restored
+        live.snapshot_seq, live.snapshot_version, live.restored = live.seq, live.version, False
         state = _copied(live.scheduler.state())
         settings, epoch, seq, version = live.settings_text, live.row.owner_epoch, live.seq, live.version
 
@@ -54,7 +54,7 @@ class Saver:
             except NotOwnerError:
                 return False
             except UnavailableError as error:
-                live.snapshot_seq, live.snapshot_version = before
+                live.snapshot_seq, live.snapshot_version, live.restored = before
                 LOG.warning("Agent %s could not be saved (%s); its log has everything.", live.name, error)
             return True
 

@@ -219,6 +219,10 @@ class StateStore(Protocol):
         """The event that made the version."""
         ...
 
+    def restored(self, agent_id: int, after: int) -> list[EventRow]:
+        """The events with seq > `after` that restored a version, in order."""
+        ...
+
     def versions(self, agent_id: int, below: int | None, limit: int) -> list[EventRow]:
         """Events that made versions, the newest first, without payload of rewards."""
         ...
@@ -266,13 +270,16 @@ class StateStore(Protocol):
         """Say that all events up to `seq` are in the archive."""
         ...
 
-    def drop_episodes(self, agent_id: int, first: int, below: int, base_seq: int, event_count: int) -> bool:
+    def drop_episodes(
+        self, agent_id: int, first: int, below: int, base_seq: int, event_count: int, restored_count: int
+    ) -> bool:
         """Remove archived episodes with first <= number < below, and the events up to `base_seq` that are not needed.
 
         Args:
             base_seq: a snapshot is there; the log starts after it from now on.
-            event_count: how many events these episodes had when they were archived; nothing is removed if it is another
-                number now.
+            event_count: how many events these episodes had when they were archived.
+            restored_count: how many events after `base_seq` restored a version then. Nothing is removed if either is
+                another number now.
 
         Returns:
             Whether they were removed.

@@ -156,6 +156,10 @@ class SqlStore:
         """See `StateStore.version_event`."""
         return self._first(EventRow, _version_events(agent_id).where(events.c.version == version))
 
+    def restored(self, agent_id: int, after: int) -> list[EventRow]:
+        """See `StateStore.restored`."""
+        return self._all(EventRow, sa.select(events).where(_restored_after(agent_id, after)).order_by(events.c.seq))
+
     def versions(self, agent_id: int, below: int | None, limit: int) -> list[EventRow]:
         """See `StateStore.versions`."""
         wanted = _version_events(agent_id).order_by(events.c.version.desc()).limit(limit)
@@ -232,15 +236,18 @@ class SqlStore:
             behind = (agents.c.id == agent_id) & (agents.c.archived_seq < seq)
             connection.execute(sa.update(agents).where(behind).values(archived_seq=seq))
 
-    def drop_episodes(self, agent_id: int, first: int, below: int, base_seq: int, event_count: int) -> bool:
+    def drop_episodes(
+        self, agent_id: int, first: int, below: int, base_seq: int, event_count: int, restored_count: int
+    ) -> bool:
         """See `StateStore.drop_episodes`."""
         old = sa.select(episodes.c.id).where(_numbered(agent_id, first, below))
         theirs = (events.c.agent_id == agent_id) & events.c.subject.in_(old)
         with self._writing() as connection:
             # Commits change the agent's row first, so none of them comes between the count and the removal.
             connection.execute(sa.select(agents.c.id).where(agents.c.id == agent_id).with_for_update())
-            if connection.execute(sa.select(sa.func.count()).select_from(events).where(theirs)).scalar() != event_count:
-                return False
+            for wanted, count in ((theirs, event_count), (_restored_after(agent_id, base_seq), restored_count)):
+                if connection.execute(sa.select(sa.func.count()).select_from(events).where(wanted)).scalar() != count:
+                    return False
             connection.execute(sa.delete(events).where(theirs, events.c.seq <= base_seq))
             gone = (rewards.c.agent_id == agent_id) & rewards.c.episode_id.in_(old)
             connection.execute(sa.delete(rewards).where(gone, rewards.c.seq <= base_seq))
@@ -363,6 +370,10 @@ def _without_payload(table: sa.Table) -> list[sa.Column[Any]]:
 def _version_events(agent_id: int) -> sa.Select[Any]:
     makes = events.c.kind.in_([EventKind.REWARD.value, EventKind.RESTORED.value])
     return sa.select(events).where(events.c.agent_id == agent_id, makes)
+
+
+def _restored_after(agent_id: int, after: int) -> sa.ColumnElement[bool]:
+    return (events.c.agent_id == agent_id) & (events.c.seq > after) & (events.c.kind == EventKind.RESTORED.value)
 
 
 def _numbered(agent_id: int, first: int, below: int) -> sa.ColumnElement[bool]:

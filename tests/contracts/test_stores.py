@@ -186,14 +186,25 @@ def test_snapshots_are_replaced_listed_and_removed(store: StateStore, owned: Age
     assert [row.seq for row in store.snapshots(owned.id)] == [5]
 
 
+def test_restored_versions_are_told_by_their_events(store: StateStore, owned: AgentRow) -> None:
+    kinds = ("restored", "reward", "restored", "restored")
+    events = [_event(owned, place + 2, kind, place + 1, f"s{place}") for place, kind in enumerate(kinds)]
+    store.commit([_commit(owned, new_events=events)])
+    assert [event.seq for event in store.restored(owned.id, 0)] == [2, 4, 5]
+    assert [event.seq for event in store.restored(owned.id, 2)] == [4, 5]
+    assert not store.drop_episodes(owned.id, 0, 2, 3, 0, 1)
+    assert store.drop_episodes(owned.id, 0, 2, 3, 0, 2)
+
+
 def test_archived_episodes_are_dropped_unless_something_came_in(store: StateStore, owned: AgentRow) -> None:
     events = [_event(owned, 2, subject="e0"), _event(owned, 3, subject="e1"), _event(owned, 4, subject="e2")]
     store.commit([_commit(owned, new_episodes=[_episode(owned, number) for number in range(3)], new_events=events)])
     store.set_archived_seq(owned.id, 4)
     store.set_archived_seq(owned.id, 2)
-    assert not store.drop_episodes(owned.id, 0, 2, 3, 1)
+    assert not store.drop_episodes(owned.id, 0, 2, 3, 1, 0)
+    assert not store.drop_episodes(owned.id, 0, 2, 3, 2, 1)
     assert len(store.events(owned.id, 0)) == 4
-    assert store.drop_episodes(owned.id, 0, 2, 3, 2)
+    assert store.drop_episodes(owned.id, 0, 2, 3, 2, 0)
     assert [event.seq for event in store.events(owned.id, 0)] == [1, 4]
     assert [row.number for row, _ in store.episodes(owned.id, None, 9)] == [2]
     row = store.agent("nightly")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from orchestration.actors.messages import (
     ResultsRequest,
     RewardRequest,
 )
+from orchestration.actors.saving import Saver
 from orchestration.actors.snapshots import Snapshots
 from orchestration.service import SchedulingService, ServiceSettings
 from orchestration.service_errors import NotFoundError
@@ -130,6 +132,64 @@ def test_old_episodes_leave_the_store_with_all_they_held(settings: ServiceSettin
         await service.close()
 
     asyncio.run(test())
+
+
+def test_a_version_whose_past_has_left_the_store_is_not_found(settings: ServiceSettings) -> None:
+    """Episodes end in another order than they began in, so that what is off-loaded leaves gaps between other events."""
+
+    async def test() -> None:
+        service = await _service(settings, "agent")
+        asked = RecommendationRequest(Candidates(IDS), job="job")
+        opened = [(await service.recommend("agent", asked)).episode_id for _ in range(24)]
+        for place in np.arange(24).reshape(4, 6)[:, ::-1].ravel():
+            await service.results("agent", ResultsRequest(opened[place], Results(IDS, ("failed", "passed"))))
+            await service.reward("agent", RewardRequest(opened[place]))
+        await service.housekeep()
+        assert len((await service.episodes("agent")).episodes) < 24
+        listed = {one.version for one in (await service.versions("agent")).versions}
+        found = {version for version in range(25) if await _restored(service, version)}
+        assert 0 < len(found) < 24
+        assert found == listed
+        await service.close()
+
+    asyncio.run(test())
+
+
+@pytest.mark.parametrize("version", [5, 20, 40, 47, 59])
+def test_a_restored_version_stays_while_it_is_needed(
+    settings: ServiceSettings, version: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An owner restores a version and dies before its next snapshot; old episodes are off-loaded in between."""
+    settings = replace(settings, snapshot_every=7, snapshots_kept=2)
+
+    async def test() -> None:
+        service = await _service(settings, "agent")
+        await _cycles(service, "agent", 60)
+        saved = Saver.save
+        monkeypatch.setattr(Saver, "save", lambda *_, **__: True)
+        await service.restore("agent", RestoreRequest(version))
+        await service.housekeep()
+        monkeypatch.setattr(Saver, "save", saved)
+        live = service._owners._holder._live["agent"].scheduler.state()  # type: ignore[union-attr]
+        another = SchedulingService(settings)
+        await another.recommend("agent", RecommendationRequest(Candidates(IDS), job="job"))
+        woken = another._owners._holder._live["agent"].scheduler.state()  # type: ignore[union-attr]
+        assert all(np.asarray(live[name]).tobytes() == np.asarray(woken[name]).tobytes() for name in live)
+        for _ in range(3):
+            await _cycles(another, "agent", 20)
+            await another.housekeep()
+        assert len((await another.episodes("agent")).episodes) < 4 + 3 + 12, "what is off-loaded catches up"
+        await another.close()
+
+    asyncio.run(test())
+
+
+async def _restored(service: SchedulingService, version: int) -> bool:
+    try:
+        await service.restore("agent", RestoreRequest(version))
+    except NotFoundError:
+        return False
+    return True
 
 
 def test_nothing_is_removed_while_the_archive_cannot_be_written(

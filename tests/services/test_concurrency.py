@@ -149,7 +149,7 @@ def test_no_event_is_lost_that_comes_in_while_its_episode_is_dropped(postgresql_
     other = sa.create_engine(postgresql_url.replace("postgresql:", "postgresql+psycopg:"))
     with other.begin() as connection:
         connection.execute(sa.text("UPDATE agents SET last_seq = 3"))
-        archivist = threading.Thread(target=lambda: dropped.append(store.drop_episodes(row.id, 0, 1, 2, 1)))
+        archivist = threading.Thread(target=lambda: dropped.append(store.drop_episodes(row.id, 0, 1, 2, 1, 0)))
         archivist.start()
         while not connection.execute(sa.text("SELECT count(*) FROM pg_locks WHERE NOT granted")).scalar():
             assert archivist.is_alive(), "it did not wait"
