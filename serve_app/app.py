@@ -18,6 +18,7 @@ from ray.serve import Application
 from ray.serve.config import BackpressureConfig
 
 from orchestration.logs import start_logs
+from orchestration.runtime import spare_collector
 from orchestration.service import SchedulingService
 from orchestration.serving import is_loopback
 from serve_app import errors, openapi
@@ -118,7 +119,9 @@ def app(arguments: dict[str, Any]) -> Application:
 
     def build() -> Front:
         start_logs("replica")
-        return build_api(lambda: SchedulingService(settings), served_on_loopback)
+        front = build_api(lambda: SchedulingService(settings), served_on_loopback)
+        spare_collector()
+        return front
 
     deployment: Any = serve.deployment(
         serve.ingress(build)(),

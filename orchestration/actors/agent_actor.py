@@ -7,7 +7,6 @@ and is several times slower on them.
 
 from __future__ import annotations
 
-import gc
 import os
 import pickle
 import threading
@@ -21,7 +20,7 @@ from orchestration.actors.channel import ChannelServer
 from orchestration.actors.holder import AgentHolder, HolderSettings
 from orchestration.actors.measuring import OwnerStatistics
 from orchestration.logs import start_logs
-from orchestration.runtime import ONE_THREAD
+from orchestration.runtime import ONE_THREAD, spare_collector
 from orchestration.service_errors import NotOwnerError, ServiceError
 
 
@@ -67,10 +66,7 @@ class AgentActor:
             agent_kind(kind)  # imported before the first call waits for it
         self._batches = Batches(self._holder)
         self._channel = ChannelServer(self._batches.execute)
-        # What was imported stays for ever and need not be looked through; calls leave little behind that refers to
-        # itself, and looking for it after every 700 objects would take a tenth of their time.
-        gc.freeze()
-        gc.set_threshold(50_000, 20, 100)
+        spare_collector()
 
     def channel(self) -> str:
         """Address of the short way for callers on the same machine; "": there is none."""
