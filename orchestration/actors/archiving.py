@@ -8,6 +8,7 @@ flushed to the disk, before.
 from __future__ import annotations
 
 import logging
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -152,16 +153,15 @@ def base_of(snapshots: Sequence[int], archived: int, jumps: Sequence[tuple[int, 
     A version that was restored after the snapshot must itself be made again from it, or from a later one.
 
     Args:
-        snapshots: events after which there is one.
+        snapshots: events after which there is one, ascending.
         archived: events up to this one are in the archive.
         jumps: the event that restored a version, and the event after which that version was the state.
     """
 
-    def starts_from(base: int) -> bool:
-        starts = [max((seq for seq in snapshots if seq <= target), default=0) for at, target in jumps if at > base]
-        return all(start >= base for start in starts)
-
-    return max((seq for seq in snapshots if seq <= archived and starts_from(seq)), default=0)
+    before = (0, *snapshots)
+    starts = [(at, before[bisect_right(snapshots, target)]) for at, target in jumps]
+    fine = (seq for seq in snapshots if seq <= archived and all(at <= seq or start >= seq for at, start in starts))
+    return max(fine, default=0)
 
 
 def _jump(event: EventRow) -> tuple[int, int]:

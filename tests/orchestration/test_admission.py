@@ -130,6 +130,22 @@ def test_what_nobody_waits_for_any_more_is_not_sent() -> None:
     assert asyncio.run(run()) == ["first", "stays"]
 
 
+def test_a_caller_does_not_wait_for_ever() -> None:
+    async def run() -> list[str]:
+        owner = SlowOwner()
+        coalescer = Coalescer(owner.send, hops=1, seconds=0.05)
+        late = [asyncio.ensure_future(coalescer.call(call(name))) for name in ("hangs", "waits")]
+        told = await asyncio.gather(*late, return_exceptions=True)
+        assert [type(one) for one in told] == [TimeoutError, TimeoutError]
+        assert coalescer.busy, "the owner still has the first call"
+        owner.open.set()
+        assert await coalescer.call(call("next")) == "next 0"
+        assert not coalescer.busy
+        return owner.order
+
+    assert asyncio.run(run()) == ["hangs", "next"]
+
+
 def test_a_saturated_service_refuses_and_serves_what_it_let_in(tmp_path: Path) -> None:
     async def run() -> list[Any]:
         service = SchedulingService(ServiceSettings.in_folder(tmp_path, inline=True, calls_per_agent=5))

@@ -16,7 +16,7 @@ from agents.scheduling.episode_codec import episode_from_bytes
 from agents.scheduling.settings import AgentSettings
 from envsearch.errors import InputError, StoreUnavailableError
 from orchestration.actors import archiving
-from orchestration.actors.archiving import Archivist
+from orchestration.actors.archiving import Archivist, base_of
 from orchestration.actors.folding import replay_log
 from orchestration.actors.messages import (
     Candidates,
@@ -153,6 +153,26 @@ def test_a_version_whose_past_has_left_the_store_is_not_found(settings: ServiceS
         await service.close()
 
     asyncio.run(test())
+
+
+@pytest.mark.parametrize(
+    ("archived", "jumps", "base"),
+    [
+        (9, [], 0),
+        (40, [], 40),
+        (39, [], 30),
+        (40, [(35, 12)], 40),  # the snapshot has taken it in
+        (39, [(35, 32)], 30),  # made from the same snapshot
+        (39, [(35, 29)], 20),
+        (39, [(35, 9)], 0),
+        (39, [(35, 21), (38, 12)], 10),
+        (39, [(25, 5), (35, 31)], 30),
+    ],
+)
+def test_events_leave_only_up_to_where_nothing_before_is_needed(
+    archived: int, jumps: list[tuple[int, int]], base: int
+) -> None:
+    assert base_of([10, 20, 30, 40], archived, jumps) == base
 
 
 @pytest.mark.parametrize("version", [5, 20, 40, 47, 59])
