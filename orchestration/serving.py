@@ -10,6 +10,7 @@ import errno
 import io
 import logging
 import os
+import secrets
 import shlex
 import shutil
 import socket
@@ -73,6 +74,9 @@ HAPROXY_SCRIPT = """#!/bin/sh
 exec {binary} "$@"
 """
 
+LEAST_PORT, PORTS = 20_000, 10_000
+"""Between the ports of Ray's workers, from 10,002, and those of Serve's replicas, from 30,000."""
+
 FREE_PORTS = ("RAY_SERVE_HAPROXY_METRICS_PORT", "RAY_SERVE_HAPROXY_STATS_PORT", "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT")
 """Ports that would clash with another service on this machine."""
 
@@ -116,11 +120,18 @@ def _listen_once(host: str, port: int) -> None:
 
 
 def free_port() -> int:
-    """A port of the loopback interface that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port of the loopback interface that nobody uses, and that the system gives to nobody who asks for any.
+
+    Those that it gives (from 32768 on Linux, to every connection that is made) may be taken a moment later.
+    """
+    for port in (LEAST_PORT + secrets.randbelow(PORTS) for _ in range(100)):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
+    raise ProctorError(f"no port of 127.0.0.1 from {LEAST_PORT} to {LEAST_PORT + PORTS - 1} seems to be free")
 
 
 @contextmanager
@@ -203,7 +214,12 @@ def _run_application(host: str, port: int, arguments: Mapping[str, Any]) -> None
     from ray.serve.config import HTTPOptions
 
     logging.getLogger("ray.serve").setLevel(logging.WARNING)
-    serve.start(http_options=HTTPOptions(host=host, port=port), logging_config={"enable_access_log": False})
+    try:
+        serve.start(http_options=HTTPOptions(host=host, port=port), logging_config={"enable_access_log": False})
+    except RuntimeError as error:
+        if "Failed to bind" in str(error):  # somebody was faster, after the port was looked at
+            raise InputError(str(error).strip().splitlines()[-1], "port", "a free port") from error
+        raise
     module, _, attribute = APPLICATION.partition(":")
     application = getattr(import_module(module), attribute)(dict(arguments))
     serve.run(application, name=APPLICATION_NAME, route_prefix="/")

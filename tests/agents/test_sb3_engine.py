@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import tempfile
 
 import gymnasium
 import numpy as np
@@ -54,6 +55,15 @@ def test_seams_of_healthy_sites_change_no_bit(small_recipe, algorithm):
     without = train_one(recipe, 1, Selection())
     assert with_seams.weights_digest == without.weights_digest
     assert with_seams.episode_returns == without.episode_returns
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_training_leaves_no_folder_behind(small_recipe, algorithm, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    trained = train_one(small_recipe(algorithm), 1, Selection())
+    assert not list(tmp_path.iterdir())
+    loaded = getattr(stable_baselines3, algorithm.upper()).load(io.BytesIO(trained.checkpoint), env=None)
+    assert not loaded._custom_logger, "whoever loads it and trains it on has the library's own logs"
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)

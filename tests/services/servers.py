@@ -19,6 +19,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from orchestration.serving import free_port
+
 START_SECONDS = 60.0
 PACKAGE = "postgresql"
 ROLE = "proctor"
@@ -184,13 +186,6 @@ def s3() -> Iterator[dict[str, str]]:
         process.kill()  # it keeps nothing
         process.wait(START_SECONDS)
         log.close()
-
-
-def free_port() -> int:
-    """A port of the loopback interface that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _listens(port: int) -> bool:

@@ -16,6 +16,7 @@ from stable_baselines3 import A2C, DQN, PPO
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.buffers import ReplayBuffer
 
+from agents.deeprl.silence import silence
 from agents.deeprl.threads import one_thread
 from agents.scheduling.agent import SchedulingAgent
 from agents.scheduling.environment import TestScheduling, cycle_of
@@ -71,7 +72,8 @@ class Sb3Agent(SchedulingAgent):
         check_network(width, settings["width"], settings["depth"], settings["steps"] * batch, 2 * remembered)
         nothing = (np.zeros((1, width), dtype=np.float32), np.zeros(1))
         with isolated_random(seed % SEEDS), one_thread():
-            self._model = self._built(TestScheduling([nothing], self.levels), [settings["width"]] * settings["depth"])
+            layers = [settings["width"]] * settings["depth"]
+            self._model = silence(self._built(TestScheduling([nothing], self.levels), layers))
 
     @abstractmethod
     def _built(self, environment: TestScheduling, layers: list[int]) -> BaseAlgorithm:

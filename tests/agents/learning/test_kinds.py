@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tempfile
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -46,6 +48,15 @@ def test_scores_grow_with_nothing_but_what_was_rewarded(kind, observed):
     assert np.array_equal(np.delete(twins[0], place), np.delete(twins[1], place))
     if kind in ("network", "tableau"):
         assert len(set(agent.score(observation, np.random.default_rng(0)).priority)) == 1
+
+
+@pytest.mark.parametrize("kind", SLOW)
+def test_learning_leaves_no_folder_behind(kind, unreliable, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    agent, rng = make_agent(kind, {}, 0), np.random.default_rng(1)
+    observation, failed = unreliable(rng)
+    agent.learn(observation, agent.score(observation, rng), (), failed, rng)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("kind", LEARNING)

@@ -20,6 +20,7 @@ from agents.deeprl.engines.sb3.policy_loss import InvertedPolicyLoss
 from agents.deeprl.engines.sb3.replay import FaultyReplayBuffer
 from agents.deeprl.engines.sb3.rollout import FaultyRolloutBuffer
 from agents.deeprl.recipe import ExperienceSite, LossSite, ReturnsSite, Scalar, StateSite, TerminalSite, TrainingRecipe
+from agents.deeprl.silence import silence
 from envsearch.errors import InputError, unknown_name
 from envsearch.registry import make
 
@@ -59,7 +60,7 @@ def build(recipe: TrainingRecipe, seed: int, all_seams: bool = False) -> BaseAlg
         raise InputError(f"{recipe.algorithm} refuses them: {first_line}", "hyperparameters") from error
     if isinstance(model, OnPolicyAlgorithm) and (all_seams or recipe.loss != LossSite()):
         InvertedPolicyLoss(recipe.loss.inverted, site_rng(seed, "loss")).install(model)
-    return model
+    return silence(model)
 
 
 def shown_environment(recipe: TrainingRecipe, seed: int, all_seams: bool = False) -> gymnasium.Env[Any, Any]:
