@@ -262,9 +262,8 @@ class SchedulingService:
         """Versions that can be restored, the newest first."""
         row, below, count = await self._row(agent), number_cursor(cursor), page_limit(limit)
         first = await asyncio.to_thread(first_restorable, self._store, row)
-        newest = await asyncio.to_thread(self._store.versions, row.id, below, count + 1)
-        found = [event for event in newest if event.seq >= first]
-        told = [version_info(event) for event in found]
+        found = await asyncio.to_thread(self._store.versions, row.id, below, count + 1)
+        told = [version_info(event) for event in found if event.seq >= first]
         if len(found) <= count and row.base_seq == 0 and below != 0:
             told.append(VersionInfo(0, "", None, row.created_at))
         more = str(told[count - 1].version) if len(told) > count else None

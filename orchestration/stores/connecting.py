@@ -5,14 +5,17 @@ from __future__ import annotations
 import logging
 import sqlite3
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import event
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError, SQLAlchemyError
 
 from envsearch.errors import InputError
+from orchestration.service_errors import ConflictError, UnavailableError
 from orchestration.stores.write_ahead import refuse_cut_log
 
 LOG = logging.getLogger(__name__)
@@ -149,3 +152,24 @@ def _begin_sqlite(connection: sa.Connection) -> None:
 def _begin_postgresql(connection: sa.Connection) -> None:
     if not connection.get_execution_options().get("flush", True):
         connection.exec_driver_sql("SET LOCAL synchronous_commit TO OFF")
+
+
+@contextmanager
+def told_errors() -> Iterator[None]:
+    """The driver's errors as ours, without the statement and its parameters."""
+    try:
+        yield
+    except IntegrityError as error:
+        raise ConflictError(f"a row is there already ({_first_line(error.orig)})") from error
+    except DBAPIError as error:
+        text = _first_line(error.orig)
+        if damaged(text):
+            raise UnavailableError(f"the store is damaged ({text}); the service's log says what to do") from error
+        raise UnavailableError(f"the store cannot be used now ({text})") from error
+    except SQLAlchemyError as error:
+        raise UnavailableError(f"the store cannot be used now ({type(error).__name__})") from error
+
+
+def _first_line(error: BaseException | None) -> str:
+    text = str(error).strip()
+    return text.splitlines()[0] if text else type(error).__name__

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 
 from orchestration.service_errors import ConflictError, NotOwnerError, UnavailableError
 from orchestration.stores.base import (
@@ -21,7 +20,7 @@ from orchestration.stores.base import (
     SnapshotRow,
     TokenRow,
 )
-from orchestration.stores.connecting import absolute_url, connect, damaged, stale
+from orchestration.stores.connecting import absolute_url, connect, stale, told_errors
 from orchestration.stores.migrating import prepare
 from orchestration.stores.schema import agents, episodes, events, owners, rewards, snapshots, tokens
 from orchestration.stores.sqlite_commits import SqliteCommits
@@ -51,7 +50,7 @@ class SqlStore:
         self._unflushed = self._engine.execution_options(write=True, flush=False)
         if self.url.startswith("sqlite"):
             sa.event.listen(self._engine, "handle_error", self._after_error)
-        with _told():
+        with told_errors():
             prepare(self._engine)
         file = self._engine.url.database
         if file is not None and self.url.startswith("sqlite"):
@@ -99,7 +98,7 @@ class SqlStore:
 
     def count_agents(self) -> int:
         """See `StateStore.count_agents`."""
-        with _told(), self._engine.connect() as connection:
+        with told_errors(), self._engine.connect() as connection:
             return int(connection.execute(sa.select(sa.func.count()).select_from(agents)).scalar_one())
 
     def delete_agent(self, name: str) -> AgentRow | None:
@@ -260,12 +259,12 @@ class SqlStore:
 
     def owners(self) -> dict[str, str]:
         """See `StateStore.owners`."""
-        with _told(), self._engine.connect() as connection:
+        with told_errors(), self._engine.connect() as connection:
             return {row.name: row.actor for row in connection.execute(sa.select(owners))}
 
     def owner(self, name: str) -> str | None:
         """See `StateStore.owner`."""
-        with _told(), self._engine.connect() as connection:
+        with told_errors(), self._engine.connect() as connection:
             return connection.execute(sa.select(owners.c.actor).where(owners.c.name == name)).scalar()
 
     def claim_owner(self, name: str, old: str | None, new: str) -> str:
@@ -324,11 +323,11 @@ class SqlStore:
 
     @contextmanager
     def _writing(self, flush: bool = True) -> Iterator[sa.Connection]:
-        with _told(), (self._writer if flush else self._unflushed).begin() as connection:
+        with told_errors(), (self._writer if flush else self._unflushed).begin() as connection:
             yield connection
 
     def _all(self, kind: type[Row], wanted: sa.Select[Any]) -> list[Row]:
-        with _told(), self._engine.connect() as connection:
+        with told_errors(), self._engine.connect() as connection:
             return [_row(kind, found) for found in connection.execute(wanted).mappings()]
 
     def _first(self, kind: type[Row], wanted: sa.Select[Any]) -> Row | None:
@@ -382,24 +381,3 @@ def _numbered(agent_id: int, first: int, below: int) -> sa.ColumnElement[bool]:
 
 def _at(agent_id: int, seqs: Sequence[int]) -> sa.ColumnElement[bool]:
     return (snapshots.c.agent_id == agent_id) & snapshots.c.seq.in_(list(seqs))
-
-
-@contextmanager
-def _told() -> Iterator[None]:
-    """The driver's errors as ours, without the statement and its parameters."""
-    try:
-        yield
-    except IntegrityError as error:
-        raise ConflictError(f"a row is there already ({_first_line(error.orig)})") from error
-    except DBAPIError as error:
-        text = _first_line(error.orig)
-        if damaged(text):
-            raise UnavailableError(f"the store is damaged ({text}); the service's log says what to do") from error
-        raise UnavailableError(f"the store cannot be used now ({text})") from error
-    except SQLAlchemyError as error:
-        raise UnavailableError(f"the store cannot be used now ({type(error).__name__})") from error
-
-
-def _first_line(error: BaseException | None) -> str:
-    text = str(error).strip()
-    return text.splitlines()[0] if text else type(error).__name__
