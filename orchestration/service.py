@@ -17,7 +17,7 @@ from orchestration.actors.admission import AdmissionLimits
 from orchestration.actors.archiving import Archivist
 from orchestration.actors.calls import Answer, Call, Request
 from orchestration.actors.directory import Directory
-from orchestration.actors.folding import first_restorable
+from orchestration.actors.folding import reachable
 from orchestration.actors.holder import AgentHolder, HolderSettings
 from orchestration.actors.inline import InlineOwners
 from orchestration.actors.live_agent import agent_info
@@ -261,13 +261,13 @@ class SchedulingService:
     async def versions(self, agent: str, cursor: str = "", limit: int = 100) -> VersionsPage:
         """Versions that can be restored, the newest first."""
         row, below, count = await self._row(agent), number_cursor(cursor), page_limit(limit)
-        first = await asyncio.to_thread(first_restorable, self._store, row)
+        holds = await asyncio.to_thread(reachable, self._store, row)
         found = await asyncio.to_thread(self._store.versions, row.id, below, count + 1)
-        told = [version_info(event) for event in found if event.seq >= first]
+        told = [(event.seq, version_info(event)) for event in found]
         if len(found) <= count and row.base_seq == 0 and below != 0:
-            told.append(VersionInfo(0, "", None, row.created_at))
-        more = str(told[count - 1].version) if len(told) > count else None
-        return VersionsPage(tuple(told[:count]), more)
+            told.append((0, VersionInfo(0, "", None, row.created_at)))
+        more = str(told[count - 1][1].version) if len(told) > count else None
+        return VersionsPage(tuple(one for seq, one in told[:count] if holds(seq)), more)
 
     async def restore(self, agent: str, request: RestoreRequest) -> RestoreAnswer:
         """Make the state of a version the agent's state again, as a new version."""

@@ -14,7 +14,8 @@ from dataclasses import replace
 from typing import Any
 
 from agents.scheduling.testcase import TestResult
-from orchestration.actors.payloads import history_of, results_of, rewards_of, unpacked
+from orchestration.actors.folding import restored_after
+from orchestration.actors.payloads import history_of, results_of, rewards_of
 from orchestration.stores.archive import EPISODES, EXECUTIONS, Archive
 from orchestration.stores.base import AgentRow, EpisodeRow, EventKind, EventRow, RewardRow, StateStore
 
@@ -123,11 +124,11 @@ class Archivist:
         last = row.episodes - self._kept - EPISODES_PER_FILE
         if last < row.archived_number:
             return 0
-        restored = self._store.restored(row.id, row.base_seq)
-        base = base_of([one.seq for one in self._store.snapshots(row.id)], row.archived_seq, list(map(_jump, restored)))
+        jumps = restored_after(self._store, row.id, row.base_seq)
+        base = base_of([one.seq for one in self._store.snapshots(row.id)], row.archived_seq, jumps)
         if base < row.base_seq:
             return 0
-        jumps = sum(event.seq > base for event in restored)
+        later = sum(at > base for at, _ in jumps)
         written = 0
         for first in range(row.archived_number, last + 1, EPISODES_PER_FILE):
             below = first + EPISODES_PER_FILE
@@ -138,7 +139,7 @@ class Archivist:
             rows = [_episode(row.name, episode, reward) for episode, reward in pairs]
             self._write(EPISODES, row, first, below - 1, _EPISODE_COLUMNS, rows)
             written += 1
-            if not self._store.drop_episodes(row.id, first, below, base, len(events), jumps):
+            if not self._store.drop_episodes(row.id, first, below, base, len(events), later):
                 break  # something came in meanwhile; the next round writes the piece anew
         return written
 
@@ -162,10 +163,6 @@ def base_of(snapshots: Sequence[int], archived: int, jumps: Sequence[tuple[int, 
     starts = [(at, before[bisect_right(snapshots, target)]) for at, target in jumps]
     fine = (seq for seq in snapshots if seq <= archived and all(at <= seq or start >= seq for at, start in starts))
     return max(fine, default=0)
-
-
-def _jump(event: EventRow) -> tuple[int, int]:
-    return event.seq, int(unpacked(event.payload, "restored version")["seq"])
 
 
 def _execution(agent: str, episode: str, job: str, result: TestResult, at: float) -> tuple[Any, ...]:

@@ -7,7 +7,8 @@ one before, and only what is left is read: however often versions were restored,
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from agents.scheduling.scheduler import Scheduler
@@ -225,13 +226,34 @@ def state_of_version(store: StateStore, row: AgentRow, snapshots: Snapshots, ver
     if version == 0 and row.base_seq == 0:
         return 1, Fold(store, row, None).to(1).scheduler.state()
     event = store.version_event(row.id, version)
-    if event is None or event.seq < first_restorable(store, row):
+    if event is None or not reachable(store, row)(event.seq):
         raise NotFoundError(f"there is no version {version} of agent {row.name!r} that can be restored", "version")
     return event.seq, Fold(store, row, snapshots).to(event.seq).scheduler.state()
 
 
-def first_restorable(store: StateStore, row: AgentRow) -> int:
-    """The event after which every state can be made again; before it, events that are needed may be off-loaded."""
+def restored_after(store: StateStore, agent_id: int, seq: int) -> list[tuple[int, int]]:
+    """The events after `seq` that restored a version, in order, each with the event after which that was the state."""
+    events = store.restored(agent_id, seq)
+    return [(event.seq, int(unpacked(event.payload, "restored version")["seq"])) for event in events]
+
+
+def reachable(store: StateStore, row: AgentRow) -> Callable[[int], bool]:
+    """Whether the state after an event can be made, which takes events that may be off-loaded."""
     if row.base_seq == 0:
-        return 0
-    return min((kept.seq for kept in store.snapshots(row.id) if kept.seq >= row.base_seq), default=row.last_seq + 1)
+        return lambda seq: True
+    snapshots = [one.seq for one in store.snapshots(row.id)]
+    jumps = restored_after(store, row.id, 0)
+    places = [at for at, _ in jumps]
+
+    def holds(seq: int) -> bool:
+        while True:
+            before = bisect_right(snapshots, seq)
+            start = snapshots[before - 1] if before else 0
+            if start == seq or start < row.base_seq:
+                return start == seq
+            last = bisect_right(places, seq)
+            if not last or places[last - 1] <= start:
+                return True
+            seq = jumps[last - 1][1]
+
+    return holds

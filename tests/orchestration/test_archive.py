@@ -30,7 +30,7 @@ from orchestration.actors.messages import (
 from orchestration.actors.saving import Saver
 from orchestration.actors.snapshots import Snapshots
 from orchestration.service import SchedulingService, ServiceSettings
-from orchestration.service_errors import NotFoundError
+from orchestration.service_errors import NotFoundError, UnavailableError
 from orchestration.stores.archive import EXECUTIONS, Archive
 from orchestration.stores.artifacts import ArtifactStore
 from orchestration.stores.sql import SqlStore
@@ -147,6 +147,12 @@ def test_a_version_whose_past_has_left_the_store_is_not_found(settings: ServiceS
         await service.housekeep()
         assert len((await service.episodes("agent")).episodes) < 24
         listed = {one.version for one in (await service.versions("agent")).versions}
+        paged, cursor = set(), ""
+        while cursor is not None:
+            page = await service.versions("agent", cursor, limit=2)
+            paged |= {one.version for one in page.versions}
+            cursor = page.next_cursor
+        assert paged == listed
         found = {version for version in range(25) if await _restored(service, version)}
         assert 0 < len(found) < 24
         assert found == listed
@@ -202,6 +208,54 @@ def test_a_restored_version_stays_while_it_is_needed(
         await another.close()
 
     asyncio.run(test())
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_an_owner_that_dies_wakes_as_it_was(
+    settings: ServiceSettings, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cycles, restored versions, lost snapshots, off-loading and deaths in any order."""
+    rng = np.random.default_rng(seed)
+    really = Snapshots.save
+
+    def sometimes(*arguments: Any) -> None:
+        if rng.random() < 0.5:
+            raise UnavailableError("no space left (injected)")
+        really(*arguments)
+
+    monkeypatch.setattr(Snapshots, "save", sometimes)
+
+    async def test() -> int:
+        changed = replace(settings, snapshot_every=int(rng.integers(1, 9)), snapshots_kept=int(rng.integers(1, 4)))
+        service = await _service(changed, "agent")
+        await _cycles(service, "agent", 10)
+        for _ in range(60):
+            step = rng.choice(["cycles", "restore", "off-load", "die"])
+            if step == "cycles":
+                await _cycles(service, "agent", int(rng.integers(1, 8)))
+            elif step == "restore":
+                versions = (await service.versions("agent")).versions
+                assert versions
+                chosen = versions[int(rng.integers(len(versions)))]
+                await service.restore("agent", RestoreRequest(chosen.version))
+            elif step == "off-load":
+                await service.housekeep()
+            else:
+                before = _state(service)
+                service = SchedulingService(changed)
+                await service.insights("agent")
+                after = _state(service)
+                assert all(np.asarray(before[name]).tobytes() == np.asarray(after[name]).tobytes() for name in before)
+        row = SqlStore(changed.store_url).agent("agent")
+        assert row is not None
+        await service.close()
+        return row.base_seq
+
+    assert asyncio.run(test()) > 0, "something was off-loaded"
+
+
+def _state(service: SchedulingService) -> dict[str, Any]:
+    return service._owners._holder._live["agent"].scheduler.state()  # type: ignore[union-attr]
 
 
 async def _restored(service: SchedulingService, version: int) -> bool:
