@@ -8,13 +8,12 @@ flushed to the disk, before.
 from __future__ import annotations
 
 import logging
-from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 from agents.scheduling.testcase import TestResult
-from orchestration.actors.folding import restored_after
+from orchestration.actors.folding import newest_until, restored_after
 from orchestration.actors.payloads import history_of, results_of, rewards_of
 from orchestration.stores.archive import EPISODES, EXECUTIONS, Archive
 from orchestration.stores.base import AgentRow, EpisodeRow, EventKind, EventRow, RewardRow, StateStore
@@ -158,9 +157,7 @@ def base_of(snapshots: Sequence[int], archived: int, jumps: Sequence[tuple[int, 
         archived: events up to this one are in the archive.
         jumps: the event that restored a version, and the event after which that version was the state.
     """
-
-    before = (0, *snapshots)
-    starts = [(at, before[bisect_right(snapshots, target)]) for at, target in jumps]
+    starts = [(at, newest_until(snapshots, target)) for at, target in jumps]
     fine = (seq for seq in snapshots if seq <= archived and all(at <= seq or start >= seq for at, start in starts))
     return max(fine, default=0)
 

@@ -14,6 +14,9 @@ from functools import partial
 from orchestration.actors.calls import Answer, Call
 from orchestration.service_errors import ServiceError
 
+ANSWER_SECONDS = 60.0
+"""How long a caller waits for an owner that lives and does not answer, as where its store hangs."""
+
 Send = Callable[[Sequence[Call]], Awaitable[Sequence[Answer | ServiceError]]]
 Answered = Callable[[Sequence[Answer | ServiceError] | Exception], None]
 Post = Callable[[Sequence[Call], Answered], bool]
@@ -31,11 +34,11 @@ class Coalescer:
             failed, are given to its second argument. False: not now, `send` is to be used; nothing was sent then.
         hops: under way at once; two keep the owner busy while answers travel.
         longest: calls in one batch.
-        seconds: how long a caller waits for an owner that lives and does not answer, as where its store hangs.
+        seconds: how long a caller waits.
     """
 
     def __init__(
-        self, send: Send, post: Post | None = None, hops: int = 2, longest: int = 64, seconds: float = 60.0
+        self, send: Send, post: Post | None = None, hops: int = 2, longest: int = 64, seconds: float = ANSWER_SECONDS
     ) -> None:
         self._send, self._post = send, post
         self._free = hops

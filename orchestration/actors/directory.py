@@ -19,7 +19,7 @@ from typing import Any
 from orchestration.actors.admission import Admission, AdmissionLimits
 from orchestration.actors.calls import Answer, Call
 from orchestration.actors.channel import Channel, open_channel
-from orchestration.actors.coalescing import Answered, Coalescer
+from orchestration.actors.coalescing import ANSWER_SECONDS, Answered, Coalescer
 from orchestration.actors.holder import HolderSettings
 from orchestration.actors.measuring import OwnerStatistics
 from orchestration.actors.ownership import DirectorySettings, Ownership, ownership
@@ -32,9 +32,6 @@ LOG = logging.getLogger(__name__)
 
 PATIENCE_SECONDS = 30.0
 """How long a call is tried again before its caller is told to try later."""
-
-ANSWER_SECONDS = 60.0
-"""How long a caller waits for an owner that lives and does not answer, as where its store hangs."""
 
 KNOWN_KINDS = 100_000
 FIRST_PAUSE, LONGEST_PAUSE = 0.02, 2.0
@@ -187,9 +184,7 @@ class Directory:
         if owner is None:
             name = about.name
             coalescer = Coalescer(
-                lambda calls: self._hop(name, calls),
-                lambda calls, done: self._post(name, calls, done),
-                seconds=ANSWER_SECONDS,
+                lambda calls: self._hop(name, calls), lambda calls, done: self._post(name, calls, done)
             )
             owner = self._owners[name] = _Owner(about, coalescer)
         return owner

@@ -123,7 +123,7 @@ class Fold:
         return event.seq
 
     def _target(self, event: EventRow) -> int:
-        target = int(unpacked(event.payload, "restored version")["seq"])
+        target = _restored_seq(event)
         if not 0 < target < event.seq:
             raise CorruptArtifactError(
                 f"event {event.seq} restores event {target}", f"agent {self._row.name}", "an earlier event"
@@ -233,8 +233,17 @@ def state_of_version(store: StateStore, row: AgentRow, snapshots: Snapshots, ver
 
 def restored_after(store: StateStore, agent_id: int, seq: int) -> list[tuple[int, int]]:
     """The events after `seq` that restored a version, in order, each with the event after which that was the state."""
-    events = store.restored(agent_id, seq)
-    return [(event.seq, int(unpacked(event.payload, "restored version")["seq"])) for event in events]
+    return [(event.seq, _restored_seq(event)) for event in store.restored(agent_id, seq)]
+
+
+def _restored_seq(event: EventRow) -> int:
+    return int(unpacked(event.payload, "restored version")["seq"])
+
+
+def newest_until(ascending: Sequence[int], seq: int) -> int:
+    """The last of these events that is not after `seq`; 0: there is none."""
+    before = bisect_right(ascending, seq)
+    return ascending[before - 1] if before else 0
 
 
 def reachable(store: StateStore, row: AgentRow) -> Callable[[int], bool]:
@@ -242,18 +251,17 @@ def reachable(store: StateStore, row: AgentRow) -> Callable[[int], bool]:
     if row.base_seq == 0:
         return lambda seq: True
     snapshots = [one.seq for one in store.snapshots(row.id)]
-    jumps = restored_after(store, row.id, 0)
-    places = [at for at, _ in jumps]
+    jumps = dict(restored_after(store, row.id, 0))
+    places = list(jumps)
 
     def holds(seq: int) -> bool:
         while True:
-            before = bisect_right(snapshots, seq)
-            start = snapshots[before - 1] if before else 0
+            start = newest_until(snapshots, seq)
             if start == seq or start < row.base_seq:
                 return start == seq
-            last = bisect_right(places, seq)
-            if not last or places[last - 1] <= start:
+            jump = newest_until(places, seq)
+            if jump <= start:
                 return True
-            seq = jumps[last - 1][1]
+            seq = jumps[jump]
 
     return holds

@@ -89,7 +89,9 @@ class OpenEpisode:
         """The answer to a results call with so many results, so many of them new."""
         return ResultsAnswer(self.row.id, recorded, given - recorded, self.missing(), observers_of(self.row))
 
-    def reward_answer(self, row: RewardRow, rewards: Rewards | None = None, metrics: Metrics = ()) -> RewardAnswer:
+    def reward_answer(
+        self, row: RewardRow, rewards: Rewards | None = None, metrics: Metrics | None = None
+    ) -> RewardAnswer:
         """The answer to a reward call, from what was stored of it; `rewards` and `metrics`: as they are read there."""
         return RewardAnswer(
             episode_id=row.episode_id,
@@ -97,7 +99,7 @@ class OpenEpisode:
             total=row.total,
             ids=ranking_columns(self.episode.ranking).ids,
             rewards=rewards_of(row.payload) if rewards is None else rewards,
-            metrics=metrics or metrics_of(row),
+            metrics=metrics_of(row) if metrics is None else metrics,
             rewarded_at=row.rewarded_at,
             observers=observers_of(self.row),
         )

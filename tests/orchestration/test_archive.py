@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -125,10 +126,10 @@ def test_old_episodes_leave_the_store_with_all_they_held(settings: ServiceSettin
             await service.reward("agent", RewardRequest(answers[0].episode_id))
         assert (await service.reward("agent", RewardRequest(answers[-1].episode_id))) == answers[-1]
         await _cycles(service, "agent", 3)
-        live = service._owners._holder._live["agent"].scheduler.state()  # type: ignore[union-attr]
+        live = _state(service)
         snapshots = Snapshots(store, ArtifactStore(settings.artifact_url), 8)
         replayed = replay_log(store, "agent", snapshots).state()
-        assert all(np.asarray(live[name]).tobytes() == np.asarray(replayed[name]).tobytes() for name in live)
+        assert _same(live, replayed)
         await service.close()
 
     asyncio.run(test())
@@ -196,11 +197,11 @@ def test_a_restored_version_stays_while_it_is_needed(
         await service.restore("agent", RestoreRequest(version))
         await service.housekeep()
         monkeypatch.setattr(Saver, "save", saved)
-        live = service._owners._holder._live["agent"].scheduler.state()  # type: ignore[union-attr]
+        live = _state(service)
         another = SchedulingService(settings)
         await another.recommend("agent", RecommendationRequest(Candidates(IDS), job="job"))
-        woken = another._owners._holder._live["agent"].scheduler.state()  # type: ignore[union-attr]
-        assert all(np.asarray(live[name]).tobytes() == np.asarray(woken[name]).tobytes() for name in live)
+        woken = _state(another)
+        assert _same(live, woken)
         for _ in range(3):
             await _cycles(another, "agent", 20)
             await another.housekeep()
@@ -245,7 +246,7 @@ def test_an_owner_that_dies_wakes_as_it_was(
                 service = SchedulingService(changed)
                 await service.insights("agent")
                 after = _state(service)
-                assert all(np.asarray(before[name]).tobytes() == np.asarray(after[name]).tobytes() for name in before)
+                assert _same(before, after)
         row = SqlStore(changed.store_url).agent("agent")
         assert row is not None
         await service.close()
@@ -256,6 +257,10 @@ def test_an_owner_that_dies_wakes_as_it_was(
 
 def _state(service: SchedulingService) -> dict[str, Any]:
     return service._owners._holder._live["agent"].scheduler.state()  # type: ignore[union-attr]
+
+
+def _same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    return all(np.asarray(one[name]).tobytes() == np.asarray(other[name]).tobytes() for name in one)
 
 
 async def _restored(service: SchedulingService, version: int) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-import socket
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +16,7 @@ from envsearch.errors import InputError
 from envsearch.spec import EnvironmentSpec
 from mutations.killing.kill_test import Direction, KillVerdict, Outcome
 from orchestration.campaign_result import CampaignResult, LearningCurve, MutantVerdict, PopulationResult, ScoreResult
+from orchestration.serving import free_port
 from orchestration.tracking.mlflow_tracker import PARAM_LENGTH, MlflowTracker
 from orchestration.tracking.null_tracker import NullTracker
 from orchestration.tracking.registry import TRACKERS, shown_uri, tracker, tracking_uri, ui_command
@@ -327,12 +327,6 @@ def test_limits_of_one_call_and_of_values_are_respected(
 
 
 # -- the tracker is away --
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 @pytest.mark.parametrize("scheme", ["http", "postgresql"])
