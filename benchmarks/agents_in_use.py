@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 
 from agents.scheduling.settings import AgentSettings
-from orchestration.actors.messages import (
+from orchestration.runtime.ray import start_ray, stop_ray
+from orchestration.service.owners.messages import (
     Candidates,
     CreateAgent,
     RecommendationRequest,
@@ -25,8 +26,7 @@ from orchestration.actors.messages import (
     ResultsRequest,
     RewardRequest,
 )
-from orchestration.runtime import start_ray, stop_ray
-from orchestration.service import SchedulingService, ServiceSettings
+from orchestration.service.service import SchedulingService, ServiceSettings
 
 IDS = tuple(f"tests/test_module_{number}.py::test_it" for number in range(100))
 VERDICTS = ("failed",) * 3 + ("passed",) * 97

@@ -21,8 +21,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from orchestration.spec.loading import load_spec
-from orchestration.spec.resolving import resolve
+from orchestration.campaign.spec.loading import load_spec
+from orchestration.campaign.spec.resolving import resolve
 
 TRAIN = """
 import sys

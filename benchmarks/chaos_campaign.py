@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.chaos_disk import SmallDisk
-from orchestration.result_file import read_result, result_tables
+from orchestration.campaign.result_file import read_result, result_tables
 
 SPEC = """
 environment: CartPole-v1

@@ -20,11 +20,13 @@ import numpy as np
 
 from agents.scheduling.settings import AgentSettings
 from envsearch.errors import CorruptArtifactError, StoreUnavailableError
-from orchestration.actors import live_agent
-from orchestration.actors.calls import Call, Request
-from orchestration.actors.folding import replay_log
-from orchestration.actors.holder import AgentHolder, HolderSettings
-from orchestration.actors.messages import (
+from orchestration.runtime.artifacts import ArtifactStore
+from orchestration.service.errors import NotOwnerError, UnavailableError
+from orchestration.service.owners import live_agent
+from orchestration.service.owners.calls import Call, Request
+from orchestration.service.owners.folding import replay_log
+from orchestration.service.owners.holder import AgentHolder, HolderSettings
+from orchestration.service.owners.messages import (
     Candidates,
     RecommendationAnswer,
     RecommendationRequest,
@@ -34,11 +36,9 @@ from orchestration.actors.messages import (
     RewardAnswer,
     RewardRequest,
 )
-from orchestration.actors.payloads import results_of, settings_text
-from orchestration.service_errors import NotOwnerError, UnavailableError
-from orchestration.stores.artifacts import ArtifactStore
-from orchestration.stores.base import StateStore
-from orchestration.stores.sql import SqlStore
+from orchestration.service.owners.payloads import results_of, settings_text
+from orchestration.service.store.base import StateStore
+from orchestration.service.store.sql import SqlStore
 
 AGENT = "chaos"
 IDS = tuple(f"test_{number}" for number in range(6))

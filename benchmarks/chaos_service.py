@@ -18,7 +18,7 @@ import numpy as np
 
 from benchmarks.chaos_disk import SmallDisk
 from benchmarks.chaos_ledger import Ledger
-from orchestration.serving import free_port
+from orchestration.runtime.serve import free_port
 
 START_SECONDS = 240.0
 PATIENCE_SECONDS = 150.0

@@ -19,9 +19,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from agents.scheduling.settings import AgentSettings
-from orchestration.actors.calls import Call
-from orchestration.actors.holder import AgentHolder, HolderSettings
-from orchestration.actors.messages import (
+from orchestration.service.owners.calls import Call
+from orchestration.service.owners.holder import AgentHolder, HolderSettings
+from orchestration.service.owners.messages import (
     Candidates,
     RecommendationRequest,
     Results,
@@ -29,9 +29,9 @@ from orchestration.actors.messages import (
     RewardAnswer,
     RewardRequest,
 )
-from orchestration.actors.payloads import settings_text
-from orchestration.stores.base import AgentCommit, EventRow, RewardRow
-from orchestration.stores.sql import SqlStore
+from orchestration.service.owners.payloads import settings_text
+from orchestration.service.store.base import AgentCommit, EventRow, RewardRow
+from orchestration.service.store.sql import SqlStore
 
 TESTS = tuple(f"tests/test_module_{number % 17}.py::test_case_{number}" for number in range(100))
 VERDICTS = tuple("failed" if number % 20 == 0 else "passed" for number in range(100))

@@ -27,20 +27,28 @@ from agents.deeprl.recipe import PolicySite, TrainingRecipe
 from benchmarks.scale_model import HIGHER_ORDER_MUTANTS, Pair, Prediction, Rates, ServiceNode, capacity, predict
 from envsearch.registry import make
 from envsearch.spec import EnvironmentSpec
-from orchestration.executors.ray_tasks import RayExecutor
-from orchestration.pipelines.calibration import Costs, measured
-from orchestration.pipelines.context import RunContext
-from orchestration.pipelines.plan import plan_campaign
-from orchestration.progress import Progress
-from orchestration.spec.campaign import ResolvedCampaign
-from orchestration.spec.loading import load_spec
-from orchestration.spec.resolving import resolve
-from orchestration.stores.base import AgentCommit, EventRow
-from orchestration.stores.results import ResultStore
-from orchestration.stores.sql import SqlStore
-from orchestration.tasks import Parts
-from orchestration.under_way import Partly
-from orchestration.work import AgentKey, BlockReport, EvaluationKey, JobOutcome, TrainBlock, WorkBlock, item_addresses
+from orchestration.campaign.calibration import Costs, measured
+from orchestration.campaign.context import RunContext
+from orchestration.campaign.plan import plan_campaign
+from orchestration.campaign.spec.campaign import ResolvedCampaign
+from orchestration.campaign.spec.loading import load_spec
+from orchestration.campaign.spec.resolving import resolve
+from orchestration.execution.block_progress import Partly
+from orchestration.execution.executors.ray_tasks import RayExecutor
+from orchestration.execution.results import ResultStore
+from orchestration.execution.tasks import Parts
+from orchestration.execution.work import (
+    AgentKey,
+    BlockReport,
+    EvaluationKey,
+    JobOutcome,
+    TrainBlock,
+    WorkBlock,
+    item_addresses,
+)
+from orchestration.runtime.progress import Progress
+from orchestration.service.store.base import AgentCommit, EventRow
+from orchestration.service.store.sql import SqlStore
 
 CORES = (2, 64, 1000)
 PAIRS = tuple(f"{env}_{algorithm}" for env in ("cartpole", "lunarlander") for algorithm in ("ppo", "a2c", "dqn"))

@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 from agents.scheduling.kinds.model_inputs import INPUT_NAMES
 from agents.scheduling.registry import agent_kind
 from agents.scheduling.settings import DEFAULT_KIND, AgentSettings
-from orchestration.pipelines.replay import BASELINES
-from orchestration.pipelines.replay_item import (
+from orchestration.studies.replay import BASELINES
+from orchestration.studies.replay_item import (
     HistorySource,
     ReplayItem,
     StoredItem,
@@ -176,7 +176,7 @@ def print_ablation(replays: Replays, sources: list[HistorySource], options: argp
 
 def draw_curves(replays: Replays, sources: list[HistorySource], options: argparse.Namespace) -> None:
     """One picture per history: rolling means of napfd, full and partial feedback."""
-    from orchestration.reporting.replay_plot import draw
+    from orchestration.studies.replay_plot import draw
 
     for source in sources:
         panels = []

@@ -95,7 +95,7 @@ class Client:
 @contextmanager
 def both_sides(kind: str) -> Iterator[Client]:
     """The service with an agent that has seen a few cycles, and the constant endpoint beside it."""
-    from orchestration.serving import free_port, serving
+    from orchestration.runtime.serve import free_port, serving
 
     with tempfile.TemporaryDirectory(prefix="proctor-benchmark-") as home:
         port = free_port()

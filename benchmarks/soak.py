@@ -23,10 +23,10 @@ import numpy as np
 import pandas as pd
 
 from agents.scheduling.settings import AgentSettings
-from orchestration.actors.archiving import Archivist
-from orchestration.actors.calls import Call
-from orchestration.actors.holder import AgentHolder, HolderSettings
-from orchestration.actors.messages import (
+from orchestration.service.owners.archiving import Archivist
+from orchestration.service.owners.calls import Call
+from orchestration.service.owners.holder import AgentHolder, HolderSettings
+from orchestration.service.owners.messages import (
     Candidates,
     RecommendationRequest,
     Results,
@@ -35,9 +35,9 @@ from orchestration.actors.messages import (
     RewardAnswer,
     RewardRequest,
 )
-from orchestration.actors.payloads import settings_text
-from orchestration.stores.archive import EPISODES, EXECUTIONS, Archive
-from orchestration.stores.sql import SqlStore
+from orchestration.service.owners.payloads import settings_text
+from orchestration.service.store.archive import EPISODES, EXECUTIONS, Archive
+from orchestration.service.store.sql import SqlStore
 
 AGENT = "soak"
 WARM_SHARE = 0.2

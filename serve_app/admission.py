@@ -1,6 +1,6 @@
 """How many calls, and how many bytes of bodies, one replica takes in at a time; what is over is told to come later.
 
-The part of one agent and of one owner is limited further in: see `orchestration.actors.admission`.
+The part of one agent and of one owner is limited further in: see `orchestration.service.owners.admission`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 
 from starlette.types import Scope
 
-from orchestration.service_errors import OverloadedError
+from orchestration.service.errors import OverloadedError
 from serve_app.limits import BODY_BYTES, MOST_DIGITS
 
 CALLS = 400

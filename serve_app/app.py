@@ -17,10 +17,10 @@ from ray import serve
 from ray.serve import Application
 from ray.serve.config import BackpressureConfig
 
-from orchestration.logs import start_logs
-from orchestration.runtime import spare_collector
-from orchestration.service import SchedulingService
-from orchestration.serving import is_loopback
+from orchestration.runtime.logs import start_logs
+from orchestration.runtime.ray import spare_collector
+from orchestration.runtime.serve import is_loopback
+from orchestration.service.service import SchedulingService
 from serve_app import errors, openapi
 from serve_app.admission import RETRY_SECONDS
 from serve_app.auth import Gate

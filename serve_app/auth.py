@@ -23,8 +23,8 @@ from typing import Final
 from starlette.requests import Request
 from starlette.types import Scope as Asgi
 
-from orchestration.service_errors import ForbiddenError, NotFoundError, UnauthenticatedError
-from orchestration.tokens import TRUSTED_SECONDS, Grant, Scope, Tokens
+from orchestration.service.errors import ForbiddenError, NotFoundError, UnauthenticatedError
+from orchestration.service.tokens import TRUSTED_SECONDS, Grant, Scope, Tokens
 from serve_app.failures import Failures, ThrottledError, client_address, trusted_networks
 
 _KNOWN = 1000

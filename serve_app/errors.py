@@ -14,8 +14,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from envsearch.errors import CorruptArtifactError, InputError, StoreUnavailableError
-from orchestration.logs import about
-from orchestration.service_errors import (
+from orchestration.runtime.logs import about
+from orchestration.service.errors import (
     ConflictError,
     ForbiddenError,
     InternalError,

@@ -16,7 +16,7 @@ from typing import Final
 from starlette.types import Scope
 
 from envsearch.errors import InputError
-from orchestration.service_errors import ServiceError
+from orchestration.service.errors import ServiceError
 
 BURST: Final = 20
 """Failures of one address that are looked at in a row."""

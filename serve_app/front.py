@@ -18,11 +18,11 @@ from typing import Final
 from fastapi import FastAPI
 from starlette.types import Message, Receive, Scope, Send
 
-from orchestration.actors.wire import NotPlainError, RawAnswer
-from orchestration.logs import about
-from orchestration.service import SchedulingService
-from orchestration.service_errors import OverloadedError
-from orchestration.tokens import Scope as TokenScope
+from orchestration.runtime.logs import about
+from orchestration.service.errors import OverloadedError
+from orchestration.service.owners.wire import NotPlainError, RawAnswer
+from orchestration.service.service import SchedulingService
+from orchestration.service.tokens import Scope as TokenScope
 from serve_app.admission import Capacity
 from serve_app.bodies import JSON
 from serve_app.errors import told_as_problem

@@ -9,7 +9,7 @@ from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from orchestration.logs import about
+from orchestration.runtime.logs import about
 from serve_app.metrics import ServiceMetrics
 from serve_app.problems import Problem, problem_response
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from envsearch.errors import InputError
-from orchestration.service import ServiceSettings
+from orchestration.service.service import ServiceSettings
 
 
 class ServiceArguments(BaseModel):

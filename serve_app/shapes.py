@@ -17,7 +17,7 @@ import msgspec
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
-from orchestration.service_errors import InvalidRequestError, TooLargeError
+from orchestration.service.errors import InvalidRequestError, TooLargeError
 
 SMALL: Final = 32 * 1024
 """Bytes of a body of which everything that is wrong is told."""

@@ -3,7 +3,7 @@
 A declared parameter is handed to the constructor as a keyword if the constructor takes it (by name, or by
 ``**keywords``); otherwise it is set as an attribute of the bare environment, which must already have a number there;
 otherwise it is refused. An attribute takes effect only if the environment reads it after construction: the contract
-of `envsearch.contract` looks whether it does.
+of `envsearch.environment_checks` looks whether it does.
 """
 
 from __future__ import annotations

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orchestration.campaign_folder import campaign_home
+from orchestration.campaign.folder import campaign_home
 from orchestration.cli.output import OutputFormat, print_json
 
 if TYPE_CHECKING:
-    from orchestration.stores.backup import Copied, Places
+    from orchestration.service.store.backup import Copied, Places
 
 HomeOption = Annotated[
     Path | None, typer.Option("--home", help="Folder of all data (env: PROCTOR_HOME; default: ./proctor-data).")
@@ -38,7 +38,7 @@ def backup(
     output_format: FormatOption = OutputFormat.TABLE,
 ) -> None:
     """Copy the state of a service into a new folder. The service may run: the copy is of one moment."""
-    from orchestration.stores.backup import back_up
+    from orchestration.service.store.backup import back_up
 
     copied = back_up(_places(home, store, artifacts, archive), destination.expanduser().absolute())
     _tell("backed up to", destination, copied, output_format)
@@ -53,15 +53,15 @@ def restore(
     output_format: FormatOption = OutputFormat.TABLE,
 ) -> None:
     """Put a backup into an empty service. A backup that is damaged is refused before anything is written."""
-    from orchestration.stores.restoring import restore_backup
+    from orchestration.service.store.restoring import restore_backup
 
     copied = restore_backup(source.expanduser().absolute(), _places(home, store, artifacts, archive))
     _tell("restored from", source, copied, output_format)
 
 
 def _places(home: Path | None, store: str, artifacts: str, archive: str) -> Places:
-    from orchestration.service_settings import ServiceSettings
-    from orchestration.stores.backup import Places
+    from orchestration.service.settings import ServiceSettings
+    from orchestration.service.store.backup import Places
 
     default = ServiceSettings.in_folder(campaign_home(home))
     return Places(store or default.store_url, artifacts or default.artifact_url, archive or default.archive_url)

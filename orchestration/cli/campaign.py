@@ -12,9 +12,9 @@ import typer
 from orchestration.cli.output import OutputFormat, console, print_json, print_table
 
 if TYPE_CHECKING:
-    from orchestration.pipelines.conduct import Conducted, Surroundings
-    from orchestration.pipelines.plan import CampaignPlan
-    from orchestration.spec.campaign import ResolvedCampaign
+    from orchestration.campaign.plan import CampaignPlan
+    from orchestration.campaign.run import Conducted, Surroundings
+    from orchestration.campaign.spec.campaign import ResolvedCampaign
 
 campaign = typer.Typer(
     help="Run a mutation campaign, plan it, or show what it found.",
@@ -60,8 +60,8 @@ def run(
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
 ) -> None:
     """Run a campaign, or go on with one that was interrupted: finished items are never computed again."""
-    from orchestration.campaign_folder import campaign_home
-    from orchestration.pipelines.conduct import Surroundings
+    from orchestration.campaign.folder import campaign_home
+    from orchestration.campaign.run import Surroundings
 
     surroundings = Surroundings(
         home=campaign_home(home),
@@ -84,10 +84,10 @@ def plan(
     output: Annotated[OutputFormat, typer.Option("--format", help="How to print.")] = OutputFormat.TABLE,
 ) -> None:
     """Tell the work items of a campaign, what is done already, and what the rest will cost on this machine."""
-    from orchestration.campaign_folder import campaign_home
-    from orchestration.pipelines.calibration import costs
-    from orchestration.pipelines.conduct import Surroundings
-    from orchestration.pipelines.plan import plan_campaign
+    from orchestration.campaign.calibration import costs
+    from orchestration.campaign.folder import campaign_home
+    from orchestration.campaign.plan import plan_campaign
+    from orchestration.campaign.run import Surroundings
 
     found = resolved(spec)
     results = Surroundings(home=campaign_home(home), store=store).result_store()
@@ -102,8 +102,8 @@ def plan(
 def show(spec: Spec, home: Home = None) -> None:
     """Print what a campaign found when it last ran."""
     from envsearch.errors import InputError
-    from orchestration.campaign_folder import CampaignFolder, campaign_home
-    from orchestration.reporting.summary import summary_text
+    from orchestration.campaign.folder import CampaignFolder, campaign_home
+    from orchestration.campaign.report.summary import summary_text
 
     found = resolved(spec)
     folder = CampaignFolder(campaign_home(home), found.run_id)
@@ -120,16 +120,16 @@ def resolved(spec: str) -> ResolvedCampaign:
     Raises:
         InputError: the file or a field is wrong.
     """
-    from orchestration.spec.loading import load_spec
-    from orchestration.spec.resolving import resolve
+    from orchestration.campaign.spec.loading import load_spec
+    from orchestration.campaign.spec.resolving import resolve
 
     return resolve(load_spec(spec), spec)
 
 
 def conducted(found: ResolvedCampaign, surroundings: Surroundings) -> Conducted:
     """Run it; an interruption says how to go on and leaves with 130."""
+    from orchestration.campaign.run import conduct
     from orchestration.cli.errors import INTERRUPTED
-    from orchestration.pipelines.conduct import conduct
 
     try:
         return conduct(found, surroundings)
@@ -146,8 +146,8 @@ def finish(done: Conducted) -> None:
         CampaignStoppedError: the campaign stopped before its verdicts.
     """
     from envsearch.errors import CampaignStoppedError
-    from orchestration.reporting.summary import summary_text
-    from orchestration.tracking.registry import ui_command
+    from orchestration.campaign.report.summary import summary_text
+    from orchestration.runtime.mlflow import ui_command
 
     console().print(summary_text(done.result))
     print(f"\nReport: {done.report}")
@@ -187,7 +187,7 @@ def plan_row(planned: CampaignPlan) -> dict[str, Any]:
 
 
 def _print_plan(planned: CampaignPlan) -> None:
-    from orchestration.reporting.facts import duration_text
+    from orchestration.campaign.report.facts import duration_text
 
     rows = [
         [

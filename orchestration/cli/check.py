@@ -106,20 +106,20 @@ def checks_of(part: str, kind: Kind) -> Iterable[_Row]:
     """Run the contract of a part's kind."""
     if kind == "operator":
         from agents.deeprl.engines.registry import engine
-        from mutations.contract import check_operator
+        from mutations.operator_checks import check_operator
         from mutations.registry import operator
 
         return check_operator(operator(part), engine=engine("sb3"), name=part)
     if kind == "kill test":
-        from mutations.killing.contract import check_kill_test
+        from mutations.killing.kill_test_checks import check_kill_test
         from mutations.killing.registry import kill_test
 
         return check_kill_test(kill_test(part))
     if kind == "algorithm":
-        from agents.deeprl.contract import check_algorithm
+        from agents.deeprl.algorithm_checks import check_algorithm
 
         return check_algorithm(part)
-    from envsearch.contract import check_environment
+    from envsearch.environment_checks import check_environment
     from envsearch.registry import environment
 
     return check_environment(environment(part))

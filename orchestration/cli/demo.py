@@ -25,7 +25,7 @@ def demo(
     part: Annotated[Part, typer.Option(help="One half only.")] = Part.ALL,
 ) -> None:
     """Find faults in trained agents, and let agents order a CI job's tests: both halves of Proctor in minutes."""
-    from orchestration.campaign_folder import campaign_home
+    from orchestration.campaign.folder import campaign_home
     from orchestration.cli.demo_service import run_service_demo
 
     where = campaign_home(home)
@@ -39,8 +39,8 @@ def demo(
 
 def campaign_demo(where: Path, cpus: int | None) -> None:
     """Train healthy agents and agents with injected faults; find out which test environments tell them apart."""
+    from orchestration.campaign.run import Surroundings
     from orchestration.cli.campaign import conducted, finish, resolved
-    from orchestration.pipelines.conduct import Surroundings
 
     found = resolved("demo")
     mutants = ", ".join(mutant.id for mutant in found.mutants)

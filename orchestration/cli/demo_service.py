@@ -37,7 +37,7 @@ MEASURES = ("napfd", "apfd", "apfdc", "ttff", "recall")
 
 def own_history() -> Path:
     """The project's own recorded history (see docs/recording.md)."""
-    return Path(str(resources.files("orchestration.experiments").joinpath("own_history.parquet")))
+    return Path(str(resources.files("orchestration.campaign.experiments").joinpath("own_history.parquet")))
 
 
 def run_service_demo(home: Path, cycles: int = 100, history: Path | None = None) -> Path:
@@ -83,7 +83,7 @@ def service(folder: Path) -> Iterator[SchedulerClient]:
     """
     from proctor_client import SchedulerClient
 
-    from orchestration.serving import free_port
+    from orchestration.runtime.serve import free_port
 
     port, log = free_port(), folder / "serve.log"
     command = [sys.executable, "-m", "orchestration", "serve", "--port", str(port), "--home", str(folder)]
@@ -110,8 +110,8 @@ def create_agents(client: SchedulerClient) -> None:
 
 def replay_cycles(client: SchedulerClient, history: CiHistory) -> None:
     """Every cycle as a CI job would do it: ask, run within the budget, report, reward."""
-    from orchestration.pipelines.replay_http import as_case, results_of
-    from orchestration.progress import Progress
+    from orchestration.runtime.progress import Progress
+    from orchestration.studies.replay_http import as_case, results_of
 
     print(f"3. Replay: half of each cycle's time as budget, {LIVE[0]} decides.", flush=True)
     shadows = tuple(name for name, _ in SHADOWS)
@@ -150,8 +150,8 @@ def print_curves(curves: dict[str, dict[str, FloatArray]]) -> None:
 
 def draw_curves(curves: dict[str, dict[str, FloatArray]], history: str, path: Path) -> None:
     """NAPFD and time to first failure per cycle."""
-    from orchestration.pipelines.replay import BASELINES
-    from orchestration.reporting.replay_plot import draw
+    from orchestration.studies.replay import BASELINES
+    from orchestration.studies.replay_plot import draw
 
     grey = {name: kind in BASELINES for name, kind in (LIVE, *SHADOWS)}
     panels = [

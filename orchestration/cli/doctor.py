@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from orchestration.campaign_folder import campaign_home
+from orchestration.campaign.folder import campaign_home
 from orchestration.cli.backup import ArchiveOption, ArtifactsOption, HomeOption, StoreOption
 from orchestration.cli.output import OutputFormat, print_json
 
@@ -20,8 +20,8 @@ def doctor(
     output_format: Annotated[OutputFormat, typer.Option("--format", help="How to print.")] = OutputFormat.TABLE,
 ) -> None:
     """Check versions, disk, store, tracking, Ray and tokens; exit code 1 if something is to be fixed."""
-    from orchestration.diagnosis import Surroundings, diagnose
-    from orchestration.service_settings import ServiceSettings
+    from orchestration.service.diagnosis import Surroundings, diagnose
+    from orchestration.service.settings import ServiceSettings
 
     place = campaign_home(home)
     default = ServiceSettings.in_folder(place)

@@ -23,7 +23,7 @@ from typing import Any, NoReturn
 import typer
 
 from envsearch.errors import CampaignStoppedError, InputError
-from orchestration.service_errors import ServiceError
+from orchestration.service.errors import ServiceError
 
 USAGE = 2
 STOPPED = 3

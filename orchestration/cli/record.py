@@ -33,7 +33,7 @@ def record(
     or {junit} says otherwise; only those that the command wrote count. If none can be read, the history stays as it is.
     """
     from agents.scheduling.testcase import Verdict
-    from orchestration.recording.recorder import record_run
+    from orchestration.studies.recording.recorder import record_run
 
     errors_as = Verdict.FAILED if errors_as_failures else Verdict.ERROR
     done = record_run(history, command, junit or (), job, errors_as)

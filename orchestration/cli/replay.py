@@ -15,8 +15,8 @@ from orchestration.cli.campaign import ExecutorName
 from orchestration.cli.output import OutputFormat, console, json_value, print_json, print_table
 
 if TYPE_CHECKING:
-    from orchestration.pipelines.replay import Pair, ReplayRequest
-    from orchestration.progress import Progress
+    from orchestration.runtime.progress import Progress
+    from orchestration.studies.replay import Pair, ReplayRequest
 
 SOURCE = "proctor replay"
 DEFAULT_KINDS = ("failure_model", "failure_rate", "last_failed_first", "random")
@@ -90,11 +90,11 @@ def replay(
     Every agent is replayed with every reward and several seeds. What was replayed before is not replayed again.
     """
     from agents.scheduling.settings import DEFAULT_REWARD, AgentSettings
-    from orchestration.campaign_folder import campaign_home
-    from orchestration.pipelines.replay import ReplayRequest
-    from orchestration.progress import Progress
-    from orchestration.tracking.registry import tracker
-    from orchestration.tracking.replay_runs import replay_children, replay_parent
+    from orchestration.campaign.folder import campaign_home
+    from orchestration.campaign.tracking.registry import tracker
+    from orchestration.runtime.progress import Progress
+    from orchestration.studies.replay import ReplayRequest
+    from orchestration.studies.replay_runs import replay_children, replay_parent
 
     flaky_budget = FLAKY_BUDGET if synthetic == "flaky" else None
     request = ReplayRequest(
@@ -130,7 +130,7 @@ def source(history: Path | None, synthetic: str | None, form: str | None, cycles
     Raises:
         InputError: neither or both are given.
     """
-    from orchestration.pipelines.replay_item import HistorySource
+    from orchestration.studies.replay_item import HistorySource
 
     if (history is None) == (synthetic is None):
         problem = "no history is given" if history is None else "a file and --synthetic are given"
@@ -145,7 +145,7 @@ def _locally(
     request: ReplayRequest, home: Path, progress: Progress, executor: str, cpus: int | None, address: str | None
 ) -> list[Pair]:
     from orchestration.cli.errors import INTERRUPTED
-    from orchestration.pipelines.replay import run_replays
+    from orchestration.studies.replay import run_replays
 
     try:
         return run_replays(request, str(home / "store"), progress, executor, cpus, address)
@@ -158,8 +158,8 @@ def _locally(
 def _through(url: str, token: str | None, request: ReplayRequest, progress: Progress, keep: bool) -> list[Pair]:
     from proctor_client import SchedulerClient
 
-    from orchestration.pipelines.replay import run_replays_with
-    from orchestration.pipelines.replay_http import HttpReplay, client_errors
+    from orchestration.studies.replay import run_replays_with
+    from orchestration.studies.replay_http import HttpReplay, client_errors
 
     try:
         client = SchedulerClient(url, token, on_failure="raise")
@@ -173,8 +173,8 @@ def _through(url: str, token: str | None, request: ReplayRequest, progress: Prog
 
 def draw_curves(pairs: list[Pair], request: ReplayRequest, path: Path) -> None:
     """NAPFD and time to first failure per cycle; minutes where the budget is in minutes."""
-    from orchestration.pipelines.replay import BASELINES
-    from orchestration.reporting.replay_plot import draw
+    from orchestration.studies.replay import BASELINES
+    from orchestration.studies.replay_plot import draw
 
     several = len(request.rewards) > 1
     named = [(f"{p.kind}, {p.reward}" if several else p.kind, p.kind in BASELINES, p) for p in pairs]
@@ -197,7 +197,7 @@ def budget_text(request: ReplayRequest) -> str:
 
 def save(pairs: list[Pair], folder: Path) -> list[dict[str, Any]]:
     """The rows, also as a file in the folder of this replay."""
-    from orchestration.campaign_folder import write_whole
+    from orchestration.campaign.folder import write_whole
 
     rows: list[dict[str, Any]] = json_value([pair.row() for pair in pairs])
     folder.mkdir(parents=True, exist_ok=True)

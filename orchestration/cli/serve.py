@@ -10,9 +10,9 @@ from typing import Annotated
 import typer
 
 from envsearch.errors import InputError, StoreUnavailableError
-from orchestration.campaign_folder import campaign_home
-from orchestration.logs import FOLDER
-from orchestration.serving import is_loopback
+from orchestration.campaign.folder import campaign_home
+from orchestration.runtime.logs import FOLDER
+from orchestration.runtime.serve import is_loopback
 
 
 def serve(
@@ -34,7 +34,7 @@ def serve(
     replicas: Annotated[int, typer.Option(min=1, max=64, help="Processes that answer HTTP.")] = 1,
 ) -> None:
     """Start the scheduling service on this machine and serve until Ctrl-C."""
-    from orchestration.serving import serving
+    from orchestration.runtime.serve import serving
 
     place = campaign_home(home)
     store_url = store or str(place / "service.db")
@@ -69,9 +69,9 @@ def tokens_in_use(store_url: str) -> bool:
     Raises:
         StoreUnavailableError: it cannot be read.
     """
-    from orchestration.service_errors import UnavailableError
-    from orchestration.stores.registry import state_store
-    from orchestration.tokens import Tokens
+    from orchestration.service.errors import UnavailableError
+    from orchestration.service.store.registry import state_store
+    from orchestration.service.tokens import Tokens
 
     try:
         opened = state_store(store_url)

@@ -12,9 +12,9 @@ import typer
 
 from envsearch.errors import StoreUnavailableError
 from orchestration.cli.output import OutputFormat, print_json, print_rows
-from orchestration.service_errors import UnavailableError
-from orchestration.stores.base import TokenRow
-from orchestration.tokens import Scope, Tokens
+from orchestration.service.errors import UnavailableError
+from orchestration.service.store.base import TokenRow
+from orchestration.service.tokens import Scope, Tokens
 
 token = typer.Typer(
     help="Make, rotate, revoke and list the tokens of a service.",
@@ -86,7 +86,7 @@ def list_tokens(store: StoreOption = None, output_format: FormatOption = OutputF
 
 def _tokens(store: str | None) -> Tokens:
     """The tokens of the store; without one, of the store that `proctor serve` takes."""
-    from orchestration.stores.registry import state_store
+    from orchestration.service.store.registry import state_store
 
     place = store or str(Path(os.environ.get("PROCTOR_HOME") or "proctor-data") / "service.db")
     try:

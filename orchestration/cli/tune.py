@@ -11,15 +11,15 @@ import typer
 from agents.deeprl.presets import PRESETS, preset
 from envsearch.errors import InputError
 from envsearch.registry import environment, initial_spec
-from orchestration.campaign_folder import campaign_home
+from orchestration.campaign.folder import campaign_home
+from orchestration.campaign.run import Surroundings
+from orchestration.campaign.spec.loading import experiment_names, load_spec
+from orchestration.campaign.spec.resolving import resolve
 from orchestration.cli.output import OutputFormat, console, print_json, print_table
-from orchestration.pipelines.conduct import Surroundings
-from orchestration.pipelines.search_space import default_space, read_space
-from orchestration.pipelines.tune import run_tune
-from orchestration.pipelines.tune_result import TrialResult, TuneRequest, TuneResult, best_yaml
-from orchestration.progress import Progress
-from orchestration.spec.loading import experiment_names, load_spec
-from orchestration.spec.resolving import resolve
+from orchestration.runtime.progress import Progress
+from orchestration.studies.search_space import default_space, read_space
+from orchestration.studies.tune import run_tune
+from orchestration.studies.tune_result import TrialResult, TuneRequest, TuneResult, best_yaml
 
 SOURCE = "proctor tune"
 

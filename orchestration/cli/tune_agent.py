@@ -13,8 +13,8 @@ from orchestration.cli.output import OutputFormat, print_json, print_table
 from orchestration.cli.replay import Objective
 
 if TYPE_CHECKING:
-    from orchestration.pipelines.replay_item import HistorySource
-    from orchestration.pipelines.tune_agent import AgentTuneResult
+    from orchestration.studies.replay_item import HistorySource
+    from orchestration.studies.tune_agent import AgentTuneResult
 
 SOURCE = "proctor tune-agent"
 ENDINGS = (".csv", ".parquet")
@@ -41,9 +41,9 @@ def tune_agent(
 
     Every replay is kept: the same command goes on where it was interrupted.
     """
-    from orchestration.campaign_folder import campaign_home, write_whole
-    from orchestration.pipelines.tune_agent import AgentTuneRequest, run_agent_tune
-    from orchestration.progress import Progress
+    from orchestration.campaign.folder import campaign_home, write_whole
+    from orchestration.runtime.progress import Progress
+    from orchestration.studies.tune_agent import AgentTuneRequest, run_agent_tune
 
     request = AgentTuneRequest(
         sources=histories(folder, cycles),
@@ -73,7 +73,7 @@ def histories(folder: Path, cycles: int | None) -> tuple[HistorySource, ...]:
     Raises:
         InputError: it is no folder, or holds no history.
     """
-    from orchestration.pipelines.replay_item import HistorySource
+    from orchestration.studies.replay_item import HistorySource
 
     if not folder.is_dir():
         raise InputError("is no folder", "FOLDER", "a folder of CI histories", str(folder))
@@ -102,7 +102,7 @@ def report(result: AgentTuneResult) -> dict[str, Any]:
 
 
 def _space(path: Path | None, kind: str) -> dict[str, Any]:
-    from orchestration.pipelines.tune_agent import DEFAULT_SPACE
+    from orchestration.studies.tune_agent import DEFAULT_SPACE
 
     if path is None:
         if kind not in DEFAULT_SPACE:

@@ -8,9 +8,9 @@ from fastapi import Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from orchestration.actors.messages import RestoreRequest
-from orchestration.service_errors import InvalidRequestError
-from orchestration.tokens import Scope
+from orchestration.service.errors import InvalidRequestError
+from orchestration.service.owners.messages import RestoreRequest
+from orchestration.service.tokens import Scope
 from serve_app.bodies import answered, body_of
 from serve_app.routes.calls import (
     PAGE_LENGTH,

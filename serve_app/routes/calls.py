@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
-from orchestration.service import SchedulingService
+from orchestration.service.service import SchedulingService
 from serve_app.auth import Gate
 from serve_app.metrics import ServiceMetrics
 from serve_app.problems import MEDIA_TYPE

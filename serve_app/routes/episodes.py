@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import Response
 
-from orchestration.tokens import Scope
+from orchestration.service.tokens import Scope
 from serve_app.bodies import answered
 from serve_app.routes.calls import (
     PAGE_LENGTH,

@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from typing_extensions import TypedDict
 
-from orchestration.tokens import Scope
+from orchestration.service.tokens import Scope
 from serve_app.bodies import answered
 from serve_app.metrics import CONTENT_TYPE, queues_exposition
 from serve_app.routes.calls import Call, add_calls, gate_of, metrics_of, service_of

@@ -5,8 +5,8 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import Response
 
-from orchestration.actors.messages import ResultsRequest, RewardRequest
-from orchestration.tokens import Scope
+from orchestration.service.owners.messages import ResultsRequest, RewardRequest
+from orchestration.service.tokens import Scope
 from serve_app.bodies import answered, body_of
 from serve_app.routes.calls import AgentPath, Call, EpisodePath, IdempotencyKey, gate_of, metrics_of, service_of
 from serve_app.schemas.recommendations import (

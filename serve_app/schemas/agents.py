@@ -10,7 +10,7 @@ from typing_extensions import TypedDict
 from agents.scheduling.episode import Budget
 from agents.scheduling.registry import AGENT_KINDS, EXPLORATIONS, REWARDS
 from agents.scheduling.settings import DEFAULT_KIND, DEFAULT_REWARD, AgentSettings
-from orchestration.actors.messages import (
+from orchestration.service.owners.messages import (
     AgentInfo,
     AgentsPage,
     CreateAgent,

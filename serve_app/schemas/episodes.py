@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from typing_extensions import TypedDict
 
-from orchestration.actors.messages import (
+from orchestration.service.owners.messages import (
     EpisodeDetail,
     EpisodesPage,
     EpisodeSummary,

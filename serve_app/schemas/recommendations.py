@@ -7,7 +7,7 @@ from typing import Annotated, Literal, NotRequired
 from pydantic import Field, with_config
 from typing_extensions import TypedDict
 
-from orchestration.actors.messages import (
+from orchestration.service.owners.messages import (
     Candidates,
     NextAnswer,
     NextRequest,

@@ -8,7 +8,7 @@ import torch
 from gymnasium import spaces
 from stable_baselines3.common.buffers import ReplayBuffer, RolloutBuffer
 
-from agents.deeprl.engines.sb3.replay import FaultyReplayBuffer
+from agents.deeprl.engines.sb3.replay_buffer import FaultyReplayBuffer
 from agents.deeprl.engines.sb3.rollout import FaultyRolloutBuffer
 from agents.deeprl.recipe import LossSite, ReturnsSite, StateSite, TerminalSite
 

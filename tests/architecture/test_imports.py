@@ -14,6 +14,16 @@ ROOT = Path(__file__).parents[2]
 ORDER = ("serve_app", "orchestration", "mutations", "agents", "envsearch")
 """A package imports only what stands to its right."""
 
+ROOMS: dict[str, tuple[str, ...]] = {
+    "cli": ("studies", "campaign", "service", "execution", "runtime"),
+    "studies": ("campaign", "service", "execution", "runtime"),
+    "campaign": ("execution", "runtime"),
+    "service": ("runtime",),
+    "execution": ("runtime",),
+    "runtime": (),
+}
+"""Room of `orchestration` -> the other rooms that it may import."""
+
 OUTER = ("serve_app", "orchestration")
 OUTER_ONLY = (
     *("ray", "mlflow"),
@@ -31,7 +41,7 @@ DYNAMIC_PATH = re.compile(rf"({'|'.join(ORDER)})(\.\w+)+(:[\w.]+)?")
 """A whole text that names a module or object of ours: tables name what they import late."""
 
 
-STARTED_BY_NAME = {("orchestration/serving.py", "serve_app.app")}
+STARTED_BY_NAME = {("orchestration/runtime/serve.py", "serve_app.app")}
 """What a command hands to Ray Serve by name, which imports it in processes of its own."""
 
 
@@ -63,13 +73,24 @@ def forbidden(package: str, name: str) -> str | None:
     return None
 
 
+def forbidden_room(path: str, name: str) -> str | None:
+    """Why a file of one room of `orchestration` must not import a name of another, or None."""
+    parts, wanted = path.split("/"), name.split(".")
+    if parts[0] != "orchestration" or wanted[0] != "orchestration" or len(wanted) < 2 or parts[1] not in ROOMS:
+        return None
+    room, other = parts[1], wanted[1]
+    if other == room or other not in ROOMS or other in ROOMS[room]:
+        return None
+    return f"orchestration.{room} must not import orchestration.{other}"
+
+
 def violations(root: Path) -> list[str]:
     found = []
     for package in ORDER:
         for path in sorted((root / package).rglob("*.py")):
             for line, name in imported_names(ast.parse(path.read_text(encoding="utf-8"))):
-                reason = forbidden(package, name)
                 place = path.relative_to(root).as_posix()
+                reason = forbidden(package, name) or forbidden_room(place, name)
                 if reason is not None and (place, name) not in STARTED_BY_NAME:
                     found.append(f"{place}:{line}: {reason}")
     return sorted(set(found))
@@ -77,6 +98,13 @@ def violations(root: Path) -> list[str]:
 
 def test_imports_point_one_way() -> None:
     assert violations(ROOT) == []
+
+
+def test_orchestration_is_its_rooms() -> None:
+    """A door for each room, and no loose file beside them."""
+    inside = {path.name for path in (ROOT / "orchestration").iterdir() if path.name != "__pycache__"}
+    assert inside == {*ROOMS, "__init__.py", "__main__.py"}
+    assert [room for room in ROOMS if not (ROOT / "orchestration" / room / "__init__.py").exists()] == []
 
 
 def test_all_packages_are_there() -> None:
@@ -89,10 +117,14 @@ def test_all_packages_are_there() -> None:
         ("envsearch/a.py", "import agents.deeprl"),
         ("envsearch/a.py", "from mutations import mutant"),
         ("agents/inner/a.py", "def late():\n    from mutations.mutant import Mutant"),
-        ("mutations/a.py", "if TYPE_CHECKING:\n    from orchestration.work import AgentKey"),
+        ("mutations/a.py", "if TYPE_CHECKING:\n    from orchestration.execution.work import AgentKey"),
         ("orchestration/a.py", "import serve_app"),
-        ("mutations/a.py", "TABLE = {'x': ('orchestration.tasks', 'run_block')}"),
-        ("agents/a.py", "ENGINE = 'orchestration.tasks:run_block'"),
+        ("orchestration/service/a.py", "from orchestration.execution.work import AgentKey"),
+        ("orchestration/service/a.py", "def late():\n    from orchestration.campaign import result"),
+        ("orchestration/campaign/inner/a.py", "import orchestration.service.tokens"),
+        ("orchestration/runtime/a.py", "TABLE = {'x': ('orchestration.execution.tasks', 'run_block')}"),
+        ("mutations/a.py", "TABLE = {'x': ('orchestration.execution.tasks', 'run_block')}"),
+        ("agents/a.py", "ENGINE = 'orchestration.execution.tasks:run_block'"),
         ("agents/a.py", "import ray"),
         ("mutations/a.py", "from ray.util import queue"),
         ("agents/a.py", "import sqlite3"),
@@ -112,12 +144,17 @@ def test_violation_is_found(path: str, source: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("path", "source"),
     [
-        ("serve_app/a.py", "import ray, fastapi, orchestration.work, mutations, agents, envsearch"),
+        ("serve_app/a.py", "import ray, fastapi, orchestration.execution.work, mutations, agents, envsearch"),
+        ("orchestration/studies/a.py", "import orchestration.service.service, orchestration.campaign.result"),
+        (
+            "orchestration/service/a.py",
+            "from orchestration.runtime import logs\nfrom orchestration.service import tokens",
+        ),
         ("orchestration/a.py", "import mlflow, sqlite3, torch\nfrom mutations import mutant"),
         ("mutations/a.py", "import numpy, scipy, pandas, pydantic\nfrom agents.deeprl.recipe import TrainingRecipe"),
         ("agents/a.py", "import torch\nfrom envsearch.spec import EnvironmentSpec\nfrom . import b"),
         ("agents/a.py", "import requests_mock_of_mine, rayleigh"),
-        ("envsearch/a.py", '"""Says that orchestration.work exists."""'),
+        ("envsearch/a.py", '"""Says that orchestration.execution.work exists."""'),
     ],
 )
 def test_what_is_allowed_is_not_found(path: str, source: str, tmp_path: Path) -> None:

@@ -39,9 +39,9 @@ SCALARS: dict[Any, Any] = {
 }
 
 STAYS_AT_HOME = {
-    "agents.scheduling.replay.ReplayResult": "holds the live scheduler; what crosses a border is its summary",
-    "orchestration.pipelines.replay.Pair": "holds such results, for the report in the driver",
-    "orchestration.pipelines.replay_http.HttpReplay": "holds an open connection; it works in the driver",
+    "agents.scheduling.history_replay.ReplayResult": "holds the live scheduler; what crosses a border is its summary",
+    "orchestration.studies.replay.Pair": "holds such results, for the report in the driver",
+    "orchestration.studies.replay_http.HttpReplay": "holds an open connection; it works in the driver",
     "serve_app.routes.direct.Parameter": "holds a compiled validator of its replica",
 }
 """Class -> why it never crosses a border between processes. Not for new data: split the object off instead."""
@@ -180,22 +180,22 @@ def _parameter() -> Any:
 
 
 def _replay_request() -> Any:
-    from orchestration.pipelines.replay import ReplayRequest
-    from orchestration.pipelines.replay_item import HistorySource
+    from orchestration.studies.replay import ReplayRequest
+    from orchestration.studies.replay_item import HistorySource
 
     return ReplayRequest(example(HistorySource), ("random",))
 
 
 def _agent_tune_request() -> Any:
-    from orchestration.pipelines.replay_item import HistorySource
-    from orchestration.pipelines.tune_agent import AgentTuneRequest
+    from orchestration.studies.replay_item import HistorySource
+    from orchestration.studies.tune_agent import AgentTuneRequest
 
     return AgentTuneRequest((example(HistorySource),) * 2, "failure_model", {"cost": (0.0, 0.1)})
 
 
 EXAMPLES: dict[str, Callable[[], Any]] = {
-    "orchestration.pipelines.replay.ReplayRequest": _replay_request,
-    "orchestration.pipelines.tune_agent.AgentTuneRequest": _agent_tune_request,
+    "orchestration.studies.replay.ReplayRequest": _replay_request,
+    "orchestration.studies.tune_agent.AgentTuneRequest": _agent_tune_request,
     "envsearch.spec.Parameter": _parameter,
 }
 """Classes that refuse what their type hints alone would give."""

@@ -79,8 +79,18 @@ RULES = (
     Rule("agents/scheduling/kinds", "agents/scheduling/registry.py", "AGENT_KINDS", subclass_of("SchedulingAgent")),
     Rule("agents/scheduling/rewards", "agents/scheduling/registry.py", "REWARDS", subclass_of("Reward")),
     Rule("agents/scheduling/exploration", "agents/scheduling/registry.py", "EXPLORATIONS", subclass_of("Exploration")),
-    Rule("orchestration/executors", "orchestration/executors/registry.py", "EXECUTORS", with_methods("run", "close")),
-    Rule("orchestration/tracking", "orchestration/tracking/registry.py", "TRACKERS", with_methods("log_campaign")),
+    Rule(
+        "orchestration/execution/executors",
+        "orchestration/execution/executors/registry.py",
+        "EXECUTORS",
+        with_methods("run", "close"),
+    ),
+    Rule(
+        "orchestration/campaign/tracking",
+        "orchestration/campaign/tracking/registry.py",
+        "TRACKERS",
+        with_methods("log_campaign"),
+    ),
 )
 
 

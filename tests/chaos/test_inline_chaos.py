@@ -11,9 +11,9 @@ import pytest
 
 from benchmarks.chaos_inline import AGENT, Round
 from benchmarks.chaos_ledger import Ledger
-from orchestration.actors.live_agent import LiveAgent
-from orchestration.stores.base import AgentCommit
-from orchestration.stores.sql import SqlStore
+from orchestration.service.owners.live_agent import LiveAgent
+from orchestration.service.store.base import AgentCommit
+from orchestration.service.store.sql import SqlStore
 
 
 @pytest.mark.parametrize(("seed", "kind"), [(1, "bandit"), (2, "failure_rate"), (3, "bandit")])

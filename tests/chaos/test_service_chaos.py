@@ -12,13 +12,13 @@ from agents.scheduling.settings import AgentSettings
 from benchmarks.chaos import as_table, service_rounds
 from benchmarks.chaos_disk import SmallDisk
 from benchmarks.chaos_faults import FAULTS
-from orchestration.actors.calls import Call
-from orchestration.actors.holder import AgentHolder, HolderSettings
-from orchestration.actors.messages import Candidates, RecommendationAnswer, RecommendationRequest
-from orchestration.actors.payloads import settings_text
-from orchestration.service_errors import UnavailableError
-from orchestration.stores.base import AgentCommit
-from orchestration.stores.sql import SqlStore
+from orchestration.service.errors import UnavailableError
+from orchestration.service.owners.calls import Call
+from orchestration.service.owners.holder import AgentHolder, HolderSettings
+from orchestration.service.owners.messages import Candidates, RecommendationAnswer, RecommendationRequest
+from orchestration.service.owners.payloads import settings_text
+from orchestration.service.store.base import AgentCommit
+from orchestration.service.store.sql import SqlStore
 
 QUICK = (
     "kill -9 of an owner",

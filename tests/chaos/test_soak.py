@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.soak import Mark, Soak, complaints, growth, soak
-from orchestration.stores.archive import Archive
+from orchestration.service.store.archive import Archive
 
 
 @pytest.mark.slow

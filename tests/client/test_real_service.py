@@ -21,7 +21,7 @@ from proctor_client import (
     TestResult,
 )
 
-from orchestration.service import SchedulingService, ServiceSettings
+from orchestration.service.service import SchedulingService, ServiceSettings
 from serve_app.app import build_api
 
 with warnings.catch_warnings():

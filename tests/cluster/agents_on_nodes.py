@@ -17,8 +17,9 @@ from typing import Any
 import ray
 
 from agents.scheduling.settings import AgentSettings
-from orchestration.actors.folding import replay_log
-from orchestration.actors.messages import (
+from orchestration.runtime.ray import start_ray, stop_ray
+from orchestration.service.owners.folding import replay_log
+from orchestration.service.owners.messages import (
     Candidates,
     CreateAgent,
     RecommendationRequest,
@@ -26,9 +27,8 @@ from orchestration.actors.messages import (
     ResultsRequest,
     RewardRequest,
 )
-from orchestration.runtime import start_ray, stop_ray
-from orchestration.service import SchedulingService, ServiceSettings
-from orchestration.stores.sql import SqlStore
+from orchestration.service.service import SchedulingService, ServiceSettings
+from orchestration.service.store.sql import SqlStore
 
 AGENTS = tuple(f"agent-{number}" for number in range(6))
 IDS = ("a", "b", "c")

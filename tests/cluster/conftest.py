@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestration.serving import free_port
+from orchestration.runtime.serve import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("envsearch", "agents", "mutations", "orchestration", "serve_app")

@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
-from orchestration.serving import HAPROXY_SCRIPT, SERVE_ENVIRONMENT, free_port
+from orchestration.runtime.serve import HAPROXY_SCRIPT, SERVE_ENVIRONMENT, free_port
 
 SERVE = [sys.executable, "-c", "from ray.serve.scripts import cli; cli()"]
 READY_SECONDS = 180.0

@@ -18,7 +18,7 @@ import yaml
 from ray.autoscaler._private.util import prepare_config, validate_config
 from ray.serve.schema import ServeApplicationSchema, ServeDeploySchema
 
-from orchestration.spec.loading import load_spec
+from orchestration.campaign.spec.loading import load_spec
 from serve_app.settings import checked_arguments
 
 ROOT = Path(__file__).resolve().parents[2]

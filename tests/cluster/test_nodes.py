@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from orchestration.result_file import read_result, result_tables
+from orchestration.campaign.result_file import read_result, result_tables
 
 HERE = Path(__file__).parent
 SPEC = """

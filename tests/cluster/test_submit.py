@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from ray._private.runtime_env.packaging import create_package
 
-from orchestration.result_file import read_result, result_tables
+from orchestration.campaign.result_file import read_result, result_tables
 
 SPEC = """
 environment: CartPole-v1

@@ -6,8 +6,8 @@ import pickle
 
 import pytest
 
-from envsearch.contract import check_environment
 from envsearch.definition import EnvironmentDefinition, initial_spec
+from envsearch.environment_checks import check_environment
 from envsearch.registry import ENVIRONMENTS, environment, make
 from envsearch.spec import EnvironmentSpec
 

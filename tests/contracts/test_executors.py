@@ -12,13 +12,13 @@ import pytest
 from agents.deeprl.recipe import PolicySite, TrainingRecipe
 from envsearch.errors import CorruptArtifactError, StoreUnavailableError
 from envsearch.spec import EnvironmentSpec
-from orchestration.executors.base import Executor
-from orchestration.executors.inline import InlineExecutor
-from orchestration.executors.ray_tasks import QUEUED, RayExecutor
-from orchestration.executors.registry import EXECUTORS
-from orchestration.stores.results import ResultStore
-from orchestration.tasks import Parts
-from orchestration.work import AgentKey, EvaluateBlock, EvaluationKey, JobOutcome, TrainBlock, WorkBlock
+from orchestration.execution.executors.base import Executor
+from orchestration.execution.executors.inline import InlineExecutor
+from orchestration.execution.executors.ray_tasks import QUEUED, RayExecutor
+from orchestration.execution.executors.registry import EXECUTORS
+from orchestration.execution.results import ResultStore
+from orchestration.execution.tasks import Parts
+from orchestration.execution.work import AgentKey, EvaluateBlock, EvaluationKey, JobOutcome, TrainBlock, WorkBlock
 
 FAKES = Path(__file__).parents[1] / "fakes"
 PARTS = Parts("fake_training:engine", "fake_training:evaluate")

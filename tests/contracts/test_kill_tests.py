@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from envsearch.errors import InputError
-from mutations.killing.contract import check_kill_test
 from mutations.killing.kill_test import Direction, KillVerdict, Outcome
+from mutations.killing.kill_test_checks import check_kill_test
 from mutations.killing.paired_permutation import PairedPermutation
 from mutations.killing.registry import DEFAULT_KILL_TEST, KILL_TESTS, kill_test
 from mutations.killing.reward_distribution import RewardDistribution

@@ -10,8 +10,8 @@ import pytest
 from agents.deeprl.engines.base import Selection
 from agents.deeprl.engines.registry import engine
 from envsearch.spec import EnvironmentSpec
-from mutations.contract import check_operator, short_recipes
 from mutations.folding import mutate
+from mutations.operator_checks import check_operator, short_recipes
 from mutations.parsing import parse_mutant
 from mutations.registry import OPERATORS, operator
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from agents.scheduling.agent import SchedulingAgent
-from agents.scheduling.contract import check_agent_kind
+from agents.scheduling.agent_checks import check_agent_kind
 from agents.scheduling.observation import FloatArray, Observation, Scores
 from agents.scheduling.registry import AGENT_KINDS, EXPLORATIONS, REWARDS, agent_kind, exploration, reward
 from agents.scheduling.state import State

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestration.service_errors import ConflictError, NotOwnerError
-from orchestration.stores.base import (
+from orchestration.service.errors import ConflictError, NotOwnerError
+from orchestration.service.store.base import (
     AgentCommit,
     AgentRow,
     EpisodeRow,
@@ -20,7 +20,7 @@ from orchestration.stores.base import (
     StateStore,
     TokenRow,
 )
-from orchestration.stores.registry import STORES, state_store
+from orchestration.service.store.registry import STORES, state_store
 
 
 @pytest.fixture(params=sorted(STORES))

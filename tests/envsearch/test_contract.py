@@ -9,8 +9,8 @@ import gymnasium
 import numpy as np
 import pytest
 
-from envsearch.contract import check_environment
 from envsearch.definition import EnvironmentDefinition
+from envsearch.environment_checks import check_environment
 from envsearch.registry import environment
 from envsearch.spec import Parameter
 

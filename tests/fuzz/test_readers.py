@@ -32,11 +32,11 @@ from envsearch.errors import InputError
 from mutations import delimited_file
 from mutations.delimited_file import read_records
 from mutations.parsing import parse_mutant, parse_mutation
-from orchestration.result_file import read_result
-from orchestration.spec.loading import load_spec, parse_spec
-from orchestration.spec.yaml_source import MAXIMUM_DEPTH, parse_yaml
-from orchestration.stores.sql import SqlStore
-from orchestration.tokens import Scope, Tokens
+from orchestration.campaign.result_file import read_result
+from orchestration.campaign.spec.loading import load_spec, parse_spec
+from orchestration.campaign.spec.yaml_source import MAXIMUM_DEPTH, parse_yaml
+from orchestration.service.store.sql import SqlStore
+from orchestration.service.tokens import Scope, Tokens
 
 QUICK = settings(
     max_examples=60,

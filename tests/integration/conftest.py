@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from orchestration.runtime import RayRuntime, start_ray, stop_ray
+from orchestration.runtime.ray import RayRuntime, start_ray, stop_ray
 
 
 @pytest.fixture(scope="session")

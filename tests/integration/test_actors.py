@@ -16,11 +16,13 @@ import pytest
 import ray
 
 from agents.scheduling.settings import AgentSettings
-from orchestration.actors.calls import Call
-from orchestration.actors.directory import Directory
-from orchestration.actors.folding import replay_log
-from orchestration.actors.holder import AgentHolder
-from orchestration.actors.messages import (
+from orchestration.runtime.ray import RayRuntime
+from orchestration.service.errors import InvalidRequestError, NotOwnerError
+from orchestration.service.owners.calls import Call
+from orchestration.service.owners.directory import Directory
+from orchestration.service.owners.folding import replay_log
+from orchestration.service.owners.holder import AgentHolder
+from orchestration.service.owners.messages import (
     Candidates,
     CreateAgent,
     RecommendationRequest,
@@ -29,10 +31,8 @@ from orchestration.actors.messages import (
     RewardAnswer,
     RewardRequest,
 )
-from orchestration.runtime import RayRuntime
-from orchestration.service import SchedulingService, ServiceSettings
-from orchestration.service_errors import InvalidRequestError, NotOwnerError
-from orchestration.stores.sql import SqlStore
+from orchestration.service.service import SchedulingService, ServiceSettings
+from orchestration.service.store.sql import SqlStore
 
 IDS = ("a", "b", "c")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestration.result_file import read_result, result_tables
+from orchestration.campaign.result_file import read_result, result_tables
 
 SPEC = """
 environment: CartPole-v1

@@ -17,13 +17,13 @@ import pytest
 from agents.deeprl.recipe import PolicySite, TrainingRecipe
 from envsearch.errors import InputError
 from envsearch.spec import EnvironmentSpec
-from orchestration.executors.inline import InlineExecutor
-from orchestration.executors.ray_tasks import RayExecutor
-from orchestration.executors.watching import last_words
-from orchestration.runtime import RayRuntime, _connect, end_on_sigterm
-from orchestration.stores.results import ResultStore
-from orchestration.tasks import Parts
-from orchestration.work import AgentKey, BlockReport, JobOutcome, TrainBlock, WorkBlock
+from orchestration.execution.executors.block_reports import last_words
+from orchestration.execution.executors.inline import InlineExecutor
+from orchestration.execution.executors.ray_tasks import RayExecutor
+from orchestration.execution.results import ResultStore
+from orchestration.execution.tasks import Parts
+from orchestration.execution.work import AgentKey, BlockReport, JobOutcome, TrainBlock, WorkBlock
+from orchestration.runtime.ray import RayRuntime, _connect, end_on_sigterm
 
 FAKES = Path(__file__).parents[1] / "fakes"
 PARTS = Parts("fake_training:engine", "fake_training:evaluate")
@@ -152,8 +152,8 @@ def test_the_death_of_the_listening_actor_hurts_no_run(
     dead = last_words()
     ray.get(dead.take.remote())
     ray.kill(dead)
-    monkeypatch.setattr("orchestration.executors.ray_tasks.last_words", lambda: dead)
-    monkeypatch.setattr("orchestration.executors.watching.ASKED_EVERY", 0.0)
+    monkeypatch.setattr("orchestration.execution.executors.ray_tasks.last_words", lambda: dead)
+    monkeypatch.setattr("orchestration.execution.executors.block_reports.ASKED_EVERY", 0.0)
     heard: list[float] = []
     keys = agents(4, folder=pids)
     reports = list(RayExecutor(parts=PARTS).run(one_by_one(keys), store.url, lambda given, done: heard.append(done)))
@@ -183,9 +183,9 @@ import sys
 from agents.deeprl.recipe import PolicySite, TrainingRecipe
 from envsearch.errors import InputError
 from envsearch.spec import EnvironmentSpec
-from orchestration.executors.ray_tasks import RayExecutor
-from orchestration.tasks import Parts
-from orchestration.work import AgentKey, TrainBlock
+from orchestration.execution.executors.ray_tasks import RayExecutor
+from orchestration.execution.tasks import Parts
+from orchestration.execution.work import AgentKey, TrainBlock
 settings = (("hang_seed", 3), ("once", True), ("folder", sys.argv[1]))
 recipe = TrainingRecipe(EnvironmentSpec("CartPole-v1"), "ppo", settings, 100, PolicySite("Tanh", "Adam"))
 blocks = (TrainBlock((AgentKey(recipe, seed, "fake"),)) for seed in range(5))
@@ -222,6 +222,6 @@ def test_no_cluster_at_the_address(address: str) -> None:
 
 
 def test_too_few_cpus() -> None:
-    program = "from orchestration.runtime import start_ray\nstart_ray(cpus=0)"
+    program = "from orchestration.runtime.ray import start_ray\nstart_ray(cpus=0)"
     asked = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert "cpus: 0 is out of range; expected a positive whole number" in asked.stderr

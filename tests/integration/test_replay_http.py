@@ -19,8 +19,8 @@ from proctor_client import (
     TestResult,
 )
 
+from agents.scheduling.history_replay import replay as library_replay
 from agents.scheduling.loaders.recorded import write_recorded
-from agents.scheduling.replay import replay as library_replay
 from agents.scheduling.settings import AgentSettings
 from agents.scheduling.synthetic import flaky_history
 from orchestration.cli import main

@@ -19,7 +19,7 @@ from typing import Any
 import httpx
 import pytest
 
-from orchestration.serving import free_port
+from orchestration.runtime.serve import free_port
 
 pytestmark = pytest.mark.slow
 

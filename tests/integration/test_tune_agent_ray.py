@@ -10,8 +10,8 @@ import pytest
 from agents.scheduling.loaders.recorded import write_recorded
 from agents.scheduling.synthetic import flaky_history
 from orchestration.cli.tune_agent import histories
-from orchestration.pipelines.tune_agent import AgentTuneRequest, gains, run_agent_tune
-from orchestration.progress import Progress
+from orchestration.runtime.progress import Progress
+from orchestration.studies.tune_agent import AgentTuneRequest, gains, run_agent_tune
 
 pytestmark = pytest.mark.slow
 

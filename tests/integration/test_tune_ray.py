@@ -10,12 +10,12 @@ import pytest
 
 from agents.deeprl.presets import preset
 from envsearch.spec import EnvironmentSpec
-from orchestration.pipelines.search_space import Choice, Uniform
-from orchestration.pipelines.tune import run_tune
-from orchestration.pipelines.tune_result import TuneRequest, TuneResult
-from orchestration.progress import Phase, Progress
-from orchestration.runtime import RayRuntime
-from orchestration.spec.campaign import EvaluationPlan
+from orchestration.campaign.spec.campaign import EvaluationPlan
+from orchestration.runtime.progress import Phase, Progress
+from orchestration.runtime.ray import RayRuntime
+from orchestration.studies.search_space import Choice, Uniform
+from orchestration.studies.tune import run_tune
+from orchestration.studies.tune_result import TuneRequest, TuneResult
 
 pytestmark = pytest.mark.slow
 

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from agents.deeprl.recipe import ExperienceSite, ReturnsSite
 from envsearch.errors import InputError, MutationRefusedError
-from mutations.contract import short_recipes
 from mutations.folding import in_effect, mutate, refusals, written_fields
 from mutations.mutant import Mutant, Mutation
+from mutations.operator_checks import short_recipes
 from mutations.parsing import parse_mutant, parse_mutation
 from mutations.registry import published_mutations
 

@@ -7,9 +7,9 @@ import pickle
 
 import pytest
 
-from mutations.contract import short_recipes
 from mutations.folding import in_effect, mutate, written_fields
 from mutations.mutant import Mutant, Mutation
+from mutations.operator_checks import short_recipes
 from mutations.parsing import parse_mutation
 from mutations.registry import OPERATORS, operator
 

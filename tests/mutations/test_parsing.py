@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from envsearch.errors import InputError, MutationRefusedError
-from mutations.contract import short_recipes
 from mutations.folding import refusals
 from mutations.magnitude import canonical
 from mutations.mutant import Mutant, Mutation
 from mutations.operator import ChoiceMagnitude
+from mutations.operator_checks import short_recipes
 from mutations.parsing import parse_mutant, parse_mutation, parse_operators
 from mutations.registry import OPERATORS, in_canonical_order, operator, published_mutations
 

@@ -14,7 +14,7 @@ from envsearch.errors import InputError
 from mutations.kill_matrix import KillMatrix, Point
 from mutations.killing.kill_test import Outcome
 from mutations.score import MutationScore, minimal_cover, mutation_score
-from orchestration.campaign_result import ScoreResult
+from orchestration.campaign.result import ScoreResult
 
 MARKS = {"x": Outcome.KILLED, ".": Outcome.SURVIVED, "?": Outcome.INCONCLUSIVE}
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from orchestration.service import SchedulingService, ServiceSettings
+from orchestration.service.service import SchedulingService, ServiceSettings
 from serve_app.app import build_api
 
 with warnings.catch_warnings():

@@ -11,7 +11,7 @@ import pytest
 from proctor_client import RetryPolicy, SchedulerClient
 from starlette.testclient import TestClient
 
-from orchestration.service_errors import OverloadedError
+from orchestration.service.errors import OverloadedError
 from serve_app import admission
 from serve_app.admission import BYTES, Capacity
 

@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
-from orchestration.stores.sql import SqlStore
-from orchestration.tokens import Scope, Tokens
+from orchestration.service.store.sql import SqlStore
+from orchestration.service.tokens import Scope, Tokens
 
 QUICK = settings(
     max_examples=50,

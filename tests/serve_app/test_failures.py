@@ -10,8 +10,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from envsearch.errors import InputError
-from orchestration.stores.sql import SqlStore
-from orchestration.tokens import Scope, Tokens
+from orchestration.service.store.sql import SqlStore
+from orchestration.service.tokens import Scope, Tokens
 from serve_app import failures
 from serve_app.failures import BURST, SECONDS_EACH, Failures, client_address, trusted_networks
 
@@ -106,7 +106,7 @@ def test_guessing_is_answered_429_and_others_go_on(make_client: Any, token: str)
 
 
 def test_a_token_rotates_without_a_gap(make_client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("orchestration.tokens", "serve_app.auth"):
+    for module in ("orchestration.service.tokens", "serve_app.auth"):
         monkeypatch.setattr(f"{module}.TRUSTED_SECONDS", -1.0)
     tokens = Tokens(SqlStore(str(tmp_path / "service.db")))
     old, row = tokens.create([Scope.RECOMMEND], "team-", "ci")

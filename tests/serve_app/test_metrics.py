@@ -12,9 +12,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from starlette.testclient import TestClient
 
-from orchestration.actors.measuring import COMMIT_BOUNDS, CommitTimes, OwnerStatistics, Totals
-from orchestration.stores.sql import SqlStore
-from orchestration.tokens import Scope, Tokens
+from orchestration.service.owners.measuring import COMMIT_BOUNDS, CommitTimes, OwnerStatistics, Totals
+from orchestration.service.store.sql import SqlStore
+from orchestration.service.tokens import Scope, Tokens
 
 DASHBOARD = Path(__file__).parents[2] / "deploy" / "grafana" / "proctor.json"
 CASES = {"test_cases": [{"id": name, "duration": 1.0} for name in "abcd"]}

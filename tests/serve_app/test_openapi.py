@@ -17,7 +17,7 @@ from schemathesis.specs.openapi.checks import (
 )
 from starlette.testclient import TestClient
 
-from orchestration.tokens import Scope
+from orchestration.service.tokens import Scope
 
 CHECKS = [
     not_a_server_error,
@@ -43,7 +43,7 @@ TESTS = ("a", "b", "c")
 @pytest.fixture(scope="module")
 def application(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
     """One application for all generated calls."""
-    from orchestration.service import SchedulingService, ServiceSettings
+    from orchestration.service.service import SchedulingService, ServiceSettings
     from serve_app.app import build_api
 
     home = tmp_path_factory.mktemp("home")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from orchestration.service_errors import SERVICE_ERRORS
+from orchestration.service.errors import SERVICE_ERRORS
 from serve_app.errors import STATUS, field_path, problem_of
 from serve_app.limits import TESTS
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from starlette.exceptions import HTTPException
 from starlette.testclient import TestClient
 
-from orchestration.service_errors import InvalidRequestError, ServiceError, TooLargeError
+from orchestration.service.errors import InvalidRequestError, ServiceError, TooLargeError
 from serve_app.app import TABLES
 from serve_app.routes.calls import Call
 from serve_app.schemas.agents import AgentIn, AgentPatchIn

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from orchestration.service import ServiceSettings
-from orchestration.stores.registry import state_store
-from orchestration.tokens import Scope, Tokens
+from orchestration.service.service import ServiceSettings
+from orchestration.service.store.registry import state_store
+from orchestration.service.tokens import Scope, Tokens
 
 CASES = {"test_cases": [{"id": "a"}, {"id": "b"}]}
 

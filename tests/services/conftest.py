@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from orchestration.service import ServiceSettings
+from orchestration.service.service import ServiceSettings
 
 
 def _servers() -> Any:

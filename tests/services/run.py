@@ -19,9 +19,9 @@ ROOT = Path(__file__).resolve().parents[2]
 TESTS = (
     "tests/services",
     "tests/contracts/test_stores.py",
-    "tests/orchestration/test_artifacts.py",
-    "tests/orchestration/test_archive.py",
-    "tests/orchestration/test_backup.py",
+    "tests/orchestration/runtime/test_artifacts.py",
+    "tests/orchestration/service/test_archive.py",
+    "tests/orchestration/service/test_backup.py",
 )
 """The contract of every store, and what only a real server shows."""
 

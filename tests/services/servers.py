@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from orchestration.serving import free_port
+from orchestration.runtime.serve import free_port
 
 START_SECONDS = 60.0
 PACKAGE = "postgresql"

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from envsearch.errors import StoreUnavailableError
-from orchestration.executors.inline import InlineExecutor
-from orchestration.pipelines.conduct import Conducted, Surroundings, conduct
-from orchestration.result_file import result_tables
-from orchestration.spec.loading import parse_spec
-from orchestration.spec.resolving import resolve
-from orchestration.tasks import Parts
+from orchestration.campaign.result_file import result_tables
+from orchestration.campaign.run import Conducted, Surroundings, conduct
+from orchestration.campaign.spec.loading import parse_spec
+from orchestration.campaign.spec.resolving import resolve
+from orchestration.execution.executors.inline import InlineExecutor
+from orchestration.execution.tasks import Parts
 
 SPEC = {
     "environment": "CartPole-v1",

@@ -16,8 +16,10 @@ import sqlalchemy as sa
 
 from agents.scheduling.settings import AgentSettings
 from envsearch.errors import ProctorError
-from orchestration.actors.folding import replay_log
-from orchestration.actors.messages import (
+from orchestration.runtime.artifacts import ArtifactStore
+from orchestration.service.errors import NotOwnerError, UnavailableError
+from orchestration.service.owners.folding import replay_log
+from orchestration.service.owners.messages import (
     Candidates,
     CreateAgent,
     RecommendationRequest,
@@ -25,12 +27,10 @@ from orchestration.actors.messages import (
     ResultsRequest,
     RewardRequest,
 )
-from orchestration.actors.snapshots import Snapshots
-from orchestration.service import SchedulingService, ServiceSettings
-from orchestration.service_errors import NotOwnerError, UnavailableError
-from orchestration.stores.artifacts import ArtifactStore
-from orchestration.stores.base import AgentCommit, AgentRow, EpisodeRow, EventRow
-from orchestration.stores.sql import SqlStore
+from orchestration.service.owners.snapshots import Snapshots
+from orchestration.service.service import SchedulingService, ServiceSettings
+from orchestration.service.store.base import AgentCommit, AgentRow, EpisodeRow, EventRow
+from orchestration.service.store.sql import SqlStore
 
 WRITERS = 8
 

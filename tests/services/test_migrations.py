@@ -13,11 +13,11 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from orchestration.stores import schema
-from orchestration.stores.base import AgentCommit, EventRow
-from orchestration.stores.connecting import connect
-from orchestration.stores.migrating import MIGRATIONS, revision
-from orchestration.stores.sql import SqlStore
+from orchestration.service.store import schema
+from orchestration.service.store.base import AgentCommit, EventRow
+from orchestration.service.store.connecting import connect
+from orchestration.service.store.migrating import MIGRATIONS, revision
+from orchestration.service.store.sql import SqlStore
 
 CONFIG = Config()
 CONFIG.set_main_option("script_location", str(MIGRATIONS))

@@ -13,7 +13,7 @@ from agents.scheduling.kinds.limits import check_range
 from agents.scheduling.kinds.logistic import Logistic
 from agents.scheduling.kinds.model_inputs import INPUT_NAMES, SHORTEST, distinct, model_inputs
 from agents.scheduling.kinds.targets import learnable
-from agents.scheduling.kinds.test_memory import TestMemory
+from agents.scheduling.kinds.test_statistics import TestMemory
 from agents.scheduling.observation import BoolArray, FloatArray, Observation, Scores
 from agents.scheduling.state import State, part, prefixed
 from agents.scheduling.testcase import Verdict

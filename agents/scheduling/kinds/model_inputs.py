@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from agents.scheduling.features import METADATA_SLOTS
-from agents.scheduling.kinds.test_memory import DECAYS, PATTERN, PRIOR_WEIGHT, TestMemory, rates
+from agents.scheduling.kinds.test_statistics import DECAYS, PATTERN, PRIOR_WEIGHT, TestMemory, rates
 from agents.scheduling.observation import BoolArray, FloatArray, IntArray, Observation
 
 REACH = 6

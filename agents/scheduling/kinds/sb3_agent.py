@@ -16,7 +16,7 @@ from stable_baselines3 import A2C, DQN, PPO
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.buffers import ReplayBuffer
 
-from agents.deeprl.silence import silence
+from agents.deeprl.quiet_warnings import silence
 from agents.deeprl.threads import one_thread
 from agents.scheduling.agent import SchedulingAgent
 from agents.scheduling.environment import TestScheduling, cycle_of

@@ -13,7 +13,7 @@ import pytest
 import stable_baselines3
 import torch
 
-from agents.deeprl.engines.fleet import replay
+from agents.deeprl.engines.fleet import replay_buffer
 from agents.deeprl.engines.fleet.dqn import DQN
 from agents.deeprl.engines.fleet.dqn_recipe import declines
 from agents.deeprl.engines.fleet.dqn_update import (
@@ -72,8 +72,10 @@ def assert_close(ours: Any, theirs: Any, relative: float = 1e-5) -> None:
 def recorded(recipe: TrainingRecipe, model: Library, learner: DQN, count: int) -> jax.Array:
     """The same random transitions, as the library's buffer and as ours hold them."""
     rng = RNG(3)
-    rows = replay.empty(learner.settings.capacity, 4)
-    add = jax.jit(lambda rows, stored, *step: replay.store(rows, replay.row(*step, learner.sites), stored))
+    rows = replay_buffer.empty(learner.settings.capacity, 4)
+    add = jax.jit(
+        lambda rows, stored, *step: replay_buffer.store(rows, replay_buffer.row(*step, learner.sites), stored)
+    )
     assert model.replay_buffer is not None
     for stored in range(count):
         observation, following = rng.normal(size=(2, 4)).astype(np.float32)
@@ -104,9 +106,9 @@ def remembered_indices(model: Library) -> list[np.ndarray]:
 
 def ours_after(learner: DQN, before: Learner, rows: jax.Array, drawn: list[np.ndarray]) -> tuple[Learner, list[float]]:
     """The learner after one call of the update on these batches, and the loss of each."""
-    batches = replay.gather(rows, jnp.asarray(np.stack(drawn)))
+    batches = replay_buffer.gather(rows, jnp.asarray(np.stack(drawn)))
     half = jnp.full(len(drawn), 0.5)
-    discounts = replay.discounts(half, half, learner.sites)
+    discounts = replay_buffer.discounts(half, half, learner.sites)
     rate = learning_rate(jnp.int64(learner.settings.train_freq), learner.numbers)
     activation = learner.settings.policy.activation
     losses = []
@@ -150,8 +152,8 @@ def test_gradients_are_the_librarys(small_recipe: Make, site: str) -> None:
     before = networks_of(model)
     rows, drawn = recorded(recipe, model, learner, 100), remembered_indices(model)
     model.train(1, batch_size=learner.settings.batch_size)
-    batch, half = replay.gather(rows, jnp.asarray(drawn[0])), jnp.float32(0.5)
-    goals = targets(before["q_target"], batch, replay.discounts(half, half, learner.sites), "ReLU")
+    batch, half = replay_buffer.gather(rows, jnp.asarray(drawn[0])), jnp.float32(0.5)
+    goals = targets(before["q_target"], batch, replay_buffer.discounts(half, half, learner.sites), "ReLU")
     ours = jax.grad(loss_of)(before["q"], batch.observations, batch.actions, goals, "ReLU")
     theirs = [np.asarray(parameter.grad).T for parameter in model.q_net.parameters()]
     assert_close(ours, theirs)
@@ -178,8 +180,8 @@ def test_every_site_changes_the_targets(small_recipe: Make) -> None:
         model, learner = library_model(recipe), DQN(recipe)
         rows = recorded(recipe, model, learner, 100)
         half = jnp.float32(0.5)
-        batch = replay.gather(rows, jnp.arange(100))
-        discount = replay.discounts(half, half, learner.sites)
+        batch = replay_buffer.gather(rows, jnp.arange(100))
+        discount = replay_buffer.discounts(half, half, learner.sites)
         goals.append(np.asarray(targets(networks_of(model)["q_target"], batch, discount, "ReLU")))
     for first in range(len(goals)):
         for second in range(first):
@@ -234,7 +236,7 @@ def test_a_full_buffer_overwrites_its_oldest_rows(small_recipe: Make) -> None:
     model, learner = library_model(recipe), DQN(recipe)
     rows = recorded(recipe, model, learner, 75)
     buffer: Any = model.replay_buffer
-    batch = replay.gather(rows, jnp.arange(32))
+    batch = replay_buffer.gather(rows, jnp.arange(32))
     assert rows.shape == (32, 11)
     np.testing.assert_array_equal(batch.observations, buffer.observations[:, 0])
     np.testing.assert_array_equal(batch.next_observations, buffer.next_observations[:, 0])
@@ -246,7 +248,7 @@ def test_a_full_buffer_overwrites_its_oldest_rows(small_recipe: Make) -> None:
 def test_sampling_covers_what_is_stored_evenly() -> None:
     bits = jax.random.bits(jax.random.key(1), (200_000,), jnp.uint32)
     for stored, capacity, reachable in ((50, 1000, 50), (1000, 1000, 1000), (5000, 1000, 1000), (1, 1000, 1)):
-        counts = np.bincount(np.asarray(replay.places(bits, jnp.int64(stored), capacity)))
+        counts = np.bincount(np.asarray(replay_buffer.places(bits, jnp.int64(stored), capacity)))
         assert len(counts) == reachable
         expected = len(bits) / reachable
         assert np.abs(counts - expected).max() < 5 * np.sqrt(expected) + (reachable == 1)
@@ -259,11 +261,11 @@ def test_faults_strike_with_their_probability(small_recipe: Make) -> None:
     sites = DQN(recipe).sites
     draws = jnp.linspace(0, 1, 1000, endpoint=False)
     zero, one = jnp.zeros(4), jnp.ones(4)
-    make = jax.vmap(lambda u: replay.row(zero, one, jnp.int32(1), jnp.float32(2), True, False, u, u, sites))
+    make = jax.vmap(lambda u: replay_buffer.row(zero, one, jnp.int32(1), jnp.float32(2), True, False, u, u, sites))
     rows = np.asarray(make(draws))
     assert (rows[:, -1] == 0).mean() == 0.25
     assert (rows[:, 4] == 0).mean() == 0.5
-    discounts = np.asarray(replay.discounts(draws, draws, sites))
+    discounts = np.asarray(replay_buffer.discounts(draws, draws, sites))
     assert (discounts == 1).mean() == 0.75
     np.testing.assert_array_equal(np.unique(discounts), np.array([0.99, 1], np.float32))
 

@@ -13,7 +13,7 @@ import pytest
 import stable_baselines3
 from stable_baselines3.common.vec_env import DummyVecEnv
 
-from agents.deeprl.engines.fleet import dqn, replay
+from agents.deeprl.engines.fleet import dqn, replay_buffer
 from agents.deeprl.engines.fleet import world as worlds
 from agents.deeprl.engines.fleet.dqn import DQN, State, step_draws, update_draws
 from agents.deeprl.engines.fleet.dqn_host import HostDQN
@@ -92,7 +92,7 @@ def drive_with_our_numbers(
         done = model._n_updates  # counted at the end of a call of the update
         randint.calls += 1  # type: ignore[attr-defined]
         row = bits[model.num_timesteps // settings.train_freq - 1, randint.calls - 1 - done]  # type: ignore[attr-defined]
-        return np.asarray(replay.places(row, jnp.int64(high), settings.capacity))
+        return np.asarray(replay_buffer.places(row, jnp.int64(high), settings.capacity))
 
     randint.calls = 0  # type: ignore[attr-defined]
     model.set_env(DummyVecEnv([lambda: Scripted(start_state)]))

@@ -10,13 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agents.scheduling.episode import Budget
+from agents.scheduling.history_replay import replay
 from agents.scheduling.kinds.failure_model import FailureModel
 from agents.scheduling.kinds.fitting import log_fits
 from agents.scheduling.kinds.logistic import Logistic
 from agents.scheduling.kinds.model_inputs import INPUT_NAMES, model_inputs
-from agents.scheduling.kinds.test_memory import DECAYS, TestMemory, natural, rates
+from agents.scheduling.kinds.test_statistics import DECAYS, TestMemory, natural, rates
 from agents.scheduling.loaders.ci_history import Cycle
-from agents.scheduling.replay import replay
 from agents.scheduling.scheduler import Scheduler
 from agents.scheduling.settings import AgentSettings
 from agents.scheduling.state import from_bytes, to_bytes
@@ -267,7 +267,7 @@ def test_wrong_hyperparameters(given):
 
 
 def test_forgetting_the_longest_unseen(monkeypatch):
-    monkeypatch.setattr("agents.scheduling.kinds.test_memory.MAX_TESTS", 40)
+    monkeypatch.setattr("agents.scheduling.kinds.test_statistics.MAX_TESTS", 40)
     memory = TestMemory()
     for number in range(6):
         keys = tuple(f"t{number}_{place}" for place in range(10))

@@ -10,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from agents.scheduling.history_replay import replay
 from agents.scheduling.loaders.registry import load_history
-from agents.scheduling.replay import replay
 from agents.scheduling.settings import AgentSettings
 
 FILES = {"iofrol": "iofrol.csv", "retrofit": "retrofit.parquet", "dune-debian11": "dune-debian11.parquet"}

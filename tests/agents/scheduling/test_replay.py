@@ -7,8 +7,8 @@ import json
 import numpy as np
 import pytest
 
+from agents.scheduling.history_replay import replay, summarise
 from agents.scheduling.loaders.ci_history import CiHistory, Cycle, TestNames
-from agents.scheduling.replay import replay, summarise
 from agents.scheduling.settings import AgentSettings
 from agents.scheduling.synthetic import flaky_history
 from agents.scheduling.testcase import Verdict

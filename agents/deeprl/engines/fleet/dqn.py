@@ -12,7 +12,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from agents.deeprl.engines.fleet import cartpole, replay
+from agents.deeprl.engines.fleet import cartpole, replay_buffer
 from agents.deeprl.engines.fleet import world as worlds
 from agents.deeprl.engines.fleet.cartpole import Masses
 from agents.deeprl.engines.fleet.dqn_recipe import Numbers, Settings, numbers_of, settings_of
@@ -160,7 +160,7 @@ def collect(
         (world, observation, transitions, steps), (world_draw, draw) = carry, rows
         action = choose(q, observation, steps, draw.explore, draw.actions, numbers, activation)
         world, seen = worlds.advance(world, action, world_draw, sites, masses)
-        new = replay.row(
+        new = replay_buffer.row(
             observation,
             seen.final_observation,
             action,
@@ -171,7 +171,7 @@ def collect(
             draw.state,
             sites,
         )
-        transitions = replay.store(transitions, new, steps)
+        transitions = replay_buffer.store(transitions, new, steps)
         return (world, seen.observation, transitions, steps + 1), seen.finished_return
 
     carry = (state.world, state.observation, state.transitions, steps)
@@ -181,7 +181,7 @@ def collect(
 
 def learn_from(
     learner: Learner,
-    batches: replay.Batch,
+    batches: replay_buffer.Batch,
     draws: UpdateDraws,
     steps: jax.Array,
     sites: Sites,
@@ -200,7 +200,7 @@ def learn_from(
     return update(
         learner._replace(parameters=parameters),
         batches,
-        replay.discounts(draws.returns, draws.loss, sites),
+        replay_buffer.discounts(draws.returns, draws.loss, sites),
         jnp.where(steps > numbers.learning_starts, settings.gradient_steps, 0),
         learning_rate(steps, numbers),
         numbers,
@@ -213,7 +213,7 @@ def _start(keys: jax.Array, parameters: Parameters, settings: Settings) -> State
     def one(own: tuple[jax.Array, Parameters]) -> State:
         key, initial = own
         world, observation = worlds.start(key, settings.memory_size)
-        transitions = replay.empty(settings.capacity, observation.shape[0])
+        transitions = replay_buffer.empty(settings.capacity, observation.shape[0])
         return State(first_learner(initial, settings), world, observation, transitions, key)
 
     started: State = jax.lax.map(one, (keys, parameters))
@@ -247,8 +247,8 @@ def _run(
             steps = jnp.asarray((iteration + index) * length)
             state, returns = collect(state, steps, rows, sites, numbers, masses, settings)
             own = UpdateDraws(*(leaf[place] for leaf in per_update))
-            indices = replay.places(own.batches, steps + length, settings.capacity)
-            batches = replay.gather(state.transitions, indices)
+            indices = replay_buffer.places(own.batches, steps + length, settings.capacity)
+            batches = replay_buffer.gather(state.transitions, indices)
             learner = learn_from(state.learner, batches, own, steps + length, sites, numbers, settings)
             finished = jax.lax.dynamic_update_slice_in_dim(finished, returns, index * length, 0)
             return state._replace(learner=learner), finished

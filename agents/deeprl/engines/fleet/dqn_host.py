@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.deeprl.engines.fleet import replay
+from agents.deeprl.engines.fleet import replay_buffer
 from agents.deeprl.engines.fleet.dqn import (
     BLOCK_STEPS,
     StepDraws,
@@ -73,7 +73,7 @@ class HostDQN:
         observations = jnp.asarray(self.world.start())
         learner = jax.vmap(partial(first_learner, settings=self.settings))(parameters)
         agents, width = observations.shape
-        empty = jnp.zeros((agents, *replay.empty(self.settings.capacity, width).shape), jnp.float32)
+        empty = jnp.zeros((agents, *replay_buffer.empty(self.settings.capacity, width).shape), jnp.float32)
         return State(jax.tree.map(jnp.copy, learner), empty, observations, keys)
 
     def run(self, state: State, iteration: int, count: int) -> tuple[State, jax.Array]:
@@ -158,7 +158,7 @@ def _store(
     row: jax.Array,
     sites: Sites,
 ) -> jax.Array:
-    new = jax.vmap(partial(replay.row, sites=sites))(
+    new = jax.vmap(partial(replay_buffer.row, sites=sites))(
         observations,
         seen.final_observation,
         actions,
@@ -185,10 +185,10 @@ def _learn(
 ) -> Learner:
     own: UpdateDraws = jax.tree.map(lambda leaf: leaf[:, place], draws)
     made = jnp.asarray(steps)
-    indices = replay.places(own.batches, made, settings.capacity)
-    batches = jax.vmap(replay.gather)(transitions, indices)
+    indices = replay_buffer.places(own.batches, made, settings.capacity)
+    batches = jax.vmap(replay_buffer.gather)(transitions, indices)
 
-    def one(each: tuple[Learner, replay.Batch, UpdateDraws]) -> Learner:
+    def one(each: tuple[Learner, replay_buffer.Batch, UpdateDraws]) -> Learner:
         return learn_from(*each, made, sites, numbers, settings)
 
     learnt: Learner = jax.lax.map(one, (learner, batches, own))

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from agents.deeprl.engines.fleet.dqn_recipe import Numbers, Settings
 from agents.deeprl.engines.fleet.networks import Layers, Parameters, forward
 from agents.deeprl.engines.fleet.optimizers import optimizer_of
-from agents.deeprl.engines.fleet.replay import Batch
+from agents.deeprl.engines.fleet.replay_buffer import Batch
 
 
 class Learner(NamedTuple):

@@ -17,10 +17,10 @@ from agents.deeprl.algorithms import algorithm_class, algorithm_facts, construct
 from agents.deeprl.engines.sb3.collection import HiddenTimeLimits, losing_state_updates
 from agents.deeprl.engines.sb3.experience import FaultyExperience
 from agents.deeprl.engines.sb3.policy_loss import InvertedPolicyLoss
-from agents.deeprl.engines.sb3.replay import FaultyReplayBuffer
+from agents.deeprl.engines.sb3.replay_buffer import FaultyReplayBuffer
 from agents.deeprl.engines.sb3.rollout import FaultyRolloutBuffer
+from agents.deeprl.quiet_warnings import silence
 from agents.deeprl.recipe import ExperienceSite, LossSite, ReturnsSite, Scalar, StateSite, TerminalSite, TrainingRecipe
-from agents.deeprl.silence import silence
 from envsearch.errors import InputError, unknown_name
 from envsearch.registry import make
 

@@ -1,0 +1,1 @@
+"""A mutation-testing campaign: from its spec to its report."""

@@ -1,0 +1,170 @@
+"""What a campaign's work costs on this machine: measured for a second or two, or read from what was done already."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from agents.deeprl.checkpoint import from_bytes
+from agents.deeprl.engines.base import Selection, TrainedAgent, agents_together
+from agents.deeprl.engines.registry import engine
+from agents.deeprl.recipe import TrainingRecipe
+from agents.deeprl.threads import one_thread
+from envsearch.environments.cartpole import CARTPOLE
+from envsearch.registry import environment, make
+from envsearch.spec import EnvironmentSpec
+from orchestration.campaign.spec.campaign import ResolvedCampaign
+from orchestration.campaign.train import HEALTHY_MUTANT, agents_of
+from orchestration.execution.results import ResultStore
+
+TRAIN_SECONDS = 1.0
+"""A training is measured for at least this long (unless its whole budget is shorter)."""
+
+SHORTEST = 1000
+"""Steps of the first one."""
+
+COMPILED = CARTPOLE.name
+"""The environment that the fleet steps inside its compiled program."""
+
+EVALUATION_STEPS = 200
+UNLIMITED_STEPS = 1000
+"""Steps assumed for an episode of an environment without a time limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """CPU seconds.
+
+    Attributes:
+        train: of one agent; where an engine trains many at once, its share of their block.
+        evaluation: of one agent at one point, with episodes that last until the time limit (an upper estimate).
+        source: ``measured`` here and now, or ``recorded`` from agents of this campaign in the store.
+        notes: how it was measured.
+    """
+
+    train: float
+    evaluation: float
+    source: str
+    notes: tuple[str, ...] = ()
+
+
+def costs(campaign: ResolvedCampaign, store: ResultStore) -> Costs:
+    """The recorded costs where this campaign has trained and evaluated healthy agents, else measured ones."""
+    recorded = _recorded(campaign, store)
+    return recorded or measured(campaign)
+
+
+def _recorded(campaign: ResolvedCampaign, store: ResultStore) -> Costs | None:
+    trainings, evaluations = [], []
+    for agent in agents_of(campaign, HEALTHY_MUTANT).values():
+        key = campaign.evaluation_of(agent, campaign.initial_point)
+        if store.has_agent(agent) and store.has_evaluation(key):
+            trainings.append(store.agent_record(agent).train_seconds)
+            evaluations.append(store.evaluation_seconds(key))
+    if not trainings:
+        return None
+    return Costs(sum(trainings) / len(trainings), sum(evaluations) / len(evaluations), "recorded")
+
+
+def measured(campaign: ResolvedCampaign) -> Costs:
+    """Train the healthy recipe for a second, then step the environments of one evaluation for some steps."""
+    with one_thread():
+        steps, seconds, agents = _timed_training(campaign)
+        train = seconds * campaign.healthy.total_steps / steps / len(agents)
+        notes: tuple[str, ...] = ()
+        if len(agents) > 1:
+            notes = (
+                f"Measured with {len(agents)} agents at once for {steps} steps each; "
+                "a task's start (compiling its program where no task of this machine has before) is not counted.",
+            )
+        if campaign.evaluation.method == "fleet":
+            return Costs(train, _fleet_evaluation_seconds(campaign, agents), "measured", notes)
+        return Costs(train, _evaluation_seconds(campaign, agents[0]), "measured", notes)
+
+
+def _timed_training(campaign: ResolvedCampaign) -> tuple[int, float, list[TrainedAgent]]:
+    """Train with growing budgets until one takes long enough; the start-up is in the shorter ones."""
+    trainer, total = engine(campaign.engine), campaign.healthy.total_steps
+    together = agents_together(trainer, campaign.healthy)
+    seeds = list(range(min(together, len(campaign.seeds))))
+    steps = min(total, SHORTEST)
+    if together > 1:  # the program is compiled once and kept
+        trainer.train(_short(campaign.healthy, steps), seeds, Selection())
+    while True:
+        started = time.perf_counter()
+        agents = trainer.train(_short(campaign.healthy, steps), seeds, Selection())
+        seconds = time.perf_counter() - started
+        done = max(steps, agents[0].selected_step)  # on-policy algorithms end with a whole rollout
+        if seconds >= TRAIN_SECONDS or steps >= total:
+            return done, seconds, agents
+        steps = min(total, max(2 * steps, int(1.3 * steps * TRAIN_SECONDS / seconds)))
+
+
+def _short(recipe: TrainingRecipe, steps: int) -> TrainingRecipe:
+    """The recipe for a few steps. An off-policy learner must learn in them, or only its warm-up would be measured."""
+    hyperparameters = dict(recipe.hyperparameters)
+    starts = hyperparameters.get("learning_starts")
+    if isinstance(starts, int) and starts > steps // 10:
+        share = starts / recipe.total_steps
+        hyperparameters["learning_starts"] = int(min(share, 0.9) * steps)
+    return recipe.replace(total_steps=steps, hyperparameters=tuple(hyperparameters.items()))
+
+
+def _fleet_evaluation_seconds(campaign: ResolvedCampaign, agents: Sequence[TrainedAgent]) -> float:
+    """Seconds of one agent's share of a batch, as if its episodes lasted until the time limit."""
+    from agents.deeprl.engines.fleet.evaluation import SavedAgent, evaluate_together
+
+    recipe = campaign.healthy
+    place, episodes = recipe.environment, campaign.evaluation.episodes
+    pairs = [(SavedAgent(agent.checkpoint, recipe.algorithm, recipe.policy), place) for agent in agents]
+    evaluate_together(pairs, 1)  # compiled, and the agents are read
+    evaluate_together(pairs, episodes)
+    started = time.perf_counter()
+    outcomes = evaluate_together(pairs, episodes)
+    seconds = (time.perf_counter() - started) / len(pairs)
+    if place.name == COMPILED:  # its episodes advance together; a return is a number of steps
+        longest = max(max(outcome) for outcome in outcomes if isinstance(outcome, tuple))
+        return seconds * _time_limit(campaign) / longest
+    return _step_seconds(place) * episodes * _time_limit(campaign)
+
+
+def _step_seconds(place: EnvironmentSpec) -> float:
+    """Seconds of an environment's step: the rest of an evaluation by the fleet is little beside it."""
+    env = make(place)
+    env.action_space.seed(0)
+    env.reset(seed=0)
+    started = time.perf_counter()
+    for _ in range(EVALUATION_STEPS):
+        _, _, terminated, truncated, _ = env.step(env.action_space.sample())
+        if terminated or truncated:
+            env.reset()
+    seconds = time.perf_counter() - started
+    env.close()
+    return seconds / EVALUATION_STEPS
+
+
+def _time_limit(campaign: ResolvedCampaign) -> int:
+    return environment(campaign.healthy.environment.name).max_episode_steps or UNLIMITED_STEPS
+
+
+def _evaluation_seconds(campaign: ResolvedCampaign, agent: TrainedAgent) -> float:
+    """Seconds of one evaluation whose episodes all last until the time limit, advanced together as evaluation does."""
+    started = time.perf_counter()
+    model = from_bytes(agent.checkpoint, campaign.healthy.algorithm)
+    loading = time.perf_counter() - started
+    envs = [make(campaign.healthy.environment) for _ in range(campaign.evaluation.episodes)]
+    observations = [env.reset(seed=index)[0] for index, env in enumerate(envs)]
+    started = time.perf_counter()
+    for _ in range(EVALUATION_STEPS):
+        actions, _ = model.predict(np.stack(observations), deterministic=True)
+        for index, (env, action) in enumerate(zip(envs, actions, strict=True)):
+            observations[index], _, terminated, truncated, _ = env.step(action)
+            if terminated or truncated:
+                observations[index] = env.reset()[0]
+    seconds = time.perf_counter() - started
+    for env in envs:
+        env.close()
+    return loading + seconds / EVALUATION_STEPS * _time_limit(campaign)

@@ -1,0 +1,243 @@
+"""What a campaign will do and cost, before it does it.
+
+What is in the store is counted as done. Where later phases depend on results that are there already, they are counted
+exactly; otherwise the published counts bound them (source: Tambon et al., ICST 2023, boundary search: per axis side
+1 + ceil(log2(length / precision)) evaluations of the healthy population, per corner the same along the diagonal).
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from envsearch.bisection import halvings
+from envsearch.spec import Parameter
+from mutations.mutant import Mutant
+from orchestration.campaign.calibration import Costs
+from orchestration.campaign.context import RunContext
+from orchestration.campaign.higher_order import chosen_mutants
+from orchestration.campaign.pipeline import (
+    Findings,
+    judge_first_order,
+    judge_initially,
+    live_mutants,
+    places_of,
+    search_boundaries,
+)
+from orchestration.campaign.result import Point
+from orchestration.campaign.spec.campaign import BoundaryPlan, ResolvedCampaign
+from orchestration.campaign.train import HEALTHY_MUTANT, agents_of, interleaved
+from orchestration.execution.executors.inline import InlineExecutor
+from orchestration.execution.results import ResultStore
+from orchestration.execution.work import AgentKey, EvaluationKey, WorkBlock
+from orchestration.runtime.progress import Progress
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedPhase:
+    """One phase.
+
+    Attributes:
+        items: trainings or evaluations (one agent at one point), the finished ones included.
+        done: those in the store.
+        cpu_seconds: predicted for the rest.
+        bound: whether `items` is an upper bound, because results decide how many there are.
+    """
+
+    phase: str
+    items: int
+    done: int
+    cpu_seconds: float
+    bound: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignPlan:
+    """The phases, what they cost, and what cannot be told yet.
+
+    Attributes:
+        cores: cores that the wall time is predicted for.
+    """
+
+    run_id: str
+    name: str
+    phases: tuple[PlannedPhase, ...]
+    costs: Costs
+    cores: int
+    notes: tuple[str, ...]
+
+    @property
+    def cpu_hours(self) -> float:
+        """Predicted for what is left."""
+        return sum(phase.cpu_seconds for phase in self.phases) / 3600.0
+
+    @property
+    def wall_hours(self) -> float:
+        """Predicted for what is left; a phase cannot use more cores than it has items."""
+        hours = 0.0
+        for phase in self.phases:
+            left = phase.items - phase.done
+            if left:
+                rounds = math.ceil(left / self.cores)
+                hours += phase.cpu_seconds / left * rounds / 3600.0
+        return hours
+
+
+_Key = TypeVar("_Key")
+
+
+class _UnfinishedError(Exception):
+    """A result that a later phase depends on is not in the store."""
+
+
+class _StoredOnly(RunContext):
+    """A context in which nothing is computed: a phase with missing items ends the replay."""
+
+    def run(self, phase: str, blocks: Sequence[WorkBlock], earlier: int = 0) -> None:
+        if blocks:
+            raise _UnfinishedError(phase)
+
+
+def plan_campaign(campaign: ResolvedCampaign, store: ResultStore, costs: Costs, cores: int) -> CampaignPlan:
+    """Count the work items of a campaign and predict their cost."""
+    counter = _Counter(store, costs)
+    everybody = [HEALTHY_MUTANT, *campaign.mutants]
+    initial = [campaign.initial_point]
+    phases = [
+        counter.trainings("train", interleaved(campaign, everybody)),
+        counter.evaluations("evaluate", _evaluations(campaign, everybody, initial)),
+    ]
+    findings, notes = replay(campaign, store)
+    if findings is not None and len(findings.boundaries) == len(campaign.boundary.tests):
+        phases += _known_search(counter, campaign, findings)
+    else:
+        phases += _bounded_search(counter, campaign)
+    phases += _higher_order(counter, campaign, findings)
+    told = [campaign.engine_choice, *costs.notes, *notes]
+    return CampaignPlan(campaign.run_id, campaign.name, tuple(phases), costs, cores, tuple(filter(None, told)))
+
+
+def replay(campaign: ResolvedCampaign, store: ResultStore) -> tuple[Findings | None, list[str]]:
+    """What the store's results say without computing anything, as far as they go, and what they cannot say."""
+    context, findings = _StoredOnly(InlineExecutor(), store, Progress("silent")), Findings([])
+    agents = interleaved(campaign, [HEALTHY_MUTANT, *campaign.mutants])
+    if not all(store.has_agent(agent) for agent in agents):
+        return None, [f"{name} are known when the phases before are done." for name in _later(campaign)]
+    findings.live = live_mutants(context, campaign, campaign.mutants, findings)
+    try:
+        judge_initially(context, campaign, findings)
+        search_boundaries(context, campaign, findings)
+        judge_first_order(context, campaign, findings)
+    except _UnfinishedError:
+        findings.first_order = []
+        return findings, [f"{name} are known when the phases before are done." for name in _later(campaign)]
+    return findings, list(findings.notes)
+
+
+def _later(campaign: ResolvedCampaign) -> list[str]:
+    names = ["Boundary environments"] if campaign.boundary.tests else []
+    return [*names, "Higher-order candidates"] if campaign.higher_order.enabled else names
+
+
+class _Counter:
+    """Counts items, each once over all phases."""
+
+    def __init__(self, store: ResultStore, costs: Costs) -> None:
+        self._store = store
+        self._costs = costs
+        self._seen: set[str] = set()
+
+    def trainings(self, phase: str, keys: Sequence[AgentKey]) -> PlannedPhase:
+        new = self._new({key.address(): key for key in keys})
+        done = sum(self._store.has_agent(key) for key in new)
+        return PlannedPhase(phase, len(new), done, (len(new) - done) * self._costs.train)
+
+    def evaluations(self, phase: str, keys: Sequence[EvaluationKey]) -> PlannedPhase:
+        new = self._new({key.address(): key for key in keys})
+        done = sum(self._store.has_evaluation(key) for key in new)
+        return PlannedPhase(phase, len(new), done, (len(new) - done) * self._costs.evaluation)
+
+    def bounded(self, phase: str, items: int) -> PlannedPhase:
+        """Evaluations whose points are not known yet."""
+        return PlannedPhase(phase, items, 0, items * self._costs.evaluation, bound=True)
+
+    def _new(self, keys: dict[str, _Key]) -> list[_Key]:
+        fresh = [key for address, key in keys.items() if address not in self._seen]
+        self._seen.update(keys)
+        return fresh
+
+
+def _evaluations(campaign: ResolvedCampaign, mutants: Sequence[Mutant], points: Sequence[Point]) -> list[EvaluationKey]:
+    agents = [agent for mutant in mutants for agent in agents_of(campaign, mutant).values()]
+    return [campaign.evaluation_of(agent, point) for agent in agents for point in points]
+
+
+def _known_search(counter: _Counter, campaign: ResolvedCampaign, findings: Findings) -> list[PlannedPhase]:
+    """Search and kill matrix, now that the store holds every answer of the search."""
+    phases = []
+    for report in findings.boundaries:
+        points = [probe.point for probe in report.probes]
+        phases.append(
+            counter.evaluations(f"boundary by {report.test}", _evaluations(campaign, [HEALTHY_MUTANT], points))
+        )
+    everybody = [HEALTHY_MUTANT, *findings.live]
+    phases.append(counter.evaluations("kill matrix", _evaluations(campaign, everybody, _points(campaign, findings))))
+    return phases
+
+
+def _points(campaign: ResolvedCampaign, findings: Findings) -> list[Point]:
+    return list(dict.fromkeys(point for points in places_of(campaign, findings).values() for point in points))
+
+
+def _bounded_search(counter: _Counter, campaign: ResolvedCampaign) -> list[PlannedPhase]:
+    tests, agents = campaign.boundary.tests, len(campaign.seeds)
+    phases = [counter.bounded(f"boundary by {test}", agents * most_answers(campaign.boundary)) for test in tests]
+    if tests and campaign.mutants:
+        others = len(tests) * (most_environments(campaign.boundary) - 1)
+        phases.append(counter.bounded("kill matrix", agents * len(campaign.mutants) * others))
+    return phases
+
+
+def _higher_order(counter: _Counter, campaign: ResolvedCampaign, findings: Findings | None) -> list[PlannedPhase]:
+    mutants, known = list(campaign.higher_order.mutants), findings is not None and bool(findings.first_order)
+    if findings is not None and known:
+        mutants, _ = chosen_mutants(campaign, findings.first_order, findings.tests)
+    if not mutants:
+        return []
+    phases = [counter.trainings("train higher order", interleaved(campaign, mutants))]
+    if findings is not None and known:
+        keys = _evaluations(campaign, mutants, [campaign.initial_point, *_points(campaign, findings)])
+        return [*phases, counter.evaluations("kill matrix, higher order", keys)]
+    places = max(1, len(campaign.boundary.tests) * most_environments(campaign.boundary))
+    items = len(mutants) * len(campaign.seeds) * places
+    return [*phases, counter.bounded("kill matrix, higher order", items)]
+
+
+def _sides(parameter: Parameter) -> list[float]:
+    """Lengths of the sides on which there is something to search."""
+    return [abs(limit - parameter.initial) for limit in (parameter.high, parameter.low) if limit != parameter.initial]
+
+
+def most_answers(plan: BoundaryPlan) -> int:
+    """Points that one search asks about, at most (one point per open segment and round)."""
+    answers = 1
+    for parameter in plan.parameters:
+        answers += sum(1 + halvings(length, parameter.precision) for length in _sides(parameter))
+    for first, second in itertools.combinations(plan.parameters, 2):
+        for one, other in itertools.product(_sides(first), _sides(second)):
+            if plan.scaling == "published":
+                levels = halvings(math.hypot(one, other), math.hypot(first.precision, second.precision))
+            else:
+                scaled = math.hypot(one / first.precision, other / second.precision)
+                levels = halvings(scaled, math.sqrt(2.0))
+            answers += 1 + levels
+    return answers
+
+
+def most_environments(plan: BoundaryPlan) -> int:
+    """Test environments that one search finds, at most: the initial one, a bound per side, a point per corner."""
+    sides = [len(_sides(parameter)) for parameter in plan.parameters]
+    return 1 + sum(sides) + sum(one * other for one, other in itertools.combinations(sides, 2))

@@ -1,0 +1,125 @@
+"""The parts of the page that speak of test environments: kill matrix, higher order, score."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from mutations.killing.kill_test import KillVerdict, Outcome
+from orchestration.campaign.report import facts
+from orchestration.campaign.result import CampaignResult, Point
+
+View = dict[str, Any]
+
+MARKS = {Outcome.KILLED: "K", Outcome.SURVIVED: "–", Outcome.INCONCLUSIVE: "?"}
+
+
+def outcome_view(verdict: KillVerdict | None) -> View:
+    """A verdict as a cell: its CSS class, one-letter mark, words, and the sentence behind it."""
+    if verdict is None:
+        return {"css": "absent", "mark": "", "text": "not judged", "hint": "not judged"}
+    if verdict.outcome is None:
+        text = facts.number(verdict.statistic)
+        return {"css": "figure", "mark": text, "text": text, "hint": verdict.reason or "a number, no verdict"}
+    better = facts.killed_but_better(verdict)
+    text = f"{verdict.outcome}, better" if better else str(verdict.outcome)
+    parts = [text, f"p {facts.p_text(verdict.p_value)}", f"effect {facts.number(verdict.effect_size)}", verdict.reason]
+    return {
+        "css": str(verdict.outcome),
+        "mark": MARKS[verdict.outcome] + ("↑" if better else ""),
+        "text": text,
+        "hint": "; ".join(part for part in parts if part),
+    }
+
+
+def in_order(result: CampaignResult, names: Iterable[str]) -> list[str]:
+    """Mutants in the order of the populations, unknown ones last."""
+    known = [population.mutant for population in facts.mutant_populations(result)]
+    wanted = facts.unique(names)
+    return [name for name in known if name in wanted] + [name for name in wanted if name not in known]
+
+
+def matrix_view(result: CampaignResult, test: str) -> View | None:
+    """One test's kill matrix as a heat map: rows first order then higher order, columns the test environments."""
+    verdicts = facts.kills_of(result, test)
+    environments = facts.matrix_environments(result, test)
+    if not verdicts:
+        return None
+    orders = {population.mutant: population.order for population in result.populations}
+    groups: dict[str, list[View]] = {}
+    for mutant in in_order(result, verdicts):
+        found = [verdicts[mutant].get(environment.point) for environment in environments]
+        judged = [verdict for verdict in found if verdict is not None]
+        kills = sum(verdict.outcome is Outcome.KILLED for verdict in judged)
+        group = "higher order" if orders.get(mutant, 1) > 1 else "first order"
+        cells = [outcome_view(verdict) for verdict in found]
+        groups.setdefault(group, []).append(
+            {"mutant": mutant, "cells": cells, "kills": f"{kills} of {len(judged)}" if judged else "–"}
+        )
+    first = groups.get("first order", [])
+    totals = [sum(row["cells"][column]["css"] == "killed" for row in first) for column in range(len(environments))]
+    return {
+        "test": test,
+        "environments": [_environment(environment) for environment in environments],
+        "groups": groups,
+        "totals": totals,
+        "mutants": len(first),
+    }
+
+
+def _environment(environment: facts.LabelledEnvironment) -> View:
+    values = {name: facts.number(value) for name, value in environment.point}
+    return {"label": environment.label, "kind": environment.kind, "by_name": values}
+
+
+def environment_views(result: CampaignResult) -> list[View]:
+    """The legend of labels: every test environment and the tests that found it."""
+    found: dict[Point, list[str]] = {}
+    for report in result.boundaries:
+        for environment in report.environments:
+            found.setdefault(environment.point, []).append(report.test)
+    return [
+        {**_environment(environment), "tests": found.get(environment.point, [])}
+        for environment in facts.label_environments(result)
+    ]
+
+
+def higher_order_views(result: CampaignResult) -> list[View]:
+    rows = []
+    for entry in result.higher_order:
+        environments = facts.matrix_environments(result, entry.test)
+        matrix = facts.kills_of(result, entry.test)
+        killing, judged = facts.killing_labels(result, entry)
+        strips = [
+            {
+                "mutant": mutant,
+                "cells": [
+                    {"label": environment.label, **outcome_view(matrix.get(mutant, {}).get(environment.point))}
+                    for environment in environments
+                ],
+            }
+            for mutant in (*entry.constituents, entry.mutant)
+        ]
+        rows.append({"entry": entry, "kills": f"{len(killing)} of {judged}", "strips": strips})
+    return rows
+
+
+def score_views(result: CampaignResult) -> list[View]:
+    labels = facts.labels_by_point(result)
+    views = []
+    for score in result.scores:
+        # What is inconclusive everywhere is listed as never killed too; a bar must count each mutant once.
+        survived = [name for name in score.never_killed if name not in score.inconclusive]
+        counts = {"killed": len(score.killed), "survived": len(survived), "inconclusive": len(score.inconclusive)}
+        total = sum(counts.values()) or 1
+        views.append(
+            {
+                "score": score,
+                "value": facts.number(score.mutation_score, 2),
+                "counts": counts,
+                "shares": {name: round(100 * count / total, 2) for name, count in counts.items()},
+                "minimal": [labels[point] for point in score.minimal_environments],
+                "environments": len(facts.matrix_environments(result, score.test)),
+            }
+        )
+    return views

@@ -1,0 +1,273 @@
+"""The report's tables as plain rows: what the CSV and JSON files beside the page hold.
+
+``rewards`` has the columns that ``proctor judge --table`` reads; ``kill_matrix`` and ``higher_order_kills`` have those
+that ``proctor classify`` reads. An environment's parameters stand in columns of their own name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from statistics import fmean, median, stdev
+
+from mutations.killing.kill_test import KillVerdict, Outcome
+from orchestration.campaign.comparison import compare_boundaries
+from orchestration.campaign.report import facts
+from orchestration.campaign.report.table import Row, Table, flatten
+from orchestration.campaign.result import CampaignResult, Point
+
+_PAIR = ("environment", "algorithm")
+_VERDICT = (
+    "test",
+    "outcome",
+    "direction",
+    "statistic",
+    "p_value",
+    "effect_size",
+    "effect_low",
+    "effect_high",
+    "power",
+    "n_healthy",
+    "n_mutant",
+    "agreement",
+    "reason",
+)
+
+
+def _pair(result: CampaignResult) -> Row:
+    return {"environment": result.environment, "algorithm": result.algorithm}
+
+
+def _parameters(result: CampaignResult, taken: tuple[str, ...]) -> dict[str, str]:
+    """Parameter -> column; a parameter called like another column gets a prefix."""
+    return {name: f"parameter_{name}" if name in taken else name for name in result.parameters}
+
+
+def _coordinates(point: Point, columns: dict[str, str]) -> Row:
+    values = dict(point)
+    return {column: values.get(name) for name, column in columns.items()}
+
+
+def _verdict(verdict: KillVerdict) -> Row:
+    row: Row = {name: getattr(verdict, name) for name in _VERDICT}
+    return {**row, "outcome": _outcome(verdict.outcome), "direction": str(verdict.direction)}
+
+
+def _outcome(outcome: Outcome | None) -> str | None:
+    return None if outcome is None else str(outcome)
+
+
+def verdicts(result: CampaignResult) -> Table:
+    """Mutants x tests in the initial environment."""
+    rows = [{**_pair(result), "mutant": entry.mutant, **_verdict(entry.verdict)} for entry in result.verdicts]
+    return Table((*_PAIR, "mutant", *_VERDICT), tuple(rows))
+
+
+def rewards(result: CampaignResult) -> Table:
+    """One row per trained agent: its mean reward over the evaluation episodes."""
+    rows: list[Row] = [
+        {**_pair(result), "mutant": population.mutant, "seed": seed, "mean_reward": reward}
+        for population in result.populations
+        for seed, reward in zip(population.seeds, population.rewards, strict=True)
+    ]
+    return Table((*_PAIR, "mutant", "seed", "mean_reward"), tuple(rows))
+
+
+def learning_curves(result: CampaignResult) -> Table:
+    """Training return over steps, per population."""
+    rows: list[Row] = []
+    for population in result.populations:
+        if (curve := population.curve) is not None:
+            points = zip(curve.steps, curve.mean, curve.low, curve.high, strict=True)
+            rows += [
+                {"mutant": population.mutant, "step": step, "mean": mean, "low": low, "high": high}
+                for step, mean, low, high in points
+            ]
+    return Table(("mutant", "step", "mean", "low", "high"), tuple(rows))
+
+
+def _kills(result: CampaignResult, higher: bool) -> Table:
+    """Tidy kills in the columns that ``proctor classify`` reads; ``killed`` holds the outcome, so nothing is folded."""
+    orders = {population.mutant: population.order for population in result.populations}
+    head = (*_PAIR, "kill_test", "mutant")
+    columns = _parameters(result, (*head, "killed", "property"))
+    rows = [
+        {
+            **_pair(result),
+            "kill_test": entry.verdict.test,
+            "mutant": entry.mutant,
+            **_coordinates(entry.environment, columns),
+            "killed": _outcome(entry.verdict.outcome),
+        }
+        for entry in result.kill_matrix
+        if entry.verdict.outcome is not None and (orders.get(entry.mutant, 1) > 1) == higher
+    ]
+    return Table((*head, *columns.values(), "killed"), tuple(rows))
+
+
+def kill_matrix(result: CampaignResult) -> Table:
+    """First-order mutants x test environments for every test with outcomes."""
+    return _kills(result, higher=False)
+
+
+def higher_order_kills(result: CampaignResult) -> Table:
+    """Higher-order mutants x test environments for every test with outcomes."""
+    return _kills(result, higher=True)
+
+
+def kill_matrix_verdicts(result: CampaignResult) -> Table:
+    """Both kill matrices with every number of their verdicts and the environments' short names."""
+    orders = {population.mutant: population.order for population in result.populations}
+    labels = facts.labels_by_point(result)
+    head = (*_PAIR, "mutant", "order", "label")
+    columns = _parameters(result, (*head, *_VERDICT))
+    rows = [
+        {
+            **_pair(result),
+            "mutant": entry.mutant,
+            "order": orders.get(entry.mutant),
+            "label": labels[entry.environment],
+            **_coordinates(entry.environment, columns),
+            **_verdict(entry.verdict),
+        }
+        for entry in result.kill_matrix
+    ]
+    return Table((*head, *columns.values(), *_VERDICT), tuple(rows))
+
+
+def boundary_environments(result: CampaignResult) -> Table:
+    """The test environments at the edge of normal behaviour, per test that searched them."""
+    labels = facts.labels_by_point(result)
+    head = ("kill_test", "label", "kind")
+    columns = _parameters(result, head)
+    rows = [
+        {
+            "kill_test": report.test,
+            "label": labels[environment.point],
+            "kind": environment.kind,
+            **_coordinates(environment.point, columns),
+        }
+        for report in result.boundaries
+        for environment in report.environments
+    ]
+    return Table((*head, *columns.values()), tuple(rows))
+
+
+def boundary_probes(result: CampaignResult) -> Table:
+    """Every point the boundary search asked about; ``accepted`` means that it did not tell behaviour apart."""
+    head = ("kill_test", "number")
+    tail = ("outcome", "accepted", "healthy_mean")
+    columns = _parameters(result, (*head, *tail))
+    rows = [
+        {
+            "kill_test": report.test,
+            "number": position,
+            **_coordinates(probe.point, columns),
+            "outcome": str(probe.outcome),
+            "accepted": probe.outcome is not Outcome.KILLED,
+            "healthy_mean": probe.healthy_mean,
+        }
+        for report in result.boundaries
+        for position, probe in enumerate(report.probes, start=1)
+    ]
+    return Table((*head, *columns.values(), *tail), tuple(rows))
+
+
+def higher_order(result: CampaignResult) -> Table:
+    """Higher-order mutants: constituents, properties by both definitions, kills."""
+    columns = ("kill_test", "mutant", "constituents", "property_published", "property_strict")
+    rows: list[Row] = []
+    for entry in result.higher_order:
+        killing, judged = facts.killing_labels(result, entry)
+        rows.append(
+            {
+                "kill_test": entry.test,
+                "mutant": entry.mutant,
+                "constituents": " ".join(entry.constituents),
+                "property_published": entry.property_published,
+                "property_strict": entry.property_strict,
+                "kills": len(killing),
+                "environments": judged,
+                "killing_environments": " ".join(killing),
+            }
+        )
+    return Table((*columns, "kills", "environments", "killing_environments"), tuple(rows))
+
+
+def score(result: CampaignResult) -> Table:
+    """The mutation score of the set of test environments, per test."""
+    labels = facts.labels_by_point(result)
+    lists = ("killed", "trivial", "never_killed", "inconclusive")
+    rows: list[Row] = []
+    for entry in result.scores:
+        names: Row = {name: " ".join(getattr(entry, name)) for name in lists}
+        minimal = " ".join(labels[point] for point in entry.minimal_environments)
+        head: Row = {"kill_test": entry.test, "mutation_score": entry.mutation_score}
+        rows.append({**head, **names, "minimal_environments": minimal})
+    return Table(("kill_test", "mutation_score", *lists, "minimal_environments"), tuple(rows))
+
+
+def published_comparison(result: CampaignResult) -> Table:
+    """The published figures beside this campaign's."""
+    columns = facts.unique(
+        ("mutant", "test", "published", "ours", "agree", *(k for row in result.published for k in row))
+    )
+    return Table(columns, tuple({column: row.get(column) for column in columns} for row in result.published))
+
+
+def published_boundaries(result: CampaignResult) -> Table:
+    """The published boundary environments beside this campaign's."""
+    rows = compare_boundaries(result)
+    return Table(("kill_test", "moved", "parameter", "published", "ours"), rows)
+
+
+def populations(result: CampaignResult) -> Table:
+    """One row per population: agents, failures, liveness, rewards in brief, cost."""
+    columns = ("mutant", "order", "agents", "failed", "failures", "identical_to_healthy", "mean_reward")
+    rows: list[Row] = []
+    for population in result.populations:
+        values = population.rewards
+        rows.append(
+            {
+                "mutant": population.mutant,
+                "order": population.order,
+                "agents": len(population.seeds),
+                "failed": len(population.failed),
+                "failures": "; ".join(f"seed {seed}: {line}" for seed, line in population.failed),
+                "identical_to_healthy": len(population.identical_seeds),
+                "mean_reward": fmean(values) if values else None,
+                "median_reward": median(values) if values else None,
+                "sd_reward": stdev(values) if len(values) > 1 else None,
+                "min_reward": min(values, default=None),
+                "max_reward": max(values, default=None),
+                "train_seconds": population.train_seconds,
+                "recipe_address": population.recipe_address,
+            }
+        )
+    rest = ("median_reward", "sd_reward", "min_reward", "max_reward", "train_seconds", "recipe_address")
+    return Table((*columns, *rest), tuple(rows))
+
+
+def provenance(result: CampaignResult) -> Table:
+    """What the result depends on and what it cost, as dotted keys."""
+    rows: list[Row] = [{"key": "run_id", "value": result.run_id}, {"key": "status", "value": result.status}]
+    rows += [{"key": key, "value": value} for key, value in flatten(result.provenance)]
+    return Table(("key", "value"), tuple(rows))
+
+
+TABLES: dict[str, Callable[[CampaignResult], Table]] = {
+    "verdicts": verdicts,
+    "rewards": rewards,
+    "learning_curves": learning_curves,
+    "kill_matrix": kill_matrix,
+    "higher_order_kills": higher_order_kills,
+    "kill_matrix_verdicts": kill_matrix_verdicts,
+    "boundary_environments": boundary_environments,
+    "boundary_probes": boundary_probes,
+    "higher_order": higher_order,
+    "score": score,
+    "published_comparison": published_comparison,
+    "published_boundaries": published_boundaries,
+    "populations": populations,
+    "provenance": provenance,
+}
+"""File name (without its ending) -> the table."""

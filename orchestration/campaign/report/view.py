@@ -1,0 +1,237 @@
+"""The report's page as plain values: everything the template shows, already chosen, ordered and formatted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+from mutations.killing.kill_test import Direction, KillVerdict
+from orchestration.campaign import comparison
+from orchestration.campaign.report import facts, figures, tables
+from orchestration.campaign.report.matrix_view import (
+    View,
+    environment_views,
+    higher_order_views,
+    in_order,
+    matrix_view,
+    outcome_view,
+    score_views,
+)
+from orchestration.campaign.report.summary import headline
+from orchestration.campaign.report.table import Cell, flatten
+from orchestration.campaign.result import CampaignResult, PopulationResult
+
+DIRECTIONS = {Direction.WORSE: "worse", Direction.BETTER: "better ↑", Direction.EQUAL: "equal"}
+
+
+def page_view(result: CampaignResult) -> View:
+    """All parts of the page; a part the campaign did not come to is empty."""
+    return {
+        "result": result,
+        "number": facts.number,
+        "stopped": result.status != "complete",
+        "headline": headline(result),
+        "names_width": min(28, max(12, *(len(population.mutant) for population in result.populations), 12)),
+        "notes": notes_of(result),
+        "overview": _overview(result),
+        "tests": [_test_table(result, name) for name in facts.kill_test_names(result)],
+        "rewards_figure": figures.reward_distributions(result),
+        "curves_figure": figures.learning_curves(result),
+        "matrices": [matrix for name in facts.kill_test_names(result) if (matrix := matrix_view(result, name))],
+        "maps": figures.boundary_maps(result),
+        "environments": environment_views(result),
+        "warnings": [(report.test, warning) for report in result.boundaries for warning in report.warnings],
+        "higher_order": higher_order_views(result),
+        "scores": score_views(result),
+        "published": _published(result),
+        "published_boundaries": _published_boundaries(result),
+        "populations": [_population(population) for population in result.populations],
+        "cpu": facts.duration_text(sum(population.train_seconds for population in result.populations)),
+        "agents": sum(len(population.seeds) for population in result.populations),
+        "provenance": _provenance(result),
+        "spec": yaml.safe_dump(result.spec, sort_keys=False, allow_unicode=True) if result.spec else "",
+        "files": sorted(tables.TABLES),
+    }
+
+
+def notes_of(result: CampaignResult) -> list[str]:
+    """The campaign's own notes, and what the result itself shows that a reader must know."""
+    notes = list(result.notes)
+    dead = facts.dead_mutants(result)
+    for population in result.populations:
+        if population.failed:
+            seeds = facts.seeds_text([seed for seed, _ in population.failed])
+            trained = f"its {len(population.seeds)} other agents are reported" if population.seeds else "none is left"
+            notes.append(f"{population.mutant}: failed agents (seed {seeds}); {trained}.")
+        if population.mutant in dead:
+            notes.append(f"{population.mutant} is not live: every agent has the weights of its healthy twin.")
+        elif population.order and population.identical_seeds:
+            seeds = facts.seeds_text(population.identical_seeds)
+            notes.append(f"{population.mutant}: agents with the weights of their healthy twin: seed {seeds}.")
+    return notes
+
+
+def _overview(result: CampaignResult) -> View | None:
+    """Mutants x tests with the heading test's effect sizes: the verdict at a glance."""
+    if not result.verdicts:
+        return None
+    primary = facts.primary_test(result)
+    names = [name for name in facts.kill_test_names(result) if facts.verdicts_of(result, name)]
+    found = {(entry.verdict.test, entry.mutant): entry.verdict for entry in result.verdicts}
+    scale = facts.effect_scale([verdict for (test, _), verdict in found.items() if test == primary], primary or "")
+    populations = {population.mutant: population for population in result.populations}
+    dead = facts.dead_mutants(result)
+    rows = []
+    for mutant in in_order(result, (entry.mutant for entry in result.verdicts)):
+        verdict = found.get((primary or "", mutant))
+        rows.append(
+            {
+                "mutant": mutant,
+                "dead": mutant in dead,
+                "reward": _mean(populations.get(mutant)),
+                "cells": [outcome_view(found.get((name, mutant))) for name in names],
+                "bar": _bar(scale, verdict),
+                "effect": facts.number(verdict.effect_size, 2) if verdict else "",
+            }
+        )
+    return {
+        "tests": names,
+        "primary": primary,
+        "scale": scale,
+        "rows": rows,
+        "healthy": _mean(facts.healthy_of(result)),
+    }
+
+
+def _mean(population: PopulationResult | None) -> str:
+    if population is None or not population.rewards:
+        return "–"
+    return facts.number(sum(population.rewards) / len(population.rewards))
+
+
+def _bar(scale: facts.EffectScale, verdict: KillVerdict | None) -> Any:
+    if verdict is None:
+        return ""
+    return figures.effect_bar(scale, verdict.effect_size, verdict.effect_low, verdict.effect_high)
+
+
+def _test_table(result: CampaignResult, test: str) -> View:
+    """One test's verdicts with every number."""
+    entries = facts.verdicts_of(result, test)
+    scale = facts.effect_scale([entry.verdict for entry in entries], test)
+    effects = any(entry.verdict.effect_size is not None for entry in entries)
+    rows = []
+    for entry in entries:
+        verdict = entry.verdict
+        interval = ""
+        if verdict.effect_low is not None and verdict.effect_high is not None:
+            interval = f"{facts.number(verdict.effect_low)} to {facts.number(verdict.effect_high)}"
+        rows.append(
+            {
+                "mutant": entry.mutant,
+                "outcome": outcome_view(verdict),
+                "direction": DIRECTIONS[verdict.direction],
+                "statistic": facts.number(verdict.statistic),
+                "p": facts.p_text(verdict.p_value),
+                "effect": facts.number(verdict.effect_size),
+                "interval": interval,
+                "bar": _bar(scale, verdict),
+                "power": facts.number(verdict.power, 2),
+                "n": f"{verdict.n_healthy}, {verdict.n_mutant}",
+                "agreement": "" if verdict.agreement is None else f"{verdict.agreement:.0%}",
+                "reason": verdict.reason,
+            }
+        )
+    primary = test == facts.primary_test(result)
+    intervals = any(row["interval"] for row in rows)
+    # Where all repeats agree with the verdict, a column would say nothing.
+    repeated = any(entry.verdict.agreement not in (None, 1.0) for entry in entries)
+    return {
+        "name": test,
+        "primary": primary,
+        "scale": scale,
+        "effects": effects,
+        "intervals": intervals,
+        "repeated": repeated,
+        "columns": 5 + (3 + intervals + (not primary) if effects else 0) + repeated,
+        "rows": rows,
+    }
+
+
+def _published(result: CampaignResult) -> View | None:
+    """The side-by-side, one row per mutant."""
+    if not result.published:
+        return None
+    names = facts.unique(str(row.get("test")) for row in result.published)
+    cells = {(row.get("mutant"), str(row.get("test"))): row for row in result.published}
+    mutants = facts.unique(str(row.get("mutant")) for row in result.published)
+    rows = [{"mutant": mutant, "cells": [_compared(cells.get((mutant, name))) for name in names]} for mutant in mutants]
+    agreement = []
+    for name in names:
+        told = [
+            row["agree"] for row in result.published if str(row.get("test")) == name and row.get("agree") is not None
+        ]
+        agreement.append({"test": name, "agree": sum(told), "of": len(told)})
+    return {"tests": names, "rows": rows, "agreement": agreement}
+
+
+def _published_boundaries(result: CampaignResult) -> list[View]:
+    numbers = ("published", "ours")
+    return [
+        {**row, **{name: facts.number(row[name], 4) for name in numbers}}
+        for row in comparison.compare_boundaries(result)
+    ]
+
+
+def _compared(row: dict[str, Any] | None) -> View:
+    if row is None:
+        return {"published": "–", "ours": "–", "mark": "", "css": "absent"}
+
+    def text(value: Any) -> str:
+        if value is None:
+            return "–"
+        return f"{value:.2f}" if isinstance(value, float) else str(value)
+
+    agree = row.get("agree")
+    mark = "" if agree is None else ("agrees" if agree else "differs")
+    return {
+        "published": text(row.get("published")),
+        "ours": text(row.get("ours")),
+        "mark": mark,
+        "css": mark or "absent",
+    }
+
+
+def _population(population: PopulationResult) -> View:
+    rewards = population.rewards
+    ends = f"{facts.number(min(rewards))} to {facts.number(max(rewards))}" if rewards else "–"
+    return {
+        "mutant": population.mutant,
+        "order": ("healthy", "first")[population.order] if population.order < 2 else str(population.order),
+        "seeds": facts.seeds_text(population.seeds) or "–",
+        "agents": len(population.seeds),
+        "failed": [f"seed {seed}: {line}" for seed, line in population.failed],
+        "identical": facts.seeds_text(population.identical_seeds) if population.order else "",
+        "mean": _mean(population),
+        "range": ends,
+        "seconds": facts.duration_text(population.train_seconds),
+        "address": population.recipe_address,
+    }
+
+
+def _provenance(result: CampaignResult) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Groups of (key, value): one per mapping in the provenance, single values first."""
+    groups: dict[str, list[tuple[str, str]]] = {"": []}
+    for key, value in result.provenance.items():
+        name = str(key)
+        leaves = flatten(value)
+        if isinstance(value, dict):
+            groups.setdefault(name, []).extend((leaf, _plain(found)) for leaf, found in leaves)
+        else:
+            groups[""].extend((f"{name}{leaf}", _plain(found)) for leaf, found in leaves)
+    return [(name, rows) for name, rows in groups.items() if rows]
+
+
+def _plain(value: Cell) -> str:
+    return "–" if value is None else str(value)

@@ -1,0 +1,113 @@
+"""A campaign with nothing left open: what pipelines run, and what its run id is the hash of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from agents.deeprl.engines.base import Selection
+from agents.deeprl.recipe import TrainingRecipe
+from envsearch.canonical import content_address, plain
+from envsearch.spec import EnvironmentSpec, Parameter
+from mutations.mutant import Mutant
+from orchestration.campaign.result import Point
+from orchestration.execution.work import SEMANTICS, AgentKey, EvaluationKey, EvaluationMethod
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationPlan:
+    """Deterministic policy; episode e is reset with seed + e; see `EvaluationKey` for `method`."""
+
+    episodes: int
+    seed: int
+    method: EvaluationMethod = "sb3"
+
+
+@dataclass(frozen=True, slots=True)
+class BoundaryPlan:
+    """How the edge of normal behaviour is searched: the tests that search (none: no search) and in what steps."""
+
+    tests: tuple[str, ...]
+    parameters: tuple[Parameter, ...]
+    batch: int
+    scaling: Literal["per_axis", "published"]
+
+
+@dataclass(frozen=True, slots=True)
+class HigherOrderPlan:
+    """Which higher-order mutants: all candidates of `order` (at most `maximum`), and the explicit ones besides."""
+
+    enabled: bool
+    order: int
+    maximum: int | None
+    mutants: tuple[Mutant, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SanityPlan:
+    """What the healthy population must reach before verdicts count; None: nothing."""
+
+    threshold: float | None
+    on_failure: Literal["stop", "warn"]
+
+
+@dataclass(frozen=True)
+class ResolvedCampaign:
+    """Everything that a campaign's results depend on, and its name and notes besides.
+
+    Attributes:
+        name, notes, engine_choice: for the reader; results do not depend on them.
+        healthy: the recipe of the healthy population.
+        mutants: first-order mutants, in the spec's order.
+        kill_tests: names in the table or import paths, in the spec's order.
+        repeats: seeds per resampling kill test.
+        selection: which model of a training is judged.
+        engine: of all agents, healthy and mutants alike.
+        seed: of the statistics.
+        engine_choice: which engine was taken, and why.
+    """
+
+    name: str
+    notes: tuple[str, ...]
+    healthy: TrainingRecipe
+    mutants: tuple[Mutant, ...]
+    seeds: tuple[int, ...]
+    kill_tests: tuple[str, ...]
+    repeats: int
+    evaluation: EvaluationPlan
+    selection: Selection
+    boundary: BoundaryPlan
+    higher_order: HigherOrderPlan
+    sanity: SanityPlan
+    engine: str
+    seed: int
+    engine_choice: str = ""
+
+    def canonical(self) -> dict[str, Any]:
+        """The resolved form as plain data: equal for specs that ask for the same thing."""
+        fields: dict[str, Any] = plain(self)
+        del fields["name"], fields["notes"], fields["engine_choice"]
+        return {"semantics": SEMANTICS, **fields}
+
+    @property
+    def run_id(self) -> str:
+        """First 12 hexadecimal digits of the hash of `canonical`."""
+        return content_address("campaign", self.canonical())[:12]
+
+    @property
+    def initial_point(self) -> Point:
+        """The point that agents are trained at."""
+        return self.healthy.environment.values
+
+    def environment(self, point: Point) -> EnvironmentSpec:
+        """The campaign's environment at another point."""
+        return EnvironmentSpec(self.healthy.environment.name, point)
+
+    def agent(self, recipe: TrainingRecipe, seed: int) -> AgentKey:
+        """The address of one agent of this campaign."""
+        return AgentKey(recipe, seed, self.engine, self.selection)
+
+    def evaluation_of(self, agent: AgentKey, point: Point) -> EvaluationKey:
+        """The address of one agent's evaluation at a point."""
+        plan = self.evaluation
+        return EvaluationKey(agent, self.environment(point), plan.episodes, plan.seed, plan.method)

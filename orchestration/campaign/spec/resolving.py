@@ -1,0 +1,262 @@
+"""`CampaignSpec` -> `ResolvedCampaign`: every name looked up, every mutation folded, before anything is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from agents.deeprl.algorithms import algorithm_facts
+from agents.deeprl.engines.base import Selection
+from agents.deeprl.presets import PRESETS, Preset, preset
+from agents.deeprl.recipe import TrainingRecipe
+from envsearch.boundary import BoundarySearch
+from envsearch.definition import EnvironmentDefinition
+from envsearch.errors import InputError, unknown_name
+from envsearch.import_path import is_import_path
+from envsearch.registry import environment, initial_spec, resolve_name, with_limits
+from envsearch.spec import Parameter
+from mutations.folding import mutate
+from mutations.killing.registry import DEFAULT_KILL_TEST, kill_test
+from mutations.mutant import Mutant
+from mutations.parsing import parse_mutant, parse_operators
+from orchestration.campaign.spec.campaign import (
+    BoundaryPlan,
+    EvaluationPlan,
+    HigherOrderPlan,
+    ResolvedCampaign,
+    SanityPlan,
+)
+from orchestration.campaign.spec.engine_choice import choose_engine, evaluation_method
+from orchestration.campaign.spec.model import CampaignSpec
+
+
+def resolve(spec: CampaignSpec, source: str = "spec") -> ResolvedCampaign:
+    """Look up every name, apply every default and check what can be checked before training.
+
+    Args:
+        spec: the validated fields.
+        source: the file, for errors.
+
+    Raises:
+        InputError: a name is unknown, limits are impossible, a hyper-parameter is not the algorithm's, ...
+        MutationRefusedError: a mutant that cannot be applied, would change nothing, or cancels itself.
+    """
+    try:
+        return _resolve(spec)
+    except InputError as error:
+        raise error.located(source) from None
+
+
+def _resolve(spec: CampaignSpec) -> ResolvedCampaign:
+    definition = _environment(spec)
+    chosen = _preset(spec, definition.name)
+    with _at("hyperparameters"):
+        healthy = chosen.recipe(initial_spec(definition), spec.steps, spec.hyperparameters)
+    mutants = _first_order(spec, healthy)
+    explicit = _explicit_higher_order(spec, healthy, mutants)
+    chosen_engine, engine_choice = choose_engine(spec.engine, healthy, (*mutants, *explicit))
+    kill_tests = _kill_tests(spec.kill_tests or [DEFAULT_KILL_TEST], "kill_tests")
+    return ResolvedCampaign(
+        name=spec.name,
+        notes=_notes(spec, definition),
+        healthy=healthy,
+        mutants=mutants,
+        seeds=_seeds(spec.seeds),
+        kill_tests=kill_tests,
+        repeats=spec.repeats,
+        evaluation=EvaluationPlan(
+            spec.evaluation.episodes, spec.evaluation.seed, evaluation_method(spec.evaluation.engine, chosen_engine)
+        ),
+        selection=_selection(spec),
+        boundary=_boundary(spec, definition, kill_tests),
+        higher_order=HigherOrderPlan(
+            spec.higher_order.enabled, spec.higher_order.order, spec.higher_order.maximum, explicit
+        ),
+        sanity=SanityPlan(_threshold(spec, chosen, definition), spec.sanity.on_failure),
+        engine=chosen_engine,
+        seed=spec.seed,
+        engine_choice=engine_choice,
+    )
+
+
+@contextmanager
+def _at(field: str, prefix: str = "") -> Iterator[None]:
+    """Errors of the inner packages get the spec's own field; with a prefix theirs is kept behind it."""
+    try:
+        yield
+    except InputError as error:
+        inner = f"{prefix}.{error.field}" if prefix and error.field else (error.field or field)
+        raise type(error)(error.problem, inner, error.expected, error.source) from error
+
+
+def _environment(spec: CampaignSpec) -> EnvironmentDefinition:
+    """The environment with the parameters, limits and precision that the spec gives."""
+    declared = []
+    for index, section in enumerate(spec.environment.parameters):
+        with _at("", f"environment.parameters[{index}]"):
+            declared.append(Parameter(**section.model_dump()))
+    definition = environment(spec.environment.name, declared, field="environment")
+    limits = _limits(definition, spec)
+    for name, changes in limits.items():
+        kind = "limits" if "low" in changes else "precision"
+        try:
+            with_limits(definition, {name: changes})
+        except InputError as error:
+            raise InputError(error.problem, f"boundary.{kind}.{name}", error.expected) from error
+    return with_limits(definition, limits, field="boundary.limits")
+
+
+def _limits(definition: EnvironmentDefinition, spec: CampaignSpec) -> dict[str, dict[str, float]]:
+    changes: dict[str, dict[str, float]] = {}
+    for name, (low, high) in spec.boundary.limits.items():
+        definition.parameter(name, f"boundary.limits.{name}")
+        changes.setdefault(name, {}).update(low=low, high=high)
+    for name, precision in spec.boundary.precision.items():
+        definition.parameter(name, f"boundary.precision.{name}")
+        if not precision > 0:
+            raise InputError(f"{precision:g} is not positive", f"boundary.precision.{name}", "a positive number")
+        changes.setdefault(name, {}).update(precision=precision)
+    return changes
+
+
+def _preset(spec: CampaignSpec, environment_name: str) -> Preset:
+    facts = algorithm_facts(spec.algorithm)
+    if spec.preset is None:
+        return preset(environment_name, spec.algorithm)
+    by_name = {file_name.removesuffix(".yaml"): pair for pair, file_name in PRESETS.items()}
+    if spec.preset not in by_name:
+        raise unknown_name("preset", spec.preset, by_name, "preset")
+    pair = by_name[spec.preset]
+    if pair[1] != facts.name:
+        raise InputError(f"preset {spec.preset!r} is for {pair[1]}", "preset", f"a preset for {facts.name}")
+    return preset(*pair)
+
+
+def _first_order(spec: CampaignSpec, healthy: TrainingRecipe) -> tuple[Mutant, ...]:
+    """The spec's operators as mutants; what does not apply or would change nothing is refused here."""
+    if spec.operators is not None and not spec.operators:
+        raise InputError("the list is empty", "operators", "at least one operator, or no list for the published ones")
+    return tuple(Mutant((mutation,)) for mutation in parse_operators(spec.operators, healthy, field="operators"))
+
+
+def _explicit_higher_order(
+    spec: CampaignSpec, healthy: TrainingRecipe, first_order: tuple[Mutant, ...]
+) -> tuple[Mutant, ...]:
+    """The higher-order mutants that the spec names; their constituents must be among its operators."""
+    section, mutants = spec.higher_order, dict[str, Mutant]()
+    if section.mutants and not section.enabled:
+        raise InputError("mutants are listed but higher order is off", "higher_order.mutants", "enabled: true")
+    known = [mutant.id for mutant in first_order]
+    for index, text in enumerate(section.mutants):
+        field = f"higher_order.mutants[{index}]"
+        mutant = parse_mutant(text, field)
+        if mutant.order < 2:
+            raise InputError(f"{text!r} is of order {mutant.order}", field, "two or more operators, as in NDF-MTS")
+        if mutant.id in mutants:
+            raise InputError(f"{mutant.id} stands twice", field, "distinct mutants")
+        stranger = next((mutation.id for mutation in mutant.mutations if mutation.id not in known), None)
+        if stranger is not None:
+            raise InputError(f"{stranger} is not among the operators", field, f"constituents from {', '.join(known)}")
+        with _at(field):
+            mutate(healthy, mutant)
+        mutants[mutant.id] = mutant
+    return tuple(mutants.values())
+
+
+def _kill_tests(names: list[str], field: str) -> tuple[str, ...]:
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            raise InputError(f"{name!r} stands twice", f"{field}[{index}]", "distinct kill tests")
+        with _at(f"{field}[{index}]"):
+            kill_test(name)
+    return tuple(names)
+
+
+def _boundary(spec: CampaignSpec, definition: EnvironmentDefinition, kill_tests: tuple[str, ...]) -> BoundaryPlan:
+    section = spec.boundary
+    tests: tuple[str, ...] = ()
+    if section.enabled:
+        asked = section.tests or [name for name in kill_tests if gives_verdicts(name)]
+        tests = _kill_tests(asked, "boundary.tests")
+        for index, name in enumerate(tests):
+            _refuse_search_test(name, kill_tests, f"boundary.tests[{index}]")
+        if not definition.parameters:
+            raise InputError(
+                f"{definition.name} declares no parameter to search over",
+                "environment.parameters",
+                "at least one parameter, or boundary: {enabled: false}",
+            )
+        _refuse_endless_search(definition, spec)
+    return BoundaryPlan(tests, definition.parameters, section.batch, section.scaling)
+
+
+def _refuse_endless_search(definition: EnvironmentDefinition, spec: CampaignSpec) -> None:
+    """The search refuses what it cannot do (a precision too fine for its limits); the spec's field is named."""
+    try:
+        BoundarySearch(definition.parameters, spec.boundary.batch, scaling=spec.boundary.scaling)
+    except InputError as error:
+        name, _, setting = error.field.rpartition(".")
+        field = f"boundary.{setting}.{name}" if name else f"boundary.{setting}"
+        raise InputError(error.problem, field, error.expected) from error
+
+
+@cache
+def gives_verdicts(name: str) -> bool:
+    """Whether a kill test says killed or survived, or only gives a number: asked of two populations far apart."""
+    healthy = np.arange(20.0)
+    return kill_test(name).judge(healthy, healthy + 100.0, np.random.default_rng(0)).outcome is not None
+
+
+def _refuse_search_test(name: str, kill_tests: tuple[str, ...], field: str) -> None:
+    if not gives_verdicts(name):
+        raise InputError(f"{name!r} gives no verdict", field, "a kill test that says killed or survived")
+    if name not in kill_tests:
+        raise unknown_name("test of this campaign", name, kill_tests, field)
+
+
+def _threshold(spec: CampaignSpec, chosen: Preset, definition: EnvironmentDefinition) -> float | None:
+    asked = spec.sanity.threshold
+    if asked == "off":
+        return None
+    if asked == "preset":
+        return chosen.threshold if spec.preset is None else definition.reward_threshold
+    assert not isinstance(asked, str)
+    return asked
+
+
+def _seeds(seeds: int | list[int]) -> tuple[int, ...]:
+    if isinstance(seeds, int):
+        return tuple(range(seeds))
+    if not seeds:
+        raise InputError("the list is empty", "seeds", "at least one seed")
+    twice = next((seed for index, seed in enumerate(seeds) if seed in seeds[:index]), None)
+    if twice is not None:
+        raise InputError(f"seed {twice} stands twice", "seeds", "distinct seeds")
+    return tuple(seeds)
+
+
+def _selection(spec: CampaignSpec) -> Selection:
+    """Settings that matter for ``best`` only do not make another campaign of one that judges final models."""
+    if spec.agent.select == "final":
+        return Selection()
+    return Selection("best", spec.agent.every, spec.agent.episodes)
+
+
+def _notes(spec: CampaignSpec, definition: EnvironmentDefinition) -> tuple[str, ...]:
+    notes = []
+    _, alias_note = resolve_name(spec.environment.name)
+    if alias_note:
+        notes.append(alias_note)
+    parts: list[Any] = [definition.name, spec.algorithm, *(spec.kill_tests or [])]
+    parts += [entry.get("operator") if isinstance(entry, Mapping) else entry for entry in spec.operators or []]
+    own = [str(part) for part in parts if is_import_path(str(part))]
+    if own:
+        notes.append(
+            f"{', '.join(own)}: parts given by import path count by name; results computed before a change of their "
+            "code are not computed anew."
+        )
+    return tuple(notes)

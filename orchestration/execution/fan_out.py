@@ -1,0 +1,104 @@
+"""Calls of one function on many items, here or as Ray tasks: for work whose results are small and come back directly.
+
+Campaigns have executors of their own (`base.Executor`), whose results go to a store.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
+
+from envsearch.errors import ProctorError, unknown_name
+from orchestration.runtime.ray import ONE_THREAD, end_on_sigterm, extend_search_path, search_path, start_ray, stop_ray
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+WAYS = ("auto", "ray", "inline")
+AHEAD = 2
+"""Tasks in flight per CPU."""
+MAX_RETRIES = 3
+"""How often an item is computed again after its worker died."""
+
+
+def fan_out(
+    function: Callable[[Item], Result],
+    items: Sequence[Item],
+    way: str = "auto",
+    cpus: int | None = None,
+    address: str | None = None,
+) -> Iterator[tuple[Item, Result]]:
+    """Every item with its result, as they complete. When the iterator is closed or interrupted, the rest is cancelled.
+
+    Args:
+        function: of a module, so that a worker finds it.
+        way: ``ray``, ``inline`` (one after another, in this process), or ``auto``: Ray for several items where there
+            is a cluster or more than one CPU.
+        cpus, address: see `orchestration.runtime.ray.start_ray`.
+
+    Raises:
+        InputError: no such way, or what the function raised.
+    """
+    if way not in WAYS:
+        raise unknown_name("executor", way, WAYS, "executor")
+    if way == "ray" or (way == "auto" and len(items) > 1 and _worth_it(cpus, address)):
+        yield from _as_tasks(function, items, cpus, address)
+        return
+    end_on_sigterm()
+    for item in items:
+        yield item, function(item)
+
+
+def _worth_it(cpus: int | None, address: str | None) -> bool:
+    return bool(address or os.environ.get("RAY_ADDRESS")) or (cpus or len(os.sched_getaffinity(0))) > 1
+
+
+def _as_tasks(
+    function: Callable[[Item], Result], items: Sequence[Item], cpus: int | None, address: str | None
+) -> Iterator[tuple[Item, Result]]:
+    import ray
+
+    runtime = start_ray(cpus, address)
+    running: dict[Any, Item] = {}
+    try:
+        environment = {} if runtime.owned else {"runtime_env": {"env_vars": ONE_THREAD}}
+        task: Any = ray.remote(_run).options(num_cpus=1, max_retries=MAX_RETRIES, name="proctor item", **environment)
+        source = iter(items)
+        slots = cpus or max(1, int(ray.cluster_resources().get("CPU", 1)))  # type: ignore[no-untyped-call]
+        while True:
+            for item in _some(source, slots * AHEAD - len(running)):
+                running[task.remote(function, item, search_path())] = item
+            if not running:
+                return
+            done, _ = ray.wait(list(running), num_returns=1)
+            yield running.pop(done[0]), _result(done[0])
+    finally:
+        for reference in running:
+            ray.cancel(reference, force=True)
+        stop_ray(runtime)
+
+
+def _some(source: Iterator[Item], count: int) -> Iterator[Item]:
+    for _ in range(count):
+        try:
+            yield next(source)
+        except StopIteration:
+            return
+
+
+def _run(function: Callable[[Item], Result], item: Item, folders: tuple[str, ...]) -> Result:
+    extend_search_path(folders)
+    return function(item)
+
+
+def _result(reference: Any) -> Any:
+    import ray
+    from ray import exceptions
+
+    try:
+        return ray.get(reference)
+    except exceptions.RayTaskError as error:
+        if isinstance(error.cause, ProctorError):  # a user's mistake: one line, not Ray's wrapping of it
+            raise error.cause from error
+        raise

@@ -1,0 +1,232 @@
+"""What a worker does with a block of work: the same function in this process and in a Ray task."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING
+
+from agents.deeprl.engines.base import Engine, TrainedAgent, agents_together, train_watched
+from envsearch.errors import CorruptArtifactError, StoreUnavailableError
+from envsearch.import_path import is_import_path, load_object
+from orchestration.execution.block_progress import Told, UnderWay
+from orchestration.execution.checkpoints import TrainingCheckpoints
+from orchestration.execution.results import ResultStore
+from orchestration.execution.work import (
+    AgentKey,
+    BlockReport,
+    EvaluationKey,
+    JobOutcome,
+    TrainBlock,
+    WorkBlock,
+    grouped,
+)
+
+if TYPE_CHECKING:
+    from agents.deeprl.engines.fleet.evaluation import SavedAgent
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The functions that do the real work, by import path, so that a worker finds them on its own.
+
+    Attributes:
+        engine: name -> `Engine`. A key whose engine is an import path itself does without it.
+        evaluate: (checkpoint, algorithm, environment, episodes, seed) -> returns, shape (episodes,).
+        evaluate_together: (pairs of saved agent and environment, episodes, seed) -> for each pair the returns or the
+            exception that this pair met.
+    """
+
+    engine: str = "agents.deeprl.engines.registry:engine"
+    evaluate: str = "agents.deeprl.evaluation:evaluate"
+    evaluate_together: str = "agents.deeprl.engines.fleet.evaluation:evaluate_together"
+
+
+DEFAULT_PARTS = Parts()
+WRITERS = 16
+"""Files that are written at a time."""
+
+
+def run_block(block: WorkBlock, store_url: str, parts: Parts = DEFAULT_PARTS, told: Told | None = None) -> BlockReport:
+    """Train or evaluate what is not yet in the store; every item is saved as soon as it is there.
+
+    An item that fails is recorded with its traceback and the others go on. A stored file that cannot be read back
+    is reported, not recorded: it is no fault of the item. KeyboardInterrupt and SystemExit pass through; a long
+    training of an engine that keeps checkpoints goes on from its last one when the block is run again.
+
+    Args:
+        block: what to do.
+        store_url: of the result store.
+        parts: what it is done with.
+        told: told from time to time how far a training is.
+
+    Raises:
+        InputError: the environment variable for checkpoints says no number.
+        StoreUnavailableError: the store itself fails; nothing that is tried next could be kept.
+    """
+    from agents.deeprl.threads import one_thread  # here, because it imports torch: only workers need it
+
+    started = time.perf_counter()
+    work = _Work(ResultStore(store_url), parts, UnderWay(told))
+    with one_thread():
+        if isinstance(block, TrainBlock):
+            work.train(block.agents)
+        else:
+            work.evaluate(block.evaluations)
+    outcome = JobOutcome.FAILED if work.failed else JobOutcome.DONE
+    corrupt = tuple(dict.fromkeys(work.corrupt))
+    return BlockReport(block, outcome, time.perf_counter() - started, tuple(work.failed), corrupt, tuple(work.notes))
+
+
+class _Work:
+    """One block's work.
+
+    Attributes:
+        failed: (address, traceback) of the items that failed.
+        corrupt: one line per stored file that could not be read back.
+        notes: lines for the log.
+    """
+
+    def __init__(self, store: ResultStore, parts: Parts, under_way: UnderWay) -> None:
+        self._store = store
+        self._parts = parts
+        self._under_way = under_way
+        self.failed: list[tuple[str, str]] = []
+        self.corrupt: list[str] = []
+        self.notes: list[str] = []
+
+    def train(self, keys: Sequence[AgentKey]) -> None:
+        """Train the missing agents, as many at once as their engine likes."""
+        missing = [key for key in keys if not self._store.has_agent(key)]
+        self._under_way.finished(len(keys) - len(missing), given=True)
+        for group in grouped(missing, lambda key: (key.recipe.address, key.engine, key.selection)):
+            size = self._block_size(group[0])
+            for start in range(0, len(group), size):
+                self._train_some(group[start : start + size])
+
+    def _block_size(self, key: AgentKey) -> int:
+        try:
+            return agents_together(self._engine(key.engine), key.recipe)
+        except Exception:  # noqa: BLE001 - training the first one will tell what is wrong
+            return 1
+
+    def _train_some(self, keys: Sequence[AgentKey]) -> None:
+        """Agents of one recipe in one call; if it fails, one by one, so that one seed costs no other its agent."""
+        if len(keys) == 1:
+            self._train_one(keys[0])
+            return
+        checkpoints = self._checkpoints(keys)
+        try:
+            agents = self._trained(keys, checkpoints)
+        except Exception:  # noqa: BLE001 - what fails is found out one by one
+            checkpoints.done()
+            for key in keys:
+                self._train_one(key)
+            return
+        self._keep(
+            [(key, partial(self._store.save_agent, key, agent)) for key, agent in zip(keys, agents, strict=True)]
+        )
+        checkpoints.done()
+        self._under_way.finished(len(keys))
+
+    def _train_one(self, key: AgentKey) -> None:
+        checkpoints = self._checkpoints([key])
+        with self._item(key):
+            (agent,) = self._trained([key], checkpoints)
+            self._store.save_agent(key, agent)
+        checkpoints.done()
+        self._under_way.finished(1)
+
+    def _trained(self, keys: Sequence[AgentKey], checkpoints: TrainingCheckpoints) -> list[TrainedAgent]:
+        first, seeds = keys[0], [key.seed for key in keys]
+        progress = self._under_way.steps(len(keys), first.recipe.total_steps, lambda: checkpoints.resumed)
+        return train_watched(self._engine(first.engine), first.recipe, seeds, first.selection, progress, checkpoints)
+
+    def _checkpoints(self, keys: Sequence[AgentKey]) -> TrainingCheckpoints:
+        return TrainingCheckpoints(self._store.url, keys, self.notes.append)
+
+    def _engine(self, name: str) -> Engine:
+        found: Engine = load_object(name) if is_import_path(name) else load_object(self._parts.engine)(name)
+        return found
+
+    def evaluate(self, keys: Sequence[EvaluationKey]) -> None:
+        """Run the missing evaluations, those by the fleet together."""
+        missing = [key for key in keys if not self._store.has_evaluation(key)]
+        for key in missing:
+            if key.method != "fleet":
+                self._evaluate_one(key)
+        together = [key for key in missing if key.method == "fleet"]
+        for group in grouped(together, lambda key: (key.episodes, key.seed)):
+            self._evaluate_together(group)
+
+    def _evaluate_one(self, key: EvaluationKey) -> None:
+        with self._item(key):
+            checkpoint = self._store.load_agent(key.agent).checkpoint
+            started = time.perf_counter()
+            returns = load_object(self._parts.evaluate)(
+                checkpoint, key.agent.recipe.algorithm, key.environment, key.episodes, key.seed
+            )
+            self._store.save_evaluation(key, tuple(returns), time.perf_counter() - started)
+
+    def _evaluate_together(self, keys: Sequence[EvaluationKey]) -> None:
+        """Evaluations of the same episodes, in one batch."""
+        agents: dict[str, SavedAgent] = {}
+        ready = []
+        for key in keys:
+            address = key.agent.address()
+            with self._item(key):
+                if address not in agents:
+                    agents[address] = _saved_agent(self._store.url, key.agent)
+                ready.append((key, (agents[address], key.environment)))
+        started = time.perf_counter()
+        try:
+            outcomes = load_object(self._parts.evaluate_together)(
+                [pair for _, pair in ready], keys[0].episodes, keys[0].seed
+            )
+        except Exception as error:  # noqa: BLE001 - told for every item
+            outcomes = [error] * len(ready)
+        seconds = (time.perf_counter() - started) / max(1, len(ready))
+        done = [(key, outcome) for (key, _), outcome in zip(ready, outcomes, strict=True)]
+        for key, outcome in done:
+            if isinstance(outcome, Exception):
+                with self._item(key):
+                    raise outcome
+        save = self._store.save_evaluation
+        self._keep([(key, partial(save, key, outcome, seconds)) for key, outcome in done if isinstance(outcome, tuple)])
+
+    def _keep(self, saves: Sequence[tuple[AgentKey | EvaluationKey, Callable[[], None]]]) -> None:
+        """Save several items at once: each waits until it is on the disk, and the disk takes many together."""
+        with ThreadPoolExecutor(WRITERS) as threads:
+            waiting = [(key, threads.submit(save)) for key, save in saves]
+        for key, result in waiting:
+            with self._item(key):
+                result.result()
+
+    @contextmanager
+    def _item(self, key: AgentKey | EvaluationKey) -> Iterator[None]:
+        """What goes wrong inside is this item's failure, or a damaged file's."""
+        try:
+            yield
+        except StoreUnavailableError:
+            raise
+        except CorruptArtifactError as error:
+            agent = key.agent if isinstance(key, EvaluationKey) else key
+            # Without a place of its own: the bytes are the recorded ones, yet the library cannot open them.
+            self.corrupt.append(str(error if error.source else error.located(source=self._store.location(agent))))
+            self.failed.append((key.address(), traceback.format_exc()))
+        except Exception:  # noqa: BLE001 - a user's environment, algorithm or operator may fail in any way
+            self.failed.append((key.address(), traceback.format_exc()))
+            self._store.save_failure(*self.failed[-1])
+
+
+@lru_cache(maxsize=64)
+def _saved_agent(store_url: str, key: AgentKey) -> SavedAgent:
+    """Kept, because a boundary search asks for the same agents in every round."""
+    from agents.deeprl.engines.fleet.evaluation import SavedAgent
+
+    return SavedAgent(ResultStore(store_url).load_agent(key).checkpoint, key.recipe.algorithm, key.recipe.policy)

@@ -1,0 +1,111 @@
+"""Logs of the service as JSON lines, each with the agent and the episode that it is about.
+
+    {"at": "2026-11-20T17:00:00.123Z", "level": "WARNING", "logger": "orchestration.service.service",
+     "agent": "nightly", "episode": "5f0c...", "message": "..."}
+
+`about` says what a stretch of work is for; every line that is written meanwhile carries it, from whatever module.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+from typing import Final
+
+from envsearch.errors import InputError
+
+FOLDER: Final = "PROCTOR_LOGS"
+"""Environment variable: folder of the log files, one for each process; unset: lines go to stderr."""
+
+LEVEL: Final = "PROCTOR_LOG_LEVEL"
+"""Environment variable: DEBUG (a line for each call), INFO, WARNING (default) or ERROR."""
+
+LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR")
+OURS: Final = ("orchestration", "serve_app", "agents")
+FILE_BYTES: Final = 10_000_000
+FILES: Final = 5
+LONGEST_MESSAGE: Final = 20_000
+
+_ABOUT: ContextVar[tuple[str, str]] = ContextVar("about", default=("", ""))
+
+
+def about(agent: str = "", episode: str = "") -> AbstractContextManager[None]:
+    """What the lines of this stretch are about."""
+    return _About((agent, episode))
+
+
+class _About:
+    """Every call enters two: a generator would cost several times as much."""
+
+    __slots__ = ("_token", "_told")
+
+    def __init__(self, told: tuple[str, str]) -> None:
+        self._told = told
+
+    def __enter__(self) -> None:
+        self._token = _ABOUT.set(self._told)
+
+    def __exit__(self, *error: object) -> None:
+        _ABOUT.reset(self._token)
+
+
+class JsonLines(logging.Formatter):
+    """One line of JSON for each record; no line break or control character of a message stays one."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line."""
+        agent, episode = _ABOUT.get()
+        at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        line = {"at": at, "level": record.levelname, "logger": record.name, "process": record.process}
+        named = {"agent": getattr(record, "agent", agent), "episode": getattr(record, "episode", episode)}
+        line |= {name: value for name, value in named.items() if value}
+        line["message"] = record.getMessage()[:LONGEST_MESSAGE]
+        if record.exc_info and record.exc_info[0] is not None:
+            line["error"] = record.exc_info[0].__name__
+            line["traceback"] = self.formatException(record.exc_info)[-LONGEST_MESSAGE:]
+        return json.dumps(line, ensure_ascii=True, default=str)
+
+
+def start_logs(name: str, environment: Mapping[str, str] | None = None) -> logging.Handler:
+    """Let the loggers of this project write JSON lines, once for each process; a second call changes nothing.
+
+    Args:
+        name: what the process is ("replica", "owner"), for the file's name.
+
+    Raises:
+        InputError: the level is unknown, or the folder cannot be written.
+    """
+    told = os.environ if environment is None else environment
+    root = logging.getLogger(OURS[0])
+    for handler in root.handlers:
+        if isinstance(handler.formatter, JsonLines):
+            return handler
+    level = told.get(LEVEL, "").upper() or "WARNING"
+    if level not in LEVELS:
+        raise InputError(f"{level[:20]!r}", LEVEL, f"one of {', '.join(LEVELS)}")
+    handler = _handler(name, told.get(FOLDER, ""))
+    handler.setFormatter(JsonLines())
+    for logger in map(logging.getLogger, OURS):
+        logger.addHandler(handler)
+        logger.setLevel(level)
+        logger.propagate = False
+    return handler
+
+
+def _handler(name: str, folder: str) -> logging.Handler:
+    if not folder:
+        return logging.StreamHandler(sys.stderr)
+    path = Path(folder).expanduser().absolute() / f"{name}-{os.getpid()}.jsonl"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return RotatingFileHandler(path, maxBytes=FILE_BYTES, backupCount=FILES, encoding="utf-8", delay=True)
+    except OSError as error:
+        raise InputError(f"cannot be written ({error.strerror})", FOLDER, "a folder for log files", folder) from error

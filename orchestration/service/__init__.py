@@ -1,0 +1,1 @@
+"""The scheduling service without HTTP: calls, owners of agents, the store."""

@@ -1,0 +1,186 @@
+"""Off-loads what is old from the store to the archive; needs no owner and no lock.
+
+Everything is cut into fixed pieces (200 events, 100 episodes), and a piece is written when nothing in it can change
+any more, so two processes that off-load at once write the same files. What is removed from the store was written, and
+flushed to the disk, before.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from agents.scheduling.testcase import TestResult
+from orchestration.service.owners.folding import newest_until, restored_after
+from orchestration.service.owners.payloads import history_of, results_of, rewards_of
+from orchestration.service.store.archive import EPISODES, EXECUTIONS, Archive
+from orchestration.service.store.base import AgentRow, EpisodeRow, EventKind, EventRow, RewardRow, StateStore
+
+LOG = logging.getLogger(__name__)
+
+EVENTS_PER_FILE = 200
+EPISODES_PER_FILE = 100
+_PAGE = 500
+
+Rows = list[tuple[Any, ...]]
+_EXECUTION_COLUMNS = {
+    "agent": "text",
+    "episode": "text",
+    "job": "text",
+    "test": "text",
+    "verdict": "text",
+    "duration": "number",
+    "finished_at": "number",
+    "recorded_at": "number",
+}
+_EPISODE_COLUMNS = {
+    "agent": "text",
+    "episode": "text",
+    "number": "whole",
+    "job": "text",
+    "agent_version": "whole",
+    "opened_at": "number",
+    "tests": "whole",
+    "selected": "whole",
+    "exploration": "number",
+    "observed_agent": "text",
+    "rewarded_at": "number",
+    "rewarded_version": "whole",
+    "total": "number",
+    "metrics": "text",
+    "rewards": "numbers",
+    "recommendation": "bytes",
+}
+
+
+class Archivist:
+    """See the module.
+
+    Args:
+        kept_episodes: newest episodes of an agent that stay in the store.
+    """
+
+    def __init__(self, store: StateStore, archive: Archive, kept_episodes: int) -> None:
+        self._store = store
+        self._archive = archive
+        self._kept = kept_episodes
+
+    def run(self) -> int:
+        """Off-load what is due, of all agents; how many files were written.
+
+        Raises:
+            StoreUnavailableError, UnavailableError: not all of it could be done; nothing is lost.
+        """
+        after, written = "", 0
+        while True:
+            page = self._store.agents(after, _PAGE)
+            if not page:
+                return written
+            for row in page:
+                files, archived_seq = self._executions(row)
+                written += files + self._episodes(replace(row, archived_seq=archived_seq))
+            after = page[-1].name
+
+    # -- executions -------------------------------------------------------------------------------------------------
+
+    def _executions(self, row: AgentRow) -> tuple[int, int]:
+        """Files written, and the last event that is in the archive now."""
+        written, done = 0, row.archived_seq
+        for start in range(row.archived_seq, row.last_seq - EVENTS_PER_FILE + 1, EVENTS_PER_FILE):
+            events = self._store.events(row.id, start, start + EVENTS_PER_FILE, EVENTS_PER_FILE)
+            if not events:  # the agent was deleted meanwhile
+                break
+            rows = self._execution_rows(row, events)
+            if rows:
+                self._write(EXECUTIONS, row, start + 1, start + EVENTS_PER_FILE, _EXECUTION_COLUMNS, rows)
+                written += 1
+            done = start + EVENTS_PER_FILE
+            self._store.set_archived_seq(row.id, done)
+        return written, done
+
+    def _execution_rows(self, row: AgentRow, events: Sequence[EventRow]) -> Rows:
+        jobs: dict[str, str] = {}
+        rows: Rows = []
+        for event in events:
+            if event.kind == EventKind.RESULTS:
+                if event.subject not in jobs:
+                    episode = self._store.episode(row.id, event.subject)
+                    jobs[event.subject] = episode.job if episode is not None else ""
+                told = results_of(event.payload)
+                rows.extend(_execution(row.name, event.subject, jobs[event.subject], one, event.at) for one in told)
+            elif event.kind == EventKind.HISTORY:
+                job, ids, histories = history_of(event.payload)
+                for name, runs in zip(ids, histories, strict=True):
+                    rows.extend((row.name, "", job, name, *run, event.at) for run in reversed(runs))
+        return rows
+
+    # -- episodes ---------------------------------------------------------------------------------------------------
+
+    def _episodes(self, row: AgentRow) -> int:
+        """Episodes beyond the retention, as far as a snapshot has taken in all that happened to them."""
+        last = row.episodes - self._kept - EPISODES_PER_FILE
+        if last < row.archived_number:
+            return 0
+        jumps = restored_after(self._store, row.id, row.base_seq)
+        base = base_of([one.seq for one in self._store.snapshots(row.id)], row.archived_seq, jumps)
+        if base < row.base_seq:
+            return 0
+        later = sum(at > base for at, _ in jumps)
+        written = 0
+        for first in range(row.archived_number, last + 1, EPISODES_PER_FILE):
+            below = first + EPISODES_PER_FILE
+            pairs = self._store.episodes_between(row.id, first, below)
+            events = [event for episode, _ in pairs for event in self._store.events_of(row.id, episode.id)]
+            if not pairs or max((event.seq for event in events), default=0) > base:
+                break
+            rows = [_episode(row.name, episode, reward) for episode, reward in pairs]
+            self._write(EPISODES, row, first, below - 1, _EPISODE_COLUMNS, rows)
+            written += 1
+            if not self._store.drop_episodes(row.id, first, below, base, len(events), later):
+                break  # something came in meanwhile; the next round writes the piece anew
+        return written
+
+    def _write(self, table: str, row: AgentRow, first: int, last: int, kinds: dict[str, str], rows: Rows) -> None:
+        columns = dict(zip(kinds, zip(kinds.values(), zip(*rows, strict=True), strict=True), strict=True))
+        self._archive.write(table, row.name, row.id, first, last, columns)
+
+
+def base_of(snapshots: Sequence[int], archived: int, jumps: Sequence[tuple[int, int]]) -> int:
+    """The newest snapshot before which no event is needed to make any state since; 0: there is none.
+
+    A version that was restored after the snapshot must itself be made again from it, or from a later one.
+
+    Args:
+        snapshots: events after which there is one, ascending.
+        archived: events up to this one are in the archive.
+        jumps: the event that restored a version, and the event after which that version was the state.
+    """
+    starts = [(at, newest_until(snapshots, target)) for at, target in jumps]
+    fine = (seq for seq in snapshots if seq <= archived and all(at <= seq or start >= seq for at, start in starts))
+    return max(fine, default=0)
+
+
+def _execution(agent: str, episode: str, job: str, result: TestResult, at: float) -> tuple[Any, ...]:
+    return (agent, episode, job, result.id, result.verdict.value, result.duration, result.finished_at, at)
+
+
+def _episode(agent: str, row: EpisodeRow, reward: RewardRow | None) -> tuple[Any, ...]:
+    told: tuple[Any, ...] = (None, None, None, None, None)
+    if reward is not None:
+        told = (reward.rewarded_at, reward.version, reward.total, reward.metrics, list(rewards_of(reward.payload)))
+    return (
+        agent,
+        row.id,
+        row.number,
+        row.job,
+        row.version,
+        row.opened_at,
+        row.tests,
+        row.selected,
+        row.exploration,
+        row.observed_agent,
+        *told,
+        row.payload,
+    )

@@ -1,0 +1,80 @@
+"""The owner of all agents in this process, without Ray: for tests, notebooks and small installations."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from dataclasses import replace
+
+from orchestration.service.errors import NotOwnerError, ServiceError
+from orchestration.service.owners.admission import Admission, AdmissionLimits
+from orchestration.service.owners.calls import Answer, Call
+from orchestration.service.owners.holder import AgentHolder
+from orchestration.service.owners.measuring import OwnerStatistics
+
+TRIES = 5
+
+
+class InlineOwners:
+    """Answers like `Directory`; one call at a time, in a thread of its own, so that the event loop goes on."""
+
+    def __init__(self, holder: AgentHolder, limits: AdmissionLimits = AdmissionLimits()) -> None:  # noqa: B008 - frozen
+        self._holder = holder
+        self._admission = Admission(limits)
+        self._lock = threading.Lock()
+
+    async def call(self, call: Call) -> Answer:
+        """The owner's answer.
+
+        Raises:
+            OverloadedError: too many calls wait already.
+            ServiceError: the owner refused.
+        """
+        with self._admission.place("inline", call.agent):
+            return await asyncio.to_thread(self.call_now, call)
+
+    def call_now(self, call: Call) -> Answer:
+        """The same without an event loop.
+
+        Raises:
+            ServiceError: the owner refused.
+        """
+        for _ in range(TRIES):
+            with self._lock:
+                answer = self._holder.execute([call])[0]
+            if not isinstance(answer, NotOwnerError):
+                break
+            call = replace(call, again=True)  # another process owned the agent meanwhile; it is taken back
+        if isinstance(answer, ServiceError):
+            raise answer
+        return answer
+
+    async def forget(self, agent: str, kind: str) -> None:
+        """Drop a deleted agent from memory."""
+        with self._lock:
+            self._holder.forget(agent)
+
+    async def sweep(self) -> int:
+        """Nothing to do: the holder bounds its own memory."""
+        return 0
+
+    async def passivate(self, agent: str) -> None:
+        """Save the agent and drop it from memory."""
+        with self._lock:
+            self._holder.rest(agent)
+
+    async def passivate_all(self) -> None:
+        """Save everything and drop it from memory."""
+        await asyncio.to_thread(self._passivate)
+
+    def _passivate(self) -> None:
+        with self._lock:
+            self._holder.passivate()
+
+    async def statistics(self) -> list[OwnerStatistics]:
+        """Of the one owner."""
+        return [self._holder.statistics()]
+
+    def waiting(self) -> dict[str, int]:
+        """Calls that wait or are under way, by agent."""
+        return self._admission.waiting()

@@ -1,0 +1,112 @@
+"""Saved learner states: shortcuts into an agent's log, each under the hash of its own bytes.
+
+Bytes go to the artifact store, the row that vouches for them to the database, in this order. A damaged or lost
+snapshot costs time and nothing else: an earlier one and more of the log give the same state.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import time
+from collections.abc import Sequence
+
+from agents.scheduling.state import State, from_bytes, to_bytes
+from envsearch.errors import CorruptArtifactError, StoreUnavailableError
+from orchestration.runtime.artifacts import ArtifactStore
+from orchestration.service.errors import UnavailableError
+from orchestration.service.store.base import SnapshotRow, StateStore
+
+LOG = logging.getLogger(__name__)
+
+
+class Snapshots:
+    """Writes, reads and thins out the snapshots of agents.
+
+    Args:
+        kept: the newest ones that are always kept. Of older ones about `kept` stay for each doubling of their age.
+    """
+
+    def __init__(self, store: StateStore, artifacts: ArtifactStore, kept: int) -> None:
+        self._store = store
+        self._artifacts = artifacts
+        self._kept = kept
+
+    def save(self, agent_id: int, owner_epoch: int, seq: int, version: int, settings: str, state: State) -> None:
+        """Save the state after event `seq`, and thin out the older ones.
+
+        Raises:
+            UnavailableError, NotOwnerError: it could not be saved; the log still has everything.
+        """
+        data = to_bytes(state)
+        address = hashlib.sha256(data).hexdigest()
+        row = SnapshotRow(agent_id, seq, version, time.time(), settings, address, len(data))
+        try:
+            self._artifacts.put(address, blob_name(row), data)
+        except StoreUnavailableError as error:
+            raise UnavailableError(str(error)) from error
+        self._store.add_snapshot(row, owner_epoch)
+        self._thin_out(agent_id)
+
+    def newest(self, agent_id: int, until: int | None = None) -> tuple[SnapshotRow, State] | None:
+        """The newest readable snapshot after an event <= `until`, or None."""
+        for row in reversed(self._store.snapshots(agent_id)):
+            if until is None or row.seq <= until:
+                state = self._read(row)
+                if state is not None:
+                    return row, state
+        return None
+
+    def forget(self, rows: Sequence[SnapshotRow]) -> None:
+        """Remove the bytes of snapshots whose rows are gone. What cannot be removed now is left behind."""
+        for row in rows:
+            try:
+                self._artifacts.delete(row.address, blob_name(row))
+            except StoreUnavailableError as error:
+                LOG.warning("A snapshot that is no longer needed could not be removed: %s", error)
+
+    def _read(self, row: SnapshotRow) -> State | None:
+        place = self._artifacts.location(row.address, blob_name(row))
+        try:
+            data = self._artifacts.get(row.address, blob_name(row))
+            if hashlib.sha256(data).hexdigest() != row.address:
+                raise CorruptArtifactError("is damaged", place, "the bytes that were written")
+            return from_bytes(data, place)
+        except FileNotFoundError:
+            LOG.warning("Snapshot %s is gone; the agent's log is read from further back.", place)
+        except CorruptArtifactError as error:
+            LOG.warning("Snapshot cannot be used (%s); the agent's log is read from further back.", error)
+        except StoreUnavailableError as error:
+            raise UnavailableError(str(error)) from error
+        return None
+
+    def _thin_out(self, agent_id: int) -> None:
+        rows = self._store.snapshots(agent_id)
+        stay = kept_seqs([row.seq for row in rows], self._kept)
+        gone = [row for row in rows if row.seq not in stay]
+        if gone:
+            self._store.delete_snapshots(agent_id, [row.seq for row in gone])
+            self.forget(gone)
+
+
+def kept_seqs(seqs: Sequence[int], kept: int) -> set[int]:
+    """Which of these ascending numbers stay: the last `kept`, and at most `kept` per doubling of age before them.
+
+    Within an age band of [width, 2 width) the first of each of `kept` equal parts stays, counted from absolute
+    multiples, so that what stays now is not thinned out by the next call.
+    """
+    if len(seqs) <= kept:
+        return set(seqs)
+    newest = seqs[-1]
+    stay, taken = set(seqs[-kept:]), set()
+    for seq in seqs[:-kept]:
+        grain = max(1, 1 << max(0, (newest - seq).bit_length() - kept.bit_length()))
+        if (grain, seq // grain) not in taken:
+            taken.add((grain, seq // grain))
+            stay.add(seq)
+    return stay
+
+
+def blob_name(row: SnapshotRow) -> str:
+    """Name of the bytes under their address."""
+    return f"agent-{row.agent_id}-{row.seq}.npz"

@@ -1,0 +1,249 @@
+"""A copy of the service's whole state in a folder: tables, saved learner states, archive, and a manifest with hashes.
+
+    DEST/manifest.json           written last; names every other file with its size and SHA-256
+    DEST/tables/NAME.jsonl.gz    one row per line; bytes in base64
+    DEST/states/ADDRESS-NAME     saved learner states
+    DEST/archive/...             the archive as it is
+
+The tables are read in one transaction, so that the copy is of one moment while the service goes on. What the service
+writes or thins out beside them meanwhile does no harm: states are shortcuts into the log, and pieces of the archive
+never change.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+import json
+import os
+import shutil
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
+
+from envsearch.canonical import canonical_json
+from envsearch.errors import CorruptArtifactError, InputError, ProctorError, StoreUnavailableError
+from orchestration.runtime.artifacts import ArtifactStore
+from orchestration.service.owners.snapshots import blob_name
+from orchestration.service.store.base import SnapshotRow
+from orchestration.service.store.connecting import absolute_url, connect
+from orchestration.service.store.migrating import revision
+from orchestration.service.store.schema import REVISION, agents, episodes, events, rewards, snapshots, tokens
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+TABLES = (agents, episodes, events, rewards, snapshots, tokens)
+"""In the order in which they are restored. Owners are left out: they are processes of the moment."""
+
+TRIES = 3
+_PIECE = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where a service keeps its state: URLs of its store, its saved states and its archive ("": none)."""
+
+    store: str
+    artifacts: str
+    archive: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """What a backup holds, or what was restored.
+
+    Attributes:
+        rows: by table.
+        states, archived: files.
+        size: bytes of all files.
+    """
+
+    rows: dict[str, int]
+    states: int
+    archived: int
+    size: int
+
+
+class _MovedOnError(ProctorError):
+    """Something that the copy needs went away while it was made."""
+
+
+def back_up(places: Places, destination: Path) -> Copied:
+    """Copy the state of a service, which may be running, into a new folder; whole or not at all.
+
+    Raises:
+        InputError: the folder exists, or there is no service's state at the places.
+        StoreUnavailableError: something cannot be read or written.
+    """
+    if destination.exists():
+        raise InputError("is there already", "DEST", "the name of a new folder", str(destination))
+    engine = _opened(places.store)
+    temporary = destination.with_name(f".{destination.name}.{uuid.uuid4().hex}.tmp")
+    try:
+        for turn in range(TRIES):
+            try:
+                copied = _copy(engine, places, temporary)
+                break
+            except _MovedOnError as error:
+                shutil.rmtree(temporary, ignore_errors=True)
+                if turn == TRIES - 1:
+                    raise StoreUnavailableError(str(error), "store", "a quieter moment", places.store) from error
+        temporary.rename(destination)
+    except (OSError, SQLAlchemyError) as error:
+        reason = (error.strerror if isinstance(error, OSError) else None) or f"{type(error).__name__}"
+        raise StoreUnavailableError(f"cannot be copied ({reason})", "", "", str(destination)) from error
+    finally:
+        engine.dispose()
+        shutil.rmtree(temporary, ignore_errors=True)
+    return copied
+
+
+def _opened(store: str) -> sa.Engine:
+    url = absolute_url(store)
+    file = sa.make_url(url).database if url.startswith("sqlite") else None
+    if file is not None and not Path(file).exists():
+        raise InputError("there is no such store", "store", "the store of a service", store)
+    engine = connect(url)
+    try:
+        found = revision(engine)
+    except SQLAlchemyError as error:
+        raise StoreUnavailableError(f"cannot be read ({type(error).__name__})", "store", "", store) from error
+    if found != REVISION:
+        expected = f"revision {REVISION}; start the service once, which upgrades its store"
+        raise InputError(f"its tables are of revision {found or 'none'}", "store", expected, store)
+    return engine
+
+
+def _copy(engine: sa.Engine, places: Places, folder: Path) -> Copied:
+    rows: dict[str, int] = {}
+    (folder / "tables").mkdir(parents=True)
+    reading = engine
+    if engine.dialect.name == "postgresql":
+        reading = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+    with reading.connect() as connection, connection.begin():
+        numbered = _last_agent_id(connection)
+        kept = _copy_states(connection, places.artifacts, folder / "states")
+        for table in TABLES:
+            keep = kept.__contains__ if table is snapshots else None
+            rows[table.name] = _write_table(connection, table, folder / "tables" / f"{table.name}.jsonl.gz", keep)
+    archived = _copy_archive(places.archive, folder / "archive")
+    files = {
+        path.relative_to(folder).as_posix(): {"size": path.stat().st_size, "sha256": digest_of(path)}
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+    body = {"revision": REVISION, "made_at": time.time(), "last_agent_id": numbered, "rows": rows, "files": files}
+    _write(folder / MANIFEST, json.dumps({"format": FORMAT, "sha256": body_digest(body), "body": body}).encode())
+    size = sum(int(str(one["size"])) for one in files.values())
+    return Copied(rows, sum(name.startswith("states/") for name in files), archived, size)
+
+
+def _last_agent_id(connection: sa.Connection) -> int:
+    """The highest number an agent ever had: numbers are never used again."""
+    if connection.dialect.name == "sqlite":
+        found = connection.execute(sa.text("SELECT seq FROM sqlite_sequence WHERE name = 'agents'")).scalar()
+    else:
+        sequence = connection.execute(sa.text("SELECT pg_get_serial_sequence('agents', 'id')")).scalar_one()
+        told = connection.execute(sa.text(f"SELECT last_value, is_called FROM {sequence}")).one()
+        found = told[0] if told[1] else 0
+    return int(found or 0)
+
+
+def _copy_states(connection: sa.Connection, url: str, folder: Path) -> set[tuple[int, int]]:
+    """Copy the saved states, the newest of each agent first; those that are there, by agent and event."""
+    store, kept = ArtifactStore(url), set()
+    folder.mkdir()
+    for found in connection.execute(sa.select(snapshots).order_by(snapshots.c.seq.desc())).mappings():
+        row = SnapshotRow(**found)
+        try:
+            data = store.get(row.address, blob_name(row))
+        except FileNotFoundError:
+            continue
+        if hashlib.sha256(data).hexdigest() == row.address:  # a damaged one is worth nothing: the log has it all
+            _write(folder / f"{row.address}-{blob_name(row)}", data)
+            kept.add((row.agent_id, row.seq))
+    for agent in connection.execute(sa.select(agents.c.id, agents.c.name, agents.c.base_seq)):
+        if agent.base_seq and not any(who == agent.id and seq >= agent.base_seq for who, seq in kept):
+            raise _MovedOnError(f"agent {agent.name!r} has no readable saved state, and its old events are archived")
+    return kept
+
+
+def _write_table(
+    connection: sa.Connection, table: sa.Table, path: Path, keep: Callable[[tuple[int, int]], bool] | None
+) -> int:
+    """Write a table's rows in the order of its key; how many. `keep` chooses among snapshots."""
+    wanted = sa.select(table).order_by(*table.primary_key.columns).execution_options(yield_per=500)
+    count = 0
+    with path.open("xb") as file:
+        with gzip.GzipFile("", "wb", 5, file, mtime=0) as packed:
+            for row in connection.execute(wanted).mappings():
+                if keep is None or keep((row["agent_id"], row["seq"])):
+                    packed.write(json.dumps(dict(row), default=_base64).encode() + b"\n")
+                    count += 1
+        file.flush()
+        os.fsync(file.fileno())
+    return count
+
+
+def _base64(value: Any) -> str:
+    return base64.b64encode(bytes(value)).decode()
+
+
+def _copy_archive(url: str, folder: Path) -> int:
+    count = 0
+    folder.mkdir()
+    for name, read in archive_files(url):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _write(path, read())
+        count += 1
+    return count
+
+
+def archive_files(url: str) -> Iterator[tuple[str, Callable[[], bytes]]]:
+    """(path below the archive, what reads it) of every piece of an archive that is whole."""
+    if not url:
+        return
+    import fsspec
+
+    files, base = fsspec.core.url_to_fs(url)
+    base = str(base).rstrip("/")
+    for path in sorted(files.find(base)) if files.exists(base) else ():
+        name = str(path).removeprefix(f"{base}/")
+        if name.endswith(".parquet") and not name.rpartition("/")[2].startswith("."):
+            yield name, lambda path=path: files.cat_file(path)  # type: ignore[misc]
+
+
+def _write(path: Path, data: bytes) -> None:
+    with path.open("xb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def digest_of(path: Path) -> str:
+    """SHA-256 of a file.
+
+    Raises:
+        CorruptArtifactError: it cannot be read.
+    """
+    digest = hashlib.sha256()
+    try:
+        with path.open("rb") as file:
+            while piece := file.read(_PIECE):
+                digest.update(piece)
+    except OSError as error:
+        raise CorruptArtifactError(f"cannot be read ({error.strerror})", "", "", str(path)) from error
+    return digest.hexdigest()
+
+
+def body_digest(body: Any) -> str:
+    """SHA-256 of a manifest's body."""
+    return hashlib.sha256(canonical_json(body).encode()).hexdigest()

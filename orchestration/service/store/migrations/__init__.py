@@ -1,0 +1,1 @@
+"""Migrations of the scheduling service's database (alembic); see `orchestration.service.store.migrating`."""

@@ -1,1 +1,0 @@
-"""Migrations of the scheduling service's database (alembic); see `orchestration.stores.migrating`."""

@@ -1,0 +1,129 @@
+"""Records one run of a test command as the next cycle of a history."""
+
+from __future__ import annotations
+
+import fcntl
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from agents.scheduling.loaders.ci_history import Cycle, TestNames
+from agents.scheduling.loaders.junit_report import read_report
+from agents.scheduling.loaders.junit_xml import cycle_of
+from agents.scheduling.testcase import Verdict
+from envsearch.errors import InputError, StoreUnavailableError
+from orchestration.studies.recording.command import run_command
+from orchestration.studies.recording.reports import DEFAULT_PATTERNS, ReportFolder
+
+PLACEHOLDER = "{junit}"
+"""Stands in a command for a report file that is made for the run and removed after it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """One run and what became of it.
+
+    Attributes:
+        exit_code: the command's own.
+        cycle: number in the history; None: nothing was recorded.
+        tests, failed: of the cycle.
+        problem: why nothing was recorded; "" where it was.
+    """
+
+    exit_code: int
+    cycle: int | None = None
+    tests: int = 0
+    failed: int = 0
+    problem: str = ""
+
+
+def record_run(
+    history: Path,
+    command: Sequence[str],
+    patterns: Sequence[str] = (),
+    job: str = "",
+    errors_as: Verdict = Verdict.ERROR,
+) -> Recorded:
+    """Run a command in the current folder and append what its reports say.
+
+    Args:
+        history: recorded Parquet file; it is begun if it does not exist.
+        patterns: of the reports; without any, `DEFAULT_PATTERNS`. Not looked for where `PLACEHOLDER` is in the command.
+        job: kept with every test of the cycle.
+        errors_as: see `junit_report.read_report`.
+
+    Raises:
+        InputError: the history is no recorded file, or the command cannot be started; nothing was run then.
+        KeyboardInterrupt: nothing was recorded.
+    """
+    check_history(history)
+    with tempfile.TemporaryDirectory(prefix="proctor-record-") as folder:
+        named = any(PLACEHOLDER in part for part in command)
+        own = str(Path(folder) / "junit.xml")
+        reports = ReportFolder(Path.cwd(), [own] if named else patterns or DEFAULT_PATTERNS)
+        code = run_command([part.replace(PLACEHOLDER, own) for part in command])
+        try:
+            cycle = _cycle(reports.written(), job, errors_as, time.time())
+            number = append_locked(history, cycle)
+        except InputError as error:
+            return Recorded(code, problem=str(error))
+    return Recorded(code, number, len(cycle), int(cycle.failed.sum()))
+
+
+def check_history(history: Path) -> None:
+    """Refuse what cannot be appended to, before the tests run for an hour.
+
+    Raises:
+        InputError: the file is no recorded history, or its folder does not exist.
+    """
+    from agents.scheduling.loaders.parquet import column_names
+    from agents.scheduling.loaders.recorded import COLUMNS
+
+    if not history.parent.is_dir():
+        raise InputError("its folder does not exist", "HISTORY", "a file in a folder that exists", str(history))
+    if history.exists():
+        missing = [name for name in COLUMNS if name not in column_names(history)]
+        if missing:
+            problem = f"is no recorded history (no column {', '.join(missing)})"
+            raise InputError(problem, "HISTORY", "a file that `proctor record` began", str(history))
+
+
+def append_locked(history: Path, cycle: Cycle) -> int:
+    """Append a cycle; of several processes one after another does. The number of the cycle.
+
+    Raises:
+        InputError: the file is no recorded history, or cannot be written; it is as it was then.
+    """
+    from agents.scheduling.loaders.recorded import append_cycle
+
+    with _locked(history):
+        return append_cycle(cycle, history)
+
+
+@contextmanager
+def _locked(history: Path) -> Iterator[None]:
+    """Held by the operating system, so that a killed process lets go of it."""
+    path = history.with_name(f".{history.name}.lock")
+    try:
+        file = path.open("w")
+    except OSError as error:
+        problem = f"cannot be written ({error.strerror})"
+        raise StoreUnavailableError(problem, "", "a folder that this user may write", str(path)) from error
+    with file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _cycle(reports: Sequence[Path], job: str, errors_as: Verdict, finished_at: float) -> Cycle:
+    """All reports of a run together.
+
+    Raises:
+        InputError: a report is broken, or there is no test in any of them.
+    """
+    cases = [case for report in reports for case in read_report(report, errors_as)]
+    if not cases:
+        raise InputError("has no test case; nothing was recorded", "", "at least one", str(reports[0]))
+    return replace(cycle_of(cases, "", TestNames(job)), finished_at=finished_at)

@@ -1,0 +1,176 @@
+"""Replays of many agents x rewards x seeds on one history: what to replay, replayed once, and what it comes to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from agents.scheduling.history_replay import ReplayResult, summarise
+from agents.scheduling.observation import FloatArray
+from agents.scheduling.registry import agent_kind, exploration, reward
+from agents.scheduling.settings import DEFAULT_REWARD, AgentSettings
+from envsearch.canonical import content_address
+from envsearch.errors import InputError
+from orchestration.execution.fan_out import fan_out
+from orchestration.runtime.artifacts import ArtifactStore
+from orchestration.runtime.progress import Phase, Progress
+from orchestration.studies.replay_item import (
+    HistorySource,
+    ReplayItem,
+    StoredItem,
+    finished,
+    from_plain,
+    load,
+    run_item,
+    without_reward,
+)
+
+BASELINES = ("random", "file_order", "shortest_first", "last_failed_first", "failure_rate", "failure_rate_per_second")
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayRequest:
+    """What is asked for.
+
+    Attributes:
+        kinds, rewards: every pair is replayed with seeds 0, 1, ..., `seeds` - 1.
+        objective: of the agents that have one; None: their own default.
+        settings: of all agents, where it is neither kind nor reward nor seed.
+    """
+
+    source: HistorySource
+    kinds: tuple[str, ...]
+    rewards: tuple[str, ...] = (DEFAULT_REWARD,)
+    seeds: int = 10
+    fill: str = "greedy"
+    budget_share: float = 0.5
+    budget_seconds: float | None = None
+    feedback: str = "full"
+    objective: str | None = None
+    settings: AgentSettings = field(default_factory=lambda: AgentSettings("random"))
+
+    def __post_init__(self) -> None:
+        if self.seeds < 1:
+            raise InputError(f"{self.seeds} is out of range", "--seeds", "a positive whole number")
+        for name in self.kinds:
+            agent_kind(name, "--agent")
+        for name in self.rewards:
+            reward(name, "--reward")
+        exploration(self.settings.exploration, dict(self.settings.exploration_settings), "--exploration")
+
+    def items(self, kind: str, reward_name: str) -> list[ReplayItem]:
+        """One pair's items, in the order of the seeds."""
+        made = agent_kind(kind)
+        settings = without_reward(replace(self.settings, kind=kind, reward=reward_name), made.learns)
+        if self.objective is not None and "objective" in made.defaults:
+            given = {**dict(settings.hyperparameters), "objective": self.objective}
+            settings = replace(settings, hyperparameters=tuple(given.items()))
+        return [
+            ReplayItem(
+                self.source,
+                replace(settings, seed=seed),
+                self.fill,
+                self.budget_share,
+                self.budget_seconds,
+                self.feedback,
+            )
+            for seed in range(self.seeds)
+        ]
+
+    @property
+    def id(self) -> str:
+        """Of the whole request: first 12 digits of a hash."""
+        addresses = [item.address() for kind in self.kinds for name in self.rewards for item in self.items(kind, name)]
+        return content_address("replays", addresses)[:12]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pair:
+    """One agent kind with one reward: its replays, one per seed."""
+
+    kind: str
+    reward: str
+    results: tuple[ReplayResult, ...]
+
+    def row(self) -> dict[str, Any]:
+        """The object of the JSON list.
+
+        `minutes_to_first_failure`: where no failure was found, minutes until all selected tests were run.
+        """
+        told = summarise(self.results) | {"reward": self.reward}
+        minutes = [result.first_failure.mean() / 60.0 for result in self.results if len(result.first_failure)]
+        explored = [result.exploration.mean() for result in self.results if len(result.exploration)]
+        return {
+            **told,
+            "minutes_to_first_failure": float(np.mean(minutes)) if minutes else None,
+            "exploration": float(np.mean(explored)) if explored else None,
+        }
+
+    def curve(self, metric: str) -> FloatArray:
+        """Mean over the seeds per cycle; NaN where the metric is not defined."""
+        mean: FloatArray = np.mean([result.metrics[metric] for result in self.results], axis=0)
+        return mean
+
+    @property
+    def minutes(self) -> FloatArray:
+        """Mean over the seeds of the minutes to finish or to the first failure, per cycle."""
+        mean: FloatArray = np.mean([result.first_failure for result in self.results], axis=0) / 60.0
+        return mean
+
+
+def run_replays(
+    request: ReplayRequest,
+    store_url: str,
+    progress: Progress,
+    executor: str = "auto",
+    cpus: int | None = None,
+    address: str | None = None,
+) -> list[Pair]:
+    """Replay what was not replayed before, each item once.
+
+    Args:
+        store_url: folder or fsspec URL; results are kept there under their content addresses.
+        executor, cpus, address: see `fan_out`.
+
+    Raises:
+        InputError: the history or a setting is wrong; nothing is replayed then.
+        KeyboardInterrupt: finished items are kept.
+    """
+    load(request.source)
+    url = ArtifactStore(store_url).url
+    wanted = {item: StoredItem(item, url) for item in _all_items(request)}
+    found = {item: told for item, stored in wanted.items() if (told := finished(stored)) is not None}
+    missing = [stored for item, stored in wanted.items() if item not in found]
+    with progress.phase("replay", len(wanted), len(found)) as phase:
+        for stored, told in fan_out(run_item, missing, executor, cpus, address):
+            found[stored.item] = told
+            phase.advance()
+    return collected(request, lambda item: from_plain(item, found[item]))
+
+
+def run_replays_with(
+    request: ReplayRequest, progress: Progress, run: Callable[[ReplayItem, Phase], ReplayResult]
+) -> list[Pair]:
+    """Replay every item with a function of one's own, one after another; nothing is kept."""
+    load(request.source)
+    items = _all_items(request)
+    with progress.phase("replay", len(items) * len(load(request.source))) as phase:
+        found = {item: run(item, phase) for item in items}
+    return collected(request, found.__getitem__)
+
+
+def collected(request: ReplayRequest, result: Callable[[ReplayItem], ReplayResult]) -> list[Pair]:
+    """The pairs in the order of the request."""
+    return [
+        Pair(kind, name, tuple(result(item) for item in request.items(kind, name)))
+        for kind in request.kinds
+        for name in request.rewards
+    ]
+
+
+def _all_items(request: ReplayRequest) -> list[ReplayItem]:
+    pairs: Sequence[tuple[str, str]] = [(kind, name) for kind in request.kinds for name in request.rewards]
+    return list(dict.fromkeys(item for kind, name in pairs for item in request.items(kind, name)))

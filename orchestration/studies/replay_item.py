@@ -1,0 +1,208 @@
+"""One replay: an agent kind, a reward and a seed on one history, as a work item with a content address."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+
+import agents.scheduling
+from agents.scheduling.history_replay import ReplayResult, replay
+from agents.scheduling.loaders.ci_history import CiHistory
+from agents.scheduling.loaders.registry import load_history
+from agents.scheduling.settings import DEFAULT_REWARD, AgentSettings
+from agents.scheduling.synthetic import flaky_history
+from envsearch.canonical import content_address
+from envsearch.errors import CorruptArtifactError, unknown_name
+from orchestration.runtime.artifacts import ArtifactStore
+
+NAME = "replay.json"
+SYNTHETIC = {"flaky": flaky_history}
+"""Histories that are made up: name -> function of a generator."""
+
+
+@dataclass(frozen=True, slots=True)
+class HistorySource:
+    """Where a history comes from.
+
+    Attributes:
+        path: absolute; "" for one that is made up.
+        digest: SHA-256 of the content.
+        form: name in the table of loaders; None: told by the content.
+        synthetic: name in `SYNTHETIC`; "" for a file.
+        seed: of a made-up history.
+        cycles: only the first ones; None: all.
+    """
+
+    path: str = ""
+    digest: str = ""
+    form: str | None = None
+    synthetic: str = ""
+    seed: int = 0
+    cycles: int | None = None
+
+    @classmethod
+    def of_file(cls, path: Path, form: str | None = None, cycles: int | None = None) -> HistorySource:
+        """A file, or a folder of reports. What is not there is told when it is loaded."""
+        return cls(str(path.absolute()), _digest(path), form, cycles=cycles)
+
+    @classmethod
+    def made_up(cls, name: str, seed: int = 0, cycles: int | None = None) -> HistorySource:
+        """A made-up one.
+
+        Raises:
+            InputError: no such name.
+        """
+        if name not in SYNTHETIC:
+            raise unknown_name("synthetic history", name, SYNTHETIC, "--synthetic", "proctor replay")
+        return cls(synthetic=name, seed=seed, cycles=cycles)
+
+    def identity(self) -> list[Any]:
+        """What the content depends on: not where the file lies."""
+        return [self.digest, self.form, self.synthetic, self.seed, self.cycles]
+
+
+@lru_cache(maxsize=2)
+def load(source: HistorySource) -> CiHistory:
+    """The history; kept for the next item of the same process.
+
+    Raises:
+        InputError: see `load_history`.
+    """
+    if source.synthetic:
+        history = SYNTHETIC[source.synthetic](np.random.default_rng(source.seed))
+    else:
+        history = load_history(Path(source.path), source.form)
+    return history if source.cycles is None else CiHistory(history.name, history.cycles[: source.cycles])
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayItem:
+    """One replay.
+
+    Attributes:
+        settings: of the agent, its seed included.
+        budget_seconds: the same budget for every cycle, instead of the share.
+    """
+
+    source: HistorySource
+    settings: AgentSettings
+    fill: str = "greedy"
+    budget_share: float = 0.5
+    budget_seconds: float | None = None
+    feedback: str = "full"
+
+    def address(self) -> str:
+        """Content address of the result. The code of the agents is part of it: after a change everything is new."""
+        budget = [self.fill, self.budget_share, self.budget_seconds, self.feedback]
+        return content_address("replay", [code_digest(), self.source.identity(), self.settings, *budget])
+
+
+@dataclass(frozen=True, slots=True)
+class StoredItem:
+    """An item and the store that its result goes to."""
+
+    item: ReplayItem
+    store_url: str
+
+
+def run_item(stored: StoredItem) -> dict[str, Any]:
+    """Replay, and save the result: a task."""
+    item = stored.item
+    result = replay(
+        load(item.source),
+        item.settings,
+        item.fill,
+        item.budget_share,
+        item.feedback,
+        item.settings.seed,
+        budget_seconds=item.budget_seconds,
+    )
+    told = to_plain(result)
+    ArtifactStore(stored.store_url).put(item.address(), NAME, json.dumps(told, allow_nan=False).encode())
+    return told
+
+
+def finished(stored: StoredItem) -> dict[str, Any] | None:
+    """The result of an item that was replayed before, or None.
+
+    Raises:
+        CorruptArtifactError: its file cannot be read back.
+    """
+    artifacts, address = ArtifactStore(stored.store_url), stored.item.address()
+    if not artifacts.has(address, NAME):
+        return None
+    try:
+        told: dict[str, Any] = json.loads(artifacts.get(address, NAME))
+    except ValueError as error:
+        place = artifacts.location(address, NAME)
+        raise CorruptArtifactError("cannot be read", "", "a replay; delete it to have it made again", place) from error
+    return told
+
+
+def to_plain(result: ReplayResult) -> dict[str, Any]:
+    """The curves of a replay as strict JSON; NaN becomes null."""
+    return {
+        "history": result.history,
+        "metrics": {name: _plain(values) for name, values in result.metrics.items()},
+        "missed": [bool(value) for value in result.missed],
+        "exploration": _plain(result.exploration),
+        "seconds": _plain(result.seconds),
+        "first_failure": _plain(result.first_failure),
+    }
+
+
+def from_plain(item: ReplayItem, told: Mapping[str, Any]) -> ReplayResult:
+    """The inverse of `to_plain`, without the scheduler: that stays where the item was replayed."""
+    return ReplayResult(
+        history=told["history"],
+        settings=item.settings,
+        fill=item.fill,
+        budget_share=item.budget_share,
+        budget_seconds=item.budget_seconds,
+        feedback=item.feedback,
+        metrics={name: _array(values) for name, values in told["metrics"].items()},
+        missed=np.array(told["missed"], np.bool_),
+        exploration=_array(told["exploration"]),
+        seconds=_array(told["seconds"]),
+        first_failure=_array(told["first_failure"]),
+        scheduler=cast(Any, None),
+    )
+
+
+def without_reward(settings: AgentSettings, learns: bool) -> AgentSettings:
+    """A heuristic's orders do not depend on the reward: with any of them it is the same item."""
+    return settings if learns else replace(settings, reward=DEFAULT_REWARD)
+
+
+@cache
+def code_digest() -> str:
+    """SHA-256 of the code that a replay's numbers come from."""
+    folder = Path(agents.scheduling.__file__).parent
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*.py")):
+        digest.update(str(path.relative_to(folder)).encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
+
+
+def _digest(path: Path) -> str:
+    digest = hashlib.sha256()
+    files = sorted(path.rglob("*.xml")) if path.is_dir() else [path] if path.is_file() else []
+    for file in files:
+        digest.update(str(file.relative_to(path)).encode() + b"\0" + file.read_bytes())
+    return digest.hexdigest()
+
+
+def _plain(values: Any) -> list[float | None]:
+    return [None if math.isnan(value) else value for value in np.asarray(values, np.float64).tolist()]
+
+
+def _array(values: list[float | None]) -> Any:
+    return np.array([math.nan if value is None else value for value in values], np.float64)

@@ -1,0 +1,130 @@
+"""Verdicts on populations by seed, curves, liveness and blocks: the parts of a campaign on their own."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from agents.deeprl.engines.base import Selection
+from agents.deeprl.recipe import PolicySite, TrainingRecipe
+from envsearch.spec import EnvironmentSpec
+from mutations.killing.kill_test import Direction, Outcome
+from mutations.killing.registry import kill_test
+from orchestration.campaign.context import last_line
+from orchestration.campaign.judging import compare, comparison_seed, judge_family
+from orchestration.campaign.populations import learning_curve
+from orchestration.campaign.sanity import identical_seeds, is_live
+from orchestration.execution.results import AgentRecord
+
+RECIPE = TrainingRecipe(EnvironmentSpec("E"), "ppo", (), 100, PolicySite("Tanh", "Adam"))
+POINT = (("p", 1.0),)
+SEEDS = tuple(range(12))
+
+
+def record(seed: int = 0, digest: str = "a", steps: tuple[int, ...] = (10, 50, 90)) -> AgentRecord:
+    returns = tuple(float(step) for step in steps)
+    return AgentRecord(RECIPE, seed, "sb3", Selection(), "c", 1, digest, steps, returns, 100, 1.0, ())
+
+
+def test_pairs_by_seed_and_not_by_position() -> None:
+    healthy = {seed: float(seed) for seed in SEEDS}
+    mutant = {seed: float(seed) for seed in reversed(SEEDS)}
+    verdict = compare(kill_test("paired_permutation"), healthy, mutant, SEEDS, 0)
+    assert verdict.statistic == 0.0
+    assert verdict.direction is Direction.EQUAL
+
+
+def test_missing_seeds_leave_both_sides() -> None:
+    healthy = {seed: 100.0 for seed in SEEDS if seed != 3}
+    mutant = {seed: 90.0 for seed in SEEDS if seed != 7}
+    verdict = compare(kill_test("paired_permutation"), healthy, mutant, SEEDS, 0)
+    assert (verdict.n_healthy, verdict.n_mutant) == (10, 10)
+    assert verdict.statistic == -10.0
+
+
+@pytest.mark.parametrize(("left", "direction"), [(7, Direction.WORSE), (1, Direction.WORSE), (0, Direction.EQUAL)])
+def test_fewer_than_two_thirds_are_inconclusive(left: int, direction: Direction) -> None:
+    healthy = dict.fromkeys(SEEDS, 100.0)
+    mutant = dict.fromkeys(SEEDS[:left], 1.0)
+    verdict = compare(kill_test("paired_permutation"), healthy, mutant, SEEDS, 0)
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+    assert verdict.direction is direction
+    assert verdict.reason == f"only {left} of 12 seeds are left on both sides"
+    assert (verdict.p_value, verdict.effect_size) == (None, None)
+
+
+def test_two_thirds_are_enough() -> None:
+    mutant = {seed: 1.0 + seed / 100 for seed in SEEDS[:8]}
+    verdict = compare(kill_test("paired_permutation"), dict.fromkeys(SEEDS, 100.0), mutant, SEEDS, 0)
+    assert verdict.outcome is Outcome.KILLED
+
+
+def test_correction_is_over_those_that_could_be_judged() -> None:
+    healthy = {seed: 100.0 + seed for seed in SEEDS}
+    worse = {seed: 50.0 + seed for seed in SEEDS}
+    alone = judge_family("paired_permutation", healthy, {"A": worse}, POINT, SEEDS, 0)[0].verdict
+    family = {"A": worse, "B": worse, "broken": {0: 1.0}}
+    found = {
+        entry.mutant: entry.verdict for entry in judge_family("paired_permutation", healthy, family, POINT, SEEDS, 0)
+    }
+    assert list(found) == ["A", "B", "broken"]
+    assert alone.p_value is not None
+    assert found["A"].p_value == pytest.approx(2 * alone.p_value)
+    assert found["broken"].outcome is Outcome.INCONCLUSIVE
+
+
+def test_order_of_mutants_does_not_matter() -> None:
+    rng = np.random.default_rng(3)
+    healthy = {seed: float(value) for seed, value in enumerate(rng.normal(100, 20, 40))}
+    mutants = {name: {seed: float(v) for seed, v in enumerate(rng.normal(90, 20, 40))} for name in "ABC"}
+    seeds = tuple(range(40))
+    for test in ("paired_permutation", "distance_distribution"):
+        one = {e.mutant: e for e in judge_family(test, healthy, mutants, POINT, seeds, 5)}
+        backwards = dict(reversed(mutants.items()))
+        other = {e.mutant: e for e in judge_family(test, healthy, backwards, POINT, seeds, 5)}
+        assert one == other
+
+
+def test_every_comparison_has_its_own_seed() -> None:
+    places = [
+        (1, "A", POINT, "t"),
+        (2, "A", POINT, "t"),
+        (1, "B", POINT, "t"),
+        (1, "A", (("p", 2.0),), "t"),
+        (1, "A", POINT, "u"),
+    ]
+    assert len({comparison_seed(*place) for place in places}) == len(places)
+    assert comparison_seed(1, "A", POINT, "t") == comparison_seed(1, "A", POINT, "t")
+
+
+def test_verdicts_carry_the_name_of_the_spec(monkeypatch: pytest.MonkeyPatch) -> None:
+    path = "mutations.killing.reward_distribution:RewardDistribution"
+    rewards = {seed: float(seed) for seed in SEEDS}
+    (entry,) = judge_family(path, rewards, {"A": rewards}, POINT, SEEDS, 0)
+    assert entry.verdict.test == path
+
+
+def test_liveness() -> None:
+    healthy = {0: record(0, "a"), 1: record(1, "b")}
+    assert not is_live(healthy, {0: record(0, "a"), 1: record(1, "b")})
+    assert is_live(healthy, {0: record(0, "a"), 1: record(1, "c")})
+    assert identical_seeds(healthy, {0: record(0, "a"), 1: record(1, "c")}) == (0,)
+    assert is_live(healthy, {2: record(2, "a")})
+    assert is_live(healthy, {})
+
+
+def test_learning_curve() -> None:
+    curve = learning_curve([record(), record(1)], 100)
+    assert curve is not None
+    assert curve.steps[0] >= 10
+    assert curve.steps[-1] == 100.0
+    assert curve.mean[-1] == pytest.approx((10 + 50 + 90) / 3)
+    assert curve.mean == curve.low == curve.high
+    assert learning_curve([], 100) is None
+    assert learning_curve([record(), record(1, steps=())], 100) is None
+    assert learning_curve([record(steps=(150,))], 100) is None
+
+
+def test_last_line_of_a_traceback() -> None:
+    assert last_line("Traceback:\n  file\nValueError: bad\n\n") == "ValueError: bad"
+    assert last_line("") == "failed"

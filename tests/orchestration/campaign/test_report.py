@@ -1,0 +1,355 @@
+"""The report: every number stands in the files, the page is whole, escaped, self-contained and reproducible."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import json
+import re
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import pytest
+
+from mutations.kill_table import read_kill_table
+from mutations.killing.kill_test import Direction, KillVerdict, Outcome
+from orchestration.campaign.report import report, tables
+from orchestration.campaign.report.report import page_html, write_report
+from orchestration.campaign.result import BoundaryReport, CampaignResult, LearningCurve, MutantVerdict
+
+VOID = {"meta", "br", "hr", "img", "input", "link", "wbr"}
+
+
+class Page(HTMLParser):
+    """Checks that tags are nested and closed, and collects what tests ask about."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.attributes: list[tuple[str, str, str | None]] = []
+        self.text: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.attributes += [(tag, name, value) for name, value in attrs]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.attributes += [(tag, name, value) for name, value in attrs]
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open and self.open[-1] == tag, f"</{tag}> closes {self.open[-3:]}"
+        self.open.pop()
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+
+
+def parsed(result: CampaignResult) -> Page:
+    page = Page()
+    page.feed(page_html(result))
+    page.close()
+    assert page.open == []
+    return page
+
+
+def rows_of(folder: Path, name: str) -> list[dict[str, str]]:
+    with (folder / f"{name}.csv").open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def objects_of(folder: Path, name: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
+    return found
+
+
+def test_writes_the_page_and_every_table_and_leaves_no_other_file(
+    campaign_result: CampaignResult, tmp_path: Path
+) -> None:
+    page = write_report(campaign_result, tmp_path / "new" / "folder")
+    expected = {"report.html", *(f"{name}.{ending}" for name in tables.TABLES for ending in ("csv", "json"))}
+    assert page == tmp_path / "new" / "folder" / "report.html"
+    assert {path.name for path in page.parent.iterdir()} == expected
+
+
+@pytest.mark.parametrize("name", list(tables.TABLES))
+def test_csv_and_json_hold_the_same_rows(name: str, campaign_result: CampaignResult) -> None:
+    table = tables.TABLES[name](campaign_result)
+    objects = json.loads(table.json_text())
+    rows = list(csv.DictReader(io.StringIO(table.csv_text(), newline="")))
+    assert len(objects) == len(rows) > 0
+    assert objects == [dict(row) for row in table.rows]
+    for row, values in zip(rows, objects, strict=True):
+        assert list(row) == list(table.columns)
+        assert all(row[column] == ("" if value is None else str(value)) for column, value in values.items())
+
+
+def test_every_verdict_number_is_in_the_files(campaign_result: CampaignResult, tmp_path: Path) -> None:
+    write_report(campaign_result, tmp_path)
+    for name, entries in (
+        ("verdicts", campaign_result.verdicts),
+        ("kill_matrix_verdicts", campaign_result.kill_matrix),
+    ):
+        for row, entry in zip(objects_of(tmp_path, name), entries, strict=True):
+            assert row["mutant"] == entry.mutant
+            for field in dataclasses.fields(KillVerdict):
+                assert row[field.name] == getattr(entry.verdict, field.name)
+            if name == "kill_matrix_verdicts":
+                assert {parameter: row[parameter] for parameter, _ in entry.environment} == dict(entry.environment)
+
+
+def test_kill_tables_are_those_that_classify_reads(campaign_result: CampaignResult, tmp_path: Path) -> None:
+    write_report(campaign_result, tmp_path)
+    read = {
+        (test, mutant, point): outcome
+        for name in ("kill_matrix", "higher_order_kills")
+        for (_, _, test), matrix in read_kill_table(tmp_path / f"{name}.csv").matrices.items()
+        for mutant, killed, unsure in zip(matrix.mutants, matrix.killed, matrix.inconclusive, strict=True)
+        for point, outcome in zip(matrix.environments, zip(killed, unsure, strict=True), strict=True)
+    }
+    expected = {
+        (entry.verdict.test, entry.mutant, entry.environment): (
+            entry.verdict.outcome is Outcome.KILLED,
+            entry.verdict.outcome is Outcome.INCONCLUSIVE,
+        )
+        for entry in campaign_result.kill_matrix
+    }
+    assert read == expected
+
+
+def test_every_reward_and_curve_point_is_in_the_files(campaign_result: CampaignResult, tmp_path: Path) -> None:
+    write_report(campaign_result, tmp_path)
+    rewards = {(row["mutant"], int(row["seed"])): float(row["mean_reward"]) for row in rows_of(tmp_path, "rewards")}
+    expected = {
+        (population.mutant, seed): reward
+        for population in campaign_result.populations
+        for seed, reward in zip(population.seeds, population.rewards, strict=True)
+    }
+    assert rewards == expected
+    curves = [(row["mutant"], float(row["step"]), float(row["mean"])) for row in rows_of(tmp_path, "learning_curves")]
+    assert curves == [
+        (population.mutant, step, mean)
+        for population in campaign_result.populations
+        if population.curve is not None
+        for step, mean in zip(population.curve.steps, population.curve.mean, strict=True)
+    ]
+
+
+def test_probes_environments_scores_and_properties_are_in_the_files(
+    campaign_result: CampaignResult, tmp_path: Path
+) -> None:
+    write_report(campaign_result, tmp_path)
+    probes = [probe for found in campaign_result.boundaries for probe in found.probes]
+    for row, probe in zip(objects_of(tmp_path, "boundary_probes"), probes, strict=True):
+        assert {name: row[name] for name in campaign_result.parameters} == dict(probe.point)
+        assert (row["outcome"], row["healthy_mean"]) == (probe.outcome, probe.healthy_mean)
+        assert row["accepted"] is (probe.outcome is not Outcome.KILLED)
+    labels = {row["label"]: row for row in objects_of(tmp_path, "boundary_environments")}
+    assert labels["E0"]["kind"] == "initial"
+    for row, score in zip(objects_of(tmp_path, "score"), campaign_result.scores, strict=True):
+        assert row["mutation_score"] == score.mutation_score
+        assert row["never_killed"].split() == list(score.never_killed)
+        minimal = [labels[label] for label in row["minimal_environments"].split()]
+        points = [tuple((name, found[name]) for name in campaign_result.parameters) for found in minimal]
+        assert points == list(score.minimal_environments)
+    for row, entry in zip(objects_of(tmp_path, "higher_order"), campaign_result.higher_order, strict=True):
+        assert (row["property_published"], row["property_strict"]) == (entry.property_published, entry.property_strict)
+        assert (row["kills"], row["environments"], row["killing_environments"].split()[0]) == (2, 4, "E0")
+
+
+def test_provenance_is_flat_and_whole(campaign_result: CampaignResult, tmp_path: Path) -> None:
+    write_report(campaign_result, tmp_path)
+    found = {row["key"]: row["value"] for row in objects_of(tmp_path, "provenance")}
+    assert found["run_id"] == campaign_result.run_id
+    assert found["versions.torch"] == "2.13.0"
+    assert found["seeds"] == "0 1 2 3 4 5 6 7"
+    assert found["cost.wall_seconds"] == 540.5
+
+
+def test_the_page_is_well_formed_and_loads_nothing(campaign_result: CampaignResult) -> None:
+    page = parsed(campaign_result)
+    targets = [value or "" for _, name, value in page.attributes if name in ("src", "href", "xlink:href", "data")]
+    assert targets and all(value.startswith("#") for value in targets)
+    assert not re.search(r"url\((?!#)|@import", page_html(campaign_result))
+    identities = [value for _, name, value in page.attributes if name == "id"]
+    assert len(identities) == len(set(identities))
+    assert {value.removeprefix("#") for value in targets} <= set(identities)
+
+
+def test_pictures_have_text_alternatives_and_header_cells_a_scope(campaign_result: CampaignResult) -> None:
+    html = page_html(campaign_result)
+    pictures = re.findall(r"<svg[^>]*>", html)
+    assert len(pictures) > 10
+    assert all("aria-label=" in found or 'aria-hidden="true"' in found for found in pictures)
+    assert all("scope=" in found for found in re.findall(r"<th\b[^>]*>", html))
+
+
+def test_every_population_failure_and_warning_is_on_the_page(campaign_result: CampaignResult) -> None:
+    text = " ".join(parsed(campaign_result).text)
+    for population in campaign_result.populations:
+        assert population.mutant in text
+        assert all(line in text for _, line in population.failed)
+    for found in campaign_result.boundaries:
+        assert all(warning in text for warning in found.warnings)
+    assert "not live" in text
+    assert "killed, better" in text
+
+
+def _renamed(result: CampaignResult, old: str, new: str) -> CampaignResult:
+    def renamed(entry: Any) -> Any:
+        return dataclasses.replace(entry, mutant=new) if entry.mutant == old else entry
+
+    return dataclasses.replace(
+        result,
+        name=new,
+        notes=(new,),
+        populations=tuple(renamed(entry) for entry in result.populations),
+        verdicts=tuple(renamed(entry) for entry in result.verdicts),
+        kill_matrix=tuple(renamed(entry) for entry in result.kill_matrix),
+    )
+
+
+@pytest.mark.parametrize("name", ["<b>", '"><script>alert(1)</script>', "R & $x_1$", "{{ 7 * 7 }}"])
+def test_names_are_escaped_everywhere(name: str, campaign_result: CampaignResult, tmp_path: Path) -> None:
+    result = _renamed(campaign_result, "NDF", name)
+    page = parsed(result)
+    tags = {tag for tag, _, _ in page.attributes}
+    assert "script" not in tags
+    assert "<b>" not in page_html(result)
+    assert any(name in text for text in page.text)
+    write_report(result, tmp_path)
+    assert name in {row["mutant"] for row in rows_of(tmp_path, "verdicts")}
+
+
+def test_equal_results_give_equal_bytes(
+    campaign_result: CampaignResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_report(campaign_result, tmp_path / "a")
+    with matplotlib.rc_context({"font.size": 31, "lines.linewidth": 9, "svg.fonttype": "path"}):
+        before = dict(matplotlib.rcParams)
+        write_report(dataclasses.replace(campaign_result), tmp_path / "b")
+        assert dict(matplotlib.rcParams) == before
+    for path in (tmp_path / "a").iterdir():
+        assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes()
+
+
+def test_a_report_that_cannot_be_written_leaves_the_old_one_whole(
+    campaign_result: CampaignResult, stopped_result: CampaignResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_report(stopped_result, tmp_path)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+
+    def fail(self: Path, target: Path) -> Path:
+        raise OSError("disk full")
+
+    monkeypatch.setattr(Path, "replace", fail)
+    with pytest.raises(OSError, match="disk full"):
+        write_report(campaign_result, tmp_path)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_nothing_is_written_when_the_page_cannot_be_made(
+    campaign_result: CampaignResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(result: CampaignResult) -> str:
+        raise RuntimeError("no page")
+
+    monkeypatch.setattr(report, "page_html", fail)
+    with pytest.raises(RuntimeError, match="no page"):
+        write_report(campaign_result, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_stopped_campaign_has_a_page_that_says_why(stopped_result: CampaignResult, tmp_path: Path) -> None:
+    write_report(stopped_result, tmp_path)
+    page = parsed(stopped_result)
+    text = " ".join(page.text)
+    assert stopped_result.stop_reason.rstrip(".") in text
+    assert "Kill matrix" not in text
+    assert "Rewards of the agents" in text
+    assert objects_of(tmp_path, "verdicts") == []
+
+
+def test_an_empty_campaign_has_a_page(stopped_result: CampaignResult) -> None:
+    empty = dataclasses.replace(stopped_result, populations=(), provenance={}, spec={}, notes=(), threshold=None)
+    assert stopped_result.stop_reason in " ".join(parsed(empty).text)
+
+
+def test_numbers_that_are_not_finite_are_empty_not_wrong(campaign_result: CampaignResult, tmp_path: Path) -> None:
+    nan = float("nan")
+    curve = LearningCurve((0.0, 1.0, 2.0), (nan, 5.0, 9.0), (nan, 4.0, 8.0), (nan, 6.0, 10.0))
+    first, *others = campaign_result.populations
+    changed = dataclasses.replace(
+        campaign_result, populations=(dataclasses.replace(first, curve=curve), *others), provenance={"x": float("inf")}
+    )
+    write_report(changed, tmp_path)
+    assert objects_of(tmp_path, "learning_curves")[0]["mean"] is None
+    assert rows_of(tmp_path, "learning_curves")[0]["mean"] == ""
+    assert "NaN" not in (tmp_path / "provenance.json").read_text()
+
+
+def _moved(result: CampaignResult, parameters: tuple[str, ...]) -> CampaignResult:
+    """The same campaign over another number of parameters (values repeat the first two)."""
+
+    def point(old: Any) -> Any:
+        values = [value for _, value in old]
+        return tuple((name, values[index % 2]) for index, name in enumerate(parameters))
+
+    def report_of(old: BoundaryReport) -> BoundaryReport:
+        return dataclasses.replace(
+            old,
+            environments=tuple(dataclasses.replace(found, point=point(found.point)) for found in old.environments),
+            probes=tuple(dataclasses.replace(probe, point=point(probe.point)) for probe in old.probes),
+        )
+
+    matrix = tuple(dataclasses.replace(entry, environment=point(entry.environment)) for entry in result.kill_matrix)
+    return dataclasses.replace(
+        result,
+        parameters=parameters,
+        boundaries=tuple(report_of(found) for found in result.boundaries),
+        kill_matrix=matrix,
+        scores=(),
+    )
+
+
+@pytest.mark.parametrize("parameters", [("mass",), ("a", "b"), ("a", "b", "c"), ("kind", "mutant", "outcome", "label")])
+def test_maps_of_any_number_of_parameters(
+    parameters: tuple[str, ...], campaign_result: CampaignResult, tmp_path: Path
+) -> None:
+    result = _moved(campaign_result, parameters)
+    html = page_html(result)
+    assert html.count("Map of the boundary search by") == 2
+    for name in ("boundary_probes", "boundary_environments", "kill_matrix", "kill_matrix_verdicts"):
+        table = tables.TABLES[name](result)
+        assert len(table.columns) == len(set(table.columns))
+        assert all(set(row) == set(table.columns) for row in table.rows)
+
+
+def test_sixty_mutants_each_have_a_row_in_every_picture(
+    campaign_result: CampaignResult, make_verdict: Callable[[str, Outcome], KillVerdict]
+) -> None:
+    healthy, model, *_ = campaign_result.populations
+    names = [f"M{number}" for number in range(60)]
+    verdicts = tuple(
+        MutantVerdict(name, campaign_result.boundaries[0].environments[0].point, make_verdict("mine", Outcome.KILLED))
+        for name in names
+    )
+    populations = (healthy, *(dataclasses.replace(model, mutant=name) for name in names))
+    html = page_html(dataclasses.replace(campaign_result, populations=populations, verdicts=verdicts))
+    for picture in ("rewards", "curves"):
+        section = html[html.index(f'<h2 id="{picture}"') :]
+        section = section[: section.index("</section>")]
+        assert all(f">{name}<" in section for name in names)
+
+
+def test_the_effect_of_a_better_mutant_is_never_a_bare_killed(
+    campaign_result: CampaignResult, make_verdict: Callable[[str, Outcome], KillVerdict]
+) -> None:
+    better = dataclasses.replace(make_verdict("mine", Outcome.KILLED), direction=Direction.BETTER)
+    entry = dataclasses.replace(campaign_result.verdicts[0], verdict=better)
+    html = page_html(dataclasses.replace(campaign_result, verdicts=(entry,), kill_matrix=()))
+    assert "killed, better" in html

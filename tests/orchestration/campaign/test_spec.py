@@ -1,0 +1,441 @@
+"""Specs: what is accepted, what resolves to what, and the one line for every mistake."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from envsearch.errors import InputError, MutationRefusedError
+from orchestration.campaign.spec.campaign import ResolvedCampaign
+from orchestration.campaign.spec.loading import experiment_names, load_spec, parse_spec
+from orchestration.campaign.spec.resolving import gives_verdicts, resolve
+from orchestration.campaign.spec.yaml_source import MAXIMUM_BYTES, parse_yaml
+
+BASE = "environment: CartPole-v1\nalgorithm: ppo\n"
+
+
+@pytest.fixture(autouse=True)
+def _fake_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Specs resolve without building models, but for the tests that ask for the real engine."""
+    from agents.deeprl.engines import registry
+
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "fakes"))
+    monkeypatch.setitem(registry.ENGINES, "fake", ("fake_campaign", "FakeEngine"))
+
+
+def resolved(text: str, engine: str = "fake") -> ResolvedCampaign:
+    content = parse_yaml(text, "spec.yaml")
+    content.setdefault("engine", engine)
+    return resolve(parse_spec(content, "spec.yaml"), "spec.yaml")
+
+
+def complaint(text: str) -> str:
+    with pytest.raises(InputError) as caught:
+        resolved(text)
+    line = str(caught.value)
+    assert "\n" not in line
+    return line
+
+
+def test_defaults() -> None:
+    found = resolved(BASE)
+    assert found.seeds == tuple(range(20))
+    assert found.healthy.total_steps == 200_000
+    assert found.kill_tests == ("paired_permutation",) == found.boundary.tests
+    assert (found.evaluation.episodes, found.evaluation.seed) == (10, 420)
+    assert found.selection.kind == "final"
+    assert found.sanity.threshold == 475.0
+    assert len(found.mutants) == 12
+    assert [parameter.name for parameter in found.boundary.parameters] == ["cart_mass", "pole_mass"]
+
+
+def test_overrides() -> None:
+    found = resolved(
+        BASE
+        + """
+seeds: [3, 5]
+steps: 1000
+hyperparameters: {gamma: 0.9, learning_rate: 1e-3}
+operators: [RN_0.2, {operator: PAC, magnitudes: [ReLU, Sigmoid]}]
+kill_tests: [average_ratio, reward_distribution]
+evaluation: {episodes: 4, seed: 7}
+agent: {select: best, every: 500, episodes: 3}
+boundary: {limits: {cart_mass: [0.5, 4]}, precision: {pole_mass: 0.1}, batch: 8, scaling: published}
+higher_order: {mutants: [PAC_ReLU-RN_0.2], maximum: 3}
+sanity: {threshold: 12, on_failure: warn}
+seed: 9
+"""
+    )
+    assert found.seeds == (3, 5)
+    assert dict(found.healthy.hyperparameters)["gamma"] == 0.9
+    assert dict(found.healthy.hyperparameters)["learning_rate"] == 0.001
+    assert [mutant.id for mutant in found.mutants] == ["RN_0.2", "PAC_ReLU", "PAC_Sigmoid"]
+    assert found.boundary.tests == ("reward_distribution",)
+    cart, pole = found.boundary.parameters
+    assert (cart.low, cart.high, pole.precision) == (0.5, 4.0, 0.1)
+    assert (found.boundary.batch, found.boundary.scaling) == (8, "published")
+    assert [mutant.id for mutant in found.higher_order.mutants] == ["RN_0.2-PAC_ReLU"]
+    assert (found.sanity.threshold, found.sanity.on_failure, found.seed) == (12.0, "warn", 9)
+    assert (found.selection.kind, found.selection.every, found.selection.episodes) == ("best", 500, 3)
+
+
+def test_run_id_ignores_name_comments_and_formatting() -> None:
+    plain = resolved(BASE + "operators: [NDF]\nseeds: 3\n")
+    other = resolved("# a comment\nname: other\nseeds: [0, 1, 2]\noperators:\n  - no_discount_factor\n" + BASE)
+    assert plain.run_id == other.run_id
+    assert len(plain.run_id) == 12
+    assert plain.name == "campaign"
+    assert other.name == "other"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "seeds: 4",
+        "steps: 7",
+        "operators: [NR]",
+        "kill_tests: [reward_distribution]",
+        "repeats: 3",
+        "evaluation: {episodes: 9}",
+        "agent: {select: best}",
+        "boundary: {enabled: false}",
+        "boundary: {precision: {cart_mass: 1.0}}",
+        "higher_order: {enabled: false}",
+        "sanity: {threshold: off}",
+        "seed: 1",
+        "hyperparameters: {gamma: 0.5}",
+    ],
+)
+def test_run_id_depends_on_everything_else(change: str) -> None:
+    assert resolved(BASE + change).run_id != resolved(BASE).run_id
+
+
+def test_settings_without_effect_are_no_other_campaign() -> None:
+    assert resolved(BASE + "agent: {every: 17}").run_id == resolved(BASE).run_id
+    assert resolved(BASE + "operators: [NDF_1.0]").run_id == resolved(BASE + "operators: [NDF]").run_id
+
+
+def test_old_environment_name_is_noted() -> None:
+    found = resolved("environment: LunarLander-v2\nalgorithm: a2c\n")
+    assert found.healthy.environment.name == "LunarLander-v3"
+    assert any("LunarLander-v2" in note for note in found.notes)
+
+
+def test_any_gymnasium_id_with_declared_parameters() -> None:
+    found = resolved(
+        """
+environment:
+  id: Pendulum-v1
+  parameters: [{name: g, initial: 10, low: 5, high: 15, precision: 0.5}]
+algorithm: ppo
+steps: 100
+operators: [NDF]
+"""
+    )
+    assert found.healthy.environment.values == (("g", 10.0),)
+    assert found.sanity.threshold is None
+
+
+def test_threshold_forms() -> None:
+    assert resolved(BASE + "sanity: {threshold: off}").sanity.threshold is None
+    assert resolved(BASE + "sanity: {threshold: preset}").sanity.threshold == 475.0
+    assert resolved(BASE + "sanity: {threshold: -3}").sanity.threshold == -3.0
+
+
+def test_preset_of_another_environment() -> None:
+    found = resolved(
+        "environment: Acrobot-v1\nalgorithm: ppo\nsteps: 10\npreset: cartpole_ppo\n"
+        "boundary: {enabled: false}\noperators: [NDF]\n"
+    )
+    assert found.healthy.hyperparameter("n_epochs") == 4
+    assert "preset 'cartpole_ppo' is for ppo" in complaint(BASE.replace("ppo", "dqn") + "preset: cartpole_ppo")
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        (
+            BASE + "sedes: 3\n",
+            "spec.yaml: sedes: unknown field 'sedes' (did you mean 'seeds'?); expected one of ",
+        ),
+        (
+            BASE + "boundary: {limit: {}}\n",
+            "spec.yaml: boundary.limit: unknown field 'limit' (did you mean 'limits'?); expected one of ",
+        ),
+        (
+            "environment: {id: Pendulum-v1, parameters: [{nam: g}]}\nalgorithm: ppo\n",
+            "spec.yaml: environment.parameters[0].nam: unknown field 'nam' (did you mean 'name'?); expected one of ",
+        ),
+        ("algorithm: ppo\n", "spec.yaml: environment: is missing"),
+        ("environment: CartPole-v1\n", "spec.yaml: algorithm: is missing"),
+        (BASE + "seeds: 0\n", "spec.yaml: seeds: 0 is not accepted; expected a number of seeds (at least 1) or a list"),
+        (BASE + "seeds: [1, -2]\n", "spec.yaml: seeds[1]: -2 is not accepted; expected a number of seeds"),
+        (BASE + "seeds: []\n", "spec.yaml: seeds: the list is empty; expected at least one seed"),
+        (BASE + "seeds: [1, 1]\n", "spec.yaml: seeds: seed 1 stands twice; expected distinct seeds"),
+        (BASE + "steps: many\n", "spec.yaml: steps: 'many' is not accepted; expected a valid integer"),
+        (BASE + "steps: 0\n", "spec.yaml: steps: 0 is not accepted; expected greater than or equal to 1"),
+        (
+            BASE + "sanity: {threshold: maybe}\n",
+            "spec.yaml: sanity.threshold: 'maybe' is not accepted; expected a number, preset or off",
+        ),
+        (
+            BASE + "agent: {select: worst}\n",
+            "spec.yaml: agent.select: 'worst' is not accepted; expected 'final' or 'best'",
+        ),
+        (
+            BASE + "operators: [NDX]\n",
+            "spec.yaml: operators[0]: unknown operator 'NDX' (did you mean 'NDF'?); expected one of ",
+        ),
+        (
+            BASE + "operators: [NDF, {operator: RN, magnitude: 1.5}]\n",
+            "spec.yaml: operators[1].magnitude: 1.5 is out of range; expected a probability in (0, 1]",
+        ),
+        (BASE + "operators: [RN_1.5]\n", "spec.yaml: operators[0]: 1.5 is out of range; expected a probability in "),
+        (BASE + "operators: []\n", "spec.yaml: operators: the list is empty; expected at least one operator, or no "),
+        (BASE + "operators: NDF\n", "spec.yaml: operators: 'NDF' is not accepted; expected a list of operators"),
+        (BASE + "operators: [NDF, NDF]\n", "spec.yaml: operators[1]: NDF stands twice, also in operators[0]"),
+        (
+            "environment: CartPole-v1\nalgorithm: dqn\noperators: [NR]\n",
+            "spec.yaml: operators[0]: NR does not apply: ",
+        ),
+        (
+            "environment: CartPole-v1\nalgorithm: dqn\noperators: [PAC_ReLU]\n",
+            "spec.yaml: operators[0]: PAC_ReLU would change nothing: policy.activation is 'ReLU' already",
+        ),
+        (BASE + "operators: [POC_Adam]\n", "spec.yaml: operators[0]: POC_Adam would change nothing: "),
+        (
+            BASE + "kill_tests: [paired]\n",
+            "spec.yaml: kill_tests[0]: unknown kill test 'paired' (did you mean ",
+        ),
+        (BASE + "kill_tests: [average_ratio, average_ratio]\n", "spec.yaml: kill_tests[1]: 'average_ratio' stands "),
+        (BASE + "kill_tests: [no.such:thing]\n", "spec.yaml: kill_tests[0]: 'no.such:thing': cannot import 'no.such'"),
+        (
+            BASE + "boundary: {tests: [average_ratio]}\nkill_tests: [average_ratio]\n",
+            "spec.yaml: boundary.tests[0]: 'average_ratio' gives no verdict; expected a kill test that says",
+        ),
+        (
+            BASE + "boundary: {tests: [reward_distribution]}\n",
+            "spec.yaml: boundary.tests[0]: unknown test of this campaign 'reward_distribution' (did you mean ",
+        ),
+        (
+            BASE + "boundary: {limits: {cart_mas: [1, 2]}}\n",
+            "spec.yaml: boundary.limits.cart_mas: unknown parameter of CartPole-v1 'cart_mas' (did you mean "
+            "'cart_mass'?); ",
+        ),
+        (
+            BASE + "boundary: {limits: {cart_mass: [20, 1]}}\n",
+            "spec.yaml: boundary.limits.cart_mass: limits [20, 1] are empty; expected low < high",
+        ),
+        (
+            BASE + "boundary: {limits: {cart_mass: [2, 20]}}\n",
+            "spec.yaml: boundary.limits.cart_mass: initial value 1 is outside the limits; expected a value in [2, 20]",
+        ),
+        (
+            BASE + "boundary: {limits: {cart_mass: [-1, 20]}}\n",
+            "spec.yaml: boundary.limits.cart_mass: -1 is physically impossible; expected ",
+        ),
+        (
+            BASE + "boundary: {precision: {cart_mass: 0}}\n",
+            "spec.yaml: boundary.precision.cart_mass: 0 is not positive; expected a positive number",
+        ),
+        (
+            BASE + "boundary: {precision: {cart_mass: 1e-15}}\n",
+            "spec.yaml: boundary.precision.cart_mass: 1e-15 is too fine for these limits; expected ",
+        ),
+        (
+            BASE + "hyperparameters: {gama: 0.9}\n",
+            "spec.yaml: hyperparameters.gama: unknown hyper-parameter 'gama' (did you mean 'gamma'?); expected one of ",
+        ),
+        (BASE.replace("ppo", "pp"), "spec.yaml: algorithm: unknown algorithm 'pp' (did you mean "),
+        (
+            BASE.replace("CartPole-v1", "CartPol-v1"),
+            "spec.yaml: environment: unknown environment 'CartPol-v1' (did you mean 'CartPole-v1'?); ",
+        ),
+        ("environment: Acrobot-v1\nalgorithm: ppo\n", "spec.yaml: steps: there is no preset for Acrobot-v1 with ppo"),
+        (
+            "environment: Acrobot-v1\nalgorithm: ppo\nsteps: 10\n",
+            "spec.yaml: environment.parameters: Acrobot-v1 declares no parameter to search over; expected at least one",
+        ),
+        (
+            "environment: {name: Pendulum-v1, parameters: [{name: g, initial: 1, low: 5, high: 15, precision: 1}]}\n"
+            "algorithm: ppo\nsteps: 10\n",
+            "spec.yaml: environment.parameters[0].g.initial: initial value 1 is outside the limits; expected a value ",
+        ),
+        (
+            BASE + "operators: [NDF, NR]\nhigher_order: {mutants: [NDF]}\n",
+            "spec.yaml: higher_order.mutants[0]: 'NDF' is of order 1; expected two or more operators, as in NDF-MTS",
+        ),
+        (
+            BASE + "operators: [NDF, NR]\nhigher_order: {mutants: [NDF-MTS]}\n",
+            "spec.yaml: higher_order.mutants[0]: MTS is not among the operators; expected constituents from NDF, NR",
+        ),
+        (
+            BASE + "operators: [PAC_ReLU, PAC_Sigmoid]\nhigher_order: {mutants: [PAC_ReLU-PAC_Sigmoid]}\n",
+            "spec.yaml: higher_order.mutants[0]: PAC_ReLU and PAC_Sigmoid both set policy.activation, so only one",
+        ),
+        (
+            BASE + "operators: [NDF, NR]\nhigher_order: {enabled: false, mutants: [NDF-NR]}\n",
+            "spec.yaml: higher_order.mutants: mutants are listed but higher order is off; expected enabled: true",
+        ),
+        (BASE + "engine: fleat\n", "spec.yaml: engine: unknown engine 'fleat' (did you mean 'fleet'?); expected "),
+        (BASE + "steps: 2000000000\n", "spec.yaml: hyperparameters: engine fake cannot train the healthy agent (it "),
+        (BASE + "preset: cartpole_pp\n", "spec.yaml: preset: unknown preset 'cartpole_pp' (did you mean "),
+        (BASE + "sanity: {threshold: .nan}\n", "spec.yaml: sanity.threshold: nan is not accepted; expected a number"),
+    ],
+)
+def test_one_line_for_every_mistake(text: str, line: str) -> None:
+    found = complaint(text)
+    assert found[: len(line)] == line
+
+
+def test_refused_mutants_have_their_own_error() -> None:
+    with pytest.raises(MutationRefusedError):
+        resolved(BASE + "operators: [POC_Adam]\n")
+
+
+def test_the_real_engine_declines_values_that_the_library_refuses() -> None:
+    with pytest.raises(InputError, match="hyperparameters: engine sb3 cannot train the healthy agent"):
+        resolved(BASE + "hyperparameters: {batch_size: 1, n_steps: 1}\n", engine="sb3")
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("", "spec.yaml: is empty; expected a mapping of fields"),
+        ("- 1\n", "spec.yaml: holds a list; expected a mapping of fields"),
+        ("a: 1\nb: 2\na: 3\n", "spec.yaml: line 3: key 'a' stands twice"),
+        ("a: {b: 1, b: 2}\n", "spec.yaml: line 1: key 'b' stands twice"),
+        ("a: [1, 2\n", "spec.yaml: line 2: is no YAML (expected ',' or ']', but got '<stream end>')"),
+        ("a: !!python/object:os.system x\n", "spec.yaml: line 1: is no YAML (could not determine a constructor for "),
+        ("a: &x [*x]\n", "spec.yaml: line 1: is no YAML (found unconstructable recursive node)"),
+    ],
+)
+def test_yaml_mistakes(text: str, line: str) -> None:
+    with pytest.raises(InputError) as caught:
+        parse_yaml(text, "spec.yaml")
+    assert str(caught.value)[: len(line)] == line
+
+
+def test_aliases_that_explode_are_refused() -> None:
+    lines = ["a0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 9)]
+    with pytest.raises(InputError, match="holds more than 20000 values"):
+        parse_yaml("\n".join(lines), "spec.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("1e-3", 0.001),
+        ("1_000", 1000),
+        ("off", "off"),
+        ("yes", "yes"),
+        ("true", True),
+        ("2024-01-01", "2024-01-01"),
+        ("1:30", "1:30"),
+        ("0o17", "0o17"),
+        ("~", None),
+        ("", None),
+        (".inf", float("inf")),
+        ("'1'", "1"),
+        ("1.", 1.0),
+    ],
+)
+def test_scalars_mean_what_they_say(text: str, value: object) -> None:
+    found = parse_yaml(f"x: {text}\n", "spec.yaml")["x"]
+    assert found == value
+    assert type(found) is type(value)
+
+
+@given(st.integers(0, 2**31 - 1), st.floats(-1e6, 1e6))
+def test_numbers_survive(whole: int, real: float) -> None:
+    found = parse_yaml(f"a: {whole}\nb: {real!r}\n", "spec.yaml")
+    assert (found["a"], found["b"]) == (whole, real)
+
+
+def test_files(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(BASE, encoding="utf-8")
+    assert load_spec(path).name == "mine"
+    for content, problem in (
+        (b"\xff\xfe", "is not UTF-8 text"),
+        (b"#" * (MAXIMUM_BYTES + 1), "is bigger than 256 KiB"),
+    ):
+        path.write_bytes(content)
+        with pytest.raises(InputError, match=problem):
+            load_spec(path)
+    with pytest.raises(InputError, match="no such file"):
+        load_spec(tmp_path / "none.yaml")
+    with pytest.raises(InputError, match="cannot be read"):
+        load_spec(tmp_path)
+
+
+def test_specs_that_come_with_the_package_resolve() -> None:
+    names = experiment_names()
+    pairs = {f"{place}_{algorithm}" for place in ("cartpole", "lunarlander") for algorithm in ("ppo", "a2c", "dqn")}
+    published = {f"cartpole_{algorithm}_published" for algorithm in ("ppo", "a2c", "dqn")}
+    paper = {f"paper/{name}" for name in (*pairs, *published, "lunarlander_ppo_reduced")}
+    assert set(names) == {"demo", *pairs, *paper}
+    for name in names:
+        spec = load_spec(name).model_copy(update={"engine": "fake"})
+        found = resolve(spec, name)
+        assert found.name == name.replace("paper/", "paper_")
+        assert len(found.seeds) == (8 if name.endswith("_reduced") else 20)
+
+
+def test_the_demo_is_what_it_promises() -> None:
+    found = resolve(load_spec("demo").model_copy(update={"engine": "fake"}), "demo")
+    assert len(found.seeds) >= 6
+    assert len(found.mutants) >= 5
+    assert any(mutant.mutations[0].operator in ("RN", "M", "Ra", "R") for mutant in found.mutants)
+    assert found.boundary.tests
+    assert found.higher_order.mutants
+
+
+def test_which_kill_tests_give_verdicts() -> None:
+    assert not gives_verdicts("average_ratio")
+    assert gives_verdicts("paired_permutation")
+
+
+# Which engine trains a campaign, and which one evaluates it.
+
+
+def test_auto_takes_the_fleet_where_it_can_train_every_recipe() -> None:
+    found = resolved(BASE + "operators: [NDF, {operator: PAC, magnitudes: [ReLU]}]\n", engine="auto")
+    assert (found.engine, found.evaluation.method) == ("fleet", "fleet")
+    assert found.engine_choice.startswith("Engine: fleet")
+    assert {found.agent(found.healthy, 0).engine} == {"fleet"}
+
+
+def test_one_recipe_that_the_fleet_declines_sends_all_agents_to_sb3(monkeypatch: pytest.MonkeyPatch) -> None:
+    from agents.deeprl.engines.fleet.engine import FleetEngine
+
+    declines = FleetEngine.declines
+    monkeypatch.setattr(
+        FleetEngine, "declines", lambda self, recipe: "no mice" if recipe.loss.inverted else declines(self, recipe)
+    )
+    found = resolved(BASE + "operators: [NDF, ILF]\n", engine="auto")
+    assert (found.engine, found.evaluation.method) == ("sb3", "fleet")
+    assert "the fleet cannot train ILF (no mice)" in found.engine_choice
+    assert resolved(BASE + "operators: [NDF]\n", engine="auto").engine == "fleet"
+    with pytest.raises(MutationRefusedError, match="engine fleet cannot train ILF"):
+        resolved(BASE + "operators: [NDF, ILF]\n", engine="fleet")
+
+
+def test_an_algorithm_that_only_the_library_has() -> None:
+    found = resolved(
+        "environment: CartPole-v1\nalgorithm: stable_baselines3:PPO\nsteps: 64\noperators: [NDF]\n", "auto"
+    )
+    assert found.engine == "sb3"
+    assert "the fleet cannot train the healthy agent" in found.engine_choice
+
+
+def test_who_evaluates() -> None:
+    assert resolved(BASE).evaluation.method == "sb3", "a user's own engine"
+    assert resolved(BASE + "evaluation: {engine: fleet}").evaluation.method == "fleet"
+    asked = resolved(BASE + "operators: [NDF]\nevaluation: {engine: sb3}", engine="fleet")
+    assert asked.evaluation.method == "sb3"
+    assert "evaluation.engine" in complaint(BASE + "evaluation: {engine: flet}")

@@ -1,0 +1,103 @@
+"""Every line is JSON and says which agent and episode it is about."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agents.scheduling.settings import AgentSettings
+from envsearch.errors import InputError
+from orchestration.runtime import logs
+from orchestration.runtime.logs import OURS, JsonLines, about, start_logs
+from orchestration.service.errors import InternalError
+from orchestration.service.owners.messages import Candidates, CreateAgent, RecommendationRequest, RewardRequest
+from orchestration.service.service import SchedulingService, ServiceSettings
+
+
+@pytest.fixture(autouse=True)
+def loggers_as_before() -> Iterator[None]:
+    ours = [logging.getLogger(name) for name in OURS]
+    before = [(one.level, one.propagate, list(one.handlers)) for one in ours]
+    yield
+    for one, (level, propagate, handlers) in zip(ours, before, strict=True):
+        one.setLevel(level)
+        one.propagate, one.handlers = propagate, handlers
+
+
+def lines(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for file in folder.glob("*.jsonl") for line in file.read_text().splitlines()]
+
+
+def test_a_line_says_what_it_is_about(tmp_path: Path) -> None:
+    start_logs("test", {"PROCTOR_LOGS": str(tmp_path), "PROCTOR_LOG_LEVEL": "info"})
+    again = start_logs("test", {"PROCTOR_LOGS": "/nowhere"})
+    log = logging.getLogger("orchestration.some.module")
+    with about("nightly", "e1"):
+        log.warning('forged\n{"level": "%s"}\x1b[31m', "INFO")
+        with about("other"):
+            log.info("inner")
+    log.debug("unheard")
+    try:
+        raise ValueError("broken")
+    except ValueError:
+        log.error("failed", exc_info=True, extra={"agent": "told"})
+    logging.getLogger("agents.x").error("also ours")
+    again.flush()
+    first, inner, failed, other = lines(tmp_path)
+    assert (first["agent"], first["episode"], first["level"]) == ("nightly", "e1", "WARNING")
+    assert first["message"].startswith("forged\n")
+    assert first["at"].endswith("Z")
+    assert (inner["agent"], inner.get("episode")) == ("other", None)
+    assert (failed["agent"], failed["error"]) == ("told", "ValueError")
+    assert "broken" in failed["traceback"]
+    assert "agent" not in other
+
+
+def test_a_long_message_is_cut() -> None:
+    record = logging.LogRecord("x", logging.INFO, "", 0, "a" * 100_000, (), None)
+    assert len(JsonLines().format(record)) < 30_000
+
+
+@pytest.mark.parametrize(
+    "told", [{"PROCTOR_LOG_LEVEL": "LOUD"}, {"PROCTOR_LOGS": "/proc/none/here"}], ids=["level", "folder"]
+)
+def test_wrong_settings_are_told(told: dict[str, str]) -> None:
+    with pytest.raises(InputError, match="PROCTOR_LOG"):
+        start_logs("test", told)
+
+
+def test_calls_of_a_service_are_logged_with_their_agent_and_episode(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from orchestration.service.owners.live_agent import LiveAgent
+
+    start_logs("test", {"PROCTOR_LOGS": str(tmp_path / "logs"), "PROCTOR_LOG_LEVEL": "DEBUG"})
+
+    def breaks(*_: Any) -> None:
+        raise RuntimeError("a defect")
+
+    async def run() -> str:
+        service = SchedulingService(ServiceSettings.in_folder(tmp_path, inline=True))
+        await service.create_agent(CreateAgent("nightly", AgentSettings("random")))
+        told = await service.recommend("nightly", RecommendationRequest(Candidates(("a", "b"))))
+        monkeypatch.setattr(LiveAgent, "perform", breaks)
+        with pytest.raises(InternalError):
+            await service.reward("nightly", RewardRequest(told.episode_id))
+        await service.close()
+        return told.episode_id
+
+    episode = asyncio.run(run())
+    found = lines(tmp_path / "logs")
+    carried = [one for one in found if "carried out" in one["message"]]
+    assert [(one["agent"], one["episode"]) for one in carried] == [("nightly", episode)]
+    (woken,) = [one for one in found if "woken" in one["message"]]
+    assert woken["agent"] == "nightly"
+    (failed,) = [one for one in found if one["level"] == "ERROR"]
+    assert (failed["agent"], failed["episode"], failed["error"]) == ("nightly", episode, "RuntimeError")
+    assert logs.FOLDER == "PROCTOR_LOGS"

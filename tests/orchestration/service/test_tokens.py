@@ -1,0 +1,99 @@
+"""Tokens: made, believed, refused, revoked; nothing of the secret is stored."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from envsearch.errors import InputError
+from orchestration.cli.token import token as token_commands
+from orchestration.service.store.sql import SqlStore
+from orchestration.service.tokens import Scope, Tokens
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """Where the store lies."""
+    return tmp_path / "service.db"
+
+
+@pytest.fixture
+def tokens(place: Path) -> Tokens:
+    """The tokens of an empty store."""
+    return Tokens(SqlStore(str(place)))
+
+
+def test_a_token_grants_what_it_was_made_for(tokens: Tokens) -> None:
+    text, row = tokens.create([Scope.RECOMMEND], "team-", "ci")
+    grant = tokens.verify(text)
+    assert grant is not None
+    assert grant.token_id == row.id
+    assert [grant.allows(scope) for scope in (Scope.READ, Scope.RECOMMEND, Scope.ADMIN)] == [True, True, False]
+    assert grant.sees("team-a")
+    assert not grant.sees("other")
+
+
+def test_tokens_differ_and_their_secret_is_nowhere_in_the_database(tokens: Tokens, place: Path) -> None:
+    texts = [tokens.create([Scope.ADMIN])[0] for _ in range(3)]
+    assert len(set(texts)) == 3
+    stored = b"".join(path.read_bytes() for path in place.parent.iterdir())
+    for text in texts:
+        assert text.split("_", 2)[2].encode() not in stored
+
+
+def test_what_is_no_token_of_ours_is_refused(tokens: Tokens) -> None:
+    text, row = tokens.create([Scope.READ])
+    wrong = text[:-1] + ("A" if text[-1] != "A" else "B")
+    unknown = text.replace(row.id, "0" * 12)
+    for given in ("", "proctor_", wrong, unknown, text + "x", " " + text, row.sha256, "é" * 70):
+        assert tokens.verify(given) is None
+    assert tokens.verify(text) is not None
+
+
+def test_a_revoked_token_is_refused_and_stays_listed(tokens: Tokens) -> None:
+    text, row = tokens.create([Scope.READ])
+    other, _ = tokens.create([Scope.READ])
+    assert tokens.verify(text) is not None
+    assert tokens.in_use()
+    tokens.revoke(row.id)
+    assert tokens.verify(text) is None
+    assert tokens.verify(other) is not None
+    assert [listed.revoked_at is None for listed in tokens.all()] == [False, True]
+    tokens.revoke(tokens.all()[1].id)
+    assert not tokens.in_use()
+
+
+def test_another_process_notices_a_revocation(tokens: Tokens, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("orchestration.service.tokens.TRUSTED_SECONDS", -1.0)
+    text, row = tokens.create([Scope.READ])
+    assert tokens.verify(text) is not None
+    Tokens(SqlStore(str(place))).revoke(row.id)
+    assert tokens.verify(text) is None
+
+
+@pytest.mark.parametrize(("scopes", "prefix"), [([], ""), ([Scope.READ], "a/b"), ([Scope.READ], ".hidden")])
+def test_a_token_that_means_nothing_is_not_made(tokens: Tokens, scopes: list[Scope], prefix: str) -> None:
+    with pytest.raises(InputError):
+        tokens.create(scopes, prefix)
+    assert tokens.all() == []
+
+
+def test_the_command_line_makes_lists_and_revokes(place: Path) -> None:
+    runner = CliRunner()
+    options = ["--store", str(place)]
+    made = runner.invoke(token_commands, ["create", "--scope", "admin", "--format", "json", *options])
+    told = json.loads(made.stdout)
+    grant = Tokens(SqlStore(str(place))).verify(told["token"])
+    assert grant is not None
+    assert grant.allows(Scope.ADMIN)
+    assert runner.invoke(token_commands, ["revoke", told["id"], *options]).exit_code == 0
+    listed = json.loads(runner.invoke(token_commands, ["list", "--format", "json", *options]).stdout)
+    assert [(row["id"], row["revoked_at"] is None) for row in listed] == [(told["id"], False)]
+    assert "token" not in listed[0]
+    elsewhere = runner.invoke(token_commands, ["list", "--format", "json"], env={"PROCTOR_STORE": str(place)})
+    assert [row["id"] for row in json.loads(elsewhere.stdout)] == [told["id"]], "the store of `proctor serve`"
+    missing = runner.invoke(token_commands, ["revoke", "nobody", *options])
+    assert isinstance(missing.exception, InputError)
