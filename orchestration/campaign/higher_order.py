@@ -41,7 +41,7 @@ def chosen_mutants(
         if plan.maximum is not None and found >= plan.maximum:
             notes.append(f"Candidate {mutant.id} was left out: higher_order.maximum is {plan.maximum}.")
             continue
-        reason = _why_not(campaign, mutant)
+        reason = _objection(campaign, mutant)
         if reason is not None:
             notes.append(f"Candidate {mutant.id} was left out: {reason}.")
             continue
@@ -50,13 +50,13 @@ def chosen_mutants(
     return list(chosen.values()), notes
 
 
-def _why_not(campaign: ResolvedCampaign, mutant: Mutant) -> str | None:
+def _objection(campaign: ResolvedCampaign, mutant: Mutant) -> str | None:
     """Why a candidate is not trained. Another engine would not do: agents are compared within one engine only."""
     try:
         recipe = mutate(campaign.healthy, mutant)
     except MutationRefusedError as error:
         return error.problem
-    reason = engine(campaign.engine).declines(recipe)
+    reason = engine(campaign.engine).objection(recipe)
     return None if reason is None else f"engine {campaign.engine} cannot train it ({reason})"
 
 

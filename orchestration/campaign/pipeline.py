@@ -29,7 +29,7 @@ from orchestration.campaign.result import (
     PopulationResult,
     ScoreResult,
 )
-from orchestration.campaign.sanity import is_live, weakness
+from orchestration.campaign.sanity import is_live, objection
 from orchestration.campaign.spec.campaign import ResolvedCampaign
 from orchestration.campaign.train import HEALTHY_MUTANT, interleaved, records_of, train
 
@@ -82,7 +82,7 @@ def train_healthy(context: RunContext, campaign: ResolvedCampaign, findings: Fin
     evaluate_populations(context, campaign, [HEALTHY_MUTANT], [campaign.initial_point], "evaluate healthy")
     findings.trained = [HEALTHY_MUTANT]
     healthy = rewards_at(context, campaign, HEALTHY_MUTANT, campaign.initial_point)
-    reason = weakness(campaign, healthy)
+    reason = objection(campaign, healthy)
     if reason is None:
         return True
     if healthy and campaign.sanity.on_failure == "warn":

@@ -9,7 +9,7 @@ from orchestration.campaign.spec.campaign import ResolvedCampaign
 from orchestration.execution.results import AgentRecord
 
 
-def weakness(campaign: ResolvedCampaign, healthy: Rewards) -> str | None:
+def objection(campaign: ResolvedCampaign, healthy: Rewards) -> str | None:
     """Why the healthy population is no yardstick, and what to change; None if it is one."""
     threshold = campaign.sanity.threshold
     if not healthy:
