@@ -19,7 +19,7 @@ from mutations.parsing import parse_mutant
 from orchestration.campaign.folder import CampaignFolder, campaign_home
 from orchestration.campaign.result import CampaignResult, MutantVerdict
 from orchestration.campaign.result_file import read_result, result_json, result_tables
-from orchestration.campaign.run import Conducted, Surroundings, conduct
+from orchestration.campaign.run import CampaignRun, RunSettings, run_campaign
 from orchestration.campaign.spec.campaign import ResolvedCampaign
 from orchestration.campaign.spec.loading import parse_spec
 from orchestration.campaign.spec.resolving import resolve
@@ -65,13 +65,13 @@ def campaign(**changes: Any) -> ResolvedCampaign:
     return resolve(parse_spec({**SPEC, **changes}, name="fake"))
 
 
-def run(found: ResolvedCampaign, home: Path, make: Callable[[], Any] | None = None) -> Conducted:
-    surroundings = Surroundings(home=home, tracking_uri="none", progress="silent")
-    return conduct(found, surroundings, make or (lambda: InlineExecutor(PARTS)))
+def run(found: ResolvedCampaign, home: Path, make: Callable[[], Any] | None = None) -> CampaignRun:
+    settings = RunSettings(home=home, tracking_uri="none", progress="silent")
+    return run_campaign(found, settings, make or (lambda: InlineExecutor(PARTS)))
 
 
 @pytest.fixture(scope="module")
-def done(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Conducted]:
+def done(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CampaignRun]:
     """The whole fake campaign, run once, with its real report."""
     with pytest.MonkeyPatch.context() as patch:
         fake_world(patch)
@@ -79,12 +79,12 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Conducted]:
 
 
 @pytest.fixture
-def complete(done: Conducted) -> CampaignResult:
+def complete(done: CampaignRun) -> CampaignResult:
     return done.result
 
 
 @pytest.fixture
-def home(done: Conducted, tmp_path: Path) -> Path:
+def home(done: CampaignRun, tmp_path: Path) -> Path:
     """A copy of the home in which the campaign ran."""
     shutil.copytree(done.folder.parents[1], tmp_path / "home")
     return tmp_path / "home"
@@ -221,7 +221,7 @@ def test_interrupted_anywhere_gives_the_same_and_keeps_what_is_finished(
     assert result.provenance["cost"]["items_found_in_store"] > 0
 
 
-def test_a_finished_campaign_computes_nothing(done: Conducted, home: Path) -> None:
+def test_a_finished_campaign_computes_nothing(done: CampaignRun, home: Path) -> None:
     again = run(campaign(name="renamed"), home, lambda: Forbidden(PARTS))
     assert again.folder.name == done.folder.name
     assert result_tables(again.result) == result_tables(done.result)
@@ -234,7 +234,7 @@ def test_other_campaigns_share_agents_and_evaluations(home: Path) -> None:
     assert run(asked, home, lambda: Forbidden(PARTS)).result.status == "complete"
 
 
-def test_files_of_a_campaign(done: Conducted) -> None:
+def test_files_of_a_campaign(done: CampaignRun) -> None:
     names = {path.name for path in done.folder.iterdir()}
     assert names == {"spec.yaml", "result.json", "report", "log", "lock"}
     assert "POC_SGD" in done.report.read_text(encoding="utf-8")

@@ -11,8 +11,8 @@ import pytest
 from agents.deeprl.recipe import PolicySite, TrainingRecipe
 from envsearch.spec import EnvironmentSpec
 from orchestration.campaign.context import RunContext
-from orchestration.campaign.evaluate import evaluate
-from orchestration.campaign.train import train
+from orchestration.campaign.steps.evaluation import evaluate
+from orchestration.campaign.steps.training import train
 from orchestration.execution.block_progress import Partly
 from orchestration.execution.results import ResultStore
 from orchestration.execution.work import AgentKey, BlockReport, EvaluationKey, JobOutcome, WorkBlock, item_addresses
