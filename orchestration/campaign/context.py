@@ -53,7 +53,7 @@ class RunContext:
             for address in item_addresses(block):
                 self.failures.pop(address, None)
         with self._bar(phase, items, earlier) as bar:
-            for report in self.executor.run(blocks, self.store.url, bar.partly):
+            for report in self.executor.run(blocks, self.store.url, bar.update_running):
                 self._count(phase, bar, report)
 
     @contextmanager

@@ -12,7 +12,7 @@ from orchestration.campaign.run import CampaignRun, RunSettings, run_campaign
 from orchestration.campaign.spec.loading import parse_spec
 from orchestration.campaign.spec.resolving import resolve
 from orchestration.execution.executors.inline import InlineExecutor
-from orchestration.execution.tasks import Parts
+from orchestration.execution.tasks import TaskFunctions
 
 SPEC = {
     "environment": "CartPole-v1",
@@ -35,7 +35,7 @@ def _fake_world(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _run(home: Path, store: str | None) -> CampaignRun:
     settings = RunSettings(home=home, store=store, tracking_uri="none", progress="silent")
-    make = InlineExecutor(Parts(evaluate="fake_campaign:evaluate"))
+    make = InlineExecutor(TaskFunctions(evaluate="fake_campaign:evaluate"))
     return run_campaign(resolve(parse_spec(SPEC, name="fake")), settings, lambda: make)
 
 

@@ -164,8 +164,8 @@ def _verdict_table(result: CampaignResult) -> Table | None:
         if population.mutant in judged or population.order == 0:
             row = [_outcome_text(by_key.get((name, population.mutant))) for name in tests]
             entry = by_key.get((primary, population.mutant)) if primary else None
-            name = Text(formatting.elide(population.mutant, NAME_WIDTH))
-            table.add_row(name, _mean(population), *row, *_numbers(entry))
+            mutant = Text(formatting.elide(population.mutant, NAME_WIDTH))
+            table.add_row(mutant, _mean(population), *row, *_numbers(entry))
     return table
 
 

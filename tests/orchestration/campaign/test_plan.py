@@ -23,7 +23,7 @@ from orchestration.campaign.spec.loading import parse_spec
 from orchestration.campaign.spec.resolving import resolve
 from orchestration.execution.executors.inline import InlineExecutor
 from orchestration.execution.results import ResultStore
-from orchestration.execution.tasks import Parts
+from orchestration.execution.tasks import TaskFunctions
 from orchestration.runtime.progress import Progress
 
 COSTS = Costs(train=10.0, evaluation=0.5, source="measured")
@@ -78,7 +78,7 @@ def test_before_anything_is_done(tmp_path: Path) -> None:
 
 def test_after_everything_is_done(tmp_path: Path) -> None:
     store = ResultStore(str(tmp_path))
-    context = RunContext(InlineExecutor(Parts(evaluate="fake_campaign:evaluate")), store, Progress("silent"))
+    context = RunContext(InlineExecutor(TaskFunctions(evaluate="fake_campaign:evaluate")), store, Progress("silent"))
     result = run_steps(context, Populations(campaign(), store))
     found = plan_campaign(campaign(), store, COSTS, cores=1)
     assert all(phase.items == phase.done and not phase.bound for phase in found.phases)
@@ -92,7 +92,7 @@ def test_after_everything_is_done(tmp_path: Path) -> None:
 
 def test_halfway_the_missing_rest_is_bounded(tmp_path: Path) -> None:
     store = ResultStore(str(tmp_path))
-    context = RunContext(InlineExecutor(Parts(evaluate="fake_campaign:evaluate")), store, Progress("silent"))
+    context = RunContext(InlineExecutor(TaskFunctions(evaluate="fake_campaign:evaluate")), store, Progress("silent"))
     run_steps(context, Populations(campaign(boundary={"enabled": False}), store))
     found = phases(plan_campaign(campaign(), store, COSTS, cores=1))
     assert found["train"] == (40, 40, False)
