@@ -72,7 +72,7 @@ class InstantEngine:
 
     name = "instant"
 
-    def declines(self, recipe: TrainingRecipe) -> str | None:
+    def objection(self, recipe: TrainingRecipe) -> str | None:
         """It takes all."""
         return None
 

@@ -24,7 +24,7 @@ from envsearch.spec import EnvironmentSpec
 class FakeEngine:
     name = "fake"
 
-    def declines(self, recipe: TrainingRecipe) -> str | None:
+    def objection(self, recipe: TrainingRecipe) -> str | None:
         return None
 
     def train(

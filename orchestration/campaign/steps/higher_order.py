@@ -56,7 +56,7 @@ def objection(populations: Populations, mutant: Mutant) -> str | None:
     except MutationRefusedError as error:
         return error.problem
     name = populations.campaign.engine
-    reason = engine(name).declines(recipe)
+    reason = engine(name).objection(recipe)
     return None if reason is None else f"engine {name} cannot train it ({reason})"
 
 

@@ -321,7 +321,7 @@ def test_a_candidate_that_the_engine_declines_is_left_out_with_its_reason(
     found = campaign()
     declined = mutate(found.healthy, parse_mutant("NDF-POC_SGD"))
     monkeypatch.setattr(
-        fake_campaign.FakeEngine, "declines", lambda self, recipe: "too odd" if recipe == declined else None
+        fake_campaign.FakeEngine, "objection", lambda self, recipe: "too odd" if recipe == declined else None
     )
     result = run(found, home, lambda: Forbidden(FUNCTIONS)).result
     assert "Candidate NDF-POC_SGD was left out: engine fake cannot train it (too odd)." in result.notes

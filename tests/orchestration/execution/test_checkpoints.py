@@ -168,10 +168,10 @@ def often(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_killed_block_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, undisturbed: list[Any]) -> None:
     killed_after(monkeypatch, 2, tmp_path / "killed")
     assert files(tmp_path / "killed") == ["training.npz"]
-    told: list[tuple[float, float]] = []
-    report = run_block(TrainBlock(KEYS), str(tmp_path / "killed"), told=lambda *numbers: told.append(numbers))
+    counts: list[tuple[float, float]] = []
+    report = run_block(TrainBlock(KEYS), str(tmp_path / "killed"), report=lambda *numbers: counts.append(numbers))
     assert facts(tmp_path / "killed") == undisturbed and len(undisturbed) == 2
-    assert told[0][0] == told[0][1] > 0
+    assert counts[0][0] == counts[0][1] > 0
     assert "was resumed from" in notes(report)
     assert files(tmp_path / "killed") == []
 
