@@ -39,6 +39,8 @@ SCALARS: dict[Any, Any] = {
 }
 
 STAYS_AT_HOME = {
+    "agents.deeprl.engines.fleet.on_policy.OnPolicyProgram": "is compiled; a task builds it from the recipe",
+    "agents.deeprl.engines.fleet.dqn.DQNProgram": "is compiled; a task builds it from the recipe",
     "agents.scheduling.history_replay.ReplayResult": "holds the live scheduler; what crosses a border is its summary",
     "orchestration.studies.replay.Pair": "holds such results, for the report in the driver",
     "orchestration.studies.replay_http.HttpReplay": "holds an open connection; it works in the driver",
