@@ -15,7 +15,7 @@ LONGEST_FILE = 400
 
 SEED_GLOBALS = (
     *("agents/library_randomness.py", "agents/scheduling/kinds/isolated_random.py"),
-    "agents/scheduling/agent_checks.py",  # checks that they are left alone
+    "agents/scheduling/clauses.py",  # checks that they are left alone
 )
 """Stable-Baselines3 draws from the global generators. Here, and only here, they are lent to it and put back."""
 
