@@ -22,6 +22,7 @@ from orchestration.execution.work import AgentKey, EvaluateBlock, EvaluationKey,
 
 FAKES = Path(__file__).parents[1] / "fakes"
 PARTS = Parts("fake_training:engine", "fake_training:evaluate")
+pytestmark = pytest.mark.ray
 KINDS = {"inline": lambda: InlineExecutor(PARTS), "ray": lambda: RayExecutor(cpus=2, parts=PARTS)}
 
 
