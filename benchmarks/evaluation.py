@@ -100,7 +100,7 @@ class SeededResets(gymnasium.Wrapper[Any, Any, Any, Any]):
 def trained(recipe: TrainingRecipe, agents: int, steps: int | None) -> tuple[list[SavedAgent], str]:
     """Briefly trained agents, so that their episodes have lengths as in practice."""
     fleet = engine("fleet")
-    chosen = fleet if fleet.declines(recipe) is None else engine("sb3")
+    chosen = fleet if fleet.objection(recipe) is None else engine("sb3")
     budget = steps or TRAIN_STEPS[chosen.name]
     short = recipe.replace(total_steps=budget)
     found = chosen.train(short, list(range(agents)), Selection())

@@ -1,4 +1,4 @@
-"""What a campaign's work costs on this machine: measured for a second or two, or read from what was done already."""
+"""What a campaign's work costs on this machine: measured for a second or two, or read from finished work."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from agents.deeprl.threads import one_thread
 from envsearch.environments.cartpole import CARTPOLE
 from envsearch.registry import environment, make
 from envsearch.spec import EnvironmentSpec
+from orchestration.campaign.population import Populations
 from orchestration.campaign.spec.campaign import ResolvedCampaign
-from orchestration.campaign.train import HEALTHY_MUTANT, agents_of
 from orchestration.execution.results import ResultStore
 
 TRAIN_SECONDS = 1.0
@@ -59,8 +59,8 @@ def costs(campaign: ResolvedCampaign, store: ResultStore) -> Costs:
 
 def _recorded(campaign: ResolvedCampaign, store: ResultStore) -> Costs | None:
     trainings, evaluations = [], []
-    for agent in agents_of(campaign, HEALTHY_MUTANT).values():
-        key = campaign.evaluation_of(agent, campaign.initial_point)
+    healthy = Populations(campaign, store).healthy
+    for agent, key in zip(healthy.agents.values(), healthy.evaluations([campaign.initial_point]), strict=True):
         if store.has_agent(agent) and store.has_evaluation(key):
             trainings.append(store.agent_record(agent).train_seconds)
             evaluations.append(store.evaluation_seconds(key))

@@ -1,4 +1,4 @@
-"""Work items: what a task is asked to do and what it answers, as frozen plain data with a content address.
+"""Work items: what a task does and what it reports, as frozen plain data with a content address.
 
 An item's address is a hash of everything its result depends on and of nothing else, so nothing is computed twice:
 not after a crash, not by another campaign, not by another kill test.
@@ -18,7 +18,7 @@ from envsearch.canonical import content_address
 from envsearch.spec import EnvironmentSpec
 
 SEMANTICS = 1
-"""Raised when the meaning of a recipe or an evaluation changes, so that old results are not taken for new ones."""
+"""Raised when the meaning of a recipe or an evaluation changes, so that old results are not mistaken for new ones."""
 
 EvaluationMethod = Literal["fleet", "sb3"]
 Key = TypeVar("Key")
@@ -46,8 +46,8 @@ class EvaluationKey:
     Attributes:
         method: ``sb3``, the reference, or ``fleet``, many agents in one batch. Their results differ where two actions
             are equally good to the last bit of float32, so the method is part of the address: a campaign's numbers
-            never depend on which of the two another campaign had used. (The reference keeps the address that it had
-            when there was no other.)
+            never depend on which of the two another campaign has used. (The reference keeps the address from
+            before there was another.)
     """
 
     agent: AgentKey
@@ -67,10 +67,10 @@ def _address(kind: str, *parts: Hashable) -> str:
 
 
 @lru_cache(maxsize=100_000)
-def _kept_address(kind: str, parts: tuple[Hashable, ...], _told: str) -> str:
-    """Kept, because the store asks for an item's address at every step; a campaign has thousands of items.
+def _kept_address(kind: str, parts: tuple[Hashable, ...], _representation: str) -> str:
+    """Cached, because the store needs an item's address at every step; a campaign has thousands of items.
 
-    Equal parts may have different addresses (1 and 1.0); `_told` keeps them apart.
+    Equal parts may have different addresses (1 and 1.0); `_representation` keeps them apart.
     """
     return content_address(kind, [SEMANTICS, *parts])
 
@@ -101,7 +101,7 @@ class JobOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class BlockReport:
-    """What came of one task.
+    """The outcome of one task.
 
     Attributes:
         outcome: whether every item of the block is in the store now.

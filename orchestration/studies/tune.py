@@ -83,7 +83,7 @@ def _refuse_untrainable(request: TuneRequest) -> None:
 
     trainer = engine(request.engine)
     for candidate in request.candidates():
-        reason = trainer.declines(with_hyperparameters(request.healthy, candidate))
+        reason = trainer.objection(with_hyperparameters(request.healthy, candidate))
         if reason is not None:
             raise InputError(f"{candidate} cannot be trained ({reason})", "space", "values that the engine takes")
 

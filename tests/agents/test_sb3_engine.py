@@ -215,19 +215,19 @@ def test_damaged_checkpoint_is_named():
     ],
 )
 def test_engine_declines_with_the_reason(small_recipe, change, text):
-    reason = engine("sb3").declines(small_recipe("ppo").replace(**change))
+    reason = engine("sb3").objection(small_recipe("ppo").replace(**change))
     assert reason is not None and text in reason
 
 
 def test_faults_off_policy_refuse_n_step_returns(small_recipe):
     recipe = small_recipe("dqn")
     recipe = recipe.replace(hyperparameters=tuple((dict(recipe.hyperparameters) | {"n_steps": 3}).items()))
-    assert engine("sb3").declines(recipe) is None
-    assert "n_steps" in (engine("sb3").declines(recipe.replace(terminal=TerminalSite(1.0))) or "")
+    assert engine("sb3").objection(recipe) is None
+    assert "n_steps" in (engine("sb3").objection(recipe.replace(terminal=TerminalSite(1.0))) or "")
 
 
 def test_engine_accepts_healthy_recipes(small_recipe):
-    assert all(engine("sb3").declines(small_recipe(algorithm)) is None for algorithm in ALGORITHMS)
+    assert all(engine("sb3").objection(small_recipe(algorithm)) is None for algorithm in ALGORITHMS)
 
 
 def test_unknown_engine():

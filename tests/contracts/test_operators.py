@@ -82,7 +82,7 @@ class Good(MutationOperator):
     definition, source = "terminal flags are lost", "this test"
     magnitude = ProbabilityMagnitude("step", required=True)
     sites = ("terminal.missed",)
-    def inapplicable(self, recipe):
+    def objection(self, recipe):
         return None
     def apply(self, recipe, mutation):
         return recipe.replace(terminal=dataclasses.replace(recipe.terminal, missed=probability(self, mutation)))
@@ -91,13 +91,13 @@ class Undescribed(Good):
     definition = " "
 
 class Nameless(MutationOperator):
-    def inapplicable(self, recipe):
+    def objection(self, recipe):
         return None
     def apply(self, recipe, mutation):
         return recipe
 
 class NeverApplies(Good):
-    def inapplicable(self, recipe):
+    def objection(self, recipe):
         return "never"
 
 class NoOp(Good):

@@ -23,7 +23,7 @@ FAR_LEVEL = 100.0
 class FakeEngine:
     name = "fake"
 
-    def declines(self, recipe: TrainingRecipe) -> str | None:
+    def objection(self, recipe: TrainingRecipe) -> str | None:
         return "it cannot count that far" if recipe.total_steps > 10**9 else None
 
     def train(

@@ -90,7 +90,7 @@ class Engine(Protocol):
         """
         ...
 
-    def declines(self, recipe: TrainingRecipe) -> str | None:
+    def objection(self, recipe: TrainingRecipe) -> str | None:
         """Why this engine cannot train the recipe, or None if it can."""
         ...
 

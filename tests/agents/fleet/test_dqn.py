@@ -15,7 +15,7 @@ import torch
 
 from agents.deeprl.engines.fleet import replay_buffer
 from agents.deeprl.engines.fleet.dqn import DQN
-from agents.deeprl.engines.fleet.dqn_recipe import declines
+from agents.deeprl.engines.fleet.dqn_recipe import objection
 from agents.deeprl.engines.fleet.dqn_update import (
     Learner,
     exploration_rate,
@@ -287,14 +287,14 @@ def test_faults_strike_with_their_probability(small_recipe: Make) -> None:
     ],
 )
 def test_declines_what_it_does_not_do(small_recipe: Make, name: str, value: Any) -> None:
-    assert name in str(declines(changed(small_recipe("dqn"), **{name: value})))
+    assert name in str(objection(changed(small_recipe("dqn"), **{name: value})))
 
 
 def test_declines_no_published_recipe(small_recipe: Make) -> None:
     for changes in ({}, {"n_steps": 1}, {"gradient_steps": -1}, {"learning_rate": "lin_0.01"}, {"tau": 1}):
-        assert declines(changed(small_recipe("dqn"), **changes)) is None
+        assert objection(changed(small_recipe("dqn"), **changes)) is None
     for site in SITES.values():
-        assert declines(small_recipe("dqn").replace(**site)) is None
+        assert objection(small_recipe("dqn").replace(**site)) is None
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)

@@ -161,7 +161,7 @@ def test_a_hosted_environment_trains_the_same_way():
 )
 def test_what_it_cannot_do_it_declines_with_the_reason(algorithm, overrides, reason):
     recipe = recipe_of(algorithm, **overrides)
-    assert reason in (FleetEngine().declines(recipe) or "")
+    assert reason in (FleetEngine().objection(recipe) or "")
     with pytest.raises(InputError, match=reason):
         FleetEngine().train(recipe, [0])
 
@@ -169,7 +169,7 @@ def test_what_it_cannot_do_it_declines_with_the_reason(algorithm, overrides, rea
 def test_what_it_can_do_it_does_not_decline():
     for name in ("CartPole-v1", "LunarLander-v3"):
         for algorithm in SMALL:
-            assert FleetEngine().declines(preset(name, algorithm).recipe(initial_spec(environment(name)), 100)) is None
-    assert "continuous" not in str(FleetEngine().declines(recipe_of("ppo")))
+            assert FleetEngine().objection(preset(name, algorithm).recipe(initial_spec(environment(name)), 100)) is None
+    assert "continuous" not in str(FleetEngine().objection(recipe_of("ppo")))
     pendulum = preset("CartPole-v1", "ppo").recipe(initial_spec(environment("Pendulum-v1")), 100)
-    assert "actions" in str(FleetEngine().declines(pendulum))
+    assert "actions" in str(FleetEngine().objection(pendulum))

@@ -23,7 +23,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 
 from agents.deeprl.checkpoint import to_bytes
 from agents.deeprl.engines.fleet import evaluation_cartpole, evaluation_hosted
-from agents.deeprl.engines.fleet.evaluation import Pair, SavedAgent, declines, evaluate_together, read
+from agents.deeprl.engines.fleet.evaluation import Pair, SavedAgent, evaluate_together, objection, read
 from agents.deeprl.engines.fleet.evaluation_policies import Policy, actions, outputs, padded, stacked
 from agents.deeprl.evaluation import evaluate
 from agents.deeprl.recipe import PolicySite
@@ -227,8 +227,8 @@ def test_an_environment_that_does_not_fit_the_agent() -> None:
     agent = untrained(units=(16,))
     policy = read(agent)
     assert isinstance(policy, Policy)
-    assert "takes 4 numbers" in str(declines(policy, LANDER))
-    assert "actions are Box" in str(declines(policy, EnvironmentSpec("Pendulum-v1")))
+    assert "takes 4 numbers" in str(objection(policy, LANDER))
+    assert "actions are Box" in str(objection(policy, EnvironmentSpec("Pendulum-v1")))
     (outcome,) = evaluate_together([(agent, LANDER)], 2, 1)
     assert isinstance(outcome, InputError)
 

@@ -11,9 +11,9 @@ from envsearch.spec import EnvironmentSpec
 from mutations.killing.kill_test import Direction, Outcome
 from mutations.killing.registry import kill_test
 from orchestration.campaign.context import last_line
-from orchestration.campaign.judging import compare, comparison_seed, judge_family
-from orchestration.campaign.populations import learning_curve
-from orchestration.campaign.sanity import identical_seeds, is_live
+from orchestration.campaign.steps.judging import compare, comparison_seed, judge_family
+from orchestration.campaign.steps.population_summary import learning_curve
+from orchestration.campaign.steps.sanity import identical_seeds, is_live
 from orchestration.execution.results import AgentRecord
 
 RECIPE = TrainingRecipe(EnvironmentSpec("E"), "ppo", (), 100, PolicySite("Tanh", "Adam"))

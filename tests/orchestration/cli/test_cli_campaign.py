@@ -18,7 +18,7 @@ from orchestration.cli import main
 from orchestration.cli.app import COMMANDS, loaded
 from orchestration.execution.executors import registry as executors
 from orchestration.execution.executors.inline import InlineExecutor
-from orchestration.execution.tasks import Parts
+from orchestration.execution.tasks import TaskFunctions
 
 SPEC = """
 environment: CartPole-v1
@@ -50,7 +50,7 @@ def proctor(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "fakes"))
     monkeypatch.setitem(registry.ENGINES, "fake", ("fake_campaign", "FakeEngine"))
-    fake = InlineExecutor(Parts(evaluate="fake_campaign:evaluate"))
+    fake = InlineExecutor(TaskFunctions(evaluate="fake_campaign:evaluate"))
     monkeypatch.setitem(executors.EXECUTORS, "inline", lambda cpus, address: fake)
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)
     (tmp_path / "spec.yaml").write_text(SPEC, encoding="utf-8")

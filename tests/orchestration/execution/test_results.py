@@ -99,9 +99,9 @@ def test_returns_that_are_no_numbers_are_refused(store: ResultStore, value: floa
 
 
 def test_results_that_do_not_fit_their_key_are_refused(store: ResultStore) -> None:
-    with pytest.raises(ProctorError, match="seed 7, was given that of seed 8"):
+    with pytest.raises(ProctorError, match="seed 7, got the one with seed 8"):
         store.save_agent(KEY, dataclasses.replace(AGENT, seed=8))
-    with pytest.raises(ProctorError, match="3 episodes, was given 2"):
+    with pytest.raises(ProctorError, match="3 episodes, got 2"):
         store.save_evaluation(EVALUATION, (1.0, 2.0), 0.1)
 
 

@@ -37,18 +37,18 @@ SCHEDULES = ("learning_rate", "clip_range")
 """Those that may be written ``lin_<initial>``."""
 
 
-def why_not(recipe: TrainingRecipe) -> str | None:
+def objection(recipe: TrainingRecipe) -> str | None:
     """Why the fleet cannot train a recipe, or None if it can."""
     if recipe.algorithm == "dqn":
-        reason = dqn_recipe.declines(recipe)
+        reason = dqn_recipe.objection(recipe)
     elif recipe.algorithm in UNDERSTOOD:
-        reason = _why_not_on_policy(recipe)
+        reason = _on_policy_objection(recipe)
     else:
         reason = f"the fleet engine trains {', '.join((*UNDERSTOOD, 'dqn'))}, not {recipe.algorithm}"
-    return reason or _why_not_policy(recipe.policy) or _why_not_environment(recipe.environment)
+    return reason or _policy_objection(recipe.policy) or _environment_objection(recipe.environment)
 
 
-def _why_not_on_policy(recipe: TrainingRecipe) -> str | None:
+def _on_policy_objection(recipe: TrainingRecipe) -> str | None:
     understood = UNDERSTOOD[recipe.algorithm]
     for name, value in recipe.hyperparameters:
         if name in NEUTRAL and NEUTRAL[name] == value:
@@ -60,7 +60,7 @@ def _why_not_on_policy(recipe: TrainingRecipe) -> str | None:
     return None
 
 
-def _why_not_policy(policy: PolicySite) -> str | None:
+def _policy_objection(policy: PolicySite) -> str | None:
     if not policy.net_arch:
         return "the fleet engine needs a hidden layer"
     if policy.activation not in ACTIVATIONS:
@@ -72,7 +72,7 @@ def _why_not_policy(policy: PolicySite) -> str | None:
 
 
 @lru_cache(maxsize=256)
-def _why_not_environment(environment: EnvironmentSpec) -> str | None:
+def _environment_objection(environment: EnvironmentSpec) -> str | None:
     if environment.name == cartpole.NAME:
         return None
     env: gymnasium.Env[object, object] = make(environment)
@@ -91,7 +91,7 @@ def lanes_of(recipe: TrainingRecipe) -> int:
 
 
 def learner_of(recipe: TrainingRecipe, seeds: Sequence[int]) -> Learner:
-    """The learner of a recipe that `why_not` has nothing against.
+    """The learner of a recipe that `objection` has nothing against.
 
     Args:
         recipe: what to train.

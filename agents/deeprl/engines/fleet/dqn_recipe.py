@@ -70,7 +70,7 @@ class Numbers(NamedTuple):
     total_steps: jax.Array
 
 
-def declines(recipe: TrainingRecipe) -> str | None:
+def objection(recipe: TrainingRecipe) -> str | None:
     """Why the fleet's DQN cannot be trained with these hyper-parameters, or None if it can."""
     for name, found in recipe.hyperparameters:
         if name in NEUTRAL and found == NEUTRAL[name]:
@@ -85,10 +85,10 @@ def declines(recipe: TrainingRecipe) -> str | None:
         found = value(recipe, name)
         if isinstance(found, bool) or not isinstance(found, int | float) or not found >= least:
             return f"the fleet engine needs a number of {least:g} or more for {name}, not {found!r}"
-    return _why_not_rate(recipe)
+    return _rate_objection(recipe)
 
 
-def _why_not_rate(recipe: TrainingRecipe) -> str | None:
+def _rate_objection(recipe: TrainingRecipe) -> str | None:
     found = value(recipe, "learning_rate")
     try:
         rate, _ = schedule(recipe, "learning_rate")

@@ -4,7 +4,7 @@ The episodes are those of `agents.deeprl.evaluation.evaluate` (same seeds, same 
 does not depend on what else is in the batch. What differs is the order in which a matrix product adds: where two
 actions are equally good to the last bit of float32, the two evaluations may choose differently.
 
-What cannot be evaluated this way is evaluated by the reference; `declines` says why.
+What cannot be evaluated this way is evaluated by the reference; `objection` says why.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def evaluate_together(pairs: Sequence[Pair], episodes: int = 10, seed: int = 420
     groups: dict[tuple[object, ...], list[int]] = {}
     for position, (agent, place) in enumerate(pairs):
         policy = agents[agent]
-        if isinstance(policy, str) or declines(policy, place) is not None:
+        if isinstance(policy, str) or objection(policy, place) is not None:
             outcomes[position] = _by_reference(agent, place, episodes, seed)
         else:
             groups.setdefault((policy.shape, place.name), []).append(position)
@@ -105,7 +105,7 @@ def read(agent: SavedAgent) -> Policy | str:
         return f"its weights cannot be read ({type(error).__name__})"
 
 
-def declines(policy: Policy, place: EnvironmentSpec) -> str | None:
+def objection(policy: Policy, place: EnvironmentSpec) -> str | None:
     """Why the fleet cannot evaluate a policy in an environment, or None if it can."""
     try:
         observations, choices = _spaces(place)

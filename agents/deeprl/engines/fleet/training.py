@@ -31,7 +31,7 @@ class Training:
     """A block of agents in training.
 
     Args:
-        recipe: what is trained; nothing declines it.
+        recipe: what is trained; `capability.objection` names nothing against it.
         seeds: one per agent.
         selection: which model of each is returned.
 

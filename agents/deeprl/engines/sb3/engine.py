@@ -20,7 +20,7 @@ class SB3Engine:
 
     name = "sb3"
 
-    def declines(self, recipe: TrainingRecipe) -> str | None:
+    def objection(self, recipe: TrainingRecipe) -> str | None:
         """Why this recipe cannot be trained: the algorithm's own refusal, found by building the model once."""
         try:
             with library_randomness_kept():

@@ -6,13 +6,12 @@ from collections.abc import Iterable, Sequence
 
 from agents.deeprl.engines.registry import engine
 from envsearch.errors import MutationRefusedError
-from mutations.folding import mutate
 from mutations.higher_order import candidates, classify_kills
 from mutations.mutant import Mutant
 from mutations.registry import in_canonical_order
-from orchestration.campaign.kill_matrix import matrix_of
+from orchestration.campaign.population import Population, Populations
 from orchestration.campaign.result import HigherOrderResult, MutantVerdict
-from orchestration.campaign.spec.campaign import ResolvedCampaign
+from orchestration.campaign.steps.kill_matrix import matrix_of
 
 
 def combined(mutants: Iterable[Mutant]) -> Mutant:
@@ -21,43 +20,44 @@ def combined(mutants: Iterable[Mutant]) -> Mutant:
 
 
 def chosen_mutants(
-    campaign: ResolvedCampaign, first_order: Sequence[MutantVerdict], tests: Sequence[str]
-) -> tuple[list[Mutant], list[str]]:
+    populations: Populations, first_order: Sequence[MutantVerdict], tests: Sequence[str]
+) -> tuple[list[Population], list[str]]:
     """The explicit higher-order mutants, then the candidates of every test, and notes on those left out.
 
     A candidate that cannot be built (its operators cancel or shadow each other), or that the campaign's engine cannot
-    train, is left out with the reason, because nobody asked for it by name.
+    train, is left out with the reason, because nobody requested it by name.
     """
-    plan, notes = campaign.higher_order, []
+    plan, notes = populations.campaign.higher_order, []
     if not plan.enabled:
         return [], []
-    chosen = {mutant.id: mutant for mutant in plan.mutants}
-    by_id = {mutant.id: mutant for mutant in campaign.mutants}
-    found = 0
+    chosen = {mutant.id: populations.of(mutant) for mutant in plan.mutants}
+    by_id = {mutant.id: mutant for mutant in populations.campaign.mutants}
+    accepted = 0
     for names in _candidate_names(first_order, tests, plan.order):
         mutant = combined(by_id[name] for name in names)
         if mutant.id in chosen:
             continue
-        if plan.maximum is not None and found >= plan.maximum:
+        if plan.maximum is not None and accepted >= plan.maximum:
             notes.append(f"Candidate {mutant.id} was left out: higher_order.maximum is {plan.maximum}.")
             continue
-        reason = _why_not(campaign, mutant)
+        reason = objection(populations, mutant)
         if reason is not None:
             notes.append(f"Candidate {mutant.id} was left out: {reason}.")
             continue
-        found += 1
-        chosen[mutant.id] = mutant
+        accepted += 1
+        chosen[mutant.id] = populations.of(mutant)
     return list(chosen.values()), notes
 
 
-def _why_not(campaign: ResolvedCampaign, mutant: Mutant) -> str | None:
-    """Why a candidate is not trained. Another engine would not do: agents are compared within one engine only."""
+def objection(populations: Populations, mutant: Mutant) -> str | None:
+    """Why a candidate is not trained. Another engine is no way out: agents are compared within one engine only."""
     try:
-        recipe = mutate(campaign.healthy, mutant)
+        recipe = populations.of(mutant).recipe
     except MutationRefusedError as error:
         return error.problem
-    reason = engine(campaign.engine).declines(recipe)
-    return None if reason is None else f"engine {campaign.engine} cannot train it ({reason})"
+    name = populations.campaign.engine
+    reason = engine(name).objection(recipe)
+    return None if reason is None else f"engine {name} cannot train it ({reason})"
 
 
 def _candidate_names(first_order: Sequence[MutantVerdict], tests: Sequence[str], order: int) -> list[tuple[str, ...]]:
@@ -76,12 +76,12 @@ def properties(
     """What each test says about each higher-order mutant; one with a constituent that is not live is left out."""
     results = []
     for test in tests:
-        below, above = matrix_of(first_order, test), matrix_of(higher_order, test)
+        lower, higher = matrix_of(first_order, test), matrix_of(higher_order, test)
         for mutant in mutants:
             constituents = tuple(Mutant((mutation,)).id for mutation in mutant.mutations)
-            if mutant.id not in above.mutants or not set(constituents) <= set(below.mutants):
+            if mutant.id not in higher.mutants or not set(constituents) <= set(lower.mutants):
                 continue
-            kills = [below.kills_of(name) for name in constituents]
-            found = classify_kills(above.kills_of(mutant.id), kills)
-            results.append(HigherOrderResult(test, mutant.id, constituents, found.published, found.strict))
+            kills = [lower.kills_of(name) for name in constituents]
+            kind = classify_kills(higher.kills_of(mutant.id), kills)
+            results.append(HigherOrderResult(test, mutant.id, constituents, kind.published, kind.strict))
     return results

@@ -1,4 +1,4 @@
-"""What the report says about one population: rewards, failures, liveness, learning curve, cost."""
+"""What a result says about one population: rewards, failures, liveness, learning curve, cost."""
 
 from __future__ import annotations
 
@@ -7,13 +7,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from mutations.mutant import Mutant
-from orchestration.campaign.context import RunContext, last_line
-from orchestration.campaign.evaluate import rewards_at
+from orchestration.campaign.context import RunContext
+from orchestration.campaign.population import Population
 from orchestration.campaign.result import LearningCurve, PopulationResult
-from orchestration.campaign.sanity import identical_seeds
-from orchestration.campaign.spec.campaign import ResolvedCampaign
-from orchestration.campaign.train import agents_of, recipe_of, records_of
+from orchestration.campaign.steps.sanity import identical_seeds
 from orchestration.execution.results import AgentRecord
 
 CURVE_POINTS = 60
@@ -22,31 +19,27 @@ CURVE_WINDOW = 10
 
 
 def population_result(
-    context: RunContext, campaign: ResolvedCampaign, mutant: Mutant, healthy: Mapping[int, AgentRecord]
+    context: RunContext, population: Population, healthy: Mapping[int, AgentRecord]
 ) -> PopulationResult:
-    """One population in the initial environment."""
-    records = records_of(context, campaign, mutant)
-    rewards = rewards_at(context, campaign, mutant, campaign.initial_point)
+    """One population in the initial environment.
+
+    Args:
+        healthy: records of the healthy agents, by seed.
+    """
+    campaign, mutant = population.campaign, population.mutant
+    records = population.records()
+    rewards = population.rewards_at(campaign.initial_point)
     return PopulationResult(
         mutant=mutant.id,
         order=mutant.order,
         seeds=tuple(rewards),
         rewards=tuple(rewards.values()),
-        failed=_failures(context, campaign, mutant),
+        failed=tuple(population.failures(context.failures)),
         identical_seeds=identical_seeds(healthy, records) if mutant.order else (),
         curve=learning_curve(list(records.values()), campaign.healthy.total_steps),
         train_seconds=sum(record.train_seconds for record in records.values()),
-        recipe_address=recipe_of(campaign, mutant).address,
+        recipe_address=population.recipe.address,
     )
-
-
-def _failures(context: RunContext, campaign: ResolvedCampaign, mutant: Mutant) -> tuple[tuple[int, str], ...]:
-    failed = []
-    for seed, agent in agents_of(campaign, mutant).items():
-        evaluation = campaign.evaluation_of(agent, campaign.initial_point)
-        told = [context.failures.get(address) for address in (agent.address(), evaluation.address())]
-        failed += [(seed, last_line(traceback)) for traceback in told if traceback is not None]
-    return tuple(failed)
 
 
 def learning_curve(records: Sequence[AgentRecord], total_steps: int) -> LearningCurve | None:

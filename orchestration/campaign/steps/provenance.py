@@ -48,29 +48,29 @@ def provenance(
             "statistics": campaign.seed,
         },
         "cost": {
-            "train_seconds": round(sum(found.train_seconds for found in populations), 1),
+            "train_seconds": round(sum(population.train_seconds for population in populations), 1),
             "task_seconds_this_run": round(context.seconds, 1),
             "items_computed_this_run": context.computed,
             "items_found_in_store": context.reused,
         },
         "store": context.store.url,
-        "recipes": {found.mutant: found.recipe_address for found in populations},
+        "recipes": {population.mutant: population.recipe_address for population in populations},
     }
 
 
 def versions() -> dict[str, str]:
     """Installed versions of the packages that results depend on."""
-    found = {}
+    installed = {}
     for package in PACKAGES:
         try:
-            found[package] = metadata.version(package)
+            installed[package] = metadata.version(package)
         except metadata.PackageNotFoundError:  # run from a working directory that was never installed
-            found[package] = "not installed"
-    return found
+            installed[package] = "not installed"
+    return installed
 
 
 def cpu_name() -> str:
-    """The processor's model, as the operating system tells it."""
+    """The processor's model, as the operating system reports it."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:

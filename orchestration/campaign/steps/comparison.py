@@ -1,12 +1,15 @@
-"""The side-by-side with the published figures: rows of plain values, one per mutant and published test.
+"""A campaign's figures next to the published ones, as rows of plain values.
+
+The verdicts are compared when the campaign ends and become part of its result (`CampaignResult.published`). What
+follows from a result is derived here too: how often verdicts agree, and the boundary environments side by side.
 
 Source of the published figures: Tambon et al., "Mutation Testing of Deep Reinforcement Learning Based on Real Faults",
-ICST 2023, and its published results; they stand in `mutations.published`.
+ICST 2023, and its published results; `mutations.published` holds them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +18,7 @@ from scipy import stats
 from mutations.killing.average_ratio import THRESHOLD
 from mutations.killing.kill_test import Outcome
 from mutations.published import published_boundaries, published_verdicts
-from orchestration.campaign.result import CampaignResult, MutantVerdict, PopulationResult
+from orchestration.campaign.result import BoundaryReport, CampaignResult, MutantVerdict, PopulationResult
 
 PUBLISHED_AGENTS = 20
 """Agents per population in the published study."""
@@ -24,7 +27,7 @@ OUTCOME_TESTS = ("reward_distribution", "distance_distribution")
 """The published tests that give outcomes, in the order of the published figures."""
 
 PUBLISHED_MARK = "[published]"
-"""What a mutant's id ends with when it is the published code's variant of an operator."""
+"""The end of a mutant's id when it is the published code's variant of an operator."""
 
 
 def compare_with_published(
@@ -33,7 +36,7 @@ def compare_with_published(
     verdicts: Sequence[MutantVerdict],
     populations: Sequence[PopulationResult],
 ) -> tuple[dict[str, Any], ...]:
-    """This campaign's figures beside the published ones, for the mutants that both have.
+    """This campaign's figures next to the published ones, for the mutants that both have.
 
     Args:
         environment: canonical name (``CartPole-v1``).
@@ -42,7 +45,7 @@ def compare_with_published(
 
     Returns:
         Rows ``mutant, test, published, ours, agree``. For ``average_ratio`` both are shares of agents, and `agree`
-        says that Fisher's exact test does not tell them apart at 5 % (20 agents there, as many as were trained here).
+        says that Fisher's exact test finds no difference at 5 % (20 published agents, as many as were trained here).
         For the two tests with verdicts both are outcomes and `agree` says that they are equal. `ours` and `agree` are
         None where this campaign has no such figure. Empty where the pair was not published.
     """
@@ -65,9 +68,8 @@ def compare_with_published(
 def _ratio_row(published: float, ours: float | None, agents: int) -> dict[str, Any]:
     if ours is None:
         return {"published": published, "ours": None, "agree": None}
-    there = round(published * PUBLISHED_AGENTS)
-    here = round(ours * agents)
-    table = np.array([[there, PUBLISHED_AGENTS - there], [here, agents - here]])
+    theirs, own = round(published * PUBLISHED_AGENTS), round(ours * agents)
+    table = np.array([[theirs, PUBLISHED_AGENTS - theirs], [own, agents - own]])
     return {"published": published, "ours": ours, "agree": bool(stats.fisher_exact(table).pvalue >= 0.05)}
 
 
@@ -81,7 +83,7 @@ def _outcome_row(published: Outcome, entry: MutantVerdict | None) -> dict[str, A
 def _average_ratio(
     entry: MutantVerdict | None, mutant: PopulationResult, populations: Sequence[PopulationResult]
 ) -> tuple[float | None, int]:
-    """The campaign's own average ratio and the number of pairs it stands on."""
+    """The campaign's own average ratio and the number of pairs it is computed from."""
     if entry is not None:
         return entry.verdict.statistic, entry.verdict.n_mutant
     healthy = next((population for population in populations if population.order == 0), None)
@@ -93,37 +95,51 @@ def _average_ratio(
     return (sum(ratio < THRESHOLD for ratio in ratios) / len(ratios), len(ratios)) if ratios else (None, 0)
 
 
+def agreement(rows: Iterable[Mapping[str, Any]]) -> dict[str, tuple[int, int]]:
+    """Test -> (rows that agree with the published figure, rows that could be compared)."""
+    counts: dict[str, tuple[int, int]] = {}
+    for row in rows:
+        agreeing, compared = counts.get(str(row.get("test")), (0, 0))
+        agree = row.get("agree")
+        counts[str(row.get("test"))] = (agreeing + bool(agree), compared + (agree is not None))
+    return counts
+
+
 def compare_boundaries(result: CampaignResult) -> tuple[dict[str, Any], ...]:
-    """The boundary environments found beside the published ones, for searches that started at the same point.
+    """The boundary environments next to the published ones, for searches that started at the same point.
 
     Returns:
         Rows ``kill_test, moved, parameter, published, ours``: the value of each parameter that was moved from the
-        initial environment, by the set of parameters moved together. A side is None where that search found no such
+        initial environment, by the set of parameters moved together. A side is None where that search kept no such
         environment. Empty where the pair was not published, or the environment has other parameters.
     """
     published = published_boundaries(result.environment, result.algorithm)
     rows: list[dict[str, Any]] = []
     for report in result.boundaries:
-        found = published.get(report.test)
+        theirs = published.get(report.test)
         initial = next((kept.point for kept in report.environments if kept.kind == "initial"), None)
-        if found is None or initial is None or tuple(value for _, value in initial) != found.points[0]:
-            continue
-        names = [name for name, _ in initial]
-        theirs = _moves(found.points[0], found.points[1:])
-        ours = _moves(found.points[0], [tuple(value for _, value in kept.point) for kept in report.environments])
-        for moved in dict.fromkeys((*theirs, *ours)):
-            together = " and ".join(names[axis] for axis in moved)
-            rows += [
-                {
-                    "kill_test": report.test,
-                    "moved": together,
-                    "parameter": names[axis],
-                    "published": theirs[moved][axis] if moved in theirs else None,
-                    "ours": ours[moved][axis] if moved in ours else None,
-                }
-                for axis in moved
-            ]
+        if theirs is not None and initial is not None and tuple(value for _, value in initial) == theirs.points[0]:
+            rows += _boundary_rows(report, [name for name, _ in initial], theirs.points)
     return tuple(rows)
+
+
+def _boundary_rows(
+    report: BoundaryReport, names: Sequence[str], published: Sequence[Sequence[float]]
+) -> list[dict[str, Any]]:
+    """One search; the first of the published points is the start of both."""
+    theirs = _moves(published[0], published[1:])
+    ours = _moves(published[0], [tuple(value for _, value in kept.point) for kept in report.environments])
+    return [
+        {
+            "kill_test": report.test,
+            "moved": " and ".join(names[axis] for axis in moved),
+            "parameter": names[axis],
+            "published": theirs[moved][axis] if moved in theirs else None,
+            "ours": ours[moved][axis] if moved in ours else None,
+        }
+        for moved in dict.fromkeys((*theirs, *ours))
+        for axis in moved
+    ]
 
 
 def _moves(start: Sequence[float], points: Iterable[Sequence[float]]) -> dict[tuple[int, ...], Sequence[float]]:

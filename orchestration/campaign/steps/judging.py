@@ -12,11 +12,11 @@ from envsearch.canonical import canonical_json
 from mutations.killing.kill_test import Direction, KillTest, KillVerdict, Outcome
 from mutations.killing.registry import kill_test
 from mutations.killing.repeats import judge_repeated
-from orchestration.campaign.evaluate import Rewards
+from orchestration.campaign.population import Rewards
 from orchestration.campaign.result import MutantVerdict, Point
 
 LEAST_SHARE = 2 / 3
-"""Share of the seeds that must be left on both sides; with fewer a verdict would rest on who happened to survive."""
+"""Share of the seeds that must be left on both sides; with fewer, a verdict would rest on which agents survived."""
 
 
 def comparison_seed(seed: int, mutant: str, point: Point, test: str) -> int:
