@@ -190,14 +190,14 @@ def _replay_request() -> Any:
 
 def _agent_tune_request() -> Any:
     from orchestration.studies.replay_item import HistorySource
-    from orchestration.studies.tune_agent import AgentTuneRequest
+    from orchestration.studies.tune_agent_request import AgentTuneRequest
 
     return AgentTuneRequest((example(HistorySource),) * 2, "failure_model", {"cost": (0.0, 0.1)})
 
 
 EXAMPLES: dict[str, Callable[[], Any]] = {
     "orchestration.studies.replay.ReplayRequest": _replay_request,
-    "orchestration.studies.tune_agent.AgentTuneRequest": _agent_tune_request,
+    "orchestration.studies.tune_agent_request.AgentTuneRequest": _agent_tune_request,
     "envsearch.spec.Parameter": _parameter,
 }
 """Classes that refuse what their type hints alone would give."""
