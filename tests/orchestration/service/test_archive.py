@@ -148,7 +148,8 @@ def test_a_version_whose_past_has_left_the_store_is_not_found(settings: ServiceS
         await service.housekeep()
         assert len((await service.episodes("agent")).episodes) < 24
         listed = {one.version for one in (await service.versions("agent")).versions}
-        paged, cursor = set(), ""
+        paged: set[int] = set()
+        cursor: str | None = ""
         while cursor is not None:
             page = await service.versions("agent", cursor, limit=2)
             paged |= {one.version for one in page.versions}

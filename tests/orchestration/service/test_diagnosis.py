@@ -73,7 +73,7 @@ def test_an_old_python(around: Surroundings, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_a_full_disk_and_a_closed_folder(around: Surroundings, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patched:
-        patched.setattr(diagnosis.os, "access", lambda *_: False)
+        patched.setattr("os.access", lambda *_: False)
         assert "cannot be written" in found(around, "disk").detail
     monkeypatch.setattr(diagnosis, "FREE_BYTES", 1 << 60)
     assert "make room" in found(around, "disk").fix
