@@ -24,7 +24,6 @@ from orchestration.runtime.artifacts import ArtifactStore
 from orchestration.service.errors import NotOwnerError, UnavailableError
 from orchestration.service.owners import live_agent
 from orchestration.service.owners.calls import Call, Request
-from orchestration.service.owners.folding import replay_log
 from orchestration.service.owners.holder import AgentHolder, HolderSettings
 from orchestration.service.owners.messages import (
     Candidates,
@@ -36,8 +35,9 @@ from orchestration.service.owners.messages import (
     RewardAnswer,
     RewardRequest,
 )
-from orchestration.service.owners.payloads import results_of, settings_text
-from orchestration.service.store.base import StateStore
+from orchestration.service.owners.state_recovery import replay_log
+from orchestration.service.store.codec import results_of, settings_text
+from orchestration.service.store.roles import StateStore
 from orchestration.service.store.sql import SqlStore
 
 AGENT = "chaos"

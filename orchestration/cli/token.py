@@ -13,7 +13,7 @@ import typer
 from envsearch.errors import StoreUnavailableError
 from orchestration.cli.output import OutputFormat, print_json, print_rows
 from orchestration.service.errors import UnavailableError
-from orchestration.service.store.base import TokenRow
+from orchestration.service.store.rows import TokenRow
 from orchestration.service.tokens import Scope, Tokens
 
 token = typer.Typer(

@@ -38,7 +38,6 @@ from orchestration.service.owners.admission import AdmissionLimits
 from orchestration.service.owners.archiving import Archivist
 from orchestration.service.owners.calls import Answer, Call, Request
 from orchestration.service.owners.directory import Directory
-from orchestration.service.owners.folding import reachable
 from orchestration.service.owners.holder import AgentHolder, HolderSettings
 from orchestration.service.owners.inline import InlineOwners
 from orchestration.service.owners.live_agent import agent_info
@@ -69,13 +68,15 @@ from orchestration.service.owners.messages import (
 )
 from orchestration.service.owners.open_episode import load_episode, summary
 from orchestration.service.owners.ownership import DirectorySettings
-from orchestration.service.owners.payloads import settings_of
 from orchestration.service.owners.snapshots import Snapshots
+from orchestration.service.owners.state_recovery import reachable
 from orchestration.service.owners.wire import RawAnswer, RawRequest, results_of_body
 from orchestration.service.settings import ServiceSettings
 from orchestration.service.store.archive import Archive
-from orchestration.service.store.base import AgentRow, StateStore
+from orchestration.service.store.codec import settings_of
 from orchestration.service.store.registry import state_store
+from orchestration.service.store.roles import StateStore
+from orchestration.service.store.rows import AgentRow
 from orchestration.service.tokens import Tokens
 from orchestration.service.tracking import ServiceTracker
 from orchestration.service.values import checked_settings, episode_name, metrics_row, version_info

@@ -18,7 +18,6 @@ from agents.scheduling.settings import AgentSettings
 from envsearch.errors import ProctorError
 from orchestration.runtime.artifacts import ArtifactStore
 from orchestration.service.errors import NotOwnerError, UnavailableError
-from orchestration.service.owners.folding import replay_log
 from orchestration.service.owners.messages import (
     Candidates,
     CreateAgent,
@@ -28,8 +27,9 @@ from orchestration.service.owners.messages import (
     RewardRequest,
 )
 from orchestration.service.owners.snapshots import Snapshots
+from orchestration.service.owners.state_recovery import replay_log
 from orchestration.service.service import SchedulingService, ServiceSettings
-from orchestration.service.store.base import AgentCommit, AgentRow, EpisodeRow, EventRow
+from orchestration.service.store.rows import AgentCommit, AgentRow, EpisodeRow, EventRow
 from orchestration.service.store.sql import SqlStore
 
 WRITERS = 8

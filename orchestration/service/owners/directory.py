@@ -24,9 +24,9 @@ from orchestration.service.owners.coalescing import ANSWER_SECONDS, Answered, Co
 from orchestration.service.owners.holder import HolderSettings
 from orchestration.service.owners.measuring import OwnerStatistics
 from orchestration.service.owners.ownership import DirectorySettings, Ownership, ownership
-from orchestration.service.owners.payloads import settings_of
 from orchestration.service.owners.spares import Spares
-from orchestration.service.store.base import StateStore
+from orchestration.service.store.codec import settings_of
+from orchestration.service.store.roles import OwnerDirectory
 
 LOG = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ class Directory:
 
     def __init__(
         self,
-        store: StateStore,
+        store: OwnerDirectory,
         holder: HolderSettings,
         settings: DirectorySettings,
         limits: AdmissionLimits = AdmissionLimits(),  # noqa: B008 - frozen

@@ -20,7 +20,6 @@ from orchestration.runtime.artifacts import ArtifactStore
 from orchestration.service.errors import NotFoundError, UnavailableError
 from orchestration.service.owners import archiving
 from orchestration.service.owners.archiving import Archivist, base_of
-from orchestration.service.owners.folding import replay_log
 from orchestration.service.owners.messages import (
     Candidates,
     CreateAgent,
@@ -32,6 +31,7 @@ from orchestration.service.owners.messages import (
 )
 from orchestration.service.owners.saving import Saver
 from orchestration.service.owners.snapshots import Snapshots
+from orchestration.service.owners.state_recovery import replay_log
 from orchestration.service.service import SchedulingService, ServiceSettings
 from orchestration.service.store.archive import EXECUTIONS, Archive
 from orchestration.service.store.sql import SqlStore

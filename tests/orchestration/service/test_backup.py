@@ -19,7 +19,6 @@ from agents.scheduling.settings import AgentSettings
 from envsearch.errors import CorruptArtifactError, InputError
 from orchestration.cli.app import app
 from orchestration.runtime.artifacts import ArtifactStore
-from orchestration.service.owners.folding import replay_log
 from orchestration.service.owners.messages import (
     Candidates,
     CreateAgent,
@@ -29,6 +28,7 @@ from orchestration.service.owners.messages import (
     RewardRequest,
 )
 from orchestration.service.owners.snapshots import Snapshots
+from orchestration.service.owners.state_recovery import replay_log
 from orchestration.service.service import SchedulingService, ServiceSettings
 from orchestration.service.store.backup import TABLES, Places, back_up
 from orchestration.service.store.connecting import absolute_url, connect
@@ -240,11 +240,11 @@ def test_what_is_no_service_or_no_backup_is_refused(settings: ServiceSettings, t
     nowhere = places_of(settings_in(tmp_path / "nowhere"))
     with pytest.raises(InputError, match="no such store"):
         back_up(nowhere, tmp_path / "copy")
-    with pytest.raises(InputError, match="is no backup"):
+    with pytest.raises(InputError, match="is not a backup"):
         restore_backup(tmp_path, nowhere)
     assert not (tmp_path / "nowhere").exists()
     (tmp_path / "there").mkdir()
-    with pytest.raises(InputError, match="there already"):
+    with pytest.raises(InputError, match="already exists"):
         back_up(places_of(settings), tmp_path / "there")
     assert not (tmp_path / "copy").exists()
 

@@ -16,8 +16,8 @@ import pytest
 
 from agents.scheduling.settings import AgentSettings
 from orchestration.service.errors import UnavailableError
-from orchestration.service.owners.payloads import settings_text
-from orchestration.service.store.base import AgentCommit, EventRow
+from orchestration.service.store.codec import settings_text
+from orchestration.service.store.rows import AgentCommit, EventRow
 from orchestration.service.store.sql import SqlStore
 from orchestration.service.store.write_ahead import refuse_cut_log
 

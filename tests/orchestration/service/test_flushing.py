@@ -13,8 +13,8 @@ from orchestration.service.owners.calls import Call, Request
 from orchestration.service.owners.columns import Candidates, Results
 from orchestration.service.owners.holder import AgentHolder, HolderSettings
 from orchestration.service.owners.messages import PatchAgent, RecommendationRequest, ResultsRequest, RewardRequest
-from orchestration.service.owners.payloads import settings_text
 from orchestration.service.store import sqlite_commits
+from orchestration.service.store.codec import settings_text
 from orchestration.service.store.connecting import open_sqlite
 from orchestration.service.store.sql import SqlStore
 

@@ -14,7 +14,7 @@ from envsearch.errors import InputError
 from orchestration.service.errors import UnavailableError
 from orchestration.service.store import schema
 from orchestration.service.store.connecting import absolute_url, connect
-from orchestration.service.store.migrating import MIGRATIONS, revision
+from orchestration.service.store.migrating import MIGRATIONS, readable_state
 from orchestration.service.store.sql import SqlStore
 
 
@@ -80,7 +80,7 @@ def test_many_may_open_an_empty_store_at_once(tmp_path: Path) -> None:
         thread.join()
     assert not failed
     engine = connect(f"sqlite:///{place}")
-    assert revision(engine) == schema.REVISION
+    assert readable_state(engine).revision == schema.REVISION
     engine.dispose()
 
 
