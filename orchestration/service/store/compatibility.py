@@ -99,9 +99,8 @@ def refuse_unreadable(state: StoreState, place: str) -> None:
     """
     refuse_formats(state.formats, place)
     if state.revision is not None and state.revision > REVISION:
-        writer = max((entry.written_by for entry in state.formats.values()), default="")
         held, read = f"tables of revision {state.revision}", f"revision {REVISION}"
-        raise _refusal(writer, held, read, _newer(writer), place)
+        raise _refusal("a newer Proctor", held, read, "that version", place)
 
 
 def refuse_formats(stored: Mapping[str, StoredFormat], place: str, field: str = "store") -> None:
@@ -114,17 +113,15 @@ def refuse_formats(stored: Mapping[str, StoredFormat], place: str, field: str = 
         InputError: a format is too old or too new.
     """
     for kind, entry in stored.items():
-        current = VERSIONS.get(kind, 0)
+        current, writer = VERSIONS.get(kind, 0), f"Proctor {entry.written_by}"
         if entry.newest > current:
             read = f"format {current}" if current else "no such data"
-            raise _refusal(
-                entry.written_by, f"{kind}: format {entry.newest}", read, _newer(entry.written_by), place, field
-            )
+            raise _refusal(writer, f"{kind}: format {entry.newest}", read, f"{writer} or newer", place, field)
         oldest = FORMATS.oldest(kind)
         if entry.oldest < oldest:
             read = f"format {oldest}" if oldest == current else f"formats {oldest} to {current}"
             reader = "a new store, or the Proctor that wrote this one"
-            raise _refusal(entry.written_by, f"{kind}: format {entry.oldest}", read, reader, place, field)
+            raise _refusal(writer, f"{kind}: format {entry.oldest}", read, reader, place, field)
 
 
 def refuse_unreadable_file(file: Path) -> None:
@@ -162,13 +159,8 @@ def _program_version() -> str:
 
 
 def _refusal(writer: str, held: str, read: str, reader: str, place: str, field: str = "store") -> InputError:
-    written = f"Proctor {writer}" if writer else "another version of Proctor"
-    problem = f"was written by {written} ({held}) and was left unchanged; Proctor {_program_version()} reads {read}"
+    problem = f"was written by {writer} ({held}) and was left unchanged; Proctor {_program_version()} reads {read}"
     return InputError(problem, field, reader, place)
-
-
-def _newer(writer: str) -> str:
-    return f"Proctor {writer} or newer" if writer else "a newer Proctor"
 
 
 def _unreleased_episodes(connection: sa.Connection) -> list[bytes]:

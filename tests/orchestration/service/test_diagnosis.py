@@ -88,7 +88,7 @@ def test_a_store_that_is_damaged_newer_or_away(installation: Installation, silen
     with store._engine.execution_options(write=True).begin() as connection:
         connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
     store.close()
-    assert "a newer Proctor" in finding_for(installation, "store").fix
+    assert "by a newer Proctor (tables of revision 9999)" in finding_for(installation, "store").detail
     Path(installation.store).write_bytes(b"SQLite format 3\x00" + b"\xff" * 5000)
     finding = finding_for(installation, "store")
     assert not finding.ok
