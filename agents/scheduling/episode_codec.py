@@ -86,8 +86,9 @@ def episode_from_bytes(data: bytes, name: str = "episode") -> Episode:
     start, version = len(_MAGIC) + 1, data[len(_MAGIC) : len(_MAGIC) + 1]
     if not data.startswith(_MAGIC) or not version.isdigit():
         raise CorruptArtifactError("is not an episode", name, "a saved episode")
-    data = AGENT_FORMATS.upcast("episode", int(version), data[start:], name)
+    AGENT_FORMATS.check("episode", int(version), name)
     try:
+        data = AGENT_FORMATS.upcast("episode", int(version), data[start:])
         checksum, size, text = _SIZES.unpack_from(data)
         body = data[_SIZES.size :]
         if zlib.crc32(body) != checksum:

@@ -39,23 +39,23 @@ class Formats:
             version -= 1
         return version
 
-    def upcast(self, kind: str, version: int, value: Any, name: str = "") -> Any:
-        """The value in the current version's shape.
+    def check(self, kind: str, version: int, name: str = "") -> None:
+        """Raise if the version cannot be read.
 
         Args:
             name: of the item, for the error.
 
         Raises:
-            CorruptArtifactError: the version is newer than the current one, or too old to be read.
+            CorruptArtifactError: the version is newer than the current one, or too old.
         """
-        current = self.versions[kind]
-        if version == current:
-            return value
-        oldest = self.oldest(kind)
-        if not oldest <= version < current:
+        current, oldest = self.versions[kind], self.oldest(kind)
+        if not oldest <= version <= current:
             readable = f"version {current}" if oldest == current else f"a version from {oldest} to {current}"
             raise CorruptArtifactError(f"has version {version} of the format {kind!r}", name or kind, readable)
-        for step in range(version, current):
+
+    def upcast(self, kind: str, version: int, value: Any) -> Any:
+        """The value of a version that can be read, in the current version's shape."""
+        for step in range(version, self.versions[kind]):
             value = self.upcasts[kind, step](value)
         return value
 
@@ -64,11 +64,17 @@ class Formats:
         version = self.versions[kind]
         return data if version == 1 else b"v%d:%b" % (version, data)
 
+    def unmarked(self, kind: str, data: bytes, name: str = "") -> tuple[int, bytes]:
+        """The version of marked bytes, and the bytes without their mark.
 
-def unmarked(data: bytes) -> tuple[int, bytes]:
-    """The version of marked bytes, and the bytes without their mark."""
-    match = _MARK.match(data) if data[:1] == b"v" else None
-    return (1, data) if match is None else (int(match[1]), data[match.end() :])
+        Raises:
+            CorruptArtifactError: the version cannot be read.
+        """
+        match = _MARK.match(data) if data[:1] == b"v" else None
+        version = 1 if match is None else int(match[1])
+        if version != self.versions[kind]:
+            self.check(kind, version, name)
+        return version, data if match is None else data[match.end() :]
 
 
 VERSIONS: dict[str, int] = {

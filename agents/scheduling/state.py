@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.scheduling.formats import AGENT_FORMATS, unmarked
+from agents.scheduling.formats import AGENT_FORMATS
 from envsearch.errors import CorruptArtifactError
 
 StateValue = NDArray[Any] | int | float | bool | str
@@ -39,13 +39,13 @@ def from_bytes(data: bytes, name: str = "state") -> State:
     Raises:
         CorruptArtifactError: the bytes are not such a file, hold pickled objects, or have an unknown version.
     """
-    version, body = unmarked(data)
+    version, body = AGENT_FORMATS.unmarked("state", data, name)
     try:
         with np.load(io.BytesIO(body), allow_pickle=False) as arrays:
             state = {key: _scalar(arrays[key]) for key in arrays.files}
     except Exception as error:  # zipfile and numpy each raise their own kinds on damaged bytes
         raise CorruptArtifactError(f"cannot be read ({type(error).__name__})", name, "a saved learner state") from error
-    upcast: State = AGENT_FORMATS.upcast("state", version, state, name)
+    upcast: State = AGENT_FORMATS.upcast("state", version, state)
     return upcast
 
 

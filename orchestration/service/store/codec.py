@@ -20,7 +20,6 @@ import msgspec
 import numpy as np
 
 from agents.scheduling.episode import Budget
-from agents.scheduling.formats import unmarked
 from agents.scheduling.observation import FloatArray
 from agents.scheduling.settings import AgentSettings
 from agents.scheduling.testcase import TestResult, Verdict
@@ -137,7 +136,7 @@ def rewards_of(data: bytes) -> tuple[float | None, ...]:
     Raises:
         CorruptArtifactError: the bytes are damaged, or a newer version of Proctor wrote them.
     """
-    version, body = unmarked(data)
+    version, body = FORMATS.unmarked("rewards", data)
     try:
         values = np.frombuffer(zlib.decompress(body), "<f8")
     except (zlib.error, ValueError) as error:
@@ -177,7 +176,7 @@ def _packed(kind: str, value: Any) -> bytes:
 
 
 def _unpacked(kind: str, data: bytes) -> Any:
-    version, body = unmarked(data)
+    version, body = FORMATS.unmarked(kind, data)
     try:
         value = json.loads(zlib.decompress(body[1:]) if body[:1] == _ZLIB else body[1:])
     except (zlib.error, ValueError) as error:
@@ -186,5 +185,5 @@ def _unpacked(kind: str, data: bytes) -> Any:
 
 
 def _json(kind: str, data: bytes) -> Any:
-    version, body = unmarked(data)
+    version, body = FORMATS.unmarked(kind, data)
     return FORMATS.upcast(kind, version, json.loads(body))
