@@ -44,11 +44,11 @@ def _upgrade(url: str, to: str) -> None:
 def _differences(url: str) -> list[object]:
     engine = connect(url)
     with engine.connect() as connection:
-        found = list(
+        differences = list(
             compare_metadata(MigrationContext.configure(connection, opts={"compare_type": True}), schema.metadata)
         )
     engine.dispose()
-    return found
+    return differences
 
 
 def test_an_empty_database_gets_the_tables_that_the_code_uses(url: str) -> None:
@@ -65,8 +65,8 @@ def test_a_database_of_an_earlier_revision_is_brought_forward_with_all_it_holds(
     counters = ("owner_epoch", "last_seq", "version", "episodes", "base_seq", "archived_seq", "archived_number")
     with engine.execution_options(write=True).begin() as connection:
         names = [*rows[0], *counters]
-        told = sa.text(f"INSERT INTO agents ({', '.join(names)}) VALUES ({', '.join(':' + name for name in names)})")
-        connection.execute(told, [{**row, **dict.fromkeys(counters, 2**40)} for row in rows])
+        insert = sa.text(f"INSERT INTO agents ({', '.join(names)}) VALUES ({', '.join(':' + name for name in names)})")
+        connection.execute(insert, [{**row, **dict.fromkeys(counters, 2**40)} for row in rows])
     engine.dispose()
 
     store = SqlStore(url)

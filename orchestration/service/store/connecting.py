@@ -23,6 +23,10 @@ LOG = logging.getLogger(__name__)
 
 BUSY_SECONDS = 30
 CONNECT_SECONDS = 10
+RECOVERY = "stop the service, move the file away together with its -wal, -shm and .lock, then run `proctor restore`"
+IN_LOG = "; the service's log says what to do"
+"""Ends the error of a damaged database: callers of the service are not shown its path."""
+
 EXPECTED = "a file, sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE"
 
 
@@ -97,12 +101,7 @@ def stale(error: BaseException, path: str) -> bool:
     if not isinstance(error, sqlite3.Error) or isinstance(error, sqlite3.IntegrityError) or "locked" in str(error):
         return False
     if damaged(str(error)):
-        LOG.error(
-            "The database %s is damaged (%s). Stop the service, move the file away together with its -wal, -shm and "
-            ".lock, and put a backup in its place: proctor restore",
-            path,
-            error,
-        )
+        LOG.error("The database %s is damaged (%s): %s", path, error, RECOVERY)
     return True
 
 
@@ -168,7 +167,7 @@ def service_errors() -> Iterator[None]:
     except DBAPIError as error:
         text = _first_line(error.orig)
         if damaged(text):
-            raise UnavailableError(f"the store is damaged ({text}); the service's log says what to do") from error
+            raise UnavailableError(f"the store is damaged ({text}){IN_LOG}") from error
         raise UnavailableError(f"the store cannot be used now ({text})") from error
     except SQLAlchemyError as error:
         raise UnavailableError(f"the store cannot be used now ({type(error).__name__})") from error

@@ -63,6 +63,6 @@ def test_results_and_rewards_wait_for_the_disk_and_recommendations_do_not(
     assert levels.of(holder, RewardRequest("first")) == ["FULL"]
     assert levels.of(holder, PatchAgent(reward="apfdc")) == ["FULL"]
     assert levels.of(holder, PatchAgent(description="release")) == ["FULL"]
-    told = RecommendationRequest(Candidates(("c",), histories=((("failed", None, None),),)))
-    assert levels.of(holder, told, "fourth") == ["FULL"], "told histories are events"
+    with_histories = RecommendationRequest(Candidates(("c",), histories=((("failed", None, None),),)))
+    assert levels.of(holder, with_histories, "fourth") == ["FULL"], "supplied histories are events"
     store.close()
