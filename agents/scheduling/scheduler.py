@@ -120,6 +120,8 @@ class Scheduler:
         _refuse_unknown(results, set(ids_of(episode.tests)), episode.id)
         outcome = episode_outcome(episode, results)
         rewards = self._reward.rewards(outcome)
+        if rewards.shape != (len(outcome),) or np.isinf(rewards).any():
+            raise ProctorError(f"reward {self.settings.reward} gave no finite number or NaN for each test")
         if self.agent.learns:
             rng = np.random.default_rng(np.random.SeedSequence([self.settings.seed, self.version, _LEARN]))
             self.agent.learn(episode.observation, episode.scores, outcome.verdicts, rewards, rng)

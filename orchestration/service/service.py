@@ -127,7 +127,7 @@ class SchedulingService:
         Raises:
             ConflictError: an agent of that name and with other settings is there.
         """
-        check_new_agent(request)
+        check_new_agent(request, self.settings.import_paths)
         text = await asyncio.to_thread(checked_settings, request.settings)
         row, created = await asyncio.to_thread(
             self._store.create_agent, request.name, text, request.description, time.time()

@@ -16,6 +16,8 @@ class ServiceSettings:
         artifact_url: folder or fsspec URL of the saved learner states.
         archive_url: folder or fsspec URL of what is off-loaded to Parquet; "": nothing is.
         inline: all agents are owned by this process, without Ray.
+        import_paths: kinds, rewards and explorations outside the tables that agents may have (``module:Class``). To
+            make such an agent runs the code that the path names, so a client can use only what is listed here.
         max_live, shards, torch_shards, idle_seconds, standby_owners, namespace: see `DirectorySettings`.
         calls_per_agent, calls_per_owner: most that wait or are under way from this process, see `AdmissionLimits`.
         snapshot_every, snapshots_kept, agents_in_memory: see `OwnerSettings`.
@@ -29,6 +31,7 @@ class ServiceSettings:
     artifact_url: str
     archive_url: str = ""
     inline: bool = False
+    import_paths: tuple[str, ...] = ()
     max_live: int = 40
     shards: int = 0
     torch_shards: int = 4

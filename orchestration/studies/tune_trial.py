@@ -71,7 +71,7 @@ def trial_name(trial: Trial) -> str:
     return f"trial_{trial.config['point']['index']:03d}"
 
 
-class Teller(Callback):
+class TuneProgress(Callback):
     """Advances the driver's progress bar. It is pickled with the tuner and read back on resumption, so that the bar
     itself is kept outside of it.
     """
