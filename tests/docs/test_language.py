@@ -62,8 +62,8 @@ def words_of(source: str) -> Iterator[tuple[int, str]]:
 def problems(root: Path, folders: tuple[str, ...] = FOLDERS) -> list[str]:
     result = []
     for path in sorted({path for pattern in (*PAGES, *CONFIGURATION) for path in root.glob(pattern)}):
-        place = path.relative_to(root)
-        result += [f"{place}:{line}: {advice}" for line, advice in odd_phrases(path.read_text(encoding="utf-8"))]
+        phrases = odd_phrases(path.read_text(encoding="utf-8"))
+        result += [f"{path.relative_to(root)}:{line}: {advice}" for line, advice in phrases]
     for path in sorted(path for folder in folders for path in (root / folder).rglob("*.py")):
         for first, words in words_of(path.read_text(encoding="utf-8")):
             place = f"{path.relative_to(root)}:{first}"
