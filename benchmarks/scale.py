@@ -22,7 +22,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from agents.deeprl.engines.base import Selection, TrainedAgent
+from agents.deeprl.engines.base import AgentSelection, TrainedAgent
 from agents.deeprl.recipe import PolicySite, TrainingRecipe
 from benchmarks.scale_model import HIGHER_ORDER_MUTANTS, Pair, Prediction, Rates, ServiceNode, capacity, predict
 from envsearch.registry import make
@@ -33,10 +33,10 @@ from orchestration.campaign.plan import plan_campaign
 from orchestration.campaign.spec.campaign import ResolvedCampaign
 from orchestration.campaign.spec.loading import load_spec
 from orchestration.campaign.spec.resolving import resolve
-from orchestration.execution.block_progress import Partly
+from orchestration.execution.block_progress import ProgressCallback
 from orchestration.execution.executors.ray_tasks import RayExecutor
 from orchestration.execution.results import ResultStore
-from orchestration.execution.tasks import Parts
+from orchestration.execution.tasks import TaskFunctions
 from orchestration.execution.work import (
     AgentKey,
     BlockReport,
@@ -72,7 +72,7 @@ class InstantEngine:
 
     name = "instant"
 
-    def declines(self, recipe: TrainingRecipe) -> str | None:
+    def objection(self, recipe: TrainingRecipe) -> str | None:
         """It takes all."""
         return None
 
@@ -80,7 +80,7 @@ class InstantEngine:
         self,
         recipe: TrainingRecipe,
         seeds: Sequence[int],
-        selection: Selection | None = None,
+        selection: AgentSelection | None = None,
         progress: Callable[[int], None] | None = None,
     ) -> list[TrainedAgent]:
         """An agent that is all zeros."""
@@ -90,7 +90,7 @@ class InstantEngine:
 
 
 def instant_engine(_name: str) -> InstantEngine:
-    """For `Parts`."""
+    """For `TaskFunctions`."""
     return InstantEngine()
 
 
@@ -103,7 +103,9 @@ class SimulatedExecutor:
     def __init__(self, failing: bool = False) -> None:
         self._failing = failing
 
-    def run(self, blocks: Iterable[WorkBlock], store_url: str, partly: Partly | None = None) -> Iterator[BlockReport]:
+    def run(
+        self, blocks: Iterable[WorkBlock], store_url: str, progress: ProgressCallback | None = None
+    ) -> Iterator[BlockReport]:
         """See `Executor.run`."""
         for block in blocks:
             if self._failing:
@@ -225,7 +227,7 @@ def _evaluation_keys(count: int) -> list[EvaluationKey]:
 
 def _tasks_per_second(url: str, seconds: float) -> float:
     """Blocks through the executor, each an agent that is saved."""
-    executor = RayExecutor(cpus=2, parts=Parts(engine="benchmarks.scale:instant_engine"))
+    executor = RayExecutor(cpus=2, functions=TaskFunctions(engine="benchmarks.scale:instant_engine"))
     try:
         blocks = many_items(100_000)
         reports = executor.run(blocks, url)

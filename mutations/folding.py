@@ -31,20 +31,20 @@ def mutate(recipe: TrainingRecipe, mutant: Mutant) -> TrainingRecipe:
         InputError: an operator is not known.
     """
     mutations = _canonical(mutant)
-    reason = _refusal(recipe, mutations)
+    reason = _first_objection(recipe, mutations)
     if reason is not None:
         raise MutationRefusedError(reason)
     return _fold(recipe, mutations)
 
 
-def refusals(recipe: TrainingRecipe, mutant: Mutant) -> str | None:
+def objection(recipe: TrainingRecipe, mutant: Mutant) -> str | None:
     """Why `mutate` refuses this mutant of this recipe, in one clause, or None if it does not.
 
     Raises:
         InputError: an operator is not known.
     """
     try:
-        return _refusal(recipe, _canonical(mutant))
+        return _first_objection(recipe, _canonical(mutant))
     except MutationRefusedError as error:
         return error.problem
 
@@ -95,17 +95,19 @@ def _fold(recipe: TrainingRecipe, mutations: Sequence[Mutation]) -> TrainingReci
     return recipe
 
 
-def _refusal(recipe: TrainingRecipe, mutations: Sequence[Mutation]) -> str | None:
+def _first_objection(recipe: TrainingRecipe, mutations: Sequence[Mutation]) -> str | None:
     """The first reason against a mutant: each mutation alone, then in pairs, then all together."""
-    alone = (_refused_alone(recipe, mutation) for mutation in mutations)
+    alone = (_alone_objection(recipe, mutation) for mutation in mutations)
     pairs = (_shadowed(recipe, first, second) for first, second in itertools.combinations(mutations, 2))
-    together = (_refused_together(recipe, mutations, index) for index in range(len(mutations) if mutations[1:] else 0))
+    together = (
+        _together_objection(recipe, mutations, index) for index in range(len(mutations) if mutations[1:] else 0)
+    )
     return next((reason for reason in itertools.chain(alone, pairs, together) if reason is not None), None)
 
 
-def _refused_alone(recipe: TrainingRecipe, mutation: Mutation) -> str | None:
+def _alone_objection(recipe: TrainingRecipe, mutation: Mutation) -> str | None:
     found = operator(mutation.operator)
-    reason = found.inapplicable(recipe)
+    reason = found.objection(recipe)
     if reason is not None:
         return f"{mutation.id} does not apply: {reason}"
     if in_effect(found.apply(recipe, mutation)) == in_effect(recipe):
@@ -125,12 +127,12 @@ def _shadowed(recipe: TrainingRecipe, first: Mutation, second: Mutation) -> str 
     return None
 
 
-def _refused_together(recipe: TrainingRecipe, mutations: Sequence[Mutation], index: int) -> str | None:
+def _together_objection(recipe: TrainingRecipe, mutations: Sequence[Mutation], index: int) -> str | None:
     """A mutation must also apply to, and change, the agent that already has the other faults."""
     mutation, others = mutations[index], [*mutations[:index], *mutations[index + 1 :]]
     beside = "-".join(other.id for other in others)
     without = _fold(recipe, others)
-    reason = operator(mutation.operator).inapplicable(without)
+    reason = operator(mutation.operator).objection(without)
     if reason is not None:
         return f"{mutation.id} does not apply beside {beside}: {reason}"
     whole = in_effect(_fold(recipe, mutations))

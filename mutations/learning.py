@@ -17,7 +17,7 @@ def is_set_to(recipe: TrainingRecipe, name: str, value: float) -> bool:
     return isinstance(found, int | float) and found == value
 
 
-def no_bootstrap(recipe: TrainingRecipe) -> str | None:
+def bootstrap_objection(recipe: TrainingRecipe) -> str | None:
     """Why nothing is learned from the next state's value (then faults in it change nothing), or None."""
     return (
         "gamma is 0, so nothing is learned from the value of the next state" if is_set_to(recipe, "gamma", 0) else None

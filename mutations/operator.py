@@ -55,7 +55,7 @@ class MutationOperator(ABC):
     """Further settings and their allowed values; the first is the default."""
 
     @abstractmethod
-    def inapplicable(self, recipe: TrainingRecipe) -> str | None:
+    def objection(self, recipe: TrainingRecipe) -> str | None:
         """Why the fault cannot exist in this recipe ("DQN computes no returns"), or None."""
 
     @abstractmethod

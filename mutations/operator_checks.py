@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any
 
-from agents.deeprl.engines.base import Engine, Selection
+from agents.deeprl.engines.base import AgentSelection, Engine
 from agents.deeprl.presets import preset
 from agents.deeprl.recipe import TrainingRecipe
 from envsearch.checks import Check
 from envsearch.errors import MutationRefusedError
 from envsearch.spec import EnvironmentSpec
-from mutations.folding import in_effect, refusals, written_fields
+from mutations.folding import in_effect, objection, written_fields
 from mutations.mutant import Mutant, Mutation
 from mutations.operator import ChoiceMagnitude, MutationOperator, ProbabilityMagnitude
 from mutations.parsing import parse_mutation, parse_operators
@@ -69,7 +69,7 @@ class _Subject:
             for options in settings
         ]
         for recipe, mutation in itertools.product(self.recipes, mutations):
-            if self.operator.inapplicable(recipe) is None and not _refuses(self.operator, recipe, mutation):
+            if self.operator.objection(recipe) is None and not _refuses(self.operator, recipe, mutation):
                 yield recipe, mutation
 
 
@@ -150,10 +150,10 @@ def _metadata(subject: _Subject) -> str:
 def _applies(subject: _Subject) -> str:
     reasons = []
     for recipe in subject.recipes:
-        reason = subject.operator.inapplicable(recipe)
+        reason = subject.operator.objection(recipe)
         if not (reason is None or _is_text(reason)):
-            return f"inapplicable returned {reason!r}, not a reason or None"
-        kinds = [refusals(recipe, Mutant((mutation,))) for mutation in subject.plain()] if reason is None else [reason]
+            return f"objection returned {reason!r}, not a reason or None"
+        kinds = [objection(recipe, Mutant((mutation,))) for mutation in subject.plain()] if reason is None else [reason]
         if None in kinds:
             return ""
         reasons += [f"{recipe.algorithm}: {kinds[0]}"]
@@ -205,7 +205,7 @@ def _refuses_wrong_settings(subject: _Subject) -> str:
     wrong += [dataclasses.replace(good, variant="no-such-variant")]
     wrong += [dataclasses.replace(good, options=(("no_such_option", "x"),))]
     wrong += [dataclasses.replace(good, options=((name, "no-such-value"),)) for name, _ in operator.options]
-    recipe = next((recipe for recipe in subject.recipes if operator.inapplicable(recipe) is None), subject.recipes[0])
+    recipe = next((recipe for recipe in subject.recipes if operator.objection(recipe) is None), subject.recipes[0])
     accepted = next((mutation for mutation in wrong if not _refuses(operator, recipe, mutation)), None)
     return f"no MutationRefusedError for {accepted}" if accepted is not None else ""
 
@@ -218,7 +218,7 @@ def _round_trip(subject: _Subject) -> str:
         ):
             return f"{mutation.id} is read back as {parsed.id}"
         entry = {"operator": mutation.operator, "magnitude": mutation.magnitude, "variant": mutation.variant}
-        if refusals(recipe, Mutant((mutation,))) is None and parse_operators(
+        if objection(recipe, Mutant((mutation,))) is None and parse_operators(
             [entry | dict(mutation.options)], recipe
         ) != (parsed,):
             return f"{mutation.id} is read differently from a mapping"
@@ -248,7 +248,7 @@ def _trained(subject: _Subject, digest: _Digest) -> list[Check]:
 
 
 def _digest(engine: Engine, seed: int, recipe: TrainingRecipe) -> str:
-    return engine.train(recipe, [seed], Selection())[0].weights_digest
+    return engine.train(recipe, [seed], AgentSelection())[0].weights_digest
 
 
 def _applies_to(recipe: TrainingRecipe, subject: _Subject) -> str:
@@ -257,7 +257,7 @@ def _applies_to(recipe: TrainingRecipe, subject: _Subject) -> str:
 
 def _live(recipe: TrainingRecipe, digest: _Digest, subject: _Subject) -> str:
     """Same seed, other weights, at the last magnitude that is not refused."""
-    accepted = [mutation for mutation in subject.plain() if refusals(recipe, Mutant((mutation,))) is None]
+    accepted = [mutation for mutation in subject.plain() if objection(recipe, Mutant((mutation,))) is None]
     same = digest(subject.operator.apply(recipe, accepted[-1])) == digest(recipe)
     return f"{accepted[-1].id} trains the healthy agent, bit for bit" if same else ""
 

@@ -16,7 +16,7 @@ from typing import Any
 from agents.deeprl.recipe import TrainingRecipe
 from envsearch.errors import InputError, MutationRefusedError, unknown_name
 from envsearch.import_path import is_import_path
-from mutations.folding import mutate, refusals
+from mutations.folding import mutate, objection
 from mutations.magnitude import canonical
 from mutations.mutant import HEALTHY, Mutant, Mutation
 from mutations.operator import ChoiceMagnitude
@@ -69,7 +69,7 @@ def parse_mutant(text: str, field: str = "") -> Mutant:
 
     Raises:
         InputError, MutationRefusedError: see `parse_mutation`. Whether the mutant makes sense for a recipe is said
-            by `mutations.folding.refusals`.
+            by `mutations.folding.objection`.
     """
     if text.strip() == HEALTHY:
         return Mutant()
@@ -178,7 +178,7 @@ def _published(recipe: TrainingRecipe, variant: str = "defined") -> tuple[Mutati
         dataclasses.replace(mutation, variant=variant) if variant in OPERATORS[mutation.operator].variants else mutation
         for mutation in PUBLISHED_MUTATIONS
     )
-    return tuple(mutation for mutation in meant if refusals(recipe, Mutant((mutation,))) is None)
+    return tuple(mutation for mutation in meant if objection(recipe, Mutant((mutation,))) is None)
 
 
 @contextmanager

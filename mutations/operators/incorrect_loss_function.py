@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from agents.deeprl.recipe import TrainingRecipe
-from mutations.learning import is_on_policy, no_bootstrap
+from mutations.learning import bootstrap_objection, is_on_policy
 from mutations.magnitude import probability
 from mutations.mutant import Mutation
 from mutations.operator import MutationOperator, ProbabilityMagnitude
@@ -26,9 +26,9 @@ class IncorrectLossFunction(MutationOperator):
     magnitude = ProbabilityMagnitude(event="learner update", required=False)
     sites = ("loss.inverted",)
 
-    def inapplicable(self, recipe: TrainingRecipe) -> str | None:
+    def objection(self, recipe: TrainingRecipe) -> str | None:
         """Off-policy there must be a bootstrap whose sign can be wrong."""
-        return None if is_on_policy(recipe) else no_bootstrap(recipe)
+        return None if is_on_policy(recipe) else bootstrap_objection(recipe)
 
     def apply(self, recipe: TrainingRecipe, mutation: Mutation) -> TrainingRecipe:
         """The recipe with the wrong sign."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from agents.deeprl.recipe import TrainingRecipe
-from mutations.learning import is_on_policy, no_bootstrap
+from mutations.learning import bootstrap_objection, is_on_policy
 from mutations.magnitude import probability
 from mutations.mutant import Mutation
 from mutations.operator import MutationOperator, ProbabilityMagnitude
@@ -27,9 +27,9 @@ class MissingStateUpdate(MutationOperator):
     magnitude = ProbabilityMagnitude(event="step", required=False)
     sites = ("state.missed_update",)
 
-    def inapplicable(self, recipe: TrainingRecipe) -> str | None:
+    def objection(self, recipe: TrainingRecipe) -> str | None:
         """Off-policy, the next state only matters where something is bootstrapped from it."""
-        return None if is_on_policy(recipe) else no_bootstrap(recipe)
+        return None if is_on_policy(recipe) else bootstrap_objection(recipe)
 
     def apply(self, recipe: TrainingRecipe, mutation: Mutation) -> TrainingRecipe:
         """The recipe that loses state updates."""

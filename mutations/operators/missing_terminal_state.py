@@ -6,7 +6,7 @@ import dataclasses
 
 from agents.deeprl.recipe import TrainingRecipe
 from envsearch.errors import MutationRefusedError
-from mutations.learning import is_on_policy, no_bootstrap
+from mutations.learning import bootstrap_objection, is_on_policy
 from mutations.magnitude import probability
 from mutations.mutant import Mutation
 from mutations.operator import MutationOperator, ProbabilityMagnitude
@@ -29,9 +29,9 @@ class MissingTerminalState(MutationOperator):
     sites = ("terminal.missed", "terminal.time_limit_is_terminal")
     variants = ("defined", "published")
 
-    def inapplicable(self, recipe: TrainingRecipe) -> str | None:
+    def objection(self, recipe: TrainingRecipe) -> str | None:
         """Terminal flags only matter where something is bootstrapped."""
-        return no_bootstrap(recipe)
+        return bootstrap_objection(recipe)
 
     def apply(self, recipe: TrainingRecipe, mutation: Mutation) -> TrainingRecipe:
         """The recipe that loses terminal flags.

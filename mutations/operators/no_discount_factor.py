@@ -29,7 +29,7 @@ class NoDiscountFactor(MutationOperator):
     sites = ("returns.undiscounted", "returns.gae_lambda")
     variants = ("defined", "published")
 
-    def inapplicable(self, recipe: TrainingRecipe) -> str | None:
+    def objection(self, recipe: TrainingRecipe) -> str | None:
         """There must be a discount to leave out."""
         return "gamma is 1 already, so there is no discount to leave out" if is_set_to(recipe, "gamma", 1) else None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from agents.deeprl.recipe import TrainingRecipe
-from mutations.learning import is_on_policy, is_set_to, no_bootstrap
+from mutations.learning import bootstrap_objection, is_on_policy, is_set_to
 from mutations.magnitude import probability
 from mutations.mutant import Mutation
 from mutations.operator import MutationOperator, ProbabilityMagnitude
@@ -30,7 +30,7 @@ class NoReverse(MutationOperator):
     sites = ("returns.forward", "returns.gamma", "returns.gae_lambda")
     variants = ("defined", "published")
 
-    def inapplicable(self, recipe: TrainingRecipe) -> str | None:
+    def objection(self, recipe: TrainingRecipe) -> str | None:
         """There must be a recursion over a rollout, and more than one term in it."""
         if not is_on_policy(recipe):
             return f"{recipe.algorithm} stores transitions and computes no returns over a rollout"
@@ -38,7 +38,7 @@ class NoReverse(MutationOperator):
             return "gae_lambda is 0, so advantages are not accumulated in any direction"
         if is_set_to(recipe, "n_steps", 1):
             return "n_steps is 1, so a rollout has no direction"
-        return no_bootstrap(recipe)
+        return bootstrap_objection(recipe)
 
     def apply(self, recipe: TrainingRecipe, mutation: Mutation) -> TrainingRecipe:
         """The recipe whose returns are accumulated forward."""

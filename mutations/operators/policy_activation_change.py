@@ -22,7 +22,7 @@ class PolicyActivationChange(MutationOperator):
     magnitude = ChoiceMagnitude(("ReLU", "Sigmoid", "Tanh", "ELU", "LeakyReLU", "SiLU"))
     sites = ("policy.activation",)
 
-    def inapplicable(self, recipe: TrainingRecipe) -> str | None:
+    def objection(self, recipe: TrainingRecipe) -> str | None:
         """There must be a hidden layer."""
         return None if recipe.policy.net_arch else "the network has no hidden layer"
 

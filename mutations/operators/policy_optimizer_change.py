@@ -39,7 +39,7 @@ class PolicyOptimizerChange(MutationOperator):
     magnitude = ChoiceMagnitude(("SGD", "Adam", "RMSprop"))
     sites = ("policy.optimizer", "policy.optimizer_kwargs")
 
-    def inapplicable(self, recipe: TrainingRecipe) -> str | None:
+    def objection(self, recipe: TrainingRecipe) -> str | None:
         """Applies to every agent."""
         return None
 

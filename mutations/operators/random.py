@@ -22,7 +22,7 @@ class Random(MutationOperator):
     sites = REPLACEMENT_SITES
     variants = ("defined", "published")
 
-    def inapplicable(self, recipe: TrainingRecipe) -> str | None:
+    def objection(self, recipe: TrainingRecipe) -> str | None:
         """Applies to every agent."""
         return None
 

@@ -28,7 +28,7 @@ class Repeat(MutationOperator):
     variants = ("defined", "published")
     options = (("semantics", ("delay", "freeze")),)
 
-    def inapplicable(self, recipe: TrainingRecipe) -> str | None:
+    def objection(self, recipe: TrainingRecipe) -> str | None:
         """Applies to every agent."""
         return None
 

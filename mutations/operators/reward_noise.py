@@ -23,7 +23,7 @@ class RewardNoise(MutationOperator):
     sites = ("experience.noise_probability", "experience.log_mutated_reward")
     variants = ("defined", "published")
 
-    def inapplicable(self, recipe: TrainingRecipe) -> str | None:
+    def objection(self, recipe: TrainingRecipe) -> str | None:
         """Applies to every agent."""
         return None
 

@@ -13,7 +13,7 @@ from orchestration.cli.output import OutputFormat, console, print_json, print_ta
 
 if TYPE_CHECKING:
     from orchestration.campaign.plan import CampaignPlan
-    from orchestration.campaign.run import Conducted, Surroundings
+    from orchestration.campaign.run import CampaignRun, RunSettings
     from orchestration.campaign.spec.campaign import ResolvedCampaign
 
 campaign = typer.Typer(
@@ -61,9 +61,9 @@ def run(
 ) -> None:
     """Run a campaign, or go on with one that was interrupted: finished items are never computed again."""
     from orchestration.campaign.folder import campaign_home
-    from orchestration.campaign.run import Surroundings
+    from orchestration.campaign.run import RunSettings
 
-    surroundings = Surroundings(
+    settings = RunSettings(
         home=campaign_home(home),
         store=store,
         executor=executor.value,
@@ -72,7 +72,7 @@ def run(
         tracking_uri=tracking_uri,
         progress="silent" if quiet else "auto",
     )
-    finish(conducted(resolved(spec), surroundings))
+    finish(run_resumable(resolved(spec), settings))
 
 
 @campaign.command()
@@ -87,10 +87,10 @@ def plan(
     from orchestration.campaign.calibration import costs
     from orchestration.campaign.folder import campaign_home
     from orchestration.campaign.plan import plan_campaign
-    from orchestration.campaign.run import Surroundings
+    from orchestration.campaign.run import RunSettings
 
     found = resolved(spec)
-    results = Surroundings(home=campaign_home(home), store=store).result_store()
+    results = RunSettings(home=campaign_home(home), store=store).result_store()
     planned = plan_campaign(found, results, costs(found, results), cpus or _cores())
     if output is OutputFormat.JSON:
         print_json(plan_row(planned))
@@ -126,20 +126,20 @@ def resolved(spec: str) -> ResolvedCampaign:
     return resolve(load_spec(spec), spec)
 
 
-def conducted(found: ResolvedCampaign, surroundings: Surroundings) -> Conducted:
+def run_resumable(found: ResolvedCampaign, settings: RunSettings) -> CampaignRun:
     """Run it; an interruption says how to go on and leaves with 130."""
-    from orchestration.campaign.run import conduct
+    from orchestration.campaign.run import run_campaign
     from orchestration.cli.errors import INTERRUPTED
 
     try:
-        return conduct(found, surroundings)
+        return run_campaign(found, settings)
     except KeyboardInterrupt:
         command = " ".join(["proctor", *sys.argv[1:]])
         print(f"interrupted; finished items are kept. To go on: {command}", file=sys.stderr)
         sys.exit(INTERRUPTED)
 
 
-def finish(done: Conducted) -> None:
+def finish(done: CampaignRun) -> None:
     """The summary, the report's path, and the line that opens what was logged.
 
     Raises:
@@ -187,7 +187,7 @@ def plan_row(planned: CampaignPlan) -> dict[str, Any]:
 
 
 def _print_plan(planned: CampaignPlan) -> None:
-    from orchestration.campaign.report.facts import duration_text
+    from orchestration.campaign.report.formatting import duration_text
 
     rows = [
         [

@@ -39,8 +39,8 @@ def demo(
 
 def campaign_demo(where: Path, cpus: int | None) -> None:
     """Train healthy agents and agents with injected faults; find out which test environments tell them apart."""
-    from orchestration.campaign.run import Surroundings
-    from orchestration.cli.campaign import conducted, finish, resolved
+    from orchestration.campaign.run import RunSettings
+    from orchestration.cli.campaign import finish, resolved, run_resumable
 
     found = resolved("demo")
     mutants = ", ".join(mutant.id for mutant in found.mutants)
@@ -53,4 +53,4 @@ def campaign_demo(where: Path, cpus: int | None) -> None:
     print("4. Search the heaviest carts and poles that healthy agents still balance as before.")
     print("5. Judge every fault there too: the kill matrix. Then combine faults that are hard to notice.")
     print("Ctrl-C is safe at any time: the same command goes on where it stopped.\n", flush=True)
-    finish(conducted(found, Surroundings(home=where, cpus=cpus)))
+    finish(run_resumable(found, RunSettings(home=where, cpus=cpus)))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -181,7 +180,7 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
     """In order; a service that does not end is ended."""
     if process.poll() is not None:
         return
-    process.send_signal(signal.SIGINT)
+    process.terminate()  # not SIGINT: a demo in the background of a script, and so its service, ignores that
     try:
         process.wait(STOP_SECONDS)
     except subprocess.TimeoutExpired:

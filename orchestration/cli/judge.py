@@ -14,7 +14,7 @@ from mutations.killing.kill_test import KillTest, KillVerdict, Outcome
 from mutations.killing.registry import KILL_TESTS, kill_test
 from mutations.killing.repeats import judge_repeated
 from mutations.population_file import read_pair
-from mutations.reward_table import Comparison, Population, read_reward_table
+from mutations.reward_table import Comparison, RewardSample, read_reward_table
 from orchestration.cli.output import OutputFormat, console, print_json, print_table
 
 TABLE_COLUMNS = ("mutant", "test", "outcome", "side", "statistic", "p", "effect", "power", "agree")
@@ -24,7 +24,7 @@ TABLE_COLUMNS = ("mutant", "test", "outcome", "side", "statistic", "p", "effect"
 class JudgedMutant:
     """A mutant with the verdict of every test, in the order of the tests."""
 
-    population: Population
+    population: RewardSample
     verdicts: tuple[KillVerdict, ...]
 
 
@@ -124,7 +124,7 @@ def _tests(names: Sequence[str]) -> list[KillTest]:
         raise error.located(source="proctor judge", field="--test") from None
 
 
-def _print_family(healthy: Population, family: Sequence[JudgedMutant]) -> None:
+def _print_family(healthy: RewardSample, family: Sequence[JudgedMutant]) -> None:
     where = " / ".join(filter(None, (healthy.environment, healthy.algorithm)))
     agents = f"{len(healthy.rewards)} agents per population, healthy mean {healthy.array.mean():.4g}"
     rows = [
@@ -146,5 +146,5 @@ def _cells(mutant: str, verdict: KillVerdict) -> list[Any]:
     return [mutant, verdict.test, verdict.outcome, verdict.direction, *numbers]
 
 
-def _label(population: Population) -> str:
+def _label(population: RewardSample) -> str:
     return "/".join(filter(None, (population.environment, population.algorithm, population.mutant)))

@@ -35,8 +35,10 @@ def serve(
     replicas: Annotated[int, typer.Option(min=1, max=64, help="Processes that answer HTTP.")] = 1,
 ) -> None:
     """Start the scheduling service on this machine and serve until Ctrl-C."""
+    from orchestration.runtime.ray import end_on_sigterm
     from orchestration.runtime.serve import serving
 
+    end_on_sigterm()
     place = campaign_home(home)
     store_url = store or str(place / "service.db")
     guarded = tokens_in_use(store_url)

@@ -50,7 +50,7 @@ def _algorithms(operator: Any) -> list[str]:
     from envsearch.spec import EnvironmentSpec
 
     recipes = {name: preset("CartPole-v1", name).recipe(EnvironmentSpec("CartPole-v1")) for name in ALGORITHMS}
-    return [name for name, recipe in recipes.items() if operator.inapplicable(recipe) is None]
+    return [name for name, recipe in recipes.items() if operator.objection(recipe) is None]
 
 
 def environments(output: Output = OutputFormat.TABLE) -> None:

@@ -12,7 +12,7 @@ from agents.deeprl.presets import PRESETS, preset
 from envsearch.errors import InputError
 from envsearch.registry import environment, initial_spec
 from orchestration.campaign.folder import campaign_home
-from orchestration.campaign.run import Surroundings
+from orchestration.campaign.run import RunSettings
 from orchestration.campaign.spec.loading import experiment_names, load_spec
 from orchestration.campaign.spec.resolving import resolve
 from orchestration.cli.output import OutputFormat, console, print_json, print_table
@@ -58,7 +58,7 @@ def tune(
     name = request.healthy.algorithm
     found = read_space(space, name) if space is not None else default_space(name)
     request = replace(request, space=found, samples=samples, seed=seed, early_stopping=early_stopping)
-    where = Surroundings(home=campaign_home(home), store=store)
+    where = RunSettings(home=campaign_home(home), store=store)
     with Progress() as progress:
         progress.note(f"tune {request.id}: {samples + 1} trials of {seeds} agents, {request.healthy.total_steps} steps")
         result = run_tune(request, where.home, where.result_store().url, progress, cpus, address)

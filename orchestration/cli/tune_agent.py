@@ -43,7 +43,8 @@ def tune_agent(
     """
     from orchestration.campaign.folder import campaign_home, write_whole
     from orchestration.runtime.progress import Progress
-    from orchestration.studies.tune_agent import AgentTuneRequest, run_agent_tune
+    from orchestration.studies.tune_agent import run_agent_tune
+    from orchestration.studies.tune_agent_request import AgentTuneRequest
 
     request = AgentTuneRequest(
         sources=histories(folder, cycles),
@@ -102,7 +103,7 @@ def report(result: AgentTuneResult) -> dict[str, Any]:
 
 
 def _space(path: Path | None, kind: str) -> dict[str, Any]:
-    from orchestration.studies.tune_agent import DEFAULT_SPACE
+    from orchestration.studies.tune_agent_request import DEFAULT_SPACE
 
     if path is None:
         if kind not in DEFAULT_SPACE:

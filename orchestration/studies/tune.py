@@ -83,22 +83,22 @@ def _refuse_untrainable(request: TuneRequest) -> None:
 
     trainer = engine(request.engine)
     for candidate in request.candidates():
-        reason = trainer.declines(with_hyperparameters(request.healthy, candidate))
+        reason = trainer.objection(with_hyperparameters(request.healthy, candidate))
         if reason is not None:
             raise InputError(f"{candidate} cannot be trained ({reason})", "space", "values that the engine takes")
 
 
 def _fit(request: TuneRequest, folder: Path, store_url: str, progress: Progress, cpus: int | None) -> TuneResult:
     os.environ.update(TUNE_ENVIRONMENT)
-    from orchestration.studies.tune_trial import Teller
+    from orchestration.studies.tune_trial import TuneProgress
 
     tuner, finished = _tuner(request, folder, store_url, cpus)
     with progress.phase("tune", request.samples + 1, finished) as phase:
-        Teller.phase = phase
+        TuneProgress.phase = phase
         try:
             grid = tuner.fit()
         finally:
-            Teller.phase = None
+            TuneProgress.phase = None
     trials = sorted((_trial_result(request, grid[place]) for place in range(len(grid))), key=lambda trial: trial.index)
     healthy = request.healthy
     return TuneResult(request.id, healthy.environment.name, healthy.algorithm, healthy.total_steps, tuple(trials))
@@ -161,14 +161,14 @@ def _tune_config(request: TuneRequest, cpus: int | None) -> TuneConfig:
 def _run_config(folder: Path) -> RunConfig:
     from ray.tune import FailureConfig, RunConfig
 
-    from orchestration.studies.tune_trial import Teller
+    from orchestration.studies.tune_trial import TuneProgress
 
     return RunConfig(
         name="trials",
         storage_path=str(folder),
         verbose=0,
         failure_config=FailureConfig(max_failures=MAX_WORKER_DEATHS),
-        callbacks=[Teller()],
+        callbacks=[TuneProgress()],
     )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from agents.deeprl.engines.base import Selection
+from agents.deeprl.engines.base import AgentSelection
 from agents.deeprl.engines.registry import engine
 from envsearch.spec import EnvironmentSpec
 from mutations.folding import mutate
@@ -40,7 +40,7 @@ def test_every_operator_is_live_and_neutral_at_probability_zero(acronym):
 
 
 def digest(recipe):
-    return engine("sb3").train(recipe, [0], Selection())[0].weights_digest
+    return engine("sb3").train(recipe, [0], AgentSelection())[0].weights_digest
 
 
 @pytest.mark.slow
@@ -82,7 +82,7 @@ class Good(MutationOperator):
     definition, source = "terminal flags are lost", "this test"
     magnitude = ProbabilityMagnitude("step", required=True)
     sites = ("terminal.missed",)
-    def inapplicable(self, recipe):
+    def objection(self, recipe):
         return None
     def apply(self, recipe, mutation):
         return recipe.replace(terminal=dataclasses.replace(recipe.terminal, missed=probability(self, mutation)))
@@ -91,13 +91,13 @@ class Undescribed(Good):
     definition = " "
 
 class Nameless(MutationOperator):
-    def inapplicable(self, recipe):
+    def objection(self, recipe):
         return None
     def apply(self, recipe, mutation):
         return recipe
 
 class NeverApplies(Good):
-    def inapplicable(self, recipe):
+    def objection(self, recipe):
         return "never"
 
 class NoOp(Good):

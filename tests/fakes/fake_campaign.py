@@ -12,7 +12,7 @@ import json
 import os
 from collections.abc import Callable, Sequence
 
-from agents.deeprl.engines.base import Selection, TrainedAgent
+from agents.deeprl.engines.base import AgentSelection, TrainedAgent
 from agents.deeprl.recipe import TerminalSite, TrainingRecipe
 from envsearch.spec import EnvironmentSpec
 
@@ -23,14 +23,14 @@ FAR_LEVEL = 100.0
 class FakeEngine:
     name = "fake"
 
-    def declines(self, recipe: TrainingRecipe) -> str | None:
+    def objection(self, recipe: TrainingRecipe) -> str | None:
         return "it cannot count that far" if recipe.total_steps > 10**9 else None
 
     def train(
         self,
         recipe: TrainingRecipe,
         seeds: Sequence[int],
-        selection: Selection | None = None,
+        selection: AgentSelection | None = None,
         progress: Callable[[int], None] | None = None,
     ) -> list[TrainedAgent]:
         return [_train(recipe, seed) for seed in seeds]

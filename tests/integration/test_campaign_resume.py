@@ -54,6 +54,11 @@ def kill_when(process: subprocess.Popen[bytes], home: Path, records: int) -> Non
     assert process.wait() == -signal.SIGKILL
 
 
+def attend_to_ctrl_c() -> None:
+    """A child inherits that SIGINT is ignored, as it is where the tests run in the background of a script."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.fixture
 def spec(tmp_path: Path) -> Path:
     path = tmp_path / "small.yaml"
@@ -98,6 +103,7 @@ def test_ctrl_c_says_how_to_go_on(spec: Path, tmp_path: Path) -> None:
         stderr=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
+        preexec_fn=attend_to_ctrl_c,
     )
     deadline = time.monotonic() + 300
     while not finished(home):

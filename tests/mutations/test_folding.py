@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from agents.deeprl.recipe import ExperienceSite, ReturnsSite
 from envsearch.errors import InputError, MutationRefusedError
-from mutations.folding import in_effect, mutate, refusals, written_fields
+from mutations.folding import in_effect, mutate, objection, written_fields
 from mutations.mutant import Mutant, Mutation
 from mutations.operator_checks import short_recipes
 from mutations.parsing import parse_mutant, parse_mutation
@@ -56,7 +56,7 @@ def test_healthy_is_the_recipe_itself(algorithm):
 )
 def test_refused_with_the_reason(algorithm, mutant, reason):
     parsed = parse_mutant(mutant)
-    assert reason in refusals(RECIPES[algorithm], parsed)
+    assert reason in objection(RECIPES[algorithm], parsed)
     with pytest.raises(MutationRefusedError) as caught:
         mutate(RECIPES[algorithm], parsed)
     assert reason in caught.value.problem
@@ -77,21 +77,21 @@ def test_refused_with_the_reason(algorithm, mutant, reason):
     ],
 )
 def test_faults_that_hyperparameters_leave_no_room_for(algorithm, changes, mutant, reason):
-    assert reason in refusals(with_hyperparameters(RECIPES[algorithm], **changes), parse_mutant(mutant))
+    assert reason in objection(with_hyperparameters(RECIPES[algorithm], **changes), parse_mutant(mutant))
 
 
 @pytest.mark.parametrize(("algorithm", "mutant"), [("ppo", "MSU"), ("ppo", "ILF"), ("ppo", "NDF"), ("dqn", "NDF")])
 def test_faults_that_act_without_a_discounted_future(algorithm, mutant):
-    assert refusals(with_hyperparameters(RECIPES[algorithm], gamma=0.0), parse_mutant(mutant)) is None
+    assert objection(with_hyperparameters(RECIPES[algorithm], gamma=0.0), parse_mutant(mutant)) is None
 
 
 def test_no_op_depends_on_the_agent_and_not_on_the_algorithm():
     rmsprop = with_policy(RECIPES["a2c"], optimizer="RMSprop", optimizer_kwargs=(("alpha", 0.99), ("eps", 1e-5)))
-    assert refusals(rmsprop, parse_mutant("POC_Adam")) is None
-    assert "policy.optimizer is 'RMSprop' already" in refusals(rmsprop, parse_mutant("POC_RMSprop"))
+    assert objection(rmsprop, parse_mutant("POC_Adam")) is None
+    assert "policy.optimizer is 'RMSprop' already" in objection(rmsprop, parse_mutant("POC_RMSprop"))
     tanh = with_policy(RECIPES["dqn"], activation="Tanh")
-    assert refusals(tanh, parse_mutant("PAC_ReLU")) is None
-    assert "no hidden layer" in refusals(with_policy(RECIPES["dqn"], net_arch=()), parse_mutant("PAC_Sigmoid"))
+    assert objection(tanh, parse_mutant("PAC_ReLU")) is None
+    assert "no hidden layer" in objection(with_policy(RECIPES["dqn"], net_arch=()), parse_mutant("PAC_Sigmoid"))
 
 
 def test_probability_zero_is_the_healthy_agent():
@@ -101,7 +101,7 @@ def test_probability_zero_is_the_healthy_agent():
 
 
 def test_unknown_operators_are_an_input_error():
-    for function in (mutate, refusals):
+    for function in (mutate, objection):
         with pytest.raises(InputError, match="unknown operator 'XX'"):
             function(RECIPES["ppo"], Mutant((Mutation("XX"),)))
 
@@ -116,7 +116,7 @@ def test_unknown_operators_are_an_input_error():
 )
 def test_combinations_of_faults_at_different_sites_are_allowed(algorithm, mutant):
     healthy, parsed = RECIPES[algorithm], parse_mutant(mutant)
-    assert refusals(healthy, parsed) is None
+    assert objection(healthy, parsed) is None
     alone = [written_fields(healthy, mutate(healthy, Mutant((one,)))) for one in parsed.mutations]
     together = written_fields(healthy, mutate(healthy, parsed))
     assert together == {name: value for fields in alone for name, value in fields.items()}
@@ -138,8 +138,8 @@ def test_the_order_of_mutations_does_not_matter(algorithm, chosen, shuffled):
     other = list(mutations)
     shuffled.shuffle(other)
     first, second = Mutant(tuple(mutations)), Mutant(tuple(other))
-    assert refusals(RECIPES[algorithm], first) == refusals(RECIPES[algorithm], second)
-    if refusals(RECIPES[algorithm], first) is None:
+    assert objection(RECIPES[algorithm], first) == objection(RECIPES[algorithm], second)
+    if objection(RECIPES[algorithm], first) is None:
         assert mutate(RECIPES[algorithm], first) == mutate(RECIPES[algorithm], second)
 
 
@@ -166,7 +166,7 @@ class Discount(MutationOperator):
     definition, source = "gamma has another value", "muPRL"
     magnitude = ChoiceMagnitude(("0.45", "0.9", "1.0"))
     sites = ("hyperparameters",)
-    def inapplicable(self, recipe):
+    def objection(self, recipe):
         return None
     def apply(self, recipe, mutation):
         changed = dict(recipe.hyperparameters) | {"gamma": float(choice(self, mutation))}
@@ -194,12 +194,12 @@ def test_users_operators_are_held_to_the_same_rules(users_operators):
     discount, undo = Mutation(f"{users_operators}:Discount", "0.9"), Mutation(f"{users_operators}:Undo", "back")
     again, ilf, ndf = Mutation(f"{users_operators}:Undo", "again"), Mutation("ILF"), Mutation("NDF")
     assert mutate(ppo, Mutant((discount,))).hyperparameter("gamma") == 0.9
-    assert refusals(ppo, Mutant((discount, ndf))) is None
-    assert "would change nothing beside NDF" in refusals(dqn, Mutant((discount, ndf)))
+    assert objection(ppo, Mutant((discount, ndf))) is None
+    assert "would change nothing beside NDF" in objection(dqn, Mutant((discount, ndf)))
     none_left = Mutation(f"{users_operators}:Discount", "1.0")
-    assert "NDF does not apply beside" in refusals(ppo, Mutant((none_left, ndf)))
-    assert "cancel each other" in refusals(ppo, Mutant((ilf, undo)))
-    assert "would change nothing beside" in refusals(ppo, Mutant((ilf, again)))
+    assert "NDF does not apply beside" in objection(ppo, Mutant((none_left, ndf)))
+    assert "cancel each other" in objection(ppo, Mutant((ilf, undo)))
+    assert "would change nothing beside" in objection(ppo, Mutant((ilf, again)))
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from envsearch.errors import InputError, MutationRefusedError
-from mutations.folding import refusals
+from mutations.folding import objection
 from mutations.magnitude import canonical
 from mutations.mutant import Mutant, Mutation
 from mutations.operator import ChoiceMagnitude
@@ -46,7 +46,7 @@ def test_the_id_of_a_mutant_is_read_back(some):
 @given(mutations())
 def test_mapping_and_id_are_read_alike(mutation):
     recipe = RECIPES["a2c"]
-    if refusals(recipe, Mutant((mutation,))) is not None:
+    if objection(recipe, Mutant((mutation,))) is not None:
         return
     entry = {"operator": mutation.operator, "variant": mutation.variant, **dict(mutation.options)}
     if mutation.magnitude is not None:

@@ -11,7 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from mutations.killing.kill_test import Outcome
-from orchestration.campaign.report import facts, svg
+from orchestration.campaign import result_facts as facts
+from orchestration.campaign.report import svg
 from orchestration.campaign.result import BoundaryReport, CampaignResult, Point
 
 WIDTH = 960.0

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from mutations.killing.kill_test import KillVerdict, Outcome
-from orchestration.campaign.report import facts
+from orchestration.campaign import result_facts as facts
+from orchestration.campaign.report import formatting
 from orchestration.campaign.result import CampaignResult, Point
 
 View = dict[str, Any]
@@ -19,11 +20,12 @@ def outcome_view(verdict: KillVerdict | None) -> View:
     if verdict is None:
         return {"css": "absent", "mark": "", "text": "not judged", "hint": "not judged"}
     if verdict.outcome is None:
-        text = facts.number(verdict.statistic)
+        text = formatting.number(verdict.statistic)
         return {"css": "figure", "mark": text, "text": text, "hint": verdict.reason or "a number, no verdict"}
     better = facts.killed_but_better(verdict)
     text = f"{verdict.outcome}, better" if better else str(verdict.outcome)
-    parts = [text, f"p {facts.p_text(verdict.p_value)}", f"effect {facts.number(verdict.effect_size)}", verdict.reason]
+    p_value, effect = formatting.p_text(verdict.p_value), formatting.number(verdict.effect_size)
+    parts = [text, f"p {p_value}", f"effect {effect}", verdict.reason]
     return {
         "css": str(verdict.outcome),
         "mark": MARKS[verdict.outcome] + ("↑" if better else ""),
@@ -68,7 +70,7 @@ def matrix_view(result: CampaignResult, test: str) -> View | None:
 
 
 def _environment(environment: facts.LabelledEnvironment) -> View:
-    values = {name: facts.number(value) for name, value in environment.point}
+    values = {name: formatting.number(value) for name, value in environment.point}
     return {"label": environment.label, "kind": environment.kind, "by_name": values}
 
 
@@ -115,7 +117,7 @@ def score_views(result: CampaignResult) -> list[View]:
         views.append(
             {
                 "score": score,
-                "value": facts.number(score.mutation_score, 2),
+                "value": formatting.number(score.mutation_score, 2),
                 "counts": counts,
                 "shares": {name: round(100 * count / total, 2) for name, count in counts.items()},
                 "minimal": [labels[point] for point in score.minimal_environments],

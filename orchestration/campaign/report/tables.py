@@ -10,10 +10,10 @@ from collections.abc import Callable
 from statistics import fmean, median, stdev
 
 from mutations.killing.kill_test import KillVerdict, Outcome
-from orchestration.campaign.comparison import compare_boundaries
-from orchestration.campaign.report import facts
+from orchestration.campaign import result_facts as facts
 from orchestration.campaign.report.table import Row, Table, flatten
 from orchestration.campaign.result import CampaignResult, Point
+from orchestration.campaign.steps.comparison import compare_boundaries
 
 _PAIR = ("environment", "algorithm")
 _VERDICT = (

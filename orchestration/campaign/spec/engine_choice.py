@@ -31,7 +31,7 @@ def choose_engine(asked: str, healthy: TrainingRecipe, mutants: tuple[Mutant, ..
         return asked, f"Engine: {asked}, as the spec says."
     fleet = engine("fleet")
     for name, recipe in (("the healthy agent", healthy), *((each.id, mutate(healthy, each)) for each in mutants)):
-        reason = fleet.declines(recipe)
+        reason = fleet.objection(recipe)
         if reason is not None:
             _refuse_untrainable("sb3", healthy, mutants)
             return "sb3", (
@@ -51,11 +51,11 @@ def evaluation_method(asked: Literal["auto", "fleet", "sb3"], engine_name: str) 
 def _refuse_untrainable(engine_name: str, healthy: TrainingRecipe, mutants: tuple[Mutant, ...]) -> None:
     """What the engine declines is refused now, with the engine's reason."""
     trainer = engine(engine_name)
-    reason = trainer.declines(healthy)
+    reason = trainer.objection(healthy)
     if reason is not None:
         raise InputError(f"engine {engine_name} cannot train the healthy agent ({reason})", "hyperparameters")
     for mutant in mutants:
-        reason = trainer.declines(mutate(healthy, mutant))
+        reason = trainer.objection(mutate(healthy, mutant))
         if reason is not None:
             field = "higher_order.mutants" if mutant.order > 1 else "operators"
             raise MutationRefusedError(f"engine {engine_name} cannot train {mutant.id} ({reason})", field)

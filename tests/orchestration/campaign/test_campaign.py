@@ -19,16 +19,16 @@ from mutations.parsing import parse_mutant
 from orchestration.campaign.folder import CampaignFolder, campaign_home
 from orchestration.campaign.result import CampaignResult, MutantVerdict
 from orchestration.campaign.result_file import read_result, result_json, result_tables
-from orchestration.campaign.run import Conducted, Surroundings, conduct
+from orchestration.campaign.run import CampaignRun, RunSettings, run_campaign
 from orchestration.campaign.spec.campaign import ResolvedCampaign
 from orchestration.campaign.spec.loading import parse_spec
 from orchestration.campaign.spec.resolving import resolve
-from orchestration.execution.block_progress import Partly
+from orchestration.execution.block_progress import ProgressCallback
 from orchestration.execution.executors.inline import InlineExecutor
-from orchestration.execution.tasks import Parts
+from orchestration.execution.tasks import TaskFunctions
 from orchestration.execution.work import BlockReport, WorkBlock
 
-PARTS = Parts(evaluate="fake_campaign:evaluate")
+FUNCTIONS = TaskFunctions(evaluate="fake_campaign:evaluate")
 SPEC: dict[str, Any] = {
     "environment": "CartPole-v1",
     "algorithm": "ppo",
@@ -65,13 +65,13 @@ def campaign(**changes: Any) -> ResolvedCampaign:
     return resolve(parse_spec({**SPEC, **changes}, name="fake"))
 
 
-def run(found: ResolvedCampaign, home: Path, make: Callable[[], Any] | None = None) -> Conducted:
-    surroundings = Surroundings(home=home, tracking_uri="none", progress="silent")
-    return conduct(found, surroundings, make or (lambda: InlineExecutor(PARTS)))
+def run(found: ResolvedCampaign, home: Path, make: Callable[[], Any] | None = None) -> CampaignRun:
+    settings = RunSettings(home=home, tracking_uri="none", progress="silent")
+    return run_campaign(found, settings, make or (lambda: InlineExecutor(FUNCTIONS)))
 
 
 @pytest.fixture(scope="module")
-def done(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Conducted]:
+def done(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CampaignRun]:
     """The whole fake campaign, run once, with its real report."""
     with pytest.MonkeyPatch.context() as patch:
         fake_world(patch)
@@ -79,12 +79,12 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Conducted]:
 
 
 @pytest.fixture
-def complete(done: Conducted) -> CampaignResult:
+def complete(done: CampaignRun) -> CampaignResult:
     return done.result
 
 
 @pytest.fixture
-def home(done: Conducted, tmp_path: Path) -> Path:
+def home(done: CampaignRun, tmp_path: Path) -> Path:
     """A copy of the home in which the campaign ran."""
     shutil.copytree(done.folder.parents[1], tmp_path / "home")
     return tmp_path / "home"
@@ -103,19 +103,23 @@ class Shuffled(InlineExecutor):
 
     slots = 3
 
-    def run(self, blocks: Iterable[WorkBlock], store_url: str, partly: Partly | None = None) -> Iterator[BlockReport]:
-        return super().run(list(blocks)[::-1], store_url, partly)
+    def run(
+        self, blocks: Iterable[WorkBlock], store_url: str, progress: ProgressCallback | None = None
+    ) -> Iterator[BlockReport]:
+        return super().run(list(blocks)[::-1], store_url, progress)
 
 
 class Interrupted(InlineExecutor):
     """Ends like Ctrl-C after some blocks."""
 
     def __init__(self, after: int) -> None:
-        super().__init__(PARTS)
+        super().__init__(FUNCTIONS)
         self.left = after
 
-    def run(self, blocks: Iterable[WorkBlock], store_url: str, partly: Partly | None = None) -> Iterator[BlockReport]:
-        for report in super().run(blocks, store_url, partly):
+    def run(
+        self, blocks: Iterable[WorkBlock], store_url: str, progress: ProgressCallback | None = None
+    ) -> Iterator[BlockReport]:
+        for report in super().run(blocks, store_url, progress):
             self.left -= 1
             yield report
             if self.left <= 0:
@@ -125,7 +129,9 @@ class Interrupted(InlineExecutor):
 class Forbidden(InlineExecutor):
     """Nothing may be computed."""
 
-    def run(self, blocks: Iterable[WorkBlock], store_url: str, partly: Partly | None = None) -> Iterator[BlockReport]:
+    def run(
+        self, blocks: Iterable[WorkBlock], store_url: str, progress: ProgressCallback | None = None
+    ) -> Iterator[BlockReport]:
         assert not list(blocks), "something was computed again"
         return iter(())
 
@@ -197,7 +203,7 @@ def test_higher_order_and_score(complete: CampaignResult) -> None:
 
 
 def test_same_spec_same_bytes(complete: CampaignResult, tmp_path: Path) -> None:
-    again = run(campaign(), tmp_path, lambda: Shuffled(PARTS)).result
+    again = run(campaign(), tmp_path, lambda: Shuffled(FUNCTIONS)).result
     assert result_tables(again) == result_tables(complete)
 
 
@@ -221,8 +227,8 @@ def test_interrupted_anywhere_gives_the_same_and_keeps_what_is_finished(
     assert result.provenance["cost"]["items_found_in_store"] > 0
 
 
-def test_a_finished_campaign_computes_nothing(done: Conducted, home: Path) -> None:
-    again = run(campaign(name="renamed"), home, lambda: Forbidden(PARTS))
+def test_a_finished_campaign_computes_nothing(done: CampaignRun, home: Path) -> None:
+    again = run(campaign(name="renamed"), home, lambda: Forbidden(FUNCTIONS))
     assert again.folder.name == done.folder.name
     assert result_tables(again.result) == result_tables(done.result)
     assert again.result.provenance["cost"]["items_computed_this_run"] == 0
@@ -231,10 +237,10 @@ def test_a_finished_campaign_computes_nothing(done: Conducted, home: Path) -> No
 def test_other_campaigns_share_agents_and_evaluations(home: Path) -> None:
     asked = campaign(kill_tests=["reward_distribution"], boundary={"enabled": False}, operators=["NR", "NDF"])
     assert asked.run_id != campaign().run_id
-    assert run(asked, home, lambda: Forbidden(PARTS)).result.status == "complete"
+    assert run(asked, home, lambda: Forbidden(FUNCTIONS)).result.status == "complete"
 
 
-def test_files_of_a_campaign(done: Conducted) -> None:
+def test_files_of_a_campaign(done: CampaignRun) -> None:
     names = {path.name for path in done.folder.iterdir()}
     assert names == {"spec.yaml", "result.json", "report", "log", "lock"}
     assert "POC_SGD" in done.report.read_text(encoding="utf-8")
@@ -292,7 +298,7 @@ def test_many_cores_train_mutants_beside_the_healthy(tmp_path: Path, complete: C
     class Wide(InlineExecutor):
         slots = 64
 
-    assert result_tables(run(campaign(), tmp_path, lambda: Wide(PARTS)).result) == result_tables(complete)
+    assert result_tables(run(campaign(), tmp_path, lambda: Wide(FUNCTIONS)).result) == result_tables(complete)
 
 
 def test_several_tests_each_in_their_own_environments(home: Path) -> None:
@@ -315,9 +321,9 @@ def test_a_candidate_that_the_engine_declines_is_left_out_with_its_reason(
     found = campaign()
     declined = mutate(found.healthy, parse_mutant("NDF-POC_SGD"))
     monkeypatch.setattr(
-        fake_campaign.FakeEngine, "declines", lambda self, recipe: "too odd" if recipe == declined else None
+        fake_campaign.FakeEngine, "objection", lambda self, recipe: "too odd" if recipe == declined else None
     )
-    result = run(found, home, lambda: Forbidden(PARTS)).result
+    result = run(found, home, lambda: Forbidden(FUNCTIONS)).result
     assert "Candidate NDF-POC_SGD was left out: engine fake cannot train it (too odd)." in result.notes
     assert result.higher_order == ()
     assert not any(population.failed for population in result.populations)
@@ -327,11 +333,11 @@ def test_explicit_and_bounded_higher_order(home: Path) -> None:
     result = run(campaign(higher_order={"mutants": ["NR-NDF"], "maximum": 0}), home).result
     assert [row.mutant for row in result.higher_order] == ["NDF-NR"]
     assert any("NDF-POC_SGD was left out: higher_order.maximum is 0" in note for note in result.notes)
-    assert run(campaign(higher_order={"enabled": False}), home, lambda: Forbidden(PARTS)).result.higher_order == ()
+    assert run(campaign(higher_order={"enabled": False}), home, lambda: Forbidden(FUNCTIONS)).result.higher_order == ()
 
 
 def test_without_boundary_search(home: Path) -> None:
-    result = run(campaign(boundary={"enabled": False}), home, lambda: Forbidden(PARTS)).result
+    result = run(campaign(boundary={"enabled": False}), home, lambda: Forbidden(FUNCTIONS)).result
     assert result.boundaries == ()
     assert {entry.environment for entry in result.kill_matrix} == {campaign().initial_point}
     assert any(note.startswith("No higher-order mutants") for note in result.notes)
@@ -342,7 +348,7 @@ def test_a_campaign_runs_once_at_a_time(home: Path) -> None:
     with folder.locked(), pytest.raises(InputError) as caught:
         run(campaign(), home)
     assert str(caught.value) == f"{folder.path}: campaign {folder.run_id} is running already (process {os.getpid()})"
-    assert run(campaign(), home, lambda: Forbidden(PARTS)).result.status == "complete"
+    assert run(campaign(), home, lambda: Forbidden(FUNCTIONS)).result.status == "complete"
 
 
 def test_results_survive_json(complete: CampaignResult, tmp_path: Path) -> None:

@@ -6,8 +6,8 @@ import dataclasses
 
 from mutations.killing.kill_test import Outcome
 from mutations.published import published_boundaries, published_verdicts
-from orchestration.campaign.comparison import compare_boundaries, compare_with_published
 from orchestration.campaign.result import BoundaryEnvironment, CampaignResult
+from orchestration.campaign.steps.comparison import agreement, compare_boundaries, compare_with_published
 
 
 def _rows(result: CampaignResult) -> dict[tuple[str, str], dict[str, object]]:
@@ -86,3 +86,8 @@ def test_outcomes_are_plain_text_for_files(campaign_result: CampaignResult) -> N
     assert {row["ours"] for row in _rows(campaign_result).values() if isinstance(row["ours"], str)} <= set(
         map(str, Outcome)
     )
+
+
+def test_agreement_counts_only_what_could_be_compared(campaign_result: CampaignResult) -> None:
+    assert agreement(campaign_result.published) == {"average_ratio": (1, 2), "reward_distribution": (1, 1)}
+    assert agreement(()) == {}

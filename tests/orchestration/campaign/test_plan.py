@@ -15,14 +15,15 @@ from envsearch.boundary import BoundarySearch
 from envsearch.spec import Parameter
 from orchestration.campaign.calibration import Costs, costs
 from orchestration.campaign.context import RunContext
-from orchestration.campaign.pipeline import run_campaign
+from orchestration.campaign.pipeline import run_steps
 from orchestration.campaign.plan import CampaignPlan, PlannedPhase, most_answers, most_environments, plan_campaign
+from orchestration.campaign.population import Populations
 from orchestration.campaign.spec.campaign import BoundaryPlan, ResolvedCampaign
 from orchestration.campaign.spec.loading import parse_spec
 from orchestration.campaign.spec.resolving import resolve
 from orchestration.execution.executors.inline import InlineExecutor
 from orchestration.execution.results import ResultStore
-from orchestration.execution.tasks import Parts
+from orchestration.execution.tasks import TaskFunctions
 from orchestration.runtime.progress import Progress
 
 COSTS = Costs(train=10.0, evaluation=0.5, source="measured")
@@ -77,8 +78,8 @@ def test_before_anything_is_done(tmp_path: Path) -> None:
 
 def test_after_everything_is_done(tmp_path: Path) -> None:
     store = ResultStore(str(tmp_path))
-    context = RunContext(InlineExecutor(Parts(evaluate="fake_campaign:evaluate")), store, Progress("silent"))
-    result = run_campaign(context, campaign())
+    context = RunContext(InlineExecutor(TaskFunctions(evaluate="fake_campaign:evaluate")), store, Progress("silent"))
+    result = run_steps(context, Populations(campaign(), store))
     found = plan_campaign(campaign(), store, COSTS, cores=1)
     assert all(phase.items == phase.done and not phase.bound for phase in found.phases)
     assert found.cpu_hours == found.wall_hours == 0.0
@@ -91,8 +92,8 @@ def test_after_everything_is_done(tmp_path: Path) -> None:
 
 def test_halfway_the_missing_rest_is_bounded(tmp_path: Path) -> None:
     store = ResultStore(str(tmp_path))
-    context = RunContext(InlineExecutor(Parts(evaluate="fake_campaign:evaluate")), store, Progress("silent"))
-    run_campaign(context, campaign(boundary={"enabled": False}))
+    context = RunContext(InlineExecutor(TaskFunctions(evaluate="fake_campaign:evaluate")), store, Progress("silent"))
+    run_steps(context, Populations(campaign(boundary={"enabled": False}), store))
     found = phases(plan_campaign(campaign(), store, COSTS, cores=1))
     assert found["train"] == (40, 40, False)
     assert found["boundary by paired_permutation"] == (280, 0, True)

@@ -413,9 +413,9 @@ def test_auto_takes_the_fleet_where_it_can_train_every_recipe() -> None:
 def test_one_recipe_that_the_fleet_declines_sends_all_agents_to_sb3(monkeypatch: pytest.MonkeyPatch) -> None:
     from agents.deeprl.engines.fleet.engine import FleetEngine
 
-    declines = FleetEngine.declines
+    objection = FleetEngine.objection
     monkeypatch.setattr(
-        FleetEngine, "declines", lambda self, recipe: "no mice" if recipe.loss.inverted else declines(self, recipe)
+        FleetEngine, "objection", lambda self, recipe: "no mice" if recipe.loss.inverted else objection(self, recipe)
     )
     found = resolved(BASE + "operators: [NDF, ILF]\n", engine="auto")
     assert (found.engine, found.evaluation.method) == ("sb3", "fleet")

@@ -18,7 +18,7 @@ from orchestration.cli import main
 from orchestration.cli.app import COMMANDS, loaded
 from orchestration.execution.executors import registry as executors
 from orchestration.execution.executors.inline import InlineExecutor
-from orchestration.execution.tasks import Parts
+from orchestration.execution.tasks import TaskFunctions
 
 SPEC = """
 environment: CartPole-v1
@@ -50,7 +50,7 @@ def proctor(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "fakes"))
     monkeypatch.setitem(registry.ENGINES, "fake", ("fake_campaign", "FakeEngine"))
-    fake = InlineExecutor(Parts(evaluate="fake_campaign:evaluate"))
+    fake = InlineExecutor(TaskFunctions(evaluate="fake_campaign:evaluate"))
     monkeypatch.setitem(executors.EXECUTORS, "inline", lambda cpus, address: fake)
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)
     (tmp_path / "spec.yaml").write_text(SPEC, encoding="utf-8")
@@ -175,8 +175,8 @@ def test_mistakes_are_one_line_and_leave_with_2(
         (("campaigns",), "error: No such command 'campaigns'"),
         (("check", "no.such.module:thing"), "error: proctor check: 'no.such.module:thing': cannot import "),
         (("check", "json:JSONDecodeErrorr"), "error: proctor check: 'json:JSONDecodeErrorr': 'json' has no "),
-        (("check", "math:pi"), "error: proctor check: 'math:pi' is a float; expected a mutation operator, "),
-        (("check", "nonsense"), "error: proctor check: 'nonsense' is no import path and no listed part; expected "),
+        (("check", "math:pi"), "error: proctor check: 'math:pi' is a float; expected a scheduling-agent kind, "),
+        (("check", "nonsense"), "error: proctor check: 'nonsense' is neither an import path nor a listed part; "),
     ],
 )
 def test_command_line_mistakes(proctor: Proctor, arguments: tuple[str, ...], line: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from agents.deeprl.engines.base import Selection
+from agents.deeprl.engines.base import AgentSelection
 from agents.deeprl.engines.fleet.engine import FleetEngine
 from agents.deeprl.presets.preset import preset
 from envsearch.definition import initial_spec
@@ -61,7 +61,7 @@ def test_kept_found_and_removed(tmp_path: Path) -> None:
         KEYS[:1],
         (KEYS[1], KEYS[0]),
         tuple(dataclasses.replace(key, engine="sb3") for key in KEYS),
-        tuple(dataclasses.replace(key, selection=Selection("best")) for key in KEYS),
+        tuple(dataclasses.replace(key, selection=AgentSelection("best")) for key in KEYS),
         tuple(dataclasses.replace(key, recipe=RECIPE.replace(total_steps=7000)) for key in KEYS),
     ],
 )
@@ -110,7 +110,7 @@ def test_a_store_that_fails_costs_the_checkpoint_only(tmp_path: Path) -> None:
 @pytest.mark.parametrize("told", ["often", "-1", "nan", "inf"])
 def test_how_often_must_be_a_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: str) -> None:
     monkeypatch.setenv(VARIABLE, told)
-    with pytest.raises(InputError, match=f"{VARIABLE}: '{told}' is no number of seconds"):
+    with pytest.raises(InputError, match=f"{VARIABLE}: '{told}' is not a number of seconds"):
         kept(tmp_path)
 
 
@@ -161,18 +161,18 @@ def undisturbed(tmp_path: Path) -> list[Any]:
 @pytest.fixture
 def often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VARIABLE, "0")
-    monkeypatch.setattr("orchestration.execution.checkpoints.DEAREST", 1e9)
+    monkeypatch.setattr("orchestration.execution.checkpoints.LARGEST_SHARE", 1e9)
 
 
 @pytest.mark.usefixtures("often")
 def test_a_killed_block_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, undisturbed: list[Any]) -> None:
     killed_after(monkeypatch, 2, tmp_path / "killed")
     assert files(tmp_path / "killed") == ["training.npz"]
-    told: list[tuple[float, float]] = []
-    report = run_block(TrainBlock(KEYS), str(tmp_path / "killed"), told=lambda *numbers: told.append(numbers))
+    counts: list[tuple[float, float]] = []
+    report = run_block(TrainBlock(KEYS), str(tmp_path / "killed"), report=lambda *numbers: counts.append(numbers))
     assert facts(tmp_path / "killed") == undisturbed and len(undisturbed) == 2
-    assert told[0][0] == told[0][1] > 0
-    assert "was gone on from" in notes(report)
+    assert counts[0][0] == counts[0][1] > 0
+    assert "was resumed from" in notes(report)
     assert files(tmp_path / "killed") == []
 
 
@@ -193,7 +193,7 @@ def test_a_damaged_one_is_told_and_the_block_begins_anew(
     path.write_bytes(damage(path.read_bytes()))
     report = run_block(TrainBlock(KEYS), str(tmp_path / "killed"))
     assert facts(tmp_path / "killed") == undisturbed
-    assert "is ignored, and the training begins anew" in notes(report) and reason in notes(report)
+    assert "is ignored, and the training starts from the beginning" in notes(report) and reason in notes(report)
     assert "gone on" not in notes(report)
     assert files(tmp_path / "killed") == []
 

@@ -13,7 +13,8 @@ from agents.scheduling.synthetic import flaky_history
 from envsearch.errors import InputError
 from orchestration.cli import main
 from orchestration.cli.tune_agent import histories, report
-from orchestration.studies.tune_agent import AgentTuneRequest, AgentTuneResult, gains
+from orchestration.studies.tune_agent import AgentTuneResult
+from orchestration.studies.tune_agent_request import AgentTuneRequest, gains
 
 SPACE = {"cost": [0.0, 0.1, 0.2], "precision": [10.0, 30.0]}
 

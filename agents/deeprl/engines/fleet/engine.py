@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from agents.deeprl.engines.base import Checkpoints, Selection, TrainedAgent
-from agents.deeprl.engines.fleet.capability import why_not
+from agents.deeprl.engines.base import AgentSelection, Checkpoints, TrainedAgent
+from agents.deeprl.engines.fleet.capability import objection
 from agents.deeprl.engines.fleet.resuming import keep, resumed
 from agents.deeprl.engines.fleet.training import Training
 from agents.deeprl.recipe import TrainingRecipe
@@ -21,9 +21,9 @@ class FleetEngine:
 
     name = "fleet"
 
-    def declines(self, recipe: TrainingRecipe) -> str | None:
+    def objection(self, recipe: TrainingRecipe) -> str | None:
         """Why this engine cannot train the recipe, or None if it can."""
-        return why_not(recipe)
+        return objection(recipe)
 
     def block_size(self, recipe: TrainingRecipe) -> int:
         """How many agents one call of `train` should be given."""
@@ -33,7 +33,7 @@ class FleetEngine:
         self,
         recipe: TrainingRecipe,
         seeds: Sequence[int],
-        selection: Selection | None = None,
+        selection: AgentSelection | None = None,
         progress: Callable[[int], None] | None = None,
         checkpoints: Checkpoints | None = None,
     ) -> list[TrainedAgent]:
@@ -49,13 +49,13 @@ class FleetEngine:
                 Environments on the host have a state that cannot be read, so such trainings make no use of them.
 
         Raises:
-            InputError: `declines` names a reason.
+            InputError: `objection` names a reason.
         """
-        reason = self.declines(recipe)
+        reason = self.objection(recipe)
         if reason is not None:
             raise InputError(reason, "engine", "sb3")
         with one_thread():
-            return _train(Training(recipe, tuple(seeds), selection or Selection()), progress, checkpoints)
+            return _train(Training(recipe, tuple(seeds), selection or AgentSelection()), progress, checkpoints)
 
 
 def _train(
