@@ -17,11 +17,11 @@ _SLACK = 1e-9
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Selection:
-    """What a budget makes of an order.
+    """An order after a budget was applied.
 
     Attributes:
         order: indices of all tests: must-run tests, then the other selected ones, then those that are not selected,
-            each part in the order given; shape (n,).
+            each part in its previous order; shape (n,).
         selected: by test, not by position; shape (n,).
     """
 
@@ -39,8 +39,8 @@ def budget_seconds(budget: Budget, durations: FloatArray) -> float | None:
 def fill(order: IntArray, durations: FloatArray, budget: Budget, ids: Sequence[str], new: BoolArray) -> Selection:
     """Select from an order of n tests.
 
-    Must-run tests, and new ones if the budget wants them in, are selected first, whatever they take; the rest of the
-    time is filled from the top of the order. `ids`, `durations` and `new` are by test.
+    Must-run tests, and new tests if the budget includes them, are selected first, however long they take. The rest of
+    the time is filled from the top of the order. `ids`, `durations` and `new` are by test.
     """
     seconds = budget_seconds(budget, durations)
     if seconds is not None and not budget.must_run and not budget.new_tests_in:

@@ -74,8 +74,8 @@ def test_stale_tests_the_longest_first():
         {"old": "P.........", "older_known": "P.........", "fresh": "PPPPPPPPPP", "middle": "PPPPP....."}
     )
     history.record([TestCase("skipped")], [TestResult("skipped", Verdict.SKIPPED)], 10)
-    told = insights(history, InsightSettings(stale_cycles=5)).stale
-    assert told == (
+    reported = insights(history, InsightSettings(stale_cycles=5)).stale
+    assert reported == (
         StaleTest("", "old", 11, True),
         StaleTest("", "older_known", 11, True),
         StaleTest("", "middle", 7, True),
@@ -92,21 +92,21 @@ def test_flaky_tests_need_more_than_a_fault_and_its_repair():
 
 def test_only_the_tests_asked_for():
     history = history_of({"a": "PFPFPF", "b": "PFPFPF"})
-    told = insights(history, keys=("b", "unknown", "b"))
-    assert [entry.test for entry in told.flaky] == ["b"] and told.clusters == ()
+    reported = insights(history, keys=("b", "unknown", "b"))
+    assert [entry.test for entry in reported.flaky] == ["b"] and reported.clusters == ()
 
 
 def test_an_empty_history_tells_nothing():
-    told = insights(History(5))
-    assert told.clusters == told.stale == told.flaky == ()
+    reported = insights(History(5))
+    assert reported.clusters == reported.stale == reported.flaky == ()
 
 
 def test_lists_are_limited():
     rng = np.random.default_rng(0)
     lines = {f"t{place}": "".join(rng.permutation(list("PFPFPFPFPF"))) for place in range(50)}
-    told = insights(history_of(lines), InsightSettings(limit=3, flip_rate=0.01))
-    assert len(told.flaky) == 3
-    assert told.flaky[0].flip_rate >= told.flaky[-1].flip_rate
+    reported = insights(history_of(lines), InsightSettings(limit=3, flip_rate=0.01))
+    assert len(reported.flaky) == 3
+    assert reported.flaky[0].flip_rate >= reported.flaky[-1].flip_rate
 
 
 @pytest.mark.parametrize("settings", [{"similarity": 0.0}, {"flip_rate": 1.5}, {"limit": 0}, {"stale_cycles": -1}])

@@ -99,8 +99,8 @@ def test_network_of_other_shapes(activation, depth, unreliable):
 
 
 def test_network_weights_come_from_the_seed(unreliable):
-    one, same, other = (make_agent("network", {}, seed).state()["network.weights.0"] for seed in (1, 1, 2))
-    assert np.array_equal(one, same) and not np.array_equal(one, other)
+    drawn, drawn_again, other = (make_agent("network", {}, seed).state()["network.weights.0"] for seed in (1, 1, 2))
+    assert np.array_equal(drawn, drawn_again) and not np.array_equal(drawn, other)
 
 
 def test_bandit_is_ridge_regression(observed):
