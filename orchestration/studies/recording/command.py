@@ -1,4 +1,4 @@
-"""Runs the user's own test command and says how it ended."""
+"""Runs the user's test command and returns its exit code."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from envsearch.errors import InputError
 
 NOT_FOUND = 127
 SIGNAL_BASE = 128
-"""A shell's exit code of a command that a signal ended: this and the signal's number."""
+"""A shell's exit code for a command that a signal ended is this plus the signal's number."""
 
 
 def run_command(command: Sequence[str]) -> int:
-    """Run a command with this process's own streams and folder; its exit code as a shell tells it.
+    """Run a command with this process's streams and folder; returns its exit code as a shell reports it.
 
-    Ctrl-C reaches the command by itself, SIGTERM is handed on to it; either way the command's end is waited for.
+    The terminal sends Ctrl-C to the command itself; SIGTERM is passed on. Either way this waits for the command to end.
 
     Raises:
         InputError: the command cannot be started.
-        KeyboardInterrupt: Ctrl-C or SIGTERM came while it ran.
+        KeyboardInterrupt: Ctrl-C or SIGTERM arrived while it ran.
     """
     interrupted: list[int] = []
 

@@ -50,7 +50,7 @@ def test_epsilon_moves_the_drawn_tests_and_leaves_the_others():
     np.testing.assert_array_equal(
         noisy_scores.priority[~noisy_scores.explored], np.arange(2000)[~noisy_scores.explored]
     )
-    # the drawn ones stand anywhere, the same for those that stood first and last
+    # the drawn tests move to uniform places, wherever they were before
     moved = noisy_scores.priority[noisy_scores.explored]
     assert np.mean(moved) == pytest.approx(1000, abs=100)
     assert abs(np.corrcoef(np.flatnonzero(noisy_scores.explored), moved)[0, 1]) < 0.15

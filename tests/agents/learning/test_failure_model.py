@@ -116,7 +116,7 @@ def test_of_the_tests_that_fit_a_budget_the_likeliest_to_fail_comes_first():
     assert orders[0.4][-1] == "a"
 
 
-def test_the_budget_does_not_tell_how_often_a_test_stands():
+def test_the_budget_does_not_reveal_how_often_a_test_appears():
     scheduler = Scheduler(SETTINGS)
     for number in range(3):
         run(scheduler, made("abcd", "FPPP" if number else "FFPP", (4.0, 3.0, 2.0, 1.0)), number)

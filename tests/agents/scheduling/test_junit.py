@@ -136,7 +136,7 @@ def test_one_file_is_one_cycle_and_no_file_is_told(tmp_path):
     path.write_text(suite('<testcase name="a"/>'))
     assert len(load_history(path)) == 1
     (tmp_path / "empty").mkdir()
-    with pytest.raises(InputError, match="holds no report"):
+    with pytest.raises(InputError, match="contains no report"):
         load_history(tmp_path / "empty")
     path.write_text(BILLION)
     with pytest.raises(InputError) as caught:

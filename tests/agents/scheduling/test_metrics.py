@@ -44,7 +44,7 @@ def test_by_hand_with_a_budget():
 
 
 def test_apfd_is_of_the_order_without_the_budget():
-    # Test 0 (fails, long) stands first but does not fit.
+    # Test 0 (fails, long) comes first but does not fit.
     measured = measure([1, 0, 0], [10, 1, 1], selected=[0, 1, 1], order=[1, 2, 0], unlimited=[0, 1, 2])
     assert measured.napfd == 0.0 and measured.missed and measured.ttff == 1.0 and measured.recall == 0.0
     assert measured.apfd == pytest.approx(1 - 1 / 3 + 1 / 6)
