@@ -58,6 +58,8 @@ def checked_settings(values: Mapping[str, Any], defaults: Mapping[str, Any], wha
     """
     for name, value in values.items():
         if name not in defaults:
+            if not defaults:
+                raise InputError(f"unknown {what} {name!r}", f"{field}.{name}", f"none, since there is no {what}")
             raise unknown_name(what, name, defaults, field=f"{field}.{name}")
         expected = type(defaults[name])
         number_for_float = expected is float and isinstance(value, int) and not isinstance(value, bool)
