@@ -119,15 +119,15 @@ def cycles_of(history: CiHistory, history_length: int) -> list[Cycle]:
 
     Each cycle is observed with the history of the cycles before it.
     """
-    known, cycles = History(max(history_length, 1)), []
+    past, cycles = History(max(history_length, 1)), []
     for number, recorded in enumerate(history):
         verdicts = np.array([_WORTH.get(verdict, np.nan) for verdict in recorded.verdicts], dtype=np.float64)
-        cycles.append(cycle_of(observe(known, recorded.tests), verdicts, history_length))
+        cycles.append(cycle_of(observe(past, recorded.tests), verdicts, history_length))
         results = [
             TestResult(test.id, verdict, None if np.isnan(seconds) else float(seconds))
             for test, verdict, seconds in zip(recorded.tests, recorded.verdicts, recorded.durations, strict=True)
         ]
-        known.record(recorded.tests, results, number)
+        past.record(recorded.tests, results, number)
     return cycles
 
 

@@ -163,13 +163,13 @@ def true_durations(cycle: Cycle) -> FloatArray:
 
 def executed(cycle: Cycle, episode: Episode, feedback: str) -> list[TestResult]:
     """The results that become known, in the cycle's own order."""
-    known = None
+    reported = None
     if feedback == "partial":
-        known = {entry.id for entry in episode.ranking if entry.selected}
+        reported = {entry.id for entry in episode.ranking if entry.selected}
     return [
         TestResult(test.id, verdict, None if duration != duration else duration, cycle.finished_at)
         for test, verdict, duration in zip(cycle.tests, cycle.verdicts, cycle.durations.tolist(), strict=True)
-        if known is None or test.id in known
+        if reported is None or test.id in reported
     ]
 
 

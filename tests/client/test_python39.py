@@ -95,7 +95,7 @@ def _unions(tree: ast.Module) -> Iterator[tuple[int, str]]:
                 yield node.lineno, f"{ast.unparse(node)} where it is computed"
 
 
-def test_there_is_something_to_check() -> None:
+def test_the_sources_exist() -> None:
     assert {path.name for path in SOURCES} >= {"__init__.py", "client.py", "async_client.py", "protocol.py"}
 
 

@@ -69,7 +69,7 @@ def test_the_order_of_a_cycle_does_not_depend_on_its_verdicts(seed, swap, share)
     assert orders[0] == orders[1]
 
 
-def test_how_often_a_test_stands_in_the_cycle_is_not_fed():
+def test_how_often_a_test_appears_in_the_cycle_is_not_an_input():
     memory = FailureStatistics()
     memory.update(("a", "b", "c"), np.ones(3, np.bool_), np.array([True, False, False]))
     scheduler = Scheduler(SETTINGS)

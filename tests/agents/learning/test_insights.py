@@ -46,7 +46,7 @@ def test_tests_that_fail_together_are_one_cluster():
     )
 
 
-def test_too_few_common_failures_are_no_cluster():
+def test_too_few_common_failures_are_not_a_cluster():
     history = history_of({"a": "FFPP", "b": "FFPP"})
     assert insights(history).clusters == ()
     assert len(insights(history, InsightSettings(common_failures=2)).clusters) == 1
@@ -58,7 +58,7 @@ def test_equal_cycles_of_different_jobs_are_different_cycles():
     assert insights(history).clusters == ()
 
 
-def test_a_chain_of_neighbours_is_no_cluster():
+def test_a_chain_of_neighbours_is_not_a_cluster():
     lines = {
         f"t{place:02}": "".join("F" if place <= cycle < place + 6 else "P" for cycle in range(20))
         for place in range(14)
@@ -90,13 +90,13 @@ def test_flaky_tests_need_more_than_a_fault_and_its_repair():
     assert flaky.flip_rate == pytest.approx(6 / 9)
 
 
-def test_only_the_tests_asked_for():
+def test_only_the_requested_tests():
     history = history_of({"a": "PFPFPF", "b": "PFPFPF"})
     reported = insights(history, keys=("b", "unknown", "b"))
     assert [entry.test for entry in reported.flaky] == ["b"] and reported.clusters == ()
 
 
-def test_an_empty_history_tells_nothing():
+def test_an_empty_history_has_no_insights():
     reported = insights(History(5))
     assert reported.clusters == reported.stale == reported.flaky == ()
 

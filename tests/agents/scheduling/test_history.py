@@ -85,7 +85,7 @@ def test_against_the_definition(failures, length):
     assert seen.since_failure[0] == (newest.index(1.0) + 1 if 1.0 in newest else -1)
 
 
-def test_a_test_that_stands_twice_in_a_cycle_was_executed_twice():
+def test_a_test_that_appears_twice_in_a_cycle_was_executed_twice():
     history = History(3)
     record(history, 0, a="PF", b="P")
     seen = observe(history, [TestCase("a"), TestCase("b")])
@@ -197,7 +197,7 @@ def test_a_state_of_another_length_is_refused():
         History(3).restore({})
 
 
-def test_asked_for_the_same_tests_again_what_became_known_meanwhile_is_seen():
+def test_a_repeated_lookup_of_the_same_tests_sees_new_ones():
     history, tests = History(3), TestColumns(("a", "b"))
     assert observe(history, tests).new.tolist() == [True, True]
     record(history, 0, b="F")

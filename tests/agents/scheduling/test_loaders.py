@@ -108,7 +108,7 @@ def test_broken_csv(write, text, field, expected):
     assert caught.value.source == str(path)
 
 
-def test_a_file_that_is_no_text(tmp_path):
+def test_a_file_that_is_not_text(tmp_path):
     path = tmp_path / "h.csv"
     path.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(InputError, match="UTF-8"):

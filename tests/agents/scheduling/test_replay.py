@@ -51,7 +51,7 @@ def test_file_order_by_hand():
     json.dumps(numbers, allow_nan=False)
 
 
-def test_partial_feedback_tells_only_what_ran():
+def test_partial_feedback_reports_only_tests_that_ran():
     runs = ("PPPF", "PPPF", "PPPF")
     full = replay(history(*runs), agent("failure_rate"), feedback="full")
     assert full.metrics["recall"].tolist()[1:] == [1.0, 1.0]
@@ -105,7 +105,7 @@ def test_wrong_settings():
         replay(history("P"), agent("random"), budget_share=2.0)
 
 
-def test_progress_is_told():
+def test_progress_is_reported():
     seen = []
     replay(history("P", "P"), agent("random"), progress=seen.append)
     assert seen == [1, 2]

@@ -178,7 +178,7 @@ def test_a_foreign_state_is_refused(scheduler):
         scheduler().restore({"version": 3})
 
 
-def test_unknown_names_tell_the_nearest():
+def test_errors_of_unknown_names_suggest_the_nearest():
     for look_up, name, nearest in (
         (lambda name: agent_kind(name), "failure-rate", "failure_rate"),
         (lambda name: reward(name), "time_rank", "time_ranked"),
