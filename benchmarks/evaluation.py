@@ -103,8 +103,8 @@ def trained(recipe: TrainingRecipe, agents: int, steps: int | None) -> tuple[lis
     chosen = fleet if fleet.objection(recipe) is None else engine("sb3")
     budget = steps or TRAIN_STEPS[chosen.name]
     short = recipe.replace(total_steps=budget)
-    found = chosen.train(short, list(range(agents)), Selection())
-    saved = [SavedAgent(agent.checkpoint, recipe.algorithm, recipe.policy) for agent in found]
+    agents_trained = chosen.train(short, list(range(agents)), Selection())
+    saved = [SavedAgent(agent.checkpoint, recipe.algorithm, recipe.policy) for agent in agents_trained]
     return saved, f"{chosen.name}, {budget} steps"
 
 
@@ -183,7 +183,7 @@ def load_milliseconds(agents: Sequence[SavedAgent]) -> tuple[float, float]:
 def differing(ours: Returns, theirs: Returns) -> int:
     """Episodes whose returns differ."""
     pairs = zip((value for row in ours for value in row), (value for row in theirs for value in row), strict=True)
-    return sum(bool(abs(one - other) > 1e-3) for one, other in pairs)
+    return sum(bool(abs(first - second) > 1e-3) for first, second in pairs)
 
 
 def measure(name: str, algorithm: str, agents: int, episodes: int, pairs: int, steps: int | None, tell: Tell) -> Result:

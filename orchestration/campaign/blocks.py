@@ -51,8 +51,8 @@ def train_blocks(keys: Sequence[AgentKey], slots: int) -> list[TrainBlock]:
 
 def _block_size(key: AgentKey) -> int:
     try:
-        found: Engine = load_object(key.engine) if is_import_path(key.engine) else engine(key.engine)
-        return agents_together(found, key.recipe)
+        loaded: Engine = load_object(key.engine) if is_import_path(key.engine) else engine(key.engine)
+        return agents_together(loaded, key.recipe)
     except Exception:  # noqa: BLE001 - the task that needs the engine tells what is wrong
         return 1
 

@@ -21,13 +21,13 @@ HOME_VARIABLE = "PROCTOR_HOME"
 DEFAULT_HOME = "proctor-data"
 
 
-def campaign_home(given: Path | None = None) -> Path:
+def campaign_home(requested: Path | None = None) -> Path:
     """The folder of all campaigns: as given, else ``PROCTOR_HOME``, else ``./proctor-data``. Absolute.
 
     Raises:
         InputError: the folder would vanish with the Ray job that this process is.
     """
-    home = Path(given or os.environ.get(HOME_VARIABLE) or DEFAULT_HOME).expanduser().absolute()
+    home = Path(requested or os.environ.get(HOME_VARIABLE) or DEFAULT_HOME).expanduser().absolute()
     refuse_job_folder(home, "home")
     return home
 

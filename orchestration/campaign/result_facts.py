@@ -88,7 +88,9 @@ def verdicts_of(result: CampaignResult, test: str) -> tuple[MutantVerdict, ...]:
 def initial_outcomes(result: CampaignResult) -> dict[str, Outcome]:
     """Mutant -> outcome by the heading test in the initial environment; higher-order ones from the kill matrix."""
     test = primary_test(result)
-    start = next((found.point for found in label_environments(result) if found.kind == "initial"), None)
+    start = next(
+        (environment.point for environment in label_environments(result) if environment.kind == "initial"), None
+    )
     matrix = [entry for entry in result.kill_matrix if entry.environment == start]
     return {
         entry.mutant: entry.verdict.outcome

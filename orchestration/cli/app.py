@@ -57,12 +57,12 @@ class CommandTable(TyperGroup):
 def loaded(name: str) -> Any:
     """The command behind a name of the table, imported."""
     module, attribute, _ = COMMANDS[name]
-    found = getattr(import_module(module), attribute)
-    if isinstance(found, typer.Typer):
-        command = typer.main.get_command(found)
+    function = getattr(import_module(module), attribute)
+    if isinstance(function, typer.Typer):
+        command = typer.main.get_command(function)
     else:
         single = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-        single.command(name)(found)
+        single.command(name)(function)
         command = typer.main.get_command(single)
     command.name = name
     return command

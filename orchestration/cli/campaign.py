@@ -89,9 +89,9 @@ def plan(
     from orchestration.campaign.plan import plan_campaign
     from orchestration.campaign.run import RunSettings
 
-    found = resolved(spec)
+    campaign = resolved(spec)
     results = RunSettings(home=campaign_home(home), store=store).result_store()
-    planned = plan_campaign(found, results, costs(found, results), cpus or _cores())
+    planned = plan_campaign(campaign, results, costs(campaign, results), cpus or _cores())
     if output is OutputFormat.JSON:
         print_json(plan_row(planned))
     else:
@@ -105,8 +105,8 @@ def show(spec: Spec, home: Home = None) -> None:
     from orchestration.campaign.folder import CampaignFolder, campaign_home
     from orchestration.campaign.report.summary import summary_text
 
-    found = resolved(spec)
-    folder = CampaignFolder(campaign_home(home), found.run_id)
+    campaign = resolved(spec)
+    folder = CampaignFolder(campaign_home(home), campaign.run_id)
     result = folder.result()
     if result is None:
         raise InputError("this campaign has no result yet", source=spec, expected=f"proctor campaign run {spec}")
@@ -126,13 +126,13 @@ def resolved(spec: str) -> ResolvedCampaign:
     return resolve(load_spec(spec), spec)
 
 
-def run_resumable(found: ResolvedCampaign, settings: RunSettings) -> CampaignRun:
+def run_resumable(campaign: ResolvedCampaign, settings: RunSettings) -> CampaignRun:
     """Run it; an interruption says how to go on and leaves with 130."""
     from orchestration.campaign.run import run_campaign
     from orchestration.cli.errors import INTERRUPTED
 
     try:
-        return run_campaign(found, settings)
+        return run_campaign(campaign, settings)
     except KeyboardInterrupt:
         command = " ".join(["proctor", *sys.argv[1:]])
         print(f"interrupted; finished items are kept. To go on: {command}", file=sys.stderr)

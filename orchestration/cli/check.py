@@ -70,16 +70,16 @@ def kind_of(part: str) -> Kind:
     """
     if not is_import_path(part):
         return _listed_kind(part)
-    found = load_object(part, "proctor check")
-    if inspect.isclass(found) and _is_algorithm(found):
+    loaded = load_object(part, "proctor check")
+    if inspect.isclass(loaded) and _is_algorithm(loaded):
         return "algorithm"
-    if _is_operator(found):
+    if _is_operator(loaded):
         return "operator"
-    if callable(getattr(found, "judge", None)):
+    if callable(getattr(loaded, "judge", None)):
         return "kill test"
-    if _is_definition(found) or callable(found):
+    if _is_definition(loaded) or callable(loaded):
         return "environment"
-    raise InputError(f"{part!r} is a {type(found).__name__}", "proctor check", EXPECTED)
+    raise InputError(f"{part!r} is a {type(loaded).__name__}", "proctor check", EXPECTED)
 
 
 def _listed_kind(name: str) -> Kind:
@@ -125,18 +125,22 @@ def checks_of(part: str, kind: Kind) -> Iterable[_Row]:
     return check_environment(environment(part))
 
 
-def _is_algorithm(found: type[Any]) -> bool:
+def _is_algorithm(candidate: type[Any]) -> bool:
     """Without importing torch for every other kind of part: only a class whose bases include the library's."""
-    return any(base.__module__.startswith("stable_baselines3.") for base in found.__mro__) and hasattr(found, "learn")
+    return any(base.__module__.startswith("stable_baselines3.") for base in candidate.__mro__) and hasattr(
+        candidate, "learn"
+    )
 
 
-def _is_operator(found: Any) -> bool:
+def _is_operator(candidate: Any) -> bool:
     from mutations.operator import MutationOperator
 
-    return isinstance(found, MutationOperator) or (inspect.isclass(found) and issubclass(found, MutationOperator))
+    return isinstance(candidate, MutationOperator) or (
+        inspect.isclass(candidate) and issubclass(candidate, MutationOperator)
+    )
 
 
-def _is_definition(found: Any) -> bool:
+def _is_definition(candidate: Any) -> bool:
     from envsearch.definition import EnvironmentDefinition
 
-    return isinstance(found, EnvironmentDefinition)
+    return isinstance(candidate, EnvironmentDefinition)

@@ -40,19 +40,19 @@ def classify(
 
 def classified_row(mutant: ClassifiedMutant) -> dict[str, Any]:
     """One object of the JSON list."""
-    found = mutant.classification
+    classification = mutant.classification
     return {
         "environment": mutant.environment,
         "algorithm": mutant.algorithm,
         "kill_test": mutant.kill_test,
         "mutant": mutant.mutant,
-        "property_published": found.published,
-        "property_strict": found.strict,
+        "property_published": classification.published,
+        "property_strict": classification.strict,
         "constituents": mutant.constituents,
         "environments": mutant.environments,
-        "kills": found.kills,
-        "union": found.union,
-        "intersection": found.intersection,
+        "kills": classification.kills,
+        "union": classification.union,
+        "intersection": classification.intersection,
         "inconclusive": mutant.inconclusive,
     }
 
@@ -62,6 +62,14 @@ def _group(mutant: ClassifiedMutant) -> tuple[str, str, str]:
 
 
 def _cells(mutant: ClassifiedMutant) -> list[Any]:
-    found = mutant.classification
-    kills = f"{found.kills} ({mutant.inconclusive} unsure)" if mutant.inconclusive else found.kills
-    return [mutant.mutant, kills, found.union, found.intersection, mutant.environments, found.published, found.strict]
+    classification = mutant.classification
+    kills = f"{classification.kills} ({mutant.inconclusive} unsure)" if mutant.inconclusive else classification.kills
+    return [
+        mutant.mutant,
+        kills,
+        classification.union,
+        classification.intersection,
+        mutant.environments,
+        classification.published,
+        classification.strict,
+    ]

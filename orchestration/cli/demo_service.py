@@ -138,11 +138,11 @@ def print_curves(curves: dict[str, dict[str, FloatArray]]) -> None:
     from orchestration.cli.output import print_table
 
     rows: list[list[Any]] = []
-    for name, found in curves.items():
+    for name, measures in curves.items():
         role = "live" if name == LIVE[0] else "shadow"
-        half = len(found["napfd"]) // 2
-        halves = [_mean(found["napfd"][:half]), _mean(found["napfd"][half:])]
-        rows.append([name, role, *(_mean(found[measure]) for measure in MEASURES), *halves])
+        half = len(measures["napfd"]) // 2
+        halves = [_mean(measures["napfd"][:half]), _mean(measures["napfd"][half:])]
+        rows.append([name, role, *(_mean(measures[measure]) for measure in MEASURES), *halves])
     columns = ["agent", "role", *MEASURES, "napfd, 1st half", "napfd, 2nd half"]
     print_table(columns, rows, "Mean over the cycles with a failing test")
 
@@ -154,7 +154,7 @@ def draw_curves(curves: dict[str, dict[str, FloatArray]], history: str, path: Pa
 
     grey = {name: kind in BASELINES for name, kind in (LIVE, *SHADOWS)}
     panels = [
-        (label, [(name, grey[name], found[measure]) for name, found in curves.items()])
+        (label, [(name, grey[name], measures[measure]) for name, measures in curves.items()])
         for label, measure in (("NAPFD", "napfd"), ("time to first failure, share of the cycle", "ttff"))
     ]
     draw(panels, f"{history} over HTTP, budget {BUDGET_SHARE:.0%}: rolling means", path)

@@ -109,14 +109,16 @@ class Smoke:
     def takes_results(self) -> str:
         """Results in two parts, one of them twice."""
         path = f"/v1/agents/{self.agent}/episodes/{self.episode}/results"
-        told = [{"id": name, "verdict": "failed" if name == FAILING else "passed", "duration": 1.0} for name in TESTS]
-        first = self.call("POST", path, 200, json={"results": told[:15]})
+        results = [
+            {"id": name, "verdict": "failed" if name == FAILING else "passed", "duration": 1.0} for name in TESTS
+        ]
+        first = self.call("POST", path, 200, json={"results": results[:15]})
         check(first["recorded"] == 15, "15 new results were not recorded as 15")
-        again = self.call("POST", path, 200, json={"results": told[:15]})
+        again = self.call("POST", path, 200, json={"results": results[:15]})
         check((again["recorded"], again["repeated"]) == (0, 15), "repeated results were recorded again")
         upcoming = self.call("POST", f"/v1/agents/{self.agent}/next", 200, json={"episode_id": self.episode})
         check(upcoming["test_id"] is None or upcoming["test_id"] in TESTS[15:], "the next test has a result already")
-        self.call("POST", path, 200, json={"results": told[15:]})
+        self.call("POST", path, 200, json={"results": results[15:]})
         return "20 in two parts, one part twice"
 
     def rewards(self) -> str:

@@ -56,8 +56,8 @@ def tune(
     """
     request = request_for(subject, algorithm, steps, seeds)
     name = request.healthy.algorithm
-    found = read_space(space, name) if space is not None else default_space(name)
-    request = replace(request, space=found, samples=samples, seed=seed, early_stopping=early_stopping)
+    chosen_space = read_space(space, name) if space is not None else default_space(name)
+    request = replace(request, space=chosen_space, samples=samples, seed=seed, early_stopping=early_stopping)
     where = RunSettings(home=campaign_home(home), store=store)
     with Progress() as progress:
         progress.note(f"tune {request.id}: {samples + 1} trials of {seeds} agents, {request.healthy.total_steps} steps")
@@ -94,15 +94,15 @@ def _of_spec(path: str, algorithm: str | None, steps: int | None, seeds: int) ->
     if algorithm is not None:
         raise InputError("a spec says its algorithm itself", "ALGORITHM", "no second argument", SOURCE)
     changes: dict[str, Any] = {"seeds": seeds} | ({"steps": steps} if steps is not None else {})
-    found = resolve(load_spec(path).model_copy(update=changes), path)
+    campaign = resolve(load_spec(path).model_copy(update=changes), path)
     return TuneRequest(
-        found.healthy,
-        found.seeds,
+        campaign.healthy,
+        campaign.seeds,
         space=(),
         samples=0,
-        engine=found.engine,
-        selection=found.selection,
-        evaluation=found.evaluation,
+        engine=campaign.engine,
+        selection=campaign.selection,
+        evaluation=campaign.evaluation,
     )
 
 

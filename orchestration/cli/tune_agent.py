@@ -58,14 +58,14 @@ def tune_agent(
     where = campaign_home(home)
     with Progress("silent" if quiet else "auto") as progress:
         result = run_agent_tune(request, str(where / "store"), progress, cpus, address)
-    told = report(result)
+    summary = report(result)
     saved = where / "tune-agent" / request.id
     saved.mkdir(parents=True, exist_ok=True)
-    write_whole(saved / "result.json", json.dumps(told, indent=1) + "\n")
+    write_whole(saved / "result.json", json.dumps(summary, indent=1) + "\n")
     if output is OutputFormat.JSON:
-        print_json(told)
+        print_json(summary)
         return
-    _print(told)
+    _print(summary)
 
 
 def histories(folder: Path, cycles: int | None) -> tuple[HistorySource, ...]:
@@ -110,18 +110,18 @@ def _space(path: Path | None, kind: str) -> dict[str, Any]:
             raise InputError(f"{kind} has no space of its own", "--space", "a JSON file of lists of values", SOURCE)
         return dict(DEFAULT_SPACE[kind])
     try:
-        found = json.loads(path.read_text())
+        space = json.loads(path.read_text())
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"cannot be read ({type(error).__name__})", "--space", "a JSON file", str(path)) from error
-    if not isinstance(found, dict) or not all(isinstance(values, list) and values for values in found.values()):
+    if not isinstance(space, dict) or not all(isinstance(values, list) and values for values in space.values()):
         raise InputError("is of another form", "--space", 'an object of lists, as in {"cost": [0.0, 0.1]}', str(path))
-    return found
+    return space
 
 
-def _print(told: dict[str, Any]) -> None:
+def _print(summary: dict[str, Any]) -> None:
     columns = ["history", "default", "chosen_without_it", "point", "best_with_hindsight"]
-    print_table(columns, [[row[name] for name in columns] for row in told["validation"]], "Leave one history out")
-    points = told["points"]
+    print_table(columns, [[row[name] for name in columns] for row in summary["validation"]], "Leave one history out")
+    points = summary["points"]
     names = [name for name in points[0] if name != "hyperparameters"]
     rows = [[*(point[name] for name in names), json.dumps(point["hyperparameters"])] for point in points]
     print_table([*names, "hyperparameters"], rows, "Gain over failure_rate")

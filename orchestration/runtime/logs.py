@@ -45,13 +45,13 @@ def about(agent: str = "", episode: str = "") -> AbstractContextManager[None]:
 class _About:
     """Every call enters two: a generator would cost several times as much."""
 
-    __slots__ = ("_token", "_told")
+    __slots__ = ("_subject", "_token")
 
-    def __init__(self, told: tuple[str, str]) -> None:
-        self._told = told
+    def __init__(self, subject: tuple[str, str]) -> None:
+        self._subject = subject
 
     def __enter__(self) -> None:
-        self._token = _ABOUT.set(self._told)
+        self._token = _ABOUT.set(self._subject)
 
     def __exit__(self, *error: object) -> None:
         _ABOUT.reset(self._token)
@@ -83,15 +83,15 @@ def start_logs(name: str, environment: Mapping[str, str] | None = None) -> loggi
     Raises:
         InputError: the level is unknown, or the folder cannot be written.
     """
-    told = os.environ if environment is None else environment
+    variables = os.environ if environment is None else environment
     root = logging.getLogger(OURS[0])
     for handler in root.handlers:
         if isinstance(handler.formatter, JsonLines):
             return handler
-    level = told.get(LEVEL, "").upper() or "WARNING"
+    level = variables.get(LEVEL, "").upper() or "WARNING"
     if level not in LEVELS:
         raise InputError(f"{level[:20]!r}", LEVEL, f"one of {', '.join(LEVELS)}")
-    handler = _handler(name, told.get(FOLDER, ""))
+    handler = _handler(name, variables.get(FOLDER, ""))
     handler.setFormatter(JsonLines())
     for logger in map(logging.getLogger, OURS):
         logger.addHandler(handler)

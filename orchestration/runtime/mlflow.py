@@ -50,20 +50,20 @@ def tracking_uri(uri: str | None, home: Path) -> str:
     Raises:
         InputError: the URI is of no known kind.
     """
-    given = uri if uri is not None else os.environ.get("MLFLOW_TRACKING_URI")
-    if not given:
+    requested = uri if uri is not None else os.environ.get("MLFLOW_TRACKING_URI")
+    if not requested:
         return f"sqlite:///{(home / DATABASE_NAME).resolve()}"
-    if given.lower() == "none":
+    if requested.lower() == "none":
         return "none"
-    scheme = given.partition("://")[0].partition("+")[0].lower()
-    if "://" not in given or scheme not in (*DATABASES, *SERVERS, "databricks"):
-        raise InputError(f"{shown_uri(given)!r} is no tracking URI", "tracking", EXPECTED)
+    scheme = requested.partition("://")[0].partition("+")[0].lower()
+    if "://" not in requested or scheme not in (*DATABASES, *SERVERS, "databricks"):
+        raise InputError(f"{shown_uri(requested)!r} is no tracking URI", "tracking", EXPECTED)
     if scheme == "sqlite":
-        path = given.partition(":///")[2]
+        path = requested.partition(":///")[2]
         if not path:
-            raise InputError(f"{given!r} names no file", "tracking", "sqlite:///FILE")
+            raise InputError(f"{requested!r} names no file", "tracking", "sqlite:///FILE")
         return f"sqlite:///{Path(path).resolve()}"
-    return given
+    return requested
 
 
 def shown_uri(uri: str) -> str:

@@ -66,8 +66,8 @@ class ReplayRequest:
         made = agent_kind(kind)
         settings = without_reward(replace(self.settings, kind=kind, reward=reward_name), made.learns)
         if self.objective is not None and "objective" in made.defaults:
-            given = {**dict(settings.hyperparameters), "objective": self.objective}
-            settings = replace(settings, hyperparameters=tuple(given.items()))
+            hyperparameters = {**dict(settings.hyperparameters), "objective": self.objective}
+            settings = replace(settings, hyperparameters=tuple(hyperparameters.items()))
         return [
             ReplayItem(
                 self.source,
@@ -100,11 +100,11 @@ class Pair:
 
         `minutes_to_first_failure`: where no failure was found, minutes until all selected tests were run.
         """
-        told = summarise(self.results) | {"reward": self.reward}
+        summary = summarise(self.results) | {"reward": self.reward}
         minutes = [result.first_failure.mean() / 60.0 for result in self.results if len(result.first_failure)]
         explored = [result.exploration.mean() for result in self.results if len(result.exploration)]
         return {
-            **told,
+            **summary,
             "minutes_to_first_failure": float(np.mean(minutes)) if minutes else None,
             "exploration": float(np.mean(explored)) if explored else None,
         }
@@ -142,13 +142,13 @@ def run_replays(
     load(request.source)
     url = ArtifactStore(store_url).url
     wanted = {item: StoredItem(item, url) for item in _all_items(request)}
-    found = {item: told for item, stored in wanted.items() if (told := finished(stored)) is not None}
-    missing = [stored for item, stored in wanted.items() if item not in found]
-    with progress.phase("replay", len(wanted), len(found)) as phase:
-        for stored, told in fan_out(run_item, missing, executor, cpus, address):
-            found[stored.item] = told
+    results = {item: result for item, stored in wanted.items() if (result := finished(stored)) is not None}
+    missing = [stored for item, stored in wanted.items() if item not in results]
+    with progress.phase("replay", len(wanted), len(results)) as phase:
+        for stored, result in fan_out(run_item, missing, executor, cpus, address):
+            results[stored.item] = result
             phase.advance()
-    return collected(request, lambda item: from_plain(item, found[item]))
+    return collected(request, lambda item: from_plain(item, results[item]))
 
 
 def run_replays_with(
@@ -158,8 +158,8 @@ def run_replays_with(
     load(request.source)
     items = _all_items(request)
     with progress.phase("replay", len(items) * len(load(request.source))) as phase:
-        found = {item: run(item, phase) for item in items}
-    return collected(request, found.__getitem__)
+        results = {item: run(item, phase) for item in items}
+    return collected(request, results.__getitem__)
 
 
 def collected(request: ReplayRequest, result: Callable[[ReplayItem], ReplayResult]) -> list[Pair]:

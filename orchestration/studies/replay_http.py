@@ -95,8 +95,8 @@ class Curves:
         selected[order] = [entry.selected for entry in answer.ranking]
         failed = cycle.failed
         run = order[selected[order]]
-        found = np.flatnonzero(failed[run])
-        self.first_failure[number] = durations[run[: found[0] + 1] if len(found) else run].sum()
+        failures = np.flatnonzero(failed[run])
+        self.first_failure[number] = durations[run[: failures[0] + 1] if len(failures) else run].sum()
         self.exploration[number] = answer.exploration
         measured = cycle_metrics(order, selected, failed, durations)
         if measured is not None:

@@ -125,9 +125,9 @@ def run_item(stored: StoredItem) -> dict[str, Any]:
         item.settings.seed,
         budget_seconds=item.budget_seconds,
     )
-    told = to_plain(result)
-    ArtifactStore(stored.store_url).put(item.address(), NAME, json.dumps(told, allow_nan=False).encode())
-    return told
+    plain_result = to_plain(result)
+    ArtifactStore(stored.store_url).put(item.address(), NAME, json.dumps(plain_result, allow_nan=False).encode())
+    return plain_result
 
 
 def finished(stored: StoredItem) -> dict[str, Any] | None:
@@ -140,11 +140,11 @@ def finished(stored: StoredItem) -> dict[str, Any] | None:
     if not artifacts.has(address, NAME):
         return None
     try:
-        told: dict[str, Any] = json.loads(artifacts.get(address, NAME))
+        plain_result: dict[str, Any] = json.loads(artifacts.get(address, NAME))
     except ValueError as error:
         place = artifacts.location(address, NAME)
         raise CorruptArtifactError("cannot be read", "", "a replay; delete it to have it made again", place) from error
-    return told
+    return plain_result
 
 
 def to_plain(result: ReplayResult) -> dict[str, Any]:
@@ -159,20 +159,20 @@ def to_plain(result: ReplayResult) -> dict[str, Any]:
     }
 
 
-def from_plain(item: ReplayItem, told: Mapping[str, Any]) -> ReplayResult:
+def from_plain(item: ReplayItem, plain_result: Mapping[str, Any]) -> ReplayResult:
     """The inverse of `to_plain`, without the scheduler: that stays where the item was replayed."""
     return ReplayResult(
-        history=told["history"],
+        history=plain_result["history"],
         settings=item.settings,
         fill=item.fill,
         budget_share=item.budget_share,
         budget_seconds=item.budget_seconds,
         feedback=item.feedback,
-        metrics={name: _array(values) for name, values in told["metrics"].items()},
-        missed=np.array(told["missed"], np.bool_),
-        exploration=_array(told["exploration"]),
-        seconds=_array(told["seconds"]),
-        first_failure=_array(told["first_failure"]),
+        metrics={name: _array(values) for name, values in plain_result["metrics"].items()},
+        missed=np.array(plain_result["missed"], np.bool_),
+        exploration=_array(plain_result["exploration"]),
+        seconds=_array(plain_result["seconds"]),
+        first_failure=_array(plain_result["first_failure"]),
         scheduler=cast(Any, None),
     )
 

@@ -144,7 +144,7 @@ def read_space(path: Path, algorithm: str) -> Space:
 
 def described(space: Space) -> dict[str, dict[str, Any]]:
     """The inverse of `read_space`, as plain data."""
-    kinds = {found: name for name, found in RANGES.items()}
+    kinds = {range_type: name for name, range_type in RANGES.items()}
     return {
         name: {kinds[type(item)]: list(item.values if isinstance(item, Choice) else (item.low, item.high))}
         for name, item in space

@@ -117,7 +117,7 @@ def _tuner(request: TuneRequest, folder: Path, store_url: str, cpus: int | None)
         except Exception as error:  # whatever a damaged or foreign pickle raises
             expected = "the state of a tune; delete this folder and run again (finished agents are kept in the store)"
             raise CorruptArtifactError(f"cannot be read ({error})", "", expected, str(path)) from error
-    points = [{"index": index, "hyperparameters": found} for index, found in enumerate(request.candidates())]
+    points = [{"index": index, "hyperparameters": candidate} for index, candidate in enumerate(request.candidates())]
     space = {"point": tune.grid_search(points)}
     return tune.Tuner(
         trainable, param_space=space, tune_config=_tune_config(request, cpus), run_config=_run_config(folder)
@@ -172,11 +172,11 @@ def _run_config(folder: Path) -> RunConfig:
     )
 
 
-def _trial_result(request: TuneRequest, found: Any) -> TrialResult:
+def _trial_result(request: TuneRequest, trial: Any) -> TrialResult:
     """One of Ray Tune's results as plain data."""
-    metrics, point = found.metrics or {}, found.config["point"]
+    metrics, point = trial.metrics or {}, trial.config["point"]
     returns = tuple(float(value) for value in metrics.get("returns", ()))
-    failure = str(metrics.get("failure") or (f"{type(found.error).__name__}" if found.error else ""))
+    failure = str(metrics.get("failure") or (f"{type(trial.error).__name__}" if trial.error else ""))
     complete = not failure and len(returns) == len(request.seeds)
     mean = statistics.fmean(returns) if returns and not failure else None
     return TrialResult(point["index"], tuple(point["hyperparameters"].items()), mean, returns, complete, failure)

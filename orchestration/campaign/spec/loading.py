@@ -105,8 +105,8 @@ def _section(annotation: Any) -> type[BaseModel] | None:
 def _most_precise(error: ValidationError, fields: Mapping[str, Any]) -> ErrorDetails:
     """The first wrong field's complaint; of several (one per branch of a union) the one that points deepest."""
     details = error.errors()
-    same = [one for one in details if one["loc"][0] == details[0]["loc"][0]]
-    return max(same, key=lambda one: len(_dotted(one["loc"], fields)))
+    same = [detail for detail in details if detail["loc"][0] == details[0]["loc"][0]]
+    return max(same, key=lambda detail: len(_dotted(detail["loc"], fields)))
 
 
 def _input_error(details: ErrorDetails, fields: Mapping[str, Any], source: str) -> InputError:

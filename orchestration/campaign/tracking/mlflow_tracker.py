@@ -125,17 +125,17 @@ class MlflowTracker:
         """The experiment's id. A server decides itself where artefacts lie, a bare database does not."""
         from mlflow.exceptions import MlflowException
 
-        found = client.get_experiment_by_name(EXPERIMENT)
-        if found is not None:
-            return str(found.experiment_id)
+        experiment = client.get_experiment_by_name(EXPERIMENT)
+        if experiment is not None:
+            return str(experiment.experiment_id)
         location = self._artifacts.as_uri() if _is_database(self.uri) else None
         try:
             return str(client.create_experiment(EXPERIMENT, artifact_location=location))
         except MlflowException:  # another driver was faster
-            found = client.get_experiment_by_name(EXPERIMENT)
-            if found is None:
+            experiment = client.get_experiment_by_name(EXPERIMENT)
+            if experiment is None:
                 raise
-            return str(found.experiment_id)
+            return str(experiment.experiment_id)
 
 
 def _parent(client: MlflowClient, experiment: str, run_id: str, kind: str, name: str) -> Run:

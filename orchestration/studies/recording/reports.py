@@ -33,8 +33,8 @@ class ReportFolder:
             InputError: there is none.
         """
         now = self._stamps()
-        found = sorted(path for path, stamp in now.items() if self._before.get(path) != stamp)
-        if not found:
+        reports = sorted(path for path, stamp in now.items() if self._before.get(path) != stamp)
+        if not reports:
             old = f" ({len(now)} from before the run)" if now else ""
             raise InputError(
                 f"the command wrote no report{old}; nothing was recorded",
@@ -42,7 +42,7 @@ class ReportFolder:
                 f"JUnit XML at {' or '.join(self._patterns)} below {self._folder}",
                 "proctor record",
             )
-        return found
+        return reports
 
     def _stamps(self) -> dict[Path, Stamp]:
         stamps: dict[Path, Stamp] = {}

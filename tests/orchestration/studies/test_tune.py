@@ -179,20 +179,20 @@ def test_id_depends_on_everything_that_results_depend_on(request_: TuneRequest) 
 
 @pytest.mark.parametrize(("pair", "file_name"), PRESETS.items())
 def test_presets_can_be_named(pair: tuple[str, str], file_name: str) -> None:
-    found = request_for(file_name.removesuffix(".yaml"), None, 1000, 2)
-    assert (found.healthy.environment.name, found.healthy.algorithm) == pair
-    assert (found.healthy.total_steps, found.seeds) == (1000, (0, 1))
-    assert found.healthy == request_for(*pair, 1000, 2).healthy
+    request = request_for(file_name.removesuffix(".yaml"), None, 1000, 2)
+    assert (request.healthy.environment.name, request.healthy.algorithm) == pair
+    assert (request.healthy.total_steps, request.seeds) == (1000, (0, 1))
+    assert request.healthy == request_for(*pair, 1000, 2).healthy
 
 
 def test_spec_file_can_be_named(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     fields = {"environment": "CartPole-v1", "algorithm": "dqn", "hyperparameters": {"gamma": 0.9}, "operators": ["NDF"]}
     path.write_text(yaml.safe_dump({**fields, "evaluation": {"episodes": 4}}), encoding="utf-8")
-    found = request_for(str(path), None, 500, 1)
-    assert found.healthy.hyperparameter("gamma") == 0.9
-    assert found.healthy.total_steps == 500
-    assert found.evaluation.episodes == 4
+    request = request_for(str(path), None, 500, 1)
+    assert request.healthy.hyperparameter("gamma") == 0.9
+    assert request.healthy.total_steps == 500
+    assert request.evaluation.episodes == 4
 
 
 @pytest.mark.parametrize(
