@@ -1,4 +1,4 @@
-"""``proctor check module:object``: the contract that built-in parts pass, on a part of the user's own."""
+"""``proctor check module:object``: the contract of the built-in parts, on a user's own part."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ def check(
     part: Annotated[str, typer.Argument(metavar="MODULE:OBJECT", help="Import path of the part, or a listed name.")],
     output: Annotated[OutputFormat, typer.Option("--format", help="How to print.")] = OutputFormat.TABLE,
 ) -> None:
-    """Run on a part of your own the contract that the built-in ones pass.
+    """Run the contract of the built-in parts on a part of your own.
 
-    The part is a mutation operator, a kill test, an environment or a Stable-Baselines3 algorithm class; which one is
-    found out by looking. Leaves with 1 if a check fails.
+    The part is a mutation operator, a kill test, an environment or a Stable-Baselines3 algorithm class; its kind
+    is detected. The exit code is 1 if a check fails.
     """
     kind = kind_of(part)
     rows = list(checks_of(part, kind))
@@ -63,10 +63,10 @@ def _object(part: str, kind: Kind, row: _Row) -> dict[str, Any]:
 
 
 def kind_of(part: str) -> Kind:
-    """What a part is, by its name in a table or by what stands at its import path.
+    """The kind of a part, by its name in a table or by the object at its import path.
 
     Raises:
-        InputError: no such part, or none of the kinds.
+        InputError: no such part, or a part of another kind.
     """
     if not is_import_path(part):
         return _listed_kind(part)
@@ -97,7 +97,7 @@ def _listed_kind(name: str) -> Kind:
     try:
         environment(name)
     except InputError as error:
-        problem = f"{name!r} is no import path and no listed part"
+        problem = f"{name!r} is neither an import path nor a listed part"
         raise InputError(problem, "proctor check", f"module:object: {EXPECTED}") from error
     return "environment"
 

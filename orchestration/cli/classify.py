@@ -1,4 +1,4 @@
-"""``proctor classify``: properties of higher-order mutants from kill matrices that a user already has."""
+"""``proctor classify``: properties of higher-order mutants from existing kill matrices."""
 
 from __future__ import annotations
 
@@ -17,16 +17,18 @@ TABLE_COLUMNS = ("mutant", "kills", "union", "intersection", "environments", "pu
 def classify(
     kill_matrix: Annotated[
         Path,
-        typer.Option("--kill-matrix", help="Tidy CSV of first-order mutants: who kills whom in which environment."),
+        typer.Option(
+            "--kill-matrix", help="Tidy CSV of first-order mutants: which test kills which mutant in which environment."
+        ),
     ],
     higher_order: Annotated[
         Path, typer.Option("--higher-order", help="Tidy CSV of higher-order mutants in the same environments.")
     ],
     output: Annotated[OutputFormat, typer.Option("--format", help="How to print.")] = OutputFormat.TABLE,
 ) -> None:
-    """Say of every higher-order mutant how it relates to its first-order constituents.
+    """Say how every higher-order mutant relates to its first-order constituents.
 
-    Columns of both tables: environment, algorithm, kill_test, mutant, killed; all others (but "property") are
+    Columns of both tables: environment, algorithm, kill_test, mutant, killed; all others (except "property") are
     coordinates of the test environment.
     """
     classified = classify_table(read_kill_table(kill_matrix), read_kill_table(higher_order))

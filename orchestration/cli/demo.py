@@ -52,5 +52,5 @@ def campaign_demo(where: Path, cpus: int | None) -> None:
     print("3. Judge every fault in the environment that agents were trained in.")
     print("4. Search the heaviest carts and poles that healthy agents still balance as before.")
     print("5. Judge every fault there too: the kill matrix. Then combine faults that are hard to notice.")
-    print("Ctrl-C is safe at any time: the same command goes on where it stopped.\n", flush=True)
+    print("Ctrl-C is safe at any time: the same command continues where it stopped.\n", flush=True)
     finish(run_resumable(campaign, RunSettings(home=where, cpus=cpus)))

@@ -1,4 +1,4 @@
-"""``proctor operators | environments | kill-tests | presets``: what there is, read from the tables."""
+"""``proctor operators | environments | kill-tests | presets``: the registered parts, read from their tables."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def environments(output: Output = OutputFormat.TABLE) -> None:
             rows.append([*first, known.name, f"{known.initial:g}", limits, f"{known.precision:g}"])
     columns = ["environment", "also accepted", "parameter", "initial", "limits", "precision"]
     print_table(columns, rows, "Environments")
-    print("Any other gymnasium id and any module:callable is accepted too, with declared parameters.")
+    print("Any other gymnasium id and any module:callable is also accepted, with declared parameters.")
 
 
 def _environment_row(definition: Any) -> dict[str, Any]:

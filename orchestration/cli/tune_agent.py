@@ -23,11 +23,11 @@ ENDINGS = (".csv", ".parquet")
 def tune_agent(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="CI histories, *.csv and *.parquet; two or more.")],
     agent: Annotated[str, typer.Option(help="Agent kind.")] = "failure_model",
-    objective: Annotated[Objective, typer.Option(help="What is judged.")] = Objective.FAILURES_FIRST,
-    samples: Annotated[int, typer.Option(min=1, help="Points drawn, besides the kind's defaults.")] = 12,
+    objective: Annotated[Objective, typer.Option(help="What to optimise.")] = Objective.FAILURES_FIRST,
+    samples: Annotated[int, typer.Option(min=1, help="Points drawn in addition to the kind's defaults.")] = 12,
     seeds: Annotated[int, typer.Option(min=1, help="Replays per point, history and feedback.")] = 1,
     space: Annotated[Path | None, typer.Option(help="JSON file: hyper-parameter -> list of values.")] = None,
-    cycles: Annotated[int | None, typer.Option(min=1, help="Only the first ones of each history.")] = None,
+    cycles: Annotated[int | None, typer.Option(min=1, help="Only the first cycles of each history.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the draws.")] = 0,
     home: Annotated[
         Path | None, typer.Option(help="Folder of results (env: PROCTOR_HOME; default: ./proctor-data).")
@@ -37,9 +37,9 @@ def tune_agent(
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
     output: Annotated[OutputFormat, typer.Option("--format", help="How to print.")] = OutputFormat.TABLE,
 ) -> None:
-    """Search hyper-parameters and judge the choice on each history by the others alone (leave one history out).
+    """Search hyper-parameters and judge the choice for each history from the others alone (leave one history out).
 
-    Every replay is kept: the same command goes on where it was interrupted.
+    Every replay is kept: the same command continues where it was interrupted.
     """
     from orchestration.campaign.folder import campaign_home, write_whole
     from orchestration.runtime.progress import Progress
@@ -72,12 +72,12 @@ def histories(folder: Path, cycles: int | None) -> tuple[HistorySource, ...]:
     """The history files of a folder, by name.
 
     Raises:
-        InputError: it is no folder, or holds no history.
+        InputError: it is not a folder, or holds no history.
     """
     from orchestration.studies.replay_item import HistorySource
 
     if not folder.is_dir():
-        raise InputError("is no folder", "FOLDER", "a folder of CI histories", str(folder))
+        raise InputError("is not a folder", "FOLDER", "a folder of CI histories", str(folder))
     files = sorted(path for path in folder.iterdir() if path.suffix in ENDINGS)
     if not files:
         raise InputError("holds no history", "FOLDER", f"files that end in {' or '.join(ENDINGS)}", str(folder))
@@ -107,14 +107,14 @@ def _space(path: Path | None, kind: str) -> dict[str, Any]:
 
     if path is None:
         if kind not in DEFAULT_SPACE:
-            raise InputError(f"{kind} has no space of its own", "--space", "a JSON file of lists of values", SOURCE)
+            raise InputError(f"{kind} has no default search space", "--space", "a JSON file of lists of values", SOURCE)
         return dict(DEFAULT_SPACE[kind])
     try:
         space = json.loads(path.read_text())
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"cannot be read ({type(error).__name__})", "--space", "a JSON file", str(path)) from error
     if not isinstance(space, dict) or not all(isinstance(values, list) and values for values in space.values()):
-        raise InputError("is of another form", "--space", 'an object of lists, as in {"cost": [0.0, 0.1]}', str(path))
+        raise InputError("has the wrong form", "--space", 'an object of lists, as in {"cost": [0.0, 0.1]}', str(path))
     return space
 
 

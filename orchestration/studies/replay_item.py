@@ -25,7 +25,7 @@ from orchestration.runtime.artifacts import ArtifactStore
 
 NAME = "replay.json"
 SYNTHETIC = {"flaky": flaky_history}
-"""Histories that are made up: name -> function of a generator."""
+"""Synthetic histories: name -> function of a generator."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +33,11 @@ class HistorySource:
     """Where a history comes from.
 
     Attributes:
-        path: absolute; "" for one that is made up.
+        path: absolute; "" for a synthetic one.
         digest: SHA-256 of the content.
-        form: name in the table of loaders; None: told by the content.
+        form: name in the table of loaders; None: detected from the content.
         synthetic: name in `SYNTHETIC`; "" for a file.
-        seed: of a made-up history.
+        seed: of a synthetic history.
         cycles: only the first ones; None: all.
     """
 
@@ -50,12 +50,12 @@ class HistorySource:
 
     @classmethod
     def of_file(cls, path: Path, form: str | None = None, cycles: int | None = None) -> HistorySource:
-        """A file, or a folder of reports. What is not there is told when it is loaded."""
+        """A file, or a folder of reports. A missing one is reported when it is loaded."""
         return cls(str(path.absolute()), _digest(path), form, cycles=cycles)
 
     @classmethod
     def made_up(cls, name: str, seed: int = 0, cycles: int | None = None) -> HistorySource:
-        """A made-up one.
+        """A synthetic history.
 
         Raises:
             InputError: no such name.
@@ -65,7 +65,7 @@ class HistorySource:
         return cls(synthetic=name, seed=seed, cycles=cycles)
 
     def identity(self) -> list[Any]:
-        """What the content depends on: not where the file lies."""
+        """What the content depends on, which excludes the file's location."""
         return [self.digest, self.form, self.synthetic, self.seed, self.cycles]
 
 
@@ -100,7 +100,7 @@ class ReplayItem:
     feedback: str = "full"
 
     def address(self) -> str:
-        """Content address of the result. The code of the agents is part of it: after a change everything is new."""
+        """Content address of the result. It covers the agents' code: after a change everything is replayed again."""
         budget = [self.fill, self.budget_share, self.budget_seconds, self.feedback]
         return content_address("replay", [code_digest(), self.source.identity(), self.settings, *budget])
 
@@ -143,7 +143,9 @@ def finished(stored: StoredItem) -> dict[str, Any] | None:
         plain_result: dict[str, Any] = json.loads(artifacts.get(address, NAME))
     except ValueError as error:
         place = artifacts.location(address, NAME)
-        raise CorruptArtifactError("cannot be read", "", "a replay; delete it to have it made again", place) from error
+        raise CorruptArtifactError(
+            "cannot be read", "", "a replay; delete it to have it created again", place
+        ) from error
     return plain_result
 
 

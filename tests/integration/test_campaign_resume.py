@@ -112,7 +112,7 @@ def test_ctrl_c_says_how_to_go_on(spec: Path, tmp_path: Path) -> None:
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=120)
     assert process.returncode == 130
-    assert err.startswith("interrupted; finished items are kept. To go on: proctor campaign run ")
+    assert err.startswith("interrupted; finished items are kept. To continue: proctor campaign run ")
     assert str(home) in err
     assert "Traceback" not in out + err
     assert finished(home)
@@ -132,7 +132,7 @@ def test_a_second_run_of_the_same_campaign_is_refused(spec: Path, tmp_path: Path
             command(spec, home, "--executor", "inline"), capture_output=True, text=True, timeout=300, check=False
         )
         assert second.returncode == 2
-        assert f"is running already (process {process.pid})" in second.stderr
+        assert f"is already running (process {process.pid})" in second.stderr
     finally:
         process.kill()
         process.wait()

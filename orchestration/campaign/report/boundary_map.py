@@ -24,7 +24,7 @@ class Panel:
 
     Attributes:
         x, y: names of the axes.
-        probes: (x, y, outcome) of every point asked about.
+        probes: (x, y, outcome) of every point evaluated.
         environments: (x, y, label) of the environments kept.
     """
 
@@ -148,7 +148,7 @@ def _columns(points: Sequence[tuple[float, float]]) -> tuple[list[float], list[f
 
 
 def _label(axes: Axes, panel: Panel) -> None:
-    """Put each environment's name where it is furthest from points and from the names already placed."""
+    """Put each environment's name where it is furthest from points and from names already placed."""
     to_pixels = axes.transData.transform
     box = axes.get_window_extent()
     taken = [tuple(to_pixels((x, y))) for x, y, _ in (*panel.probes, *panel.environments) if math.isfinite(y)]

@@ -1,4 +1,4 @@
-"""The parts of the page that speak of test environments: kill matrix, higher order, score."""
+"""The parts of the page about test environments: kill matrix, higher order, score."""
 
 from __future__ import annotations
 

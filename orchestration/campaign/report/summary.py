@@ -49,7 +49,7 @@ def _initial_sentences(result: CampaignResult, test: str) -> list[str]:
         sentences.append(f"Survived: {_names(survived)}.")
     better = [entry for entry in killed if facts.killed_but_better(entry.verdict)]
     if better:
-        sentences.append(f"Told apart because better than the healthy agents: {_names(better)}.")
+        sentences.append(f"Killed because better than the healthy agents: {_names(better)}.")
     return sentences
 
 
@@ -111,7 +111,7 @@ def _list(names: Sequence[str]) -> str:
 
 
 def summary_text(result: CampaignResult) -> RenderableType:
-    """A compact summary for a terminal of 100 columns; every part that the campaign has, and no other."""
+    """A compact summary for a terminal of 100 columns; only the parts that the campaign has."""
     parts: list[RenderableType] = [
         Text(f"{result.name}: {result.environment}, {result.algorithm} (run {result.run_id[:12]})", style="bold"),
         Text(headline(result)),
@@ -187,7 +187,7 @@ def _numbers(entry: MutantVerdict | None) -> tuple[str, str]:
 
 
 def _population_table(result: CampaignResult) -> Table | None:
-    """What a campaign without verdicts still knows: its populations."""
+    """The populations, for a campaign without verdicts."""
     if not result.populations:
         return None
     table = _table("Populations")

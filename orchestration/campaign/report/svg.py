@@ -93,7 +93,7 @@ class Canvas:
         return self.figure.add_axes(place)
 
     def markup(self, name: str, label: str) -> Markup:
-        """The picture as inline SVG; `name` makes its ids its own, `label` is its text alternative."""
+        """The picture as inline SVG; `name` makes its ids unique, `label` is its text alternative."""
         buffer = io.StringIO()
         metadata = dict.fromkeys(("Date", "Creator", "Format", "Type"))
         self.figure.savefig(buffer, format="svg", metadata=metadata)

@@ -27,7 +27,7 @@ DIRECTIONS = {Direction.WORSE: "worse", Direction.BETTER: "better ↑", Directio
 
 
 def page_view(result: CampaignResult) -> View:
-    """All parts of the page; a part the campaign did not come to is empty."""
+    """All parts of the page; a part that the campaign did not reach is empty."""
     return {
         "result": result,
         "number": formatting.number,
@@ -57,7 +57,7 @@ def page_view(result: CampaignResult) -> View:
 
 
 def notes_of(result: CampaignResult) -> list[str]:
-    """The campaign's own notes, and what the result itself shows that a reader must know."""
+    """The campaign's own notes, and what else in the result a reader must know."""
     notes = list(result.notes)
     dead = facts.dead_mutants(result)
     for population in result.populations:

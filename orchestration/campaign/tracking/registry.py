@@ -13,7 +13,7 @@ TRACKERS: dict[str, tuple[str, str]] = {
     "none": ("orchestration.campaign.tracking.null_tracker", "NullTracker"),
     "mlflow": ("orchestration.campaign.tracking.mlflow_tracker", "MlflowTracker"),
 }
-"""Name -> (module, class); the module is imported when its tracker is asked for."""
+"""Name -> (module, class); the module is imported when its tracker is used."""
 
 
 def tracker(uri: str | None, home: Path) -> Tracker:
@@ -25,7 +25,7 @@ def tracker(uri: str | None, home: Path) -> Tracker:
         home: folder of the campaigns.
 
     Raises:
-        InputError: the URI is of no known kind.
+        InputError: the URI is of an unknown kind.
     """
     resolved = tracking_uri(uri, home)
     module, class_name = TRACKERS["none" if resolved == "none" else "mlflow"]

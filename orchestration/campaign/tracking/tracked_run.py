@@ -1,6 +1,6 @@
 """What is tracked of a campaign, as plain data: one run for the campaign, one per phase, one per population.
 
-This file knows campaigns and no tracker; a tracker knows these runs and no campaign.
+This file knows campaigns but no tracker; a tracker knows these runs but no campaign.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ class TrackedRun:
 
     Attributes:
         kind: ``campaign``, ``phase`` or ``population``.
-        params: what was asked for; never changes between two loggings of one campaign.
-        measurements: what was found.
+        params: the request; the same each time that a campaign is logged.
+        measurements: the results.
         tags: further text, which may change.
         texts: (file name, content) of small artefacts.
     """
@@ -56,7 +56,7 @@ class TrackedRun:
 
     @cached_property
     def digest(self) -> str:
-        """Content address: equal digests need no second logging."""
+        """Content address: a run with an equal digest need not be logged again."""
         fields = (self.name, self.kind, self.params, self.measurements, self.tags, self.texts)
         return content_address("tracked run", fields)
 
@@ -219,7 +219,7 @@ def kill_matrix_csv(result: CampaignResult) -> str:
 
 
 def measurements(numbers: Iterable[tuple[str, float | None]]) -> tuple[Measurement, ...]:
-    """The finite ones of some numbers."""
+    """The numbers that are finite, as measurements."""
     return tuple(Measurement(key, float(value)) for key, value in numbers if value is not None and math.isfinite(value))
 
 

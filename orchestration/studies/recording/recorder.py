@@ -19,12 +19,12 @@ from orchestration.studies.recording.command import run_command
 from orchestration.studies.recording.reports import DEFAULT_PATTERNS, ReportFolder
 
 PLACEHOLDER = "{junit}"
-"""Stands in a command for a report file that is made for the run and removed after it."""
+"""In a command, the path of a report file that is created for the run and removed after it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """One run and what became of it.
+    """One run and its outcome.
 
     Attributes:
         exit_code: the command's own.
@@ -50,13 +50,13 @@ def record_run(
     """Run a command in the current folder and append what its reports say.
 
     Args:
-        history: recorded Parquet file; it is begun if it does not exist.
-        patterns: of the reports; without any, `DEFAULT_PATTERNS`. Not looked for where `PLACEHOLDER` is in the command.
+        history: recorded Parquet file; it is created if it does not exist.
+        patterns: of the reports; without any, `DEFAULT_PATTERNS`. Ignored if `PLACEHOLDER` is in the command.
         job: kept with every test of the cycle.
         errors_as: see `junit_report.read_report`.
 
     Raises:
-        InputError: the history is no recorded file, or the command cannot be started; nothing was run then.
+        InputError: the history is not a recorded file, or the command cannot be started; nothing was run.
         KeyboardInterrupt: nothing was recorded.
     """
     check_history(history)
@@ -74,10 +74,10 @@ def record_run(
 
 
 def check_history(history: Path) -> None:
-    """Refuse what cannot be appended to, before the tests run for an hour.
+    """Refuse a file that cannot be appended to, before the tests run for an hour.
 
     Raises:
-        InputError: the file is no recorded history, or its folder does not exist.
+        InputError: the file is not a recorded history, or its folder does not exist.
     """
     from agents.scheduling.loaders.parquet import column_names
     from agents.scheduling.loaders.recorded import COLUMNS
@@ -87,15 +87,15 @@ def check_history(history: Path) -> None:
     if history.exists():
         missing = [name for name in COLUMNS if name not in column_names(history)]
         if missing:
-            problem = f"is no recorded history (no column {', '.join(missing)})"
+            problem = f"is not a recorded history (no column {', '.join(missing)})"
             raise InputError(problem, "HISTORY", "a file that `proctor record` began", str(history))
 
 
 def append_locked(history: Path, cycle: Cycle) -> int:
-    """Append a cycle; of several processes one after another does. The number of the cycle.
+    """Append a cycle and return its number; several processes take turns.
 
     Raises:
-        InputError: the file is no recorded history, or cannot be written; it is as it was then.
+        InputError: the file is not a recorded history, or cannot be written; it is unchanged.
     """
     from agents.scheduling.loaders.recorded import append_cycle
 
@@ -105,7 +105,7 @@ def append_locked(history: Path, cycle: Cycle) -> int:
 
 @contextmanager
 def _locked(history: Path) -> Iterator[None]:
-    """Held by the operating system, so that a killed process lets go of it."""
+    """The operating system releases the lock of a killed process."""
     path = history.with_name(f".{history.name}.lock")
     try:
         file = path.open("w")
@@ -121,7 +121,7 @@ def _cycle(reports: Sequence[Path], job: str, errors_as: Verdict, finished_at: f
     """All reports of a run together.
 
     Raises:
-        InputError: a report is broken, or there is no test in any of them.
+        InputError: a report is broken, or none holds a test.
     """
     cases = [case for report in reports for case in read_report(report, errors_as)]
     if not cases:

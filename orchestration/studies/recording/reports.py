@@ -30,7 +30,7 @@ class ReportFolder:
         """Reports that were written since this object was made, by path.
 
         Raises:
-            InputError: there is none.
+            InputError: there are none.
         """
         now = self._stamps()
         reports = sorted(path for path, stamp in now.items() if self._before.get(path) != stamp)

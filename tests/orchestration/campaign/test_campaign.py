@@ -347,7 +347,7 @@ def test_a_campaign_runs_once_at_a_time(home: Path) -> None:
     folder = CampaignFolder(home, campaign().run_id)
     with folder.locked(), pytest.raises(InputError) as caught:
         run(campaign(), home)
-    assert str(caught.value) == f"{folder.path}: campaign {folder.run_id} is running already (process {os.getpid()})"
+    assert str(caught.value) == f"{folder.path}: campaign {folder.run_id} is already running (process {os.getpid()})"
     assert run(campaign(), home, lambda: Forbidden(FUNCTIONS)).result.status == "complete"
 
 

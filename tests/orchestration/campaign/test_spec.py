@@ -174,7 +174,7 @@ def test_preset_of_another_environment() -> None:
         (BASE + "seeds: 0\n", "spec.yaml: seeds: 0 is not accepted; expected a number of seeds (at least 1) or a list"),
         (BASE + "seeds: [1, -2]\n", "spec.yaml: seeds[1]: -2 is not accepted; expected a number of seeds"),
         (BASE + "seeds: []\n", "spec.yaml: seeds: the list is empty; expected at least one seed"),
-        (BASE + "seeds: [1, 1]\n", "spec.yaml: seeds: seed 1 stands twice; expected distinct seeds"),
+        (BASE + "seeds: [1, 1]\n", "spec.yaml: seeds: seed 1 appears twice; expected distinct seeds"),
         (BASE + "steps: many\n", "spec.yaml: steps: 'many' is not accepted; expected a valid integer"),
         (BASE + "steps: 0\n", "spec.yaml: steps: 0 is not accepted; expected greater than or equal to 1"),
         (
@@ -210,7 +210,7 @@ def test_preset_of_another_environment() -> None:
             BASE + "kill_tests: [paired]\n",
             "spec.yaml: kill_tests[0]: unknown kill test 'paired' (did you mean ",
         ),
-        (BASE + "kill_tests: [average_ratio, average_ratio]\n", "spec.yaml: kill_tests[1]: 'average_ratio' stands "),
+        (BASE + "kill_tests: [average_ratio, average_ratio]\n", "spec.yaml: kill_tests[1]: 'average_ratio' appears "),
         (BASE + "kill_tests: [no.such:thing]\n", "spec.yaml: kill_tests[0]: 'no.such:thing': cannot import 'no.such'"),
         (
             BASE + "boundary: {tests: [average_ratio]}\nkill_tests: [average_ratio]\n",
@@ -254,7 +254,10 @@ def test_preset_of_another_environment() -> None:
             BASE.replace("CartPole-v1", "CartPol-v1"),
             "spec.yaml: environment: unknown environment 'CartPol-v1' (did you mean 'CartPole-v1'?); ",
         ),
-        ("environment: Acrobot-v1\nalgorithm: ppo\n", "spec.yaml: steps: there is no preset for Acrobot-v1 with ppo"),
+        (
+            "environment: Acrobot-v1\nalgorithm: ppo\n",
+            "spec.yaml: steps: there is no preset for Acrobot-v1 with ppo",
+        ),
         (
             "environment: Acrobot-v1\nalgorithm: ppo\nsteps: 10\n",
             "spec.yaml: environment.parameters: Acrobot-v1 declares no parameter to search over; expected at least one",
@@ -305,11 +308,14 @@ def test_the_real_engine_declines_values_that_the_library_refuses() -> None:
     [
         ("", "spec.yaml: is empty; expected a mapping of fields"),
         ("- 1\n", "spec.yaml: holds a list; expected a mapping of fields"),
-        ("a: 1\nb: 2\na: 3\n", "spec.yaml: line 3: key 'a' stands twice"),
-        ("a: {b: 1, b: 2}\n", "spec.yaml: line 1: key 'b' stands twice"),
-        ("a: [1, 2\n", "spec.yaml: line 2: is no YAML (expected ',' or ']', but got '<stream end>')"),
-        ("a: !!python/object:os.system x\n", "spec.yaml: line 1: is no YAML (could not determine a constructor for "),
-        ("a: &x [*x]\n", "spec.yaml: line 1: is no YAML (found unconstructable recursive node)"),
+        ("a: 1\nb: 2\na: 3\n", "spec.yaml: line 3: key 'a' appears twice"),
+        ("a: {b: 1, b: 2}\n", "spec.yaml: line 1: key 'b' appears twice"),
+        ("a: [1, 2\n", "spec.yaml: line 2: is not valid YAML (expected ',' or ']', but got '<stream end>')"),
+        (
+            "a: !!python/object:os.system x\n",
+            "spec.yaml: line 1: is not valid YAML (could not determine a constructor for ",
+        ),
+        ("a: &x [*x]\n", "spec.yaml: line 1: is not valid YAML (found unconstructable recursive node)"),
     ],
 )
 def test_yaml_mistakes(text: str, line: str) -> None:

@@ -137,11 +137,11 @@ def test_a_name_that_no_file_can_have_is_one_line(command: list[str], capsys: py
 @pytest.mark.parametrize(
     ("argv", "text"),
     [
-        (["smoke", "http://[::1"], "'http://[::1' is no URL"),
-        (["smoke", "http://\x01"], "is no URL"),
-        (["smoke", "ftp://x"], "'ftp://x' is no URL"),
-        (["smoke", "http://127.0.0.1:1", "--token", "\u00e9"], "no token has"),
-        (["smoke", "http://127.0.0.1:1", "--token", "a\nb"], "no token has"),
+        (["smoke", "http://[::1"], "'http://[::1' is not a URL"),
+        (["smoke", "http://\x01"], "is not a URL"),
+        (["smoke", "ftp://x"], "'ftp://x' is not a URL"),
+        (["smoke", "http://127.0.0.1:1", "--token", "\u00e9"], "a token cannot have"),
+        (["smoke", "http://127.0.0.1:1", "--token", "a\nb"], "a token cannot have"),
         (["serve", "--host", "", "--store", "PLACE"], "host"),
     ],
 )
@@ -157,7 +157,7 @@ def test_wrong_addresses_are_one_line(
 
 
 def test_no_address_is_not_every_address() -> None:
-    with pytest.raises(InputError, match="no address is told"):
+    with pytest.raises(InputError, match="the address is empty"):
         check_port("", 1)
 
 

@@ -127,12 +127,12 @@ def test_the_command_s_own_exit_code_wins(capsys):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (("h.parquet", "--", "no-such-program-here"), "cannot be run"),
         (("missing/h.parquet", "--", "true"), "folder does not exist"),
         (("notes.txt", "--", "touch", "ran"), "is no Parquet file"),
-        (("other.parquet", "--", "touch", "ran"), "is no recorded history (no column cycle"),
+        (("other.parquet", "--", "touch", "ran"), "is not a recorded history (no column cycle"),
         (("h.parquet", "--junit", "", "--", "touch", "ran"), "--junit"),
     ],
 )

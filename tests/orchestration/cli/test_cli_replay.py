@@ -133,7 +133,7 @@ def test_a_damaged_result_is_told(history_file, tmp_path, capsys):
     (file,) = (tmp_path / "proctor-data" / "store").rglob("replay.json")
     file.write_text("{", encoding="utf-8")
     assert run(*options, *QUIET) == 2
-    assert "delete it to have it made again" in capsys.readouterr().err
+    assert "delete it to have it created again" in capsys.readouterr().err
 
 
 def test_the_curves_are_drawn(history_file, tmp_path, capsys):
@@ -178,12 +178,12 @@ def test_mlflow_gets_a_parent_and_a_run_per_agent(history_file, tmp_path, capsys
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
-        ((), "no history is given"),
+        ((), "no history is named"),
         (("missing.csv",), "does not exist"),
         (("--synthetic", "floky"), "unknown synthetic history 'floky'"),
-        (("small.parquet", "--synthetic", "flaky"), "a file and --synthetic are given"),
+        (("small.parquet", "--synthetic", "flaky"), "a file and --synthetic exclude each other"),
         (("small.parquet", "--agent", "netwrk"), "unknown agent kind 'netwrk'"),
         (("small.parquet", "--reward", "time"), "unknown reward 'time'"),
         (("small.parquet", "--exploration", "greedy"), "unknown exploration 'greedy'"),
@@ -192,7 +192,7 @@ def test_mlflow_gets_a_parent_and_a_run_per_agent(history_file, tmp_path, capsys
         (("small.parquet", "--seeds", "0"), "--seeds"),
         (("small.parquet", "--history-format", "csv"), "unknown history format 'csv'"),
         (("small.parquet", "--url", "localhost:8000"), "no URL of a service"),
-        (("small.parquet", "--tracking-uri", "ftp://x"), "no tracking URI"),
+        (("small.parquet", "--tracking-uri", "ftp://x"), "not a tracking URI"),
     ],
 )
 def test_mistakes_are_one_line(arguments, message, history_file, capsys, monkeypatch):

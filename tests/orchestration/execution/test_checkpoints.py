@@ -107,7 +107,7 @@ def test_a_store_that_fails_costs_the_checkpoint_only(tmp_path: Path) -> None:
     assert ["was not read" in notes[0], "was not written" in notes[1]] == [True, True]
 
 
-@pytest.mark.parametrize("told", ["often", "-1", "nan", "inf"])
+@pytest.mark.parametrize("setting", ["often", "-1", "nan", "inf"])
 def test_how_often_must_be_a_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, setting: str) -> None:
     monkeypatch.setenv(VARIABLE, setting)
     with pytest.raises(InputError, match=f"{VARIABLE}: '{setting}' is not a number of seconds"):

@@ -14,7 +14,7 @@ import pytest
 from agents.scheduling.settings import AgentSettings
 from envsearch.errors import InputError
 from orchestration.runtime import logs
-from orchestration.runtime.logs import OURS, JsonLines, about, start_logs
+from orchestration.runtime.logs import PROJECT_LOGGERS, JsonLines, about, start_logs
 from orchestration.service.errors import InternalError
 from orchestration.service.owners.messages import Candidates, CreateAgent, RecommendationRequest, RewardRequest
 from orchestration.service.service import SchedulingService, ServiceSettings
@@ -22,10 +22,10 @@ from orchestration.service.service import SchedulingService, ServiceSettings
 
 @pytest.fixture(autouse=True)
 def loggers_as_before() -> Iterator[None]:
-    ours = [logging.getLogger(name) for name in OURS]
-    before = [(logger.level, logger.propagate, list(logger.handlers)) for logger in ours]
+    loggers = [logging.getLogger(name) for name in PROJECT_LOGGERS]
+    before = [(logger.level, logger.propagate, list(logger.handlers)) for logger in loggers]
     yield
-    for logger, (level, propagate, handlers) in zip(ours, before, strict=True):
+    for logger, (level, propagate, handlers) in zip(loggers, before, strict=True):
         logger.setLevel(level)
         logger.propagate, logger.handlers = propagate, handlers
 
@@ -47,7 +47,7 @@ def test_a_line_says_what_it_is_about(tmp_path: Path) -> None:
         raise ValueError("broken")
     except ValueError:
         log.error("failed", exc_info=True, extra={"agent": "told"})
-    logging.getLogger("agents.x").error("also ours")
+    logging.getLogger("agents.x").error("also the project's")
     again.flush()
     first, inner, failed, other = lines(tmp_path)
     assert (first["agent"], first["episode"], first["level"]) == ("nightly", "e1", "WARNING")
@@ -65,7 +65,7 @@ def test_a_long_message_is_cut() -> None:
 
 
 @pytest.mark.parametrize(
-    "told", [{"PROCTOR_LOG_LEVEL": "LOUD"}, {"PROCTOR_LOGS": "/proc/none/here"}], ids=["level", "folder"]
+    "variables", [{"PROCTOR_LOG_LEVEL": "LOUD"}, {"PROCTOR_LOGS": "/proc/none/here"}], ids=["level", "folder"]
 )
 def test_wrong_settings_are_told(variables: dict[str, str]) -> None:
     with pytest.raises(InputError, match="PROCTOR_LOG"):

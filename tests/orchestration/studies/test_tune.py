@@ -85,22 +85,22 @@ clip_range_vf: {choice: [0.1, null]}
         ("gama: {uniform: [0, 1]}", "gama: unknown hyper-parameter 'gama' (did you mean 'gamma'?"),
         ("policy: {choice: [a]}", "policy: unknown hyper-parameter"),
         ("7: {choice: [a]}", "7: unknown hyper-parameter"),
-        ("gamma: 0.99", "gamma: 0.99 is no range; expected one of log_uniform, uniform, integer, choice"),
-        ("gamma: {uniform: [0, 1], choice: [1]}", "is no range"),
+        ("gamma: 0.99", "gamma: 0.99 is not a range; expected one of log_uniform, uniform, integer, choice"),
+        ("gamma: {uniform: [0, 1], choice: [1]}", "is not a range"),
         ("gamma: {uniforms: [0, 1]}", "gamma: unknown range 'uniforms' (did you mean 'uniform'?"),
-        ("gamma: {uniform: 1}", "gamma.uniform: 1 is no list"),
-        ("gamma: {uniform: [1]}", "gamma.uniform: [1] is no interval; expected two numbers"),
-        ("gamma: {uniform: [1, x]}", "gamma.uniform: [1, 'x'] is no interval"),
-        ("gamma: {uniform: [true, 2]}", "is no interval"),
+        ("gamma: {uniform: 1}", "gamma.uniform: 1 is not a list"),
+        ("gamma: {uniform: [1]}", "gamma.uniform: [1] is not an interval; expected two numbers"),
+        ("gamma: {uniform: [1, x]}", "gamma.uniform: [1, 'x'] is not an interval"),
+        ("gamma: {uniform: [true, 2]}", "is not an interval"),
         ("gamma: {uniform: [1, 0.5]}", "gamma.uniform: [1, 0.5] is empty; expected low < high"),
         ("gamma: {uniform: [0, .inf]}", "gamma.uniform: [0, inf] is empty"),
         ("gamma: {log_uniform: [0, 1]}", "gamma.log_uniform: 0 is not positive"),
-        ("n_epochs: {integer: [1.5, 3]}", "n_epochs.integer: [1.5, 3] is no interval; expected two whole numbers"),
-        ("gamma: {choice: []}", "gamma.choice: [] is no choice"),
-        ("gamma: {choice: [[1]]}", "gamma.choice: [[1]] is no choice"),
+        ("n_epochs: {integer: [1.5, 3]}", "n_epochs.integer: [1.5, 3] is not an interval; expected two whole numbers"),
+        ("gamma: {choice: []}", "gamma.choice: [] is not a choice"),
+        ("gamma: {choice: [[1]]}", "gamma.choice: [[1]] is not a choice"),
         ("- gamma", "holds a list"),
         ("", "is empty"),
-        ("gamma: {", "is no YAML"),
+        ("gamma: {", "is not valid YAML"),
     ],
 )
 def test_wrong_space_is_one_line_with_file_and_field(text: str, message: str, tmp_path: Path) -> None:
@@ -198,13 +198,13 @@ def test_spec_file_can_be_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("subject", "algorithm", "message"),
     [
-        ("cartpole_pp", None, "proctor tune: SUBJECT: 'cartpole_pp' is no preset; expected one of cartpole_ppo"),
-        ("CartPole-v1", None, "is no preset"),
+        ("cartpole_pp", None, "proctor tune: SUBJECT: 'cartpole_pp' is not a preset; expected one of cartpole_ppo"),
+        ("CartPole-v1", None, "is not a preset"),
         ("CartPole-v1", "ppx", "unknown algorithm 'ppx' (did you mean 'ppo'?"),
         ("CartPole-v9", "ppo", "ENVIRONMENT: unknown environment 'CartPole-v9'"),
         ("Acrobot-v1", "ppo", "there is no preset for Acrobot-v1 with ppo; expected a number of steps"),
         ("none.yaml", None, "none.yaml: no such file"),
-        ("none.yaml", "ppo", "a spec says its algorithm itself"),
+        ("none.yaml", "ppo", "a spec has its own algorithm"),
     ],
 )
 def test_wrong_subject_is_one_line(subject: str, algorithm: str | None, message: str) -> None:
@@ -273,5 +273,5 @@ def test_running_twice_at_once_is_refused(request_: TuneRequest, tmp_path: Path)
     folder.mkdir(parents=True)
     with (folder / "lock").open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        with pytest.raises(InputError, match="is running already"):
+        with pytest.raises(InputError, match="is already running"):
             run_tune(request_, tmp_path, str(tmp_path), Progress("silent"))

@@ -76,4 +76,4 @@ def test_a_folder_that_is_none(tmp_path, capsys):
     with pytest.raises(SystemExit) as left:
         main(["tune-agent", str(tmp_path / "nowhere")])
     assert left.value.code == 2
-    assert "is no folder" in capsys.readouterr().err
+    assert "is not a folder" in capsys.readouterr().err
