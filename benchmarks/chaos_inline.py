@@ -23,9 +23,8 @@ from envsearch.errors import CorruptArtifactError, StoreUnavailableError
 from orchestration.runtime.artifacts import ArtifactStore
 from orchestration.service.errors import NotOwnerError, UnavailableError
 from orchestration.service.owners import live_agent
-from orchestration.service.owners.calls import Call, Request
+from orchestration.service.owners.agent_owner import AgentOwner, OwnerSettings
 from orchestration.service.owners.folding import replay_log
-from orchestration.service.owners.holder import AgentHolder, HolderSettings
 from orchestration.service.owners.messages import (
     Candidates,
     RecommendationAnswer,
@@ -36,6 +35,7 @@ from orchestration.service.owners.messages import (
     RewardAnswer,
     RewardRequest,
 )
+from orchestration.service.owners.owner_call import OwnerCall, Request
 from orchestration.service.owners.payloads import results_of, settings_text
 from orchestration.service.store.base import StateStore
 from orchestration.service.store.sql import SqlStore
@@ -136,17 +136,17 @@ class Round:
         self.faults: Counter[str] = Counter()
         self.acknowledged = Acknowledged({}, {})
         self._rng = rng
-        self.settings = HolderSettings(str(folder / "service.db"), str(folder / "states"), snapshot_every=5)
+        self.settings = OwnerSettings(str(folder / "service.db"), str(folder / "states"), snapshot_every=5)
         self.real = SqlStore(self.settings.store_url)
         self.real.create_agent(AGENT, settings_text(AgentSettings(kind)), "", time.time())
         self.store = FaultyStore(self.real, rng, self.faults, share)
         self.files = FaultyFiles(self.settings.artifact_url, rng, self.faults, 3 * share)
         self.clock = SteppingClock(rng, self.faults, share)
-        self.holder = self._owner()
+        self.owner = self._owner()
 
-    def _owner(self) -> AgentHolder:
+    def _owner(self) -> AgentOwner:
         store: Any = self.store
-        return AgentHolder(self.settings, store, self.files)
+        return AgentOwner(self.settings, store, self.files)
 
     def run(self, episodes: int) -> list[str]:
         """Episodes, some of them in flight at once; complaints about what came of them."""
@@ -167,11 +167,11 @@ class Round:
         for _ in range(1000):
             if self._rng.random() < 0.03:
                 self.faults["owner gone"] += 1
-                self.holder = self._owner()
+                self.owner = self._owner()
             if self._rng.random() < 0.02:
                 self.faults["owner replaced behind its back"] += 1
                 self.real.take_over(AGENT)
-            (answer,) = self.holder.execute([Call(AGENT, request, episode_id=episode, again=again)])
+            (answer,) = self.owner.execute([OwnerCall(AGENT, request, episode_id=episode, again=again)])
             if isinstance(answer, kind):
                 return answer
             assert isinstance(answer, NotOwnerError | UnavailableError), answer
@@ -220,18 +220,18 @@ class Round:
 
     def _state_complaints(self) -> list[str]:
         """The owner's memory, a new owner's (from snapshots) and the log from its beginning are the same bits."""
-        self.holder.execute([Call(AGENT, RewardRequest(next(iter(self.acknowledged.rewards))))])
+        self.owner.execute([OwnerCall(AGENT, RewardRequest(next(iter(self.acknowledged.rewards))))])
         try:
             replayed = replay_log(self.real, AGENT).state()
         except CorruptArtifactError as error:
             return [f"the log is damaged: {error}"]
         fresh = self._owner()
-        fresh.execute([Call(AGENT, RewardRequest(next(iter(self.acknowledged.rewards))))])
-        owners = {"the owner that lived": self.holder, "a new owner": fresh}
+        fresh.execute([OwnerCall(AGENT, RewardRequest(next(iter(self.acknowledged.rewards))))])
+        owners = {"the owner that lived": self.owner, "a new owner": fresh}
         return [
             f"{name} has another state than the log"
-            for name, holder in owners.items()
-            if not _same(holder._live[AGENT].scheduler.state(), replayed)
+            for name, owner in owners.items()
+            if not _same(owner._live[AGENT].scheduler.state(), replayed)
         ]
 
 

@@ -19,8 +19,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from agents.scheduling.settings import AgentSettings
-from orchestration.service.owners.calls import Call
-from orchestration.service.owners.holder import AgentHolder, HolderSettings
+from orchestration.service.owners.agent_owner import AgentOwner, OwnerSettings
 from orchestration.service.owners.messages import (
     Candidates,
     RecommendationRequest,
@@ -29,6 +28,7 @@ from orchestration.service.owners.messages import (
     RewardAnswer,
     RewardRequest,
 )
+from orchestration.service.owners.owner_call import OwnerCall
 from orchestration.service.owners.payloads import settings_text
 from orchestration.service.store.base import AgentCommit, EventRow, RewardRow
 from orchestration.service.store.sql import SqlStore
@@ -52,11 +52,11 @@ class Both:
     """One owner, and the same store below it."""
 
     def __init__(self, folder: Path, kind: str) -> None:
-        settings = HolderSettings(str(folder / "service.db"), str(folder / "states"))
+        settings = OwnerSettings(str(folder / "service.db"), str(folder / "states"))
         self.store = SqlStore(settings.store_url)
         for name in ("owner", "bare"):
             self.store.create_agent(name, settings_text(AgentSettings(kind)), "", time.time())
-        self.holder = AgentHolder(settings, self.store, background=True)
+        self.owner = AgentOwner(settings, self.store, background=True)
         bare = self.store.take_over("bare")
         assert bare is not None
         self._bare, self._seq, self._number = bare, bare.last_seq, 0
@@ -67,12 +67,12 @@ class Both:
         self._number += count
         results = Results(TESTS, VERDICTS, (1.0,) * len(TESTS))
         for name in names:
-            opened = Call("owner", RecommendationRequest(Candidates(TESTS)), episode_id=name)
-            self.holder.execute([opened, Call("owner", ResultsRequest(name, results))])
-        calls = [Call("owner", RewardRequest(name)) for name in names]
+            opened = OwnerCall("owner", RecommendationRequest(Candidates(TESTS)), episode_id=name)
+            self.owner.execute([opened, OwnerCall("owner", ResultsRequest(name, results))])
+        calls = [OwnerCall("owner", RewardRequest(name)) for name in names]
         started = time.perf_counter()
         for first in range(0, count, batch):
-            answers = self.holder.execute(calls[first : first + batch])
+            answers = self.owner.execute(calls[first : first + batch])
             assert all(isinstance(answer, RewardAnswer) for answer in answers)
         return count / (time.perf_counter() - started)
 

@@ -25,7 +25,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.evaluation import evaluate_policy
 
 from agents.deeprl.checkpoint import from_bytes
-from agents.deeprl.engines.base import Selection
+from agents.deeprl.engines.base import AgentSelection
 from agents.deeprl.engines.fleet.evaluation import SavedAgent, evaluate_together, read
 from agents.deeprl.engines.registry import engine
 from agents.deeprl.presets import preset
@@ -103,7 +103,7 @@ def trained(recipe: TrainingRecipe, agents: int, steps: int | None) -> tuple[lis
     chosen = fleet if fleet.objection(recipe) is None else engine("sb3")
     budget = steps or TRAIN_STEPS[chosen.name]
     short = recipe.replace(total_steps=budget)
-    agents_trained = chosen.train(short, list(range(agents)), Selection())
+    agents_trained = chosen.train(short, list(range(agents)), AgentSelection())
     saved = [SavedAgent(agent.checkpoint, recipe.algorithm, recipe.policy) for agent in agents_trained]
     return saved, f"{chosen.name}, {budget} steps"
 

@@ -22,7 +22,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from agents.deeprl.engines.base import Selection, TrainedAgent
+from agents.deeprl.engines.base import AgentSelection, TrainedAgent
 from agents.deeprl.recipe import PolicySite, TrainingRecipe
 from benchmarks.scale_model import HIGHER_ORDER_MUTANTS, Pair, Prediction, Rates, ServiceNode, capacity, predict
 from envsearch.registry import make
@@ -80,7 +80,7 @@ class InstantEngine:
         self,
         recipe: TrainingRecipe,
         seeds: Sequence[int],
-        selection: Selection | None = None,
+        selection: AgentSelection | None = None,
         progress: Callable[[int], None] | None = None,
     ) -> list[TrainedAgent]:
         """An agent that is all zeros."""

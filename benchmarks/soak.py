@@ -23,9 +23,8 @@ import numpy as np
 import pandas as pd
 
 from agents.scheduling.settings import AgentSettings
+from orchestration.service.owners.agent_owner import AgentOwner, OwnerSettings
 from orchestration.service.owners.archiving import Archivist
-from orchestration.service.owners.calls import Call
-from orchestration.service.owners.holder import AgentHolder, HolderSettings
 from orchestration.service.owners.messages import (
     Candidates,
     RecommendationRequest,
@@ -35,6 +34,7 @@ from orchestration.service.owners.messages import (
     RewardAnswer,
     RewardRequest,
 )
+from orchestration.service.owners.owner_call import OwnerCall
 from orchestration.service.owners.payloads import settings_text
 from orchestration.service.store.archive import EPISODES, EXECUTIONS, Archive
 from orchestration.service.store.sql import SqlStore
@@ -87,10 +87,10 @@ class Run:
 
     def __init__(self, folder: Path, tests: int, kept: int) -> None:
         self.folder = folder
-        settings = HolderSettings(str(folder / "service.db"), str(folder / "states"))
+        settings = OwnerSettings(str(folder / "service.db"), str(folder / "states"))
         self.store = SqlStore(settings.store_url)
         self.store.create_agent(AGENT, settings_text(AgentSettings("failure_rate", history_length=20)), "", time.time())
-        self.holder = AgentHolder(settings, self.store, background=True)
+        self.owner = AgentOwner(settings, self.store, background=True)
         self._archivist = Archivist(self.store, Archive(str(folder / "archive")), kept)
         self._tests = tests
 
@@ -99,9 +99,9 @@ class Run:
         ids = (*(f"t{place}" for place in range(self._tests - 1)), f"generated[{number // 100 % 500}]")
         name = f"e{number}"
         verdicts = tuple("failed" if (number + place) % 7 == 0 else "passed" for place in range(len(ids)))
-        opened = Call(AGENT, RecommendationRequest(Candidates(ids), job="soak"), episode_id=name)
-        call = Call(AGENT, ResultsRequest(name, Results(ids, verdicts, (1.0,) * len(ids))))
-        *_, results, reward = self.holder.execute([opened, call, Call(AGENT, RewardRequest(name))])
+        opened = OwnerCall(AGENT, RecommendationRequest(Candidates(ids), job="soak"), episode_id=name)
+        call = OwnerCall(AGENT, ResultsRequest(name, Results(ids, verdicts, (1.0,) * len(ids))))
+        *_, results, reward = self.owner.execute([opened, call, OwnerCall(AGENT, RewardRequest(name))])
         assert isinstance(results, ResultsAnswer), results
         assert isinstance(reward, RewardAnswer), reward
 
@@ -109,7 +109,7 @@ class Run:
         """How it stands."""
         row = self.store.agent(AGENT)
         assert row is not None
-        verdicts = self.holder._live[AGENT].scheduler.history.state()["verdicts"]
+        verdicts = self.owner._live[AGENT].scheduler.history.state()["verdicts"]
         runs = int((np.asarray(verdicts) >= 0).sum())
         size = sum(path.stat().st_size for path in self.folder.glob("service.db*"))
         return Mark(
@@ -167,7 +167,7 @@ def soak(
         if done % every == 0:
             marks.append(run.mark(done, started))
             print(json.dumps(asdict(marks[-1])), file=sys.stderr, flush=True)
-    run.holder.passivate()
+    run.owner.passivate()
     run.archive()
     return Soak(tuple(marks), *run.audit(done, tests), growth(marks)), done
 

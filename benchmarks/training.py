@@ -23,7 +23,7 @@ os.environ["PROCTOR_COMPILATION_CACHE"] = "off"  # so that every run of the flee
 
 import jax
 
-from agents.deeprl.engines.base import Selection
+from agents.deeprl.engines.base import AgentSelection
 from agents.deeprl.engines.registry import engine
 from agents.deeprl.presets.preset import preset
 from agents.deeprl.recipe import TrainingRecipe
@@ -41,7 +41,7 @@ def main() -> None:
     recipe = chosen.recipe(place, arguments.steps, overrides)
     reference = recipe.replace(total_steps=min(arguments.reference_steps, recipe.total_steps))
     if arguments.warm:
-        engine("fleet").train(recipe.replace(total_steps=1), range(arguments.seeds), Selection())
+        engine("fleet").train(recipe.replace(total_steps=1), range(arguments.seeds), AgentSelection())
     pairs = [_pair(recipe, reference, arguments.seeds, arguments.warm) for _ in range(arguments.pairs)]
     result = summary(recipe, reference, arguments.seeds, pairs, arguments.warm)
     if arguments.format == "json":
@@ -54,8 +54,8 @@ def main() -> None:
 def _pair(recipe: TrainingRecipe, reference: TrainingRecipe, seeds: int, warm: bool) -> dict[str, float]:
     if not warm:
         jax.clear_caches()  # type: ignore[no-untyped-call]
-    fleet_cpu, fleet_wall = _timed(lambda: engine("fleet").train(recipe, range(seeds), Selection()))
-    library_cpu, library_wall = _timed(lambda: engine("sb3").train(reference, [0], Selection()))
+    fleet_cpu, fleet_wall = _timed(lambda: engine("fleet").train(recipe, range(seeds), AgentSelection()))
+    library_cpu, library_wall = _timed(lambda: engine("sb3").train(reference, [0], AgentSelection()))
     return {
         "fleet": seeds * recipe.total_steps / fleet_cpu,
         "library": reference.total_steps / library_cpu,

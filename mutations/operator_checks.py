@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any
 
-from agents.deeprl.engines.base import Engine, Selection
+from agents.deeprl.engines.base import AgentSelection, Engine
 from agents.deeprl.presets import preset
 from agents.deeprl.recipe import TrainingRecipe
 from envsearch.checks import Check
@@ -248,7 +248,7 @@ def _trained(subject: _Subject, digest: _Digest) -> list[Check]:
 
 
 def _digest(engine: Engine, seed: int, recipe: TrainingRecipe) -> str:
-    return engine.train(recipe, [seed], Selection())[0].weights_digest
+    return engine.train(recipe, [seed], AgentSelection())[0].weights_digest
 
 
 def _applies_to(recipe: TrainingRecipe, subject: _Subject) -> str:

@@ -25,7 +25,7 @@ from starlette.types import Scope as Asgi
 
 from orchestration.service.errors import ForbiddenError, NotFoundError, UnauthenticatedError
 from orchestration.service.tokens import TRUSTED_SECONDS, Grant, Scope, Tokens
-from serve_app.failures import Failures, ThrottledError, client_address, trusted_networks
+from serve_app.throttling import FailureCounter, ThrottledError, client_address, trusted_networks
 
 _KNOWN = 1000
 _EVERYTHING: Final = Grant("", frozenset(Scope), "")
@@ -75,7 +75,7 @@ class Gate:
         self._loopback = loopback
         self._known: dict[str, tuple[float, Grant]] = {}
         self._in_use: tuple[float, bool] = (0.0, False)
-        self._failures = Failures()
+        self._failures = FailureCounter()
         self._proxies = trusted_networks()
 
     async def admit(self, request: Request, scope: Scope, agent: str = "") -> Caller:

@@ -29,10 +29,10 @@ from orchestration.service.errors import (
     UnavailableError,
 )
 from serve_app.admission import RETRY_SECONDS
-from serve_app.failures import ThrottledError
 from serve_app.limits import BodyTooLargeError, BodyTooSlowError
 from serve_app.metrics import ServiceMetrics
 from serve_app.problems import FieldProblem, Problem, problem_response
+from serve_app.throttling import ThrottledError
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily
 
-from orchestration.service.owners.measuring import COMMIT_BOUNDS, Totals
+from orchestration.service.owners.call_statistics import COMMIT_BOUNDS, Totals
 from orchestration.service.owners.messages import ServiceStatistics
 
 SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)

@@ -9,7 +9,7 @@ from typing import Any
 
 from agents.deeprl.algorithms import algorithm_facts
 from agents.deeprl.checkpoint import from_bytes, weights_digest
-from agents.deeprl.engines.base import Selection, TrainedAgent
+from agents.deeprl.engines.base import AgentSelection, TrainedAgent
 from agents.deeprl.engines.sb3.build import build
 from agents.deeprl.engines.sb3.engine import train_one
 from agents.deeprl.evaluation import evaluate
@@ -85,7 +85,7 @@ def _recipe(name: str, environment: str) -> TrainingRecipe:
 
 
 def _trained(recipe: TrainingRecipe, seed: int = 0, all_seams: bool = False) -> TrainedAgent:
-    return train_one(recipe, seed, Selection(), all_seams=all_seams)
+    return train_one(recipe, seed, AgentSelection(), all_seams=all_seams)
 
 
 def _same_seed(recipe: TrainingRecipe, healthy: TrainedAgent) -> str:

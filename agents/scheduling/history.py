@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.scheduling.observation import FloatArray, IntArray
-from agents.scheduling.past import PastCounts, PastExecutions
+from agents.scheduling.past_executions import PastCounts, PastExecutions
 from agents.scheduling.state import State
 from agents.scheduling.testcase import TestCase, TestResult, Verdict
-from agents.scheduling.truncated import TruncatedExecutions
+from agents.scheduling.truncated_executions import TruncatedExecutions
 from envsearch.errors import CorruptArtifactError
 
 FAILURE_DECAY = 0.8

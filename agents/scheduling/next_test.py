@@ -11,7 +11,7 @@ from agents.scheduling.budget import budget_seconds
 from agents.scheduling.episode import Episode, RankedTest
 from agents.scheduling.history import History
 from agents.scheduling.observation import BoolArray, FloatArray, IntArray
-from agents.scheduling.past import PastExecutions
+from agents.scheduling.past_executions import PastExecutions
 from agents.scheduling.testcase import TestResult, Verdict
 
 _RAN = (Verdict.PASSED, Verdict.FAILED, Verdict.ERROR)

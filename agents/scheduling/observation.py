@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.scheduling.once import Once
+from agents.scheduling.memo import Memo
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -17,7 +17,7 @@ IntArray = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Observation(Once):
+class Observation(Memo):
     """n test cases of one cycle, in the order in which the job gave them.
 
     Episodes that are opened while nothing new is known share it: its arrays are not to be written to.
@@ -55,7 +55,7 @@ class Observation(Once):
     failure_rate: FloatArray
     make_features: Callable[[Observation], FloatArray]
     budget_seconds: float | None = None
-    _made: dict[Callable[[Observation], Any], Any] = field(default_factory=dict, init=False, repr=False)
+    _memo: dict[Callable[[Observation], Any], Any] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def features(self) -> FloatArray:
@@ -76,8 +76,11 @@ class Scores:
         explored: tests whose place comes from exploration and not from what was learned, shape (n,).
         exploration: how much was explored, in [0, 1]: the recorded number that shows the switch from exploring to
             exploiting (1: everything by chance, 0: nothing).
+        chances: the estimated probability that each test fails in this cycle, in [0, 1], shape (n,); NaN for a test
+            without an estimate. None: the agent does not estimate it.
     """
 
     priority: FloatArray
     explored: BoolArray
     exploration: float
+    chances: FloatArray | None = None

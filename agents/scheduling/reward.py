@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from agents.scheduling.episode import Episode
+from agents.scheduling.memo import Memo
 from agents.scheduling.observation import BoolArray, FloatArray, IntArray
-from agents.scheduling.once import Once
 from agents.scheduling.testcase import Verdict
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class EpisodeOutcome(Once):
+class EpisodeOutcome(Memo):
     """What came of an episode. All arrays are in the order of `episode.tests`, shape (n,).
 
     Attributes:
@@ -29,17 +29,23 @@ class EpisodeOutcome(Once):
     durations: FloatArray
     order: IntArray
     selected: BoolArray
-    _made: dict[Callable[[EpisodeOutcome], Any], Any] = field(default_factory=dict, init=False, repr=False)
+    _memo: dict[Callable[[EpisodeOutcome], Any], Any] = field(default_factory=dict, init=False, repr=False)
 
     def __len__(self) -> int:
         return len(self.verdicts)
 
 
 class Reward(ABC):
-    """Scores each test of a finished episode. Has no state: the same outcome gives the same rewards."""
+    """Scores each test of a finished episode. Has no state: the same outcome gives the same rewards.
+
+    Attributes:
+        marks_failures: every failed test gets 1 and every passed one 0, so that the expected reward of a test is the
+            probability that it fails.
+    """
 
     name: ClassVar[str]
     summary: ClassVar[str]
+    marks_failures: ClassVar[bool] = False
 
     @abstractmethod
     def rewards(self, outcome: EpisodeOutcome) -> FloatArray:

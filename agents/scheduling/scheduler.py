@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -119,6 +120,8 @@ class Scheduler:
         _refuse_unknown(results, set(ids_of(episode.tests)), episode.id)
         outcome = episode_outcome(episode, results)
         rewards = self._reward.rewards(outcome)
+        if rewards.shape != (len(outcome),) or np.isinf(rewards).any():
+            raise ProctorError(f"reward {self.settings.reward} gave no finite number or NaN for each test")
         if self.agent.learns:
             rng = np.random.default_rng(np.random.SeedSequence([self.settings.seed, self.version, _LEARN]))
             self.agent.learn(episode.observation, episode.scores, outcome.verdicts, rewards, rng)
@@ -170,7 +173,10 @@ class Scheduler:
         scores = self.agent.score(observation, rng)
         scores = self._exploration.apply(scores, observation, self.version, rng)
         if not np.isfinite(scores.priority).all():
-            raise ProctorError(f"agent kind {self.settings.kind} gave a priority that is no finite number")
+            raise ProctorError(f"agent kind {self.settings.kind} gave a priority that is not a finite number")
+        if scores.chances is not None and self.agent.learns and not self._reward.marks_failures:
+            # What it learns from such rewards is not how likely a test is to fail.
+            return replace(scores, chances=None)
         return scores
 
     def _checked_budget(self, given: Budget | None, ids: Collection[str]) -> Budget:
@@ -212,7 +218,12 @@ def ranked(
         durations[order].tolist(),
         [told[test] for test in places],
         order,
+        () if scores.chances is None else _none_for_nan(scores.chances[order]),
     )
+
+
+def _none_for_nan(values: FloatArray) -> list[float | None]:
+    return [None if math.isnan(value) else value for value in values.tolist()]
 
 
 def episode_outcome(episode: Episode, results: Mapping[str, TestResult]) -> EpisodeOutcome:

@@ -9,11 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from agents.deeprl.checkpoint import from_bytes
-from agents.deeprl.engines.base import Selection, TrainedAgent, agents_together
+from agents.deeprl.engines.base import AgentSelection, TrainedAgent, agents_together
 from agents.deeprl.engines.registry import engine
 from agents.deeprl.recipe import TrainingRecipe
 from agents.deeprl.threads import one_thread
-from envsearch.environments.cartpole import CARTPOLE
 from envsearch.registry import environment, make
 from envsearch.spec import EnvironmentSpec
 from orchestration.campaign.population import Populations
@@ -25,9 +24,6 @@ TRAIN_SECONDS = 1.0
 
 SHORTEST = 1000
 """Steps of the first training."""
-
-COMPILED = CARTPOLE.name
-"""The environment that the fleet steps inside its compiled program."""
 
 EVALUATION_STEPS = 200
 UNLIMITED_STEPS = 1000
@@ -92,10 +88,10 @@ def _timed_training(campaign: ResolvedCampaign) -> tuple[int, float, list[Traine
     seeds = list(range(min(together, len(campaign.seeds))))
     steps = min(total, SHORTEST)
     if together > 1:  # compiles the program, which is then cached
-        trainer.train(_short(campaign.healthy, steps), seeds, Selection())
+        trainer.train(_short(campaign.healthy, steps), seeds, AgentSelection())
     while True:
         started = time.perf_counter()
-        agents = trainer.train(_short(campaign.healthy, steps), seeds, Selection())
+        agents = trainer.train(_short(campaign.healthy, steps), seeds, AgentSelection())
         seconds = time.perf_counter() - started
         done = max(steps, agents[0].selected_step)  # on-policy algorithms end with a whole rollout
         if seconds >= TRAIN_SECONDS or steps >= total:
@@ -115,19 +111,14 @@ def _short(recipe: TrainingRecipe, steps: int) -> TrainingRecipe:
 
 def _fleet_evaluation_seconds(campaign: ResolvedCampaign, agents: Sequence[TrainedAgent]) -> float:
     """Seconds of one agent's share of a batch, as if its episodes lasted until the time limit."""
-    from agents.deeprl.engines.fleet.evaluation import SavedAgent, evaluate_together
+    from agents.deeprl.engines.fleet.evaluation import SavedAgent, compiled_step_seconds
 
     recipe = campaign.healthy
     place, episodes = recipe.environment, campaign.evaluation.episodes
     pairs = [(SavedAgent(agent.checkpoint, recipe.algorithm, recipe.policy), place) for agent in agents]
-    evaluate_together(pairs, 1)  # compiled, and the agents are read
-    evaluate_together(pairs, episodes)
-    started = time.perf_counter()
-    outcomes = evaluate_together(pairs, episodes)
-    seconds = (time.perf_counter() - started) / len(pairs)
-    if place.name == COMPILED:  # its episodes advance together; a return is a number of steps
-        longest = max(max(outcome) for outcome in outcomes if isinstance(outcome, tuple))
-        return seconds * _time_limit(campaign) / longest
+    together = compiled_step_seconds(pairs, episodes)
+    if together is not None:
+        return together / len(pairs) * _time_limit(campaign)
     return _step_seconds(place) * episodes * _time_limit(campaign)
 
 

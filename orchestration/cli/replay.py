@@ -117,8 +117,9 @@ def replay(
         else:
             pairs = _through(url, token, request, progress, keep_agents)
     folder = where / "replays" / request.id
-    picture = plot or folder / "curves.png"
-    draw_curves(pairs, request, picture)
+    picture = _picture(plot, folder)
+    if picture is not None:
+        draw_curves(pairs, request, picture)
     rows = save(pairs, folder)
     memory.log_runs(replay_parent(pairs, request, url), replay_children(pairs), picture)
     print_result(rows, pairs, request, picture, output)
@@ -171,6 +172,17 @@ def _through(url: str, token: str | None, request: ReplayRequest, progress: Prog
         return run_replays_with(request, progress, HttpReplay(client, keep=keep).run)
 
 
+def _picture(plot: Path | None, folder: Path) -> Path | None:
+    """Where to draw the curves; None: they are not requested, and nothing here can draw."""
+    from envsearch.extras import is_installed, missing_extra
+
+    if is_installed("matplotlib"):
+        return plot or folder / "curves.png"
+    if plot is not None:
+        raise missing_extra("drawing", "matplotlib", "--plot")
+    return None
+
+
 def draw_curves(pairs: list[Pair], request: ReplayRequest, path: Path) -> None:
     """NAPFD and time to first failure per cycle; minutes where the budget is in minutes."""
     from orchestration.studies.replay import BASELINES
@@ -206,7 +218,7 @@ def save(pairs: list[Pair], folder: Path) -> list[dict[str, Any]]:
 
 
 def print_result(
-    rows: list[dict[str, Any]], pairs: list[Pair], request: ReplayRequest, plot: Path, output: OutputFormat
+    rows: list[dict[str, Any]], pairs: list[Pair], request: ReplayRequest, plot: Path | None, output: OutputFormat
 ) -> None:
     """The table or the JSON list."""
     if output is OutputFormat.JSON:
@@ -221,7 +233,8 @@ def print_result(
     print_table(columns, [[row[name] for name in columns] for row in rows], title)
     if request.budget_seconds is not None:
         _print_minutes(pairs)
-    console().print(f"Curves: {plot}", style="dim", markup=False, soft_wrap=True)
+    if plot is not None:
+        console().print(f"Curves: {plot}", style="dim", markup=False, soft_wrap=True)
 
 
 def _print_minutes(pairs: list[Pair]) -> None:

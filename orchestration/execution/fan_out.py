@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from envsearch.errors import ProctorError, unknown_name
+from envsearch.extras import is_installed, missing_extra
 from orchestration.runtime.ray import ONE_THREAD, end_on_sigterm, extend_search_path, search_path, start_ray, stop_ray
 
 Item = TypeVar("Item")
@@ -34,8 +35,8 @@ def fan_out(
 
     Args:
         function: of a module, so that a worker finds it.
-        executor: ``ray``, ``inline`` (one after another, in this process), or ``auto``: Ray for several items, if
-            there is a cluster or more than one CPU.
+        executor: ``ray``, ``inline`` (one after another, in this process), or ``auto``: Ray for several items where it
+            is installed and there is a cluster or more than one CPU.
         cpus, address: see `orchestration.runtime.ray.start_ray`.
 
     Raises:
@@ -43,6 +44,8 @@ def fan_out(
     """
     if executor not in EXECUTORS:
         raise unknown_name("executor", executor, EXECUTORS, "executor")
+    if (executor == "ray" or address) and not is_installed("ray"):
+        raise missing_extra("executor ray", "ray", "executor")
     if executor == "ray" or (executor == "auto" and len(items) > 1 and _several_cpus(cpus, address)):
         yield from _as_tasks(function, items, cpus, address)
         return
@@ -52,6 +55,8 @@ def fan_out(
 
 
 def _several_cpus(cpus: int | None, address: str | None) -> bool:
+    if not is_installed("ray"):
+        return False
     return bool(address or os.environ.get("RAY_ADDRESS")) or (cpus or len(os.sched_getaffinity(0))) > 1
 
 

@@ -19,7 +19,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from agents.deeprl.engines.base import Selection, TrainedAgent
+from agents.deeprl.engines.base import AgentSelection, TrainedAgent
 from agents.deeprl.recipe import TrainingRecipe
 from envsearch.canonical import canonical_json, plain
 from envsearch.errors import CorruptArtifactError, ProctorError
@@ -47,7 +47,7 @@ class AgentRecord:
     recipe: TrainingRecipe
     seed: int
     engine: str
-    selection: Selection
+    selection: AgentSelection
     checkpoint_sha256: str
     checkpoint_bytes: int
     weights_digest: str

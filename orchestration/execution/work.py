@@ -12,7 +12,7 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Literal, TypeVar
 
-from agents.deeprl.engines.base import Selection
+from agents.deeprl.engines.base import AgentSelection
 from agents.deeprl.recipe import TrainingRecipe
 from envsearch.canonical import content_address
 from envsearch.spec import EnvironmentSpec
@@ -31,12 +31,13 @@ class AgentKey:
     recipe: TrainingRecipe
     seed: int
     engine: str = "sb3"
-    selection: Selection = field(default_factory=Selection)
+    selection: AgentSelection = field(default_factory=AgentSelection)
 
     def address(self) -> str:
         """Content address of the trained agent."""
         selection = self.selection if self.selection.kind == "best" else None
-        return _address("agent", self.recipe.address, self.seed, self.engine, selection)
+        world = _world(self.recipe.environment) if self.engine == "fleet" else ()
+        return _address("agent", self.recipe.address, self.seed, self.engine, selection, *world)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +59,16 @@ class EvaluationKey:
 
     def address(self) -> str:
         """Content address of the evaluation's result."""
-        method = () if self.method == "sb3" else (self.method,)
+        method = () if self.method == "sb3" else (self.method, *_world(self.environment))
         return _address("evaluation", self.agent.address(), self.environment, self.episodes, self.seed, *method)
+
+
+@lru_cache(maxsize=10_000)
+def _world(environment: EnvironmentSpec) -> tuple[str, ...]:
+    """What the fleet's way to step an environment adds to an address; imported late, because it needs JAX."""
+    from agents.deeprl.engines.fleet.worlds.registry import address_parts
+
+    return address_parts(environment)
 
 
 def _address(kind: str, *parts: Hashable) -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from agents.scheduling.episode import Budget
+from agents.scheduling.registry import import_paths
 from agents.scheduling.testcase import Verdict
 from orchestration.service.errors import InvalidRequestError, NotFoundError, TooLargeError
 from orchestration.service.owners.messages import Candidates, CreateAgent, RecommendationRequest, Results
@@ -28,8 +29,8 @@ _EPISODE = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 _VERDICTS = frozenset(Verdict)
 
 
-def check_new_agent(request: CreateAgent) -> None:
-    """Raise if the name, the description or the budget is wrong; the rest is checked by making the agent.
+def check_new_agent(request: CreateAgent, allowed_paths: Collection[str] = ()) -> None:
+    """Raise if the name, the description, the budget or an import path is wrong; making the agent checks the rest.
 
     Raises:
         InvalidRequestError: it is.
@@ -42,6 +43,10 @@ def check_new_agent(request: CreateAgent) -> None:
         )
     check_text(request.description, "description")
     check_budget(request.settings.budget)
+    for field, path in import_paths(request.settings).items():
+        if path not in allowed_paths:
+            allowed = f"one of its import paths ({', '.join(allowed_paths)})" if allowed_paths else "a built-in name"
+            raise InvalidRequestError(f"this service does not import {path[:200]!r}; expected {allowed}", field)
 
 
 def check_agent(name: str) -> None:

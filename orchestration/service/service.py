@@ -35,11 +35,10 @@ from orchestration.service.limits import (
     page_limit,
 )
 from orchestration.service.owners.admission import AdmissionLimits
+from orchestration.service.owners.agent_owner import AgentOwner, OwnerSettings
 from orchestration.service.owners.archiving import Archivist
-from orchestration.service.owners.calls import Answer, Call, Request
 from orchestration.service.owners.directory import Directory
 from orchestration.service.owners.folding import reachable
-from orchestration.service.owners.holder import AgentHolder, HolderSettings
 from orchestration.service.owners.inline import InlineOwners
 from orchestration.service.owners.live_agent import agent_info
 from orchestration.service.owners.messages import (
@@ -68,6 +67,7 @@ from orchestration.service.owners.messages import (
     VersionsPage,
 )
 from orchestration.service.owners.open_episode import load_episode, summary
+from orchestration.service.owners.owner_call import Answer, OwnerCall, Request
 from orchestration.service.owners.ownership import DirectorySettings
 from orchestration.service.owners.payloads import settings_of
 from orchestration.service.owners.snapshots import Snapshots
@@ -102,7 +102,7 @@ class SchedulingService:
         self._store: StateStore = state_store(settings.store_url)
         artifacts = ArtifactStore(settings.artifact_url)
         self.tokens = Tokens(self._store)
-        self._holding = HolderSettings(
+        self._holding = OwnerSettings(
             store_url=self._store.url,
             artifact_url=artifacts.url,
             snapshot_every=settings.snapshot_every,
@@ -116,7 +116,7 @@ class SchedulingService:
         self._limits = AdmissionLimits(settings.calls_per_agent, settings.calls_per_owner)
         self._owners: Directory | InlineOwners | None = None
         if settings.inline:
-            self._owners = InlineOwners(AgentHolder(self._holding, self._store, artifacts), self._limits)
+            self._owners = InlineOwners(AgentOwner(self._holding, self._store, artifacts), self._limits)
         self._housekeeper: asyncio.Task[None] | None = None
 
     # -- agents -----------------------------------------------------------------------------------------------------
@@ -127,7 +127,7 @@ class SchedulingService:
         Raises:
             ConflictError: an agent of that name and with other settings is there.
         """
-        check_new_agent(request)
+        check_new_agent(request, self.settings.import_paths)
         text = await asyncio.to_thread(checked_settings, request.settings)
         row, created = await asyncio.to_thread(
             self._store.create_agent, request.name, text, request.description, time.time()
@@ -154,7 +154,7 @@ class SchedulingService:
             check_text(request.description, "description")
         if request.budget is not None:
             check_budget(request.budget)
-        return await self._ask(AgentInfo, Call(agent, request))
+        return await self._ask(AgentInfo, OwnerCall(agent, request))
 
     async def delete_agent(self, agent: str) -> None:
         """Delete an agent, its log and its saved states; what was off-loaded to the archive stays there."""
@@ -174,7 +174,7 @@ class SchedulingService:
             if await asyncio.to_thread(self._store.agent, observer) is None:
                 raise NotFoundError(f"there is no agent {observer!r}", f"observe[{place}]")
         name = episode_name(agent, request.idempotency_key)
-        answer = await self._ask(RecommendationAnswer, Call(agent, request, episode_id=name))
+        answer = await self._ask(RecommendationAnswer, OwnerCall(agent, request, episode_id=name))
         observed = replace(request, observe=())
         await self._tell_observers(request.observe, observed, name, agent)
         return answer
@@ -183,14 +183,14 @@ class SchedulingService:
         """Take in results of an episode."""
         check_episode(request.episode_id)
         check_results(request.results)
-        answer = await self._ask(ResultsAnswer, Call(agent, request))
+        answer = await self._ask(ResultsAnswer, OwnerCall(agent, request))
         await self._tell_observers(answer.observers, request)
         return answer
 
     async def reward(self, agent: str, request: RewardRequest) -> RewardAnswer:
         """Score an episode and learn from it; repeated: the first answer."""
         check_episode(request.episode_id)
-        answer = await self._ask(RewardAnswer, Call(agent, request))
+        answer = await self._ask(RewardAnswer, OwnerCall(agent, request))
         self._track(agent, answer)
         await self._reward_observers(answer.observers, request)
         return answer
@@ -203,12 +203,12 @@ class SchedulingService:
         check_key(idempotency_key)
         name = episode_name(agent, idempotency_key)
         request = RawRequest("recommend", body, idempotency_key=idempotency_key)
-        return await self._ask(RawAnswer, Call(agent, request, episode_id=name))
+        return await self._ask(RawAnswer, OwnerCall(agent, request, episode_id=name))
 
     async def results_raw(self, agent: str, episode: str, body: bytes) -> RawAnswer:
         """See `results`."""
         check_episode(episode)
-        answer = await self._ask(RawAnswer, Call(agent, RawRequest("results", body, episode)))
+        answer = await self._ask(RawAnswer, OwnerCall(agent, RawRequest("results", body, episode)))
         if answer.observers:
             await self._tell_observers(answer.observers, ResultsRequest(episode, results_of_body(body)))
         return answer
@@ -216,7 +216,7 @@ class SchedulingService:
     async def reward_raw(self, agent: str, episode: str) -> RawAnswer:
         """See `reward`."""
         check_episode(episode)
-        answer = await self._ask(RawAnswer, Call(agent, RawRequest("reward", episode_id=episode)))
+        answer = await self._ask(RawAnswer, OwnerCall(agent, RawRequest("reward", episode_id=episode)))
         if self._tracker is not None and answer.numbers:
             self._tracker.offer(agent, answer.version, dict(answer.numbers))
         await self._reward_observers(answer.observers, RewardRequest(episode))
@@ -226,7 +226,7 @@ class SchedulingService:
         """What to run next in an episode, given what has run so far."""
         check_episode(request.episode_id)
         check_results(request.results)
-        answer = await self._ask(NextAnswer, Call(agent, request))
+        answer = await self._ask(NextAnswer, OwnerCall(agent, request))
         if request.results.ids:
             told = ResultsRequest(request.episode_id, request.results)
             await self._tell_observers(answer.observers, told)
@@ -256,7 +256,7 @@ class SchedulingService:
 
     async def insights(self, agent: str) -> InsightsAnswer:
         """What the agent's history shows."""
-        return await self._ask(InsightsAnswer, Call(agent, InsightsRequest()))
+        return await self._ask(InsightsAnswer, OwnerCall(agent, InsightsRequest()))
 
     async def versions(self, agent: str, cursor: str = "", limit: int = 100) -> VersionsPage:
         """Versions that can be restored, the newest first."""
@@ -272,7 +272,7 @@ class SchedulingService:
     async def restore(self, agent: str, request: RestoreRequest) -> RestoreAnswer:
         """Make the state of a version the agent's state again, as a new version."""
         check_key(request.idempotency_key)
-        return await self._ask(RestoreAnswer, Call(agent, request))
+        return await self._ask(RestoreAnswer, OwnerCall(agent, request))
 
     # -- the service itself -----------------------------------------------------------------------------------------
 
@@ -316,14 +316,14 @@ class SchedulingService:
         if self._owners is not None and (passivate or self.settings.inline):
             await self._owners.passivate_all()
         elif isinstance(self._owners, Directory):
-            await self._owners.end_spares()
+            await self._owners.end_standby()
         if self._tracker is not None:
             await asyncio.to_thread(self._tracker.close)
         self._store.close()
 
     # -- inside -----------------------------------------------------------------------------------------------------
 
-    async def _ask(self, kind: type[Expected], call: Call) -> Expected:
+    async def _ask(self, kind: type[Expected], call: OwnerCall) -> Expected:
         check_agent(call.agent)
         answer = await self._all_owners().call(call)
         assert isinstance(answer, kind)
@@ -339,7 +339,7 @@ class SchedulingService:
                 shards=settings.shards,
                 torch_shards=settings.torch_shards,
                 idle_seconds=settings.idle_seconds,
-                spares=settings.spares,
+                standby_owners=settings.standby_owners,
             )
             self._owners = Directory(self._store, self._holding, kept, self._limits)
         if self._housekeeper is None and self.settings.housekeeping_seconds > 0 and not self.settings.inline:
@@ -364,7 +364,7 @@ class SchedulingService:
         """The same to all agents that observe. One that was deleted meanwhile, or that refuses, is left out."""
 
         async def tell(observer: str) -> tuple[str, Answer] | None:
-            call = Call(observer, request, episode_id=episode_id, observed_agent=observed)
+            call = OwnerCall(observer, request, episode_id=episode_id, observed_agent=observed)
             try:
                 return observer, await self._all_owners().call(call)
             except (NotFoundError, ConflictError, InvalidRequestError) as error:

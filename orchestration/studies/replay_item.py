@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
@@ -17,10 +18,12 @@ import agents.scheduling
 from agents.scheduling.history_replay import ReplayResult, replay
 from agents.scheduling.loaders.ci_history import CiHistory
 from agents.scheduling.loaders.registry import load_history
+from agents.scheduling.registry import import_paths
 from agents.scheduling.settings import DEFAULT_REWARD, AgentSettings
 from agents.scheduling.synthetic import flaky_history
 from envsearch.canonical import content_address
 from envsearch.errors import CorruptArtifactError, unknown_name
+from envsearch.import_path import load_object
 from orchestration.runtime.artifacts import ArtifactStore
 
 NAME = "replay.json"
@@ -51,7 +54,7 @@ class HistorySource:
     @classmethod
     def of_file(cls, path: Path, form: str | None = None, cycles: int | None = None) -> HistorySource:
         """A file, or a folder of reports. A missing one is reported when it is loaded."""
-        return cls(str(path.absolute()), _digest(path), form, cycles=cycles)
+        return cls(str(path.absolute()), _digest(path, "*.xml"), form, cycles=cycles)
 
     @classmethod
     def made_up(cls, name: str, seed: int = 0, cycles: int | None = None) -> HistorySource:
@@ -102,7 +105,8 @@ class ReplayItem:
     def address(self) -> str:
         """Content address of the result. It covers the agents' code: after a change everything is replayed again."""
         budget = [self.fill, self.budget_share, self.budget_seconds, self.feedback]
-        return content_address("replay", [code_digest(), self.source.identity(), self.settings, *budget])
+        custom = [digest_of_import(path) for path in import_paths(self.settings).values()]
+        return content_address("replay", [code_digest(), self.source.identity(), self.settings, *budget, *custom])
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,17 +190,24 @@ def without_reward(settings: AgentSettings, learns: bool) -> AgentSettings:
 
 @cache
 def code_digest() -> str:
-    """SHA-256 of the code that a replay's numbers come from."""
-    folder = Path(agents.scheduling.__file__).parent
-    digest = hashlib.sha256()
-    for path in sorted(folder.rglob("*.py")):
-        digest.update(str(path.relative_to(folder)).encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()
+    """SHA-256 of the library that a replay's numbers come from."""
+    return _digest(Path(agents.scheduling.__file__).parent, "*.py")
 
 
-def _digest(path: Path) -> str:
+@cache
+def digest_of_import(path: str) -> str:
+    """SHA-256 of the code behind an import path: of its whole top-level package, or of its module."""
+    load_object(path)
+    name = path.partition(":")[0]
+    top = sys.modules[name.partition(".")[0]].__file__
+    file = Path(top or sys.modules[name].__file__ or "")
+    return _digest(file.parent if file.name == "__init__.py" else file, "*.py")
+
+
+def _digest(path: Path, pattern: str) -> str:
+    """Of a file, or of all matching files below a folder."""
     digest = hashlib.sha256()
-    files = sorted(path.rglob("*.xml")) if path.is_dir() else [path] if path.is_file() else []
+    files = sorted(path.rglob(pattern)) if path.is_dir() else [path] if path.is_file() else []
     for file in files:
         digest.update(str(file.relative_to(path)).encode() + b"\0" + file.read_bytes())
     return digest.hexdigest()

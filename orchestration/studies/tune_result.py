@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from agents.deeprl.engines.base import Selection
+from agents.deeprl.engines.base import AgentSelection
 from agents.deeprl.recipe import Scalar, TrainingRecipe
 from envsearch.canonical import content_address, plain
 from envsearch.errors import CorruptArtifactError
@@ -38,7 +38,7 @@ class TuneRequest:
     seed: int = 0
     early_stopping: bool = False
     engine: str = "sb3"
-    selection: Selection = field(default_factory=Selection)
+    selection: AgentSelection = field(default_factory=AgentSelection)
     evaluation: EvaluationPlan = field(default_factory=lambda: EvaluationPlan(10, 420))
 
     def canonical(self) -> dict[str, Any]:

@@ -63,7 +63,7 @@ def _actors() -> list[dict[str, str]]:
 async def main(folder: Path, store_url: str) -> None:
     """Work on all agents, lose a node, go on, and compare."""
     others = {"store_url": store_url} if store_url else {}
-    settings = ServiceSettings.in_folder(folder, snapshot_every=5, housekeeping_seconds=0.0, spares=0, **others)
+    settings = ServiceSettings.in_folder(folder, snapshot_every=5, housekeeping_seconds=0.0, standby_owners=0, **others)
     service, store = SchedulingService(settings), SqlStore(settings.store_url)
     rewarded: dict[str, list[str]] = {agent: [] for agent in AGENTS}
     slowest: dict[str, float] = dict.fromkeys(AGENTS, 0.0)

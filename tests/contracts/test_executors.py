@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,11 @@ from orchestration.execution.work import AgentKey, EvaluateBlock, EvaluationKey,
 
 FAKES = Path(__file__).parents[1] / "fakes"
 FUNCTIONS = TaskFunctions("fake_training:engine", "fake_training:evaluate")
-KINDS = {"inline": lambda: InlineExecutor(FUNCTIONS), "ray": lambda: RayExecutor(cpus=2, functions=FUNCTIONS)}
+pytestmark = pytest.mark.ray
+KINDS: dict[str, Callable[[], Executor]] = {
+    "inline": lambda: InlineExecutor(FUNCTIONS),
+    "ray": lambda: RayExecutor(cpus=2, functions=FUNCTIONS),
+}
 
 
 def test_every_executor_of_the_table_is_held_to_the_contract() -> None:

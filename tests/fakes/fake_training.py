@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from agents.deeprl.engines.base import Selection, TrainedAgent
+from agents.deeprl.engines.base import AgentSelection, TrainedAgent
 from agents.deeprl.recipe import TrainingRecipe
 from envsearch.errors import CorruptArtifactError
 from envsearch.spec import EnvironmentSpec
@@ -31,7 +31,7 @@ class FakeEngine:
         self,
         recipe: TrainingRecipe,
         seeds: Sequence[int],
-        selection: Selection,
+        selection: AgentSelection,
         progress: Callable[[int], None] | None = None,
     ) -> list[TrainedAgent]:
         for seed in seeds:

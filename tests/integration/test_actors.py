@@ -18,10 +18,9 @@ import ray
 from agents.scheduling.settings import AgentSettings
 from orchestration.runtime.ray import RayRuntime
 from orchestration.service.errors import InvalidRequestError, NotOwnerError
-from orchestration.service.owners.calls import Call
+from orchestration.service.owners.agent_owner import AgentOwner
 from orchestration.service.owners.directory import Directory
 from orchestration.service.owners.folding import replay_log
-from orchestration.service.owners.holder import AgentHolder
 from orchestration.service.owners.messages import (
     Candidates,
     CreateAgent,
@@ -31,6 +30,7 @@ from orchestration.service.owners.messages import (
     RewardAnswer,
     RewardRequest,
 )
+from orchestration.service.owners.owner_call import OwnerCall
 from orchestration.service.service import SchedulingService, ServiceSettings
 from orchestration.service.store.sql import SqlStore
 
@@ -255,11 +255,11 @@ def test_an_owner_that_was_cut_off_cannot_write(settings: ServiceSettings) -> No
     fixture = Fixture(settings, "agent")
     fixture.cycle("agent")
     zombie = fixture.actor("agent")
-    usurper = AgentHolder(fixture.service._holding)
+    usurper = AgentOwner(fixture.service._holding)
     request = RecommendationRequest(Candidates(IDS))
-    (opened,) = usurper.execute([Call("agent", request, episode_id="behind")])
+    (opened,) = usurper.execute([OwnerCall("agent", request, episode_id="behind")])
     assert not isinstance(opened, Exception)
-    stale = pickle.dumps([Call("agent", request, episode_id="stale")])
+    stale = pickle.dumps([OwnerCall("agent", request, episode_id="stale")])
     (refused,) = pickle.loads(ray.get(zombie.execute.remote(stale)))
     assert isinstance(refused, NotOwnerError)
     assert [one.number for one in fixture.wait(fixture.service.episodes("agent")).episodes] == [1, 0]

@@ -12,7 +12,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from starlette.testclient import TestClient
 
-from orchestration.service.owners.measuring import COMMIT_BOUNDS, CommitTimes, OwnerStatistics, Totals
+from orchestration.service.owners.call_statistics import COMMIT_BOUNDS, CommitTimes, OwnerStatistics, Totals
 from orchestration.service.store.sql import SqlStore
 from orchestration.service.tokens import Scope, Tokens
 

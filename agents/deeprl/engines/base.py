@@ -11,7 +11,7 @@ from agents.deeprl.recipe import TrainingRecipe
 
 
 @dataclass(frozen=True, slots=True)
-class Selection:
+class AgentSelection:
     """Which agent of a training is judged.
 
     Attributes:
@@ -98,7 +98,7 @@ class Engine(Protocol):
         self,
         recipe: TrainingRecipe,
         seeds: Sequence[int],
-        selection: Selection,
+        selection: AgentSelection,
         progress: Callable[[int], None] | None = None,
     ) -> list[TrainedAgent]:
         """Train one agent per seed, in the order of `seeds`; `progress` is told the agent-steps done so far."""
@@ -115,7 +115,7 @@ def train_watched(
     engine: Engine,
     recipe: TrainingRecipe,
     seeds: Sequence[int],
-    selection: Selection,
+    selection: AgentSelection,
     progress: Callable[[int], None],
     checkpoints: Checkpoints,
 ) -> list[TrainedAgent]:

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from agents.scheduling.agent import SchedulingAgent
+from agents.scheduling.kinds.failure_statistics import FailureStatistics
 from agents.scheduling.kinds.fitting import log_fits
 from agents.scheduling.kinds.limits import check_range
 from agents.scheduling.kinds.logistic import Logistic
 from agents.scheduling.kinds.model_inputs import INPUT_NAMES, SHORTEST, distinct, model_inputs
 from agents.scheduling.kinds.targets import learnable
-from agents.scheduling.kinds.test_statistics import TestMemory
 from agents.scheduling.observation import BoolArray, FloatArray, Observation, Scores
 from agents.scheduling.state import State, part, prefixed
 from agents.scheduling.testcase import Verdict
@@ -84,20 +84,23 @@ class FailureModel(SchedulingAgent):
             raise unknown_name("objective", given["objective"], OBJECTIVES, field="hyperparameters.objective")
         check_range(given, precision=(1e-6, 1e9), forgetting=(1e-3, 1.0), cost=(0.0, 10.0), time_cost=(0.0, 10.0))
         check_range(given, blind_cost=(0.0, 10.0), spread=(1e-3, 10.0), doubt=(0.0, 1e6), crowding=(0.0, 1.0))
-        self._memory = TestMemory()
+        self._memory = FailureStatistics()
         self._model = self._new_model()
         self._hidden = [INPUT_NAMES.index(name) for name in self._left_out()]
         self._last: tuple[Observation, int, FloatArray] | None = None
 
     def score(self, observation: Observation, rng: np.random.Generator) -> Scores:
-        """By p' as the class tells; `explored` tests are in the first half for having waited alone."""
+        """By p' of the class's docstring; `explored` tests are in the first half only because they waited.
+
+        `chances` are p: the doubt is a reason to try a test, not evidence that it fails.
+        """
         logits = self._model.logits(self._inputs(observation))
         sure = -np.logaddexp(0.0, -logits)
         doubted = self._doubted(observation, sure)
         priority = self._priority(observation, doubted)
         waited = doubted is not sure
         lifted = _lifted(self._priority(observation, sure), priority) if waited else np.zeros(len(sure), np.bool_)
-        return Scores(priority, lifted, self._exploration(lifted))
+        return Scores(priority, lifted, self._exploration(lifted), chances=np.exp(sure))
 
     def learn(
         self,
@@ -130,7 +133,7 @@ class FailureModel(SchedulingAgent):
         mean, precision = np.array(state.get("mean", ())), np.array(state.get("precision", ()))
         if precision.shape != self._model.precision.shape or mean.shape != self._model.mean.shape:
             raise CorruptArtifactError(f"is of shape {mean.shape}", "failure_model.mean", f"{self._model.mean.shape}")
-        memory = TestMemory()
+        memory = FailureStatistics()
         memory.restore(part("memory", state))
         self._model.mean, self._model.precision, self._memory = mean, precision, memory
         self._last = None

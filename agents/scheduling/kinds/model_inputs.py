@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from agents.scheduling.features import METADATA_SLOTS
-from agents.scheduling.kinds.test_statistics import DECAYS, PATTERN, PRIOR_WEIGHT, TestMemory, rates
+from agents.scheduling.kinds.failure_statistics import DECAYS, PATTERN, PRIOR_WEIGHT, FailureStatistics, rates
 from agents.scheduling.observation import BoolArray, FloatArray, IntArray, Observation
 
 REACH = 6
@@ -43,7 +43,7 @@ INPUT_NAMES = (
 )
 
 
-def model_inputs(memory: TestMemory, observation: Observation) -> FloatArray:
+def model_inputs(memory: FailureStatistics, observation: Observation) -> FloatArray:
     """Shape (n, len(INPUT_NAMES))."""
     first, back = distinct(observation.keys)
     keys = [observation.keys[place] for place in first.tolist()]
@@ -79,7 +79,7 @@ def distinct(keys: tuple[str, ...]) -> tuple[IntArray, IntArray]:
 
 
 def _history(
-    memory: TestMemory, rows: IntArray, new: BoolArray, observation: Observation, first: IntArray
+    memory: FailureStatistics, rows: IntArray, new: BoolArray, observation: Observation, first: IntArray
 ) -> FloatArray:
     """From `pattern` to `place_of_new`, shape (u, .)."""
     column, count = memory.column, len(rows)
@@ -108,7 +108,7 @@ def _history(
     return np.stack([np.asarray(value, np.float64) for value in values], axis=1)
 
 
-def _after_pattern(memory: TestMemory, rows: IntArray) -> FloatArray:
+def _after_pattern(memory: FailureStatistics, rows: IntArray) -> FloatArray:
     """How often tests failed after the same last verdicts; few cases lean on those of a shorter pattern. Shape (n,)."""
     pattern, known = memory.column["pattern"][rows], memory.column["known"][rows]
     rate = np.full(len(rows), memory.new[0] / memory.new.sum())
@@ -119,7 +119,7 @@ def _after_pattern(memory: TestMemory, rows: IntArray) -> FloatArray:
     return rate
 
 
-def _neighbours(memory: TestMemory, rows: IntArray, keys: list[str], new: BoolArray) -> FloatArray:
+def _neighbours(memory: FailureStatistics, rows: IntArray, keys: list[str], new: BoolArray) -> FloatArray:
     """The four inputs of neighbours, shape (u, 4)."""
     near, exists = memory.neighbours(keys, rows, REACH)
     distance = np.concatenate([np.arange(REACH, 0, -1), np.arange(1, REACH + 1)]) + 0.5

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import pandas as pd
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from envsearch.errors import InputError
 
@@ -36,18 +37,36 @@ def column_names(path: Path) -> list[str]:
         raise InputError("is no Parquet file", "", "a Parquet file", str(path)) from error
 
 
-def read_columns(path: Path, columns: Sequence[str], optional: Sequence[str] = ()) -> pd.DataFrame:
-    """The wanted columns, and those of the optional ones that are there.
+def read_columns(path: Path, columns: Sequence[str], optional: Sequence[str] = ()) -> pa.Table:
+    """The required columns, and those of the optional ones that exist.
 
     Raises:
-        InputError: the file cannot be read, is no Parquet, lacks a wanted column, or is larger than the bounds.
+        InputError: the file cannot be read, is not Parquet, lacks a required column, or exceeds the bounds.
     """
     names = column_names(path)
     missing = [name for name in columns if name not in names]
     if missing:
         raise InputError(f"has no column {', '.join(missing)}", "", f"columns {', '.join(columns)}", str(path))
-    frame: pd.DataFrame = read_bounded(path, [*columns, *(name for name in optional if name in names)]).to_pandas()
-    return frame
+    return read_bounded(path, [*columns, *(name for name in optional if name in names)])
+
+
+def numbers(column: pa.ChunkedArray) -> NDArray[np.float64]:
+    """A column of numbers or truth values, NaN for null; shape (n,)."""
+    # A decimal or an integer beyond 2^53 loses digits, as every other reader of such a column does.
+    values: NDArray[np.float64] = column.cast(pa.float64(), safe=False).to_numpy()
+    return values
+
+
+def is_numeric(column: pa.ChunkedArray) -> bool:
+    """Whether `numbers` reads it: integers, floats, truth values, or nothing but nulls."""
+    kind = column.type
+    numeric = any(test(kind) for test in (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean))
+    return numeric or bool(column.null_count == len(column))
+
+
+def first_null(column: pa.ChunkedArray) -> int | None:
+    """Row of the first null, from 1; None: there is none."""
+    return int(np.argmax(column.is_null().to_numpy())) + 1 if column.null_count else None
 
 
 def read_bounded(path: Path, columns: Sequence[str] | None = None) -> pa.Table:

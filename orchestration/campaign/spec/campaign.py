@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from agents.deeprl.engines.base import Selection
+from agents.deeprl.engines.base import AgentSelection
 from agents.deeprl.recipe import TrainingRecipe
 from envsearch.canonical import content_address, plain
 from envsearch.spec import EnvironmentSpec, Parameter
@@ -75,7 +75,7 @@ class ResolvedCampaign:
     kill_tests: tuple[str, ...]
     repeats: int
     evaluation: EvaluationPlan
-    selection: Selection
+    selection: AgentSelection
     boundary: BoundaryPlan
     higher_order: HigherOrderPlan
     sanity: SanityPlan

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from agents.deeprl.algorithms import algorithm_facts
-from agents.deeprl.engines.base import Selection
+from agents.deeprl.engines.base import AgentSelection
 from agents.deeprl.presets import PRESETS, Preset, preset
 from agents.deeprl.recipe import TrainingRecipe
 from envsearch.boundary import BoundarySearch
@@ -239,11 +239,11 @@ def _seeds(seeds: int | list[int]) -> tuple[int, ...]:
     return tuple(seeds)
 
 
-def _selection(spec: CampaignSpec) -> Selection:
+def _selection(spec: CampaignSpec) -> AgentSelection:
     """Settings that only matter for ``best`` do not change the run id of a campaign that judges final models."""
     if spec.agent.select == "final":
-        return Selection()
-    return Selection("best", spec.agent.every, spec.agent.episodes)
+        return AgentSelection()
+    return AgentSelection("best", spec.agent.every, spec.agent.episodes)
 
 
 def _notes(spec: CampaignSpec, definition: EnvironmentDefinition) -> tuple[str, ...]:

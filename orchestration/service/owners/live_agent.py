@@ -22,7 +22,6 @@ from agents.scheduling.reward import RewardOutcome
 from agents.scheduling.scheduler import Scheduler
 from agents.scheduling.testcase import TestCase, TestResult
 from orchestration.service.errors import ConflictError, InvalidRequestError, NotFoundError
-from orchestration.service.owners.calls import Answer, Call
 from orchestration.service.owners.folding import Folded, state_of_version, take_history, with_settings
 from orchestration.service.owners.insights import insights
 from orchestration.service.owners.messages import (
@@ -42,6 +41,7 @@ from orchestration.service.owners.messages import (
     RewardRequest,
 )
 from orchestration.service.owners.open_episode import OpenEpisode, load_episode, observers_of, without_payload
+from orchestration.service.owners.owner_call import Answer, OwnerCall
 from orchestration.service.owners.payloads import (
     metrics_text,
     packed,
@@ -106,9 +106,9 @@ class LiveAgent:
         self.restored = False
         self.snapshot_seq, self.snapshot_version = (newest[-1].seq, newest[-1].version) if newest else (0, 0)
 
-    # -- what the holder asks ---------------------------------------------------------------------------------------
+    # -- what the owner asks ---------------------------------------------------------------------------------------
 
-    def perform(self, call: Call) -> Answer:
+    def perform(self, call: OwnerCall) -> Answer:
         """Carry out a call in memory.
 
         Raises:
@@ -123,7 +123,7 @@ class LiveAgent:
             self._pending = None if self._written else before
             raise
 
-    def _dispatch(self, call: Call) -> Answer:
+    def _dispatch(self, call: OwnerCall) -> Answer:
         request = call.request
         if isinstance(request, RawRequest):
             return self._raw(call, request)
@@ -141,7 +141,7 @@ class LiveAgent:
             return self._patch(request)
         return insights(self.scheduler.history, self.version)
 
-    def _raw(self, call: Call, request: RawRequest) -> RawAnswer:
+    def _raw(self, call: OwnerCall, request: RawRequest) -> RawAnswer:
         """The same calls as bytes."""
         if request.kind == "recommend":
             asked = recommendation_request(request.body, request.idempotency_key)
@@ -162,7 +162,7 @@ class LiveAgent:
 
     # -- recommend --------------------------------------------------------------------------------------------------
 
-    def _recommend(self, call: Call, request: RecommendationRequest) -> RecommendationAnswer:
+    def _recommend(self, call: OwnerCall, request: RecommendationRequest) -> RecommendationAnswer:
         digest = hashlib.sha256(repr(request).encode()).hexdigest() if request.idempotency_key else ""
         known = self._known(call.episode_id) if call.again or digest else None
         if known is not None:

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 
 from agents.scheduling.episode import Budget
 from agents.scheduling.settings import AgentSettings
+from orchestration.service.owners.call_statistics import OwnerStatistics
 from orchestration.service.owners.columns import Candidates as Candidates
 from orchestration.service.owners.columns import PastRun as PastRun
 from orchestration.service.owners.columns import Ranking as Ranking
 from orchestration.service.owners.columns import Results as Results
-from orchestration.service.owners.measuring import OwnerStatistics
 
 Numbers = tuple[tuple[str, float], ...]
 """(name, value) pairs."""

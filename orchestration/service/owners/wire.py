@@ -43,7 +43,7 @@ class RawRequest:
 
     Attributes:
         body: of the HTTP call; b"" for a reward.
-        episode_id: of results and reward; a recommendation has it in its `Call`.
+        episode_id: of results and reward; a recommendation has it in its `OwnerCall`.
         idempotency_key: of a recommendation.
     """
 

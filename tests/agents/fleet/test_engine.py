@@ -11,7 +11,7 @@ from stable_baselines3 import A2C, DQN, PPO
 from stable_baselines3.common.evaluation import evaluate_policy
 
 from agents.deeprl.checkpoint import from_bytes, weights_digest
-from agents.deeprl.engines.base import Selection
+from agents.deeprl.engines.base import AgentSelection
 from agents.deeprl.engines.fleet.engine import FleetEngine
 from agents.deeprl.engines.fleet.policies import untrained
 from agents.deeprl.evaluation import evaluate, evaluate_model
@@ -129,7 +129,7 @@ def test_progress_ends_with_all_agent_steps():
 
 
 def test_the_best_checkpoint_is_the_best_evaluated():
-    selection = Selection("best", every=128, episodes=3, seed=9)
+    selection = AgentSelection("best", every=128, episodes=3, seed=9)
     recipe = recipe_of("ppo", steps=512)
     best = FleetEngine().train(recipe, [5, 6], selection)
     final = FleetEngine().train(recipe, [5, 6])
@@ -141,11 +141,11 @@ def test_the_best_checkpoint_is_the_best_evaluated():
 
 
 def test_a_hosted_environment_trains_the_same_way():
-    recipe = preset("CartPole-v1", "ppo").recipe(initial_spec(environment("MountainCar-v0")), 128, SMALL["ppo"])
+    recipe = preset("CartPole-v1", "ppo").recipe(initial_spec(environment("LunarLander-v3")), 128, SMALL["ppo"])
     first, second = FleetEngine().train(recipe, [1, 2]), FleetEngine().train(recipe, [2])
     assert first[1].weights_digest == second[0].weights_digest
     assert first[0].weights_digest != first[1].weights_digest
-    assert from_bytes(first[0].checkpoint, "ppo").observation_space.shape == (2,)
+    assert from_bytes(first[0].checkpoint, "ppo").observation_space.shape == (8,)
 
 
 @pytest.mark.parametrize(
@@ -170,6 +170,3 @@ def test_what_it_can_do_it_does_not_decline():
     for name in ("CartPole-v1", "LunarLander-v3"):
         for algorithm in SMALL:
             assert FleetEngine().objection(preset(name, algorithm).recipe(initial_spec(environment(name)), 100)) is None
-    assert "continuous" not in str(FleetEngine().objection(recipe_of("ppo")))
-    pendulum = preset("CartPole-v1", "ppo").recipe(initial_spec(environment("Pendulum-v1")), 100)
-    assert "actions" in str(FleetEngine().objection(pendulum))

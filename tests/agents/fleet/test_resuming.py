@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from agents.deeprl.engines.base import Selection, TrainedAgent, train_watched
+from agents.deeprl.engines.base import AgentSelection, TrainedAgent, train_watched
 from agents.deeprl.engines.fleet import resuming, training
 from agents.deeprl.engines.fleet.engine import FleetEngine
 from agents.deeprl.engines.fleet.resuming import RefusedError, decode, encode
@@ -27,7 +27,7 @@ SMALL = {
 }
 STEPS = {"ppo": 6144, "a2c": 6145, "dqn": 3072}
 SEEDS = [5, 6, 7]
-BEST = Selection("best", every=1000, episodes=2, seed=9)
+BEST = AgentSelection("best", every=1000, episodes=2, seed=9)
 
 
 class Kept:
@@ -69,7 +69,7 @@ def told(agents: list[TrainedAgent]) -> list[TrainedAgent]:
     return [dataclasses.replace(agent, checkpoint=b"", train_seconds=0.0) for agent in agents]
 
 
-def interrupted(recipe: TrainingRecipe, after: int, selection: Selection | None = None) -> Kept:
+def interrupted(recipe: TrainingRecipe, after: int, selection: AgentSelection | None = None) -> Kept:
     kept = Kept(after)
     with pytest.raises(KeyboardInterrupt):
         FleetEngine().train(recipe, SEEDS, selection, checkpoints=kept)
@@ -79,7 +79,7 @@ def interrupted(recipe: TrainingRecipe, after: int, selection: Selection | None 
 
 @pytest.mark.parametrize("selection", [None, BEST], ids=["final", "best"])
 @pytest.mark.parametrize(("algorithm", "mutant"), [("ppo", ""), ("ppo", "R_1.0"), ("a2c", ""), ("dqn", "")])
-def test_bit_for_bit_the_same_agents(algorithm: str, mutant: str, selection: Selection | None) -> None:
+def test_bit_for_bit_the_same_agents(algorithm: str, mutant: str, selection: AgentSelection | None) -> None:
     recipe = recipe_of(algorithm, mutant)
     undisturbed = FleetEngine().train(recipe, SEEDS, selection)
     kept = interrupted(recipe, 2, selection)
@@ -161,7 +161,7 @@ def test_one_of_another_version_is_refused(monkeypatch: pytest.MonkeyPatch) -> N
     ],
 )
 def test_one_of_another_training_is_refused(
-    mutant: str, seeds: list[int], selection: Selection | None, what: str
+    mutant: str, seeds: list[int], selection: AgentSelection | None, what: str
 ) -> None:
     kept = interrupted(recipe_of("ppo"), 1)
     FleetEngine().train(recipe_of("ppo", mutant), seeds, selection, checkpoints=kept)
@@ -172,7 +172,7 @@ def test_arrays_that_do_not_fit_are_refused(monkeypatch: pytest.MonkeyPatch) -> 
     recipe = recipe_of("ppo")
     kept = interrupted(recipe, 1)
     assert kept.state is not None
-    about = resuming.about(Training(recipe, tuple(SEEDS), Selection()))
+    about = resuming.about(Training(recipe, tuple(SEEDS), AgentSelection()))
     arrays = decode(kept.state, about)
     for changed in ({**arrays, "state/0": np.zeros(3, np.float32)}, {"done": arrays["done"]}):
         kept.state = encode(about, changed)
@@ -189,7 +189,7 @@ def test_no_pickle_is_read() -> None:
 
 def test_environments_on_the_host_make_no_use_of_checkpoints() -> None:
     kept = Kept()
-    recipe = recipe_of("ppo", name="MountainCar-v0").replace(total_steps=128)
+    recipe = recipe_of("ppo", name="LunarLander-v3").replace(total_steps=128)
     FleetEngine().train(recipe, [1], checkpoints=kept)
     assert (kept.loaded, kept.saved) == (0, 0)
 
@@ -198,11 +198,11 @@ def test_an_engine_is_given_what_it_knows() -> None:
     class Plain:
         name = "plain"
 
-        def train(self, recipe: TrainingRecipe, seeds: list[int], selection: Selection) -> list[int]:
+        def train(self, recipe: TrainingRecipe, seeds: list[int], selection: AgentSelection) -> list[int]:
             return seeds
 
     recipe, kept = recipe_of("ppo").replace(total_steps=64), Kept()
-    assert train_watched(Plain(), recipe, [3], Selection(), print, kept) == [3]  # type: ignore[arg-type, comparison-overlap]
+    assert train_watched(Plain(), recipe, [3], AgentSelection(), print, kept) == [3]  # type: ignore[arg-type, comparison-overlap]
     assert kept.loaded == 0
-    agents = train_watched(FleetEngine(), recipe, [3], Selection(), lambda steps: None, kept)
+    agents = train_watched(FleetEngine(), recipe, [3], AgentSelection(), lambda steps: None, kept)
     assert kept.loaded == 1 and agents[0].seed == 3

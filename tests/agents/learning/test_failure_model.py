@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from agents.scheduling.episode import Budget
 from agents.scheduling.history_replay import replay
 from agents.scheduling.kinds.failure_model import FailureModel
+from agents.scheduling.kinds.failure_statistics import DECAYS, FailureStatistics, natural, rates
 from agents.scheduling.kinds.fitting import log_fits
 from agents.scheduling.kinds.logistic import Logistic
 from agents.scheduling.kinds.model_inputs import INPUT_NAMES, model_inputs
-from agents.scheduling.kinds.test_statistics import DECAYS, TestMemory, natural, rates
 from agents.scheduling.loaders.ci_history import Cycle
 from agents.scheduling.scheduler import Scheduler
 from agents.scheduling.settings import AgentSettings
@@ -70,7 +70,7 @@ def test_the_order_of_a_cycle_does_not_depend_on_its_verdicts(seed, swap, share)
 
 
 def test_how_often_a_test_stands_in_the_cycle_is_not_fed():
-    memory = TestMemory()
+    memory = FailureStatistics()
     memory.update(("a", "b", "c"), np.ones(3, np.bool_), np.array([True, False, False]))
     scheduler = Scheduler(SETTINGS)
     run(scheduler, made("abc", "FPP"), 0)
@@ -183,7 +183,7 @@ def test_it_learns_that_pairs_fail_in_turn():
 
 
 def test_a_neighbour_in_name_lends_to_a_new_test():
-    memory = TestMemory()
+    memory = FailureStatistics()
     keys = tuple(f"suite/{area}/{place}" for area in ("bad", "good") for place in (1, 2, 10))
     for _ in range(5):
         memory.update(keys, np.ones(6, np.bool_), np.array([True] * 3 + [False] * 3))
@@ -209,7 +209,7 @@ def test_names_compare_as_their_numbers_do(numbers):
 
 @given(st.lists(st.booleans(), max_size=12))
 def test_rates_are_weighted_means_of_the_verdicts(failed):
-    memory = TestMemory()
+    memory = FailureStatistics()
     for bad in failed:
         memory.update(("t",), np.array([True]), np.array([bad]))
     found = rates(memory, memory.find(["t"]))[0]
@@ -267,8 +267,8 @@ def test_wrong_hyperparameters(given):
 
 
 def test_forgetting_the_longest_unseen(monkeypatch):
-    monkeypatch.setattr("agents.scheduling.kinds.test_statistics.MAX_TESTS", 40)
-    memory = TestMemory()
+    monkeypatch.setattr("agents.scheduling.kinds.failure_statistics.MAX_TESTS", 40)
+    memory = FailureStatistics()
     for number in range(6):
         keys = tuple(f"t{number}_{place}" for place in range(10))
         memory.update(keys, np.ones(10, np.bool_), np.zeros(10, np.bool_))
@@ -307,7 +307,7 @@ def test_an_input_that_is_always_zero_keeps_its_weight():
 def test_every_input_has_a_name():
     scheduler = Scheduler(SETTINGS)
     episode = scheduler.recommend([TestCase("a"), TestCase("b", features=(("area", "x"),))], "1", 0)
-    shown = model_inputs(TestMemory(), episode.observation)
+    shown = model_inputs(FailureStatistics(), episode.observation)
     assert shown.shape == (2, len(INPUT_NAMES))
     assert np.isfinite(shown).all()
     assert shown[:, -16:].any(axis=1).tolist() == [False, True]

@@ -25,7 +25,7 @@ def equal(one, other):
             equal(left, right)
         elif field.name == "make_features":
             np.testing.assert_array_equal(one.features, other.features)
-        elif field.name != "_made":
+        elif field.name != "_memo":
             assert left == right and type(left) is type(right), field.name
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from agents.deeprl.engines.base import Selection
+from agents.deeprl.engines.base import AgentSelection
 from agents.deeprl.recipe import PolicySite, TrainingRecipe
 from envsearch.spec import EnvironmentSpec
 from mutations.killing.kill_test import Direction, Outcome
@@ -23,7 +23,7 @@ SEEDS = tuple(range(12))
 
 def record(seed: int = 0, digest: str = "a", steps: tuple[int, ...] = (10, 50, 90)) -> AgentRecord:
     returns = tuple(float(step) for step in steps)
-    return AgentRecord(RECIPE, seed, "sb3", Selection(), "c", 1, digest, steps, returns, 100, 1.0, ())
+    return AgentRecord(RECIPE, seed, "sb3", AgentSelection(), "c", 1, digest, steps, returns, 100, 1.0, ())
 
 
 def test_pairs_by_seed_and_not_by_position() -> None:

@@ -178,11 +178,8 @@ def test_mistakes_are_one_line_and_leave_with_2(
         (("campaigns",), "error: No such command 'campaigns'"),
         (("check", "no.such.module:thing"), "error: proctor check: 'no.such.module:thing': cannot import "),
         (("check", "json:JSONDecodeErrorr"), "error: proctor check: 'json:JSONDecodeErrorr': 'json' has no "),
-        (("check", "math:pi"), "error: proctor check: 'math:pi' is a float; expected a mutation operator, "),
-        (
-            ("check", "nonsense"),
-            "error: proctor check: 'nonsense' is neither an import path nor a listed part; expected ",
-        ),
+        (("check", "math:pi"), "error: proctor check: 'math:pi' is a float; expected a scheduling-agent kind, "),
+        (("check", "nonsense"), "error: proctor check: 'nonsense' is neither an import path nor a listed part; "),
     ],
 )
 def test_command_line_mistakes(proctor: Proctor, arguments: tuple[str, ...], line: str) -> None:

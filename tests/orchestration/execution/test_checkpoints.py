@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from agents.deeprl.engines.base import Selection
+from agents.deeprl.engines.base import AgentSelection
 from agents.deeprl.engines.fleet.engine import FleetEngine
 from agents.deeprl.presets.preset import preset
 from envsearch.definition import initial_spec
@@ -61,7 +61,7 @@ def test_kept_found_and_removed(tmp_path: Path) -> None:
         KEYS[:1],
         (KEYS[1], KEYS[0]),
         tuple(dataclasses.replace(key, engine="sb3") for key in KEYS),
-        tuple(dataclasses.replace(key, selection=Selection("best")) for key in KEYS),
+        tuple(dataclasses.replace(key, selection=AgentSelection("best")) for key in KEYS),
         tuple(dataclasses.replace(key, recipe=RECIPE.replace(total_steps=7000)) for key in KEYS),
     ],
 )

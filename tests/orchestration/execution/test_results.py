@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents.deeprl.engines.base import Selection, TrainedAgent
+from agents.deeprl.engines.base import AgentSelection, TrainedAgent
 from agents.deeprl.recipe import PolicySite, TrainingRecipe
 from envsearch.errors import CorruptArtifactError, ProctorError, StoreUnavailableError
 from envsearch.spec import EnvironmentSpec
@@ -42,7 +42,7 @@ def test_an_agent_comes_back_as_it_was(store: ResultStore) -> None:
     assert store.load_agent(KEY) == AGENT
     record = store.agent_record(KEY)
     assert record.recipe == RECIPE
-    assert record.selection == Selection()
+    assert record.selection == AgentSelection()
     assert record.checkpoint_bytes == len(AGENT.checkpoint)
     assert dict(record.versions)["python"]
 

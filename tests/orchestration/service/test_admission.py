@@ -14,16 +14,16 @@ import pytest
 from agents.scheduling.settings import AgentSettings
 from orchestration.service.errors import OverloadedError
 from orchestration.service.owners.admission import Admission, AdmissionLimits
-from orchestration.service.owners.calls import Call
-from orchestration.service.owners.coalescing import Coalescer
+from orchestration.service.owners.batching import CallBatcher
 from orchestration.service.owners.messages import Candidates, CreateAgent, RecommendationRequest, RewardRequest
+from orchestration.service.owners.owner_call import OwnerCall
 from orchestration.service.service import SchedulingService, ServiceSettings
 
 SHARD = "shard 0 of 1"
 
 
-def call(agent: str, number: int = 0) -> Call:
-    return Call(agent, RewardRequest(str(number)))
+def call(agent: str, number: int = 0) -> OwnerCall:
+    return OwnerCall(agent, RewardRequest(str(number)))
 
 
 class SlowOwner:
@@ -37,7 +37,7 @@ class SlowOwner:
         self.order: list[str] = []
         self.open = asyncio.Event()
 
-    async def send(self, calls: Sequence[Call]) -> Any:
+    async def send(self, calls: Sequence[OwnerCall]) -> Any:
         await self.open.wait()
         self.order += [one.agent for one in calls]
         return [f"{one.agent} {one.request.episode_id}" for one in calls]
@@ -100,10 +100,10 @@ def test_agents_of_one_owner_take_turns() -> None:
 
     async def run() -> list[str]:
         owner = SlowOwner()
-        coalescer = Coalescer(owner.send, hops=1, longest=4)
-        flood = [asyncio.ensure_future(coalescer.call(call("noisy", number))) for number in range(100)]
+        batcher = CallBatcher(owner.send, hops=1, longest=4)
+        flood = [asyncio.ensure_future(batcher.call(call("noisy", number))) for number in range(100)]
         await asyncio.sleep(0)
-        others = [asyncio.ensure_future(coalescer.call(call(name, n))) for n in range(2) for name in ("one", "two")]
+        others = [asyncio.ensure_future(batcher.call(call(name, n))) for n in range(2) for name in ("one", "two")]
         await asyncio.sleep(0)
         owner.open.set()
         assert await asyncio.gather(*flood) == [f"noisy {number}" for number in range(100)]
@@ -118,13 +118,13 @@ def test_agents_of_one_owner_take_turns() -> None:
 def test_what_nobody_waits_for_any_more_is_not_sent() -> None:
     async def run() -> list[str]:
         owner = SlowOwner()
-        coalescer = Coalescer(owner.send, hops=1)
-        calls = [asyncio.ensure_future(coalescer.call(call(name))) for name in ("first", "gone", "stays")]
+        batcher = CallBatcher(owner.send, hops=1)
+        calls = [asyncio.ensure_future(batcher.call(call(name))) for name in ("first", "gone", "stays")]
         await asyncio.sleep(0)
         calls[1].cancel()
         owner.open.set()
         await asyncio.gather(*calls, return_exceptions=True)
-        assert not coalescer.busy
+        assert not batcher.busy
         return owner.order
 
     assert asyncio.run(run()) == ["first", "stays"]
@@ -133,14 +133,14 @@ def test_what_nobody_waits_for_any_more_is_not_sent() -> None:
 def test_a_caller_does_not_wait_for_ever() -> None:
     async def run() -> list[str]:
         owner = SlowOwner()
-        coalescer = Coalescer(owner.send, hops=1, seconds=0.05)
-        late = [asyncio.ensure_future(coalescer.call(call(name))) for name in ("hangs", "waits")]
+        batcher = CallBatcher(owner.send, hops=1, seconds=0.05)
+        late = [asyncio.ensure_future(batcher.call(call(name))) for name in ("hangs", "waits")]
         told = await asyncio.gather(*late, return_exceptions=True)
         assert [type(one) for one in told] == [TimeoutError, TimeoutError]
-        assert coalescer.busy, "the owner still has the first call"
+        assert batcher.busy, "the owner still has the first call"
         owner.open.set()
-        assert await coalescer.call(call("next")) == "next 0"
-        assert not coalescer.busy
+        assert await batcher.call(call("next")) == "next 0"
+        assert not batcher.busy
         return owner.order
 
     assert asyncio.run(run()) == ["hangs", "next"]

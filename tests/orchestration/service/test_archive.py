@@ -30,7 +30,7 @@ from orchestration.service.owners.messages import (
     ResultsRequest,
     RewardRequest,
 )
-from orchestration.service.owners.saving import Saver
+from orchestration.service.owners.snapshot_writer import SnapshotWriter
 from orchestration.service.owners.snapshots import Snapshots
 from orchestration.service.service import SchedulingService, ServiceSettings
 from orchestration.service.store.archive import EXECUTIONS, Archive
@@ -192,11 +192,11 @@ def test_a_restored_version_stays_while_it_is_needed(
     async def test() -> None:
         service = await _service(settings, "agent")
         await _cycles(service, "agent", 60)
-        saved = Saver.save
-        monkeypatch.setattr(Saver, "save", lambda *_, **__: True)
+        saved = SnapshotWriter.save
+        monkeypatch.setattr(SnapshotWriter, "save", lambda *_, **__: True)
         await service.restore("agent", RestoreRequest(version))
         await service.housekeep()
-        monkeypatch.setattr(Saver, "save", saved)
+        monkeypatch.setattr(SnapshotWriter, "save", saved)
         live = _state(service)
         another = SchedulingService(settings)
         await another.recommend("agent", RecommendationRequest(Candidates(IDS), job="job"))
@@ -256,7 +256,7 @@ def test_an_owner_that_dies_wakes_as_it_was(
 
 
 def _state(service: SchedulingService) -> dict[str, Any]:
-    return service._owners._holder._live["agent"].scheduler.state()  # type: ignore[union-attr]
+    return service._owners._owner._live["agent"].scheduler.state()  # type: ignore[union-attr]
 
 
 def _same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:

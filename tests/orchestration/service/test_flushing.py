@@ -9,10 +9,10 @@ import pytest
 
 from agents.scheduling.settings import AgentSettings
 from orchestration.runtime.artifacts import ArtifactStore
-from orchestration.service.owners.calls import Call, Request
+from orchestration.service.owners.agent_owner import AgentOwner, OwnerSettings
 from orchestration.service.owners.columns import Candidates, Results
-from orchestration.service.owners.holder import AgentHolder, HolderSettings
 from orchestration.service.owners.messages import PatchAgent, RecommendationRequest, ResultsRequest, RewardRequest
+from orchestration.service.owners.owner_call import OwnerCall, Request
 from orchestration.service.owners.payloads import settings_text
 from orchestration.service.store import sqlite_commits
 from orchestration.service.store.connecting import open_sqlite
@@ -39,10 +39,10 @@ class Levels:
         elif statement == "COMMIT":
             self.seen.append(self._level)
 
-    def of(self, holder: AgentHolder, request: Request, episode_id: str = "") -> list[str]:
+    def of(self, owner: AgentOwner, request: Request, episode_id: str = "") -> list[str]:
         """Levels of the commits that a call makes."""
         self.seen.clear()
-        answer = holder.execute([Call("nightly", request, episode_id=episode_id)])[0]
+        answer = owner.execute([OwnerCall("nightly", request, episode_id=episode_id)])[0]
         assert not isinstance(answer, Exception), answer
         return list(self.seen)
 
@@ -54,15 +54,15 @@ def test_results_and_rewards_wait_for_the_disk_and_recommendations_do_not(
     store = SqlStore(str(tmp_path / "service.db"))
     store.create_agent("nightly", settings_text(AgentSettings("failure_rate")), "", 0.0)
     artifacts = ArtifactStore(str(tmp_path / "states"))
-    holder = AgentHolder(HolderSettings(store.url, artifacts.url), store, artifacts)
+    owner = AgentOwner(OwnerSettings(store.url, artifacts.url), store, artifacts)
     recommend = RecommendationRequest(Candidates(("a", "b")))
-    assert levels.of(holder, recommend, "first") == ["NORMAL"]
-    assert levels.of(holder, recommend, "second") == ["NORMAL"]
-    assert levels.of(holder, ResultsRequest("first", Results(("a",), ("passed",)))) == ["FULL"]
-    assert levels.of(holder, recommend, "third") == ["NORMAL"]
-    assert levels.of(holder, RewardRequest("first")) == ["FULL"]
-    assert levels.of(holder, PatchAgent(reward="apfdc")) == ["FULL"]
-    assert levels.of(holder, PatchAgent(description="release")) == ["FULL"]
+    assert levels.of(owner, recommend, "first") == ["NORMAL"]
+    assert levels.of(owner, recommend, "second") == ["NORMAL"]
+    assert levels.of(owner, ResultsRequest("first", Results(("a",), ("passed",)))) == ["FULL"]
+    assert levels.of(owner, recommend, "third") == ["NORMAL"]
+    assert levels.of(owner, RewardRequest("first")) == ["FULL"]
+    assert levels.of(owner, PatchAgent(reward="apfdc")) == ["FULL"]
+    assert levels.of(owner, PatchAgent(description="release")) == ["FULL"]
     told = RecommendationRequest(Candidates(("c",), histories=((("failed", None, None),),)))
-    assert levels.of(holder, told, "fourth") == ["FULL"], "told histories are events"
+    assert levels.of(owner, told, "fourth") == ["FULL"], "told histories are events"
     store.close()

@@ -372,6 +372,6 @@ def test_eight_threads_reward_one_agent(settings: ServiceSettings) -> None:
     again = SchedulingService(settings)
     woken = asyncio.run(again.insights("bandit"))
     assert woken.agent_version == 1600
-    assert same_bits(again._owners._holder._live["bandit"].scheduler, replayed)  # type: ignore[union-attr]
+    assert same_bits(again._owners._owner._live["bandit"].scheduler, replayed)  # type: ignore[union-attr]
     asyncio.run(again.close())
     store.close()

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.deeprl.engines.base import Selection
+from agents.deeprl.engines.base import AgentSelection
 from agents.deeprl.engines.fleet.evaluation import evaluate_policies
 from agents.deeprl.engines.fleet.evaluation_policies import Policy
 from agents.deeprl.engines.fleet.networks import Parameters
@@ -25,7 +25,7 @@ class Best:
         agents: number of agents.
     """
 
-    def __init__(self, recipe: TrainingRecipe, selection: Selection, agents: int) -> None:
+    def __init__(self, recipe: TrainingRecipe, selection: AgentSelection, agents: int) -> None:
         self._recipe, self._selection = recipe, selection
         self._next = selection.every
         self._means = [-np.inf] * agents

@@ -1,4 +1,4 @@
-"""What DQN takes from a recipe: the shape of its compiled program, the numbers it reads, and what it declines."""
+"""What DQN takes from a recipe: the shape of its compiled program, the numbers it reads."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ NEUTRAL: dict[str, object] = {"n_steps": 1, "optimize_memory_usage": False}
 
 
 @dataclass(frozen=True)
-class Settings:
+class DQNSettings:
     """What of a recipe shapes the compiled program.
 
     Attributes:
@@ -55,7 +55,7 @@ class Settings:
     memory_size: int
 
 
-class Numbers(NamedTuple):
+class DQNNumbers(NamedTuple):
     """What of a recipe the compiled program reads; scalars."""
 
     learning_rate: jax.Array
@@ -99,12 +99,12 @@ def _rate_objection(recipe: TrainingRecipe) -> str | None:
     return None
 
 
-def settings_of(recipe: TrainingRecipe) -> Settings:
+def settings_of(recipe: TrainingRecipe) -> DQNSettings:
     """What of a recipe shapes the program."""
     train_freq = int(number(recipe, "train_freq"))
     gradient_steps = int(number(recipe, "gradient_steps"))
     iterations = -(-recipe.total_steps // train_freq)
-    return Settings(
+    return DQNSettings(
         train_freq=train_freq,
         gradient_steps=gradient_steps if gradient_steps >= 0 else train_freq,
         batch_size=int(number(recipe, "batch_size")),
@@ -114,10 +114,10 @@ def settings_of(recipe: TrainingRecipe) -> Settings:
     )
 
 
-def numbers_of(recipe: TrainingRecipe) -> Numbers:
+def numbers_of(recipe: TrainingRecipe) -> DQNNumbers:
     """What of a recipe the program reads."""
     rate, falls = schedule(recipe, "learning_rate")
-    return Numbers(
+    return DQNNumbers(
         learning_rate=jnp.float64(rate),
         rate_falls=jnp.bool_(falls),
         learning_starts=jnp.int64(number(recipe, "learning_starts")),

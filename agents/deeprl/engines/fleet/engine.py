@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from agents.deeprl.engines.base import Checkpoints, Selection, TrainedAgent
+from agents.deeprl.engines.base import AgentSelection, Checkpoints, TrainedAgent
 from agents.deeprl.engines.fleet.capability import objection
 from agents.deeprl.engines.fleet.resuming import keep, resumed
 from agents.deeprl.engines.fleet.training import Training
@@ -33,7 +33,7 @@ class FleetEngine:
         self,
         recipe: TrainingRecipe,
         seeds: Sequence[int],
-        selection: Selection | None = None,
+        selection: AgentSelection | None = None,
         progress: Callable[[int], None] | None = None,
         checkpoints: Checkpoints | None = None,
     ) -> list[TrainedAgent]:
@@ -55,7 +55,7 @@ class FleetEngine:
         if reason is not None:
             raise InputError(reason, "engine", "sb3")
         with one_thread():
-            return _train(Training(recipe, tuple(seeds), selection or Selection()), progress, checkpoints)
+            return _train(Training(recipe, tuple(seeds), selection or AgentSelection()), progress, checkpoints)
 
 
 def _train(

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from agents.deeprl.engines.fleet.sites import Sites
 
 
-class Batch(NamedTuple):
+class TransitionBatch(NamedTuple):
     """Sampled transitions; any leading axes.
 
     Attributes:
@@ -79,11 +79,11 @@ def places(bits: jax.Array, stored: jax.Array, capacity: int) -> jax.Array:
     return ((bits.astype(jnp.uint64) * size) >> 32).astype(jnp.int32)
 
 
-def gather(transitions: jax.Array, indices: jax.Array) -> Batch:
+def gather(transitions: jax.Array, indices: jax.Array) -> TransitionBatch:
     """The transitions in these places, with the indices' shape as leading axes."""
     rows = transitions.at[indices].get(mode="promise_in_bounds")
     width = (transitions.shape[1] - 3) // 2
-    return Batch(
+    return TransitionBatch(
         rows[..., :width],
         rows[..., width : 2 * width],
         rows[..., -3].astype(jnp.int32),

@@ -98,8 +98,9 @@ def keep(training: Training, checkpoints: Checkpoints) -> None:
 
 def _engine_version() -> str:
     digest = hashlib.sha256(f"{jax.__version__} {np.__version__} {platform.machine()}".encode())
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    folder = Path(__file__).parent
+    for path in sorted(folder.rglob("*.py")):
+        digest.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:16]
 
 

@@ -8,7 +8,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 
 from agents.deeprl.checkpoint import to_bytes
-from agents.deeprl.engines.base import Selection
+from agents.deeprl.engines.base import AgentSelection
 from agents.deeprl.evaluation import evaluate_model
 from envsearch.spec import EnvironmentSpec
 
@@ -23,7 +23,7 @@ class Recording(BaseCallback):
     """
 
     def __init__(
-        self, environment: EnvironmentSpec, selection: Selection, progress: Callable[[int], None] | None
+        self, environment: EnvironmentSpec, selection: AgentSelection, progress: Callable[[int], None] | None
     ) -> None:
         super().__init__()
         self.episode_steps: list[int] = []

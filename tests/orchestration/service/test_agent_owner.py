@@ -21,9 +21,8 @@ from orchestration.service.errors import (
     NotOwnerError,
     UnavailableError,
 )
-from orchestration.service.owners.calls import Call
+from orchestration.service.owners.agent_owner import AgentOwner, OwnerSettings
 from orchestration.service.owners.folding import Fold, replay_log
-from orchestration.service.owners.holder import AgentHolder, HolderSettings
 from orchestration.service.owners.messages import (
     Candidates,
     NextRequest,
@@ -34,6 +33,7 @@ from orchestration.service.owners.messages import (
     ResultsRequest,
     RewardRequest,
 )
+from orchestration.service.owners.owner_call import OwnerCall
 from orchestration.service.owners.payloads import settings_of, settings_text
 from orchestration.service.owners.snapshots import Snapshots, kept_seqs
 from orchestration.service.store.base import AgentCommit
@@ -61,12 +61,12 @@ def store(tmp_path: Path) -> SqlStore:
 
 
 @pytest.fixture
-def make_holder(store: SqlStore, tmp_path: Path) -> Callable[..., AgentHolder]:
+def make_owner(store: SqlStore, tmp_path: Path) -> Callable[..., AgentOwner]:
     """Makes owners that share the store, as processes would that follow each other."""
 
-    def make(**settings: Any) -> AgentHolder:
+    def make(**settings: Any) -> AgentOwner:
         url = str(tmp_path / "states")
-        return AgentHolder(HolderSettings(store.url, url, **settings), store, ArtifactStore(url))
+        return AgentOwner(OwnerSettings(store.url, url, **settings), store, ArtifactStore(url))
 
     return make
 
@@ -74,13 +74,13 @@ def make_holder(store: SqlStore, tmp_path: Path) -> Callable[..., AgentHolder]:
 class Driver:
     """Speaks the protocol with one owner."""
 
-    def __init__(self, holder: AgentHolder, agent: str = "bandit") -> None:
-        self.holder = holder
+    def __init__(self, owner: AgentOwner, agent: str = "bandit") -> None:
+        self.owner = owner
         self.agent = agent
 
     def ask(self, request: Any, **call: Any) -> Any:
         """The answer, or the error in its place."""
-        return self.holder.execute([Call(self.agent, request, **call)])[0]
+        return self.owner.execute([OwnerCall(self.agent, request, **call)])[0]
 
     def open(self, episode: str, ids: Sequence[str] = IDS, **request: Any) -> Any:
         """A recommendation."""
@@ -104,13 +104,13 @@ class Driver:
     @property
     def scheduler(self) -> Scheduler:
         """The state in memory."""
-        return self.holder._live[self.agent].scheduler
+        return self.owner._live[self.agent].scheduler
 
 
 @pytest.fixture
-def driver(make_holder: Callable[..., AgentHolder]) -> Driver:
+def driver(make_owner: Callable[..., AgentOwner]) -> Driver:
     """Speaks with the bandit."""
-    return Driver(make_holder())
+    return Driver(make_owner())
 
 
 def test_a_whole_episode(driver: Driver) -> None:
@@ -126,12 +126,12 @@ def test_a_whole_episode(driver: Driver) -> None:
     assert dict(answer.metrics)["failed"] == 1.0
 
 
-def test_a_repeated_reward_gets_the_first_answer(driver: Driver, make_holder: Callable[..., AgentHolder]) -> None:
+def test_a_repeated_reward_gets_the_first_answer(driver: Driver, make_owner: Callable[..., AgentOwner]) -> None:
     first = driver.cycle("e1")
     again = driver.reward("e1")
     assert again == first
     assert (first.repeated, again.repeated) == (False, True)
-    later = Driver(make_holder()).reward("e1")
+    later = Driver(make_owner()).reward("e1")
     assert later == first
     assert driver.scheduler.version == 1
 
@@ -184,14 +184,14 @@ def test_two_episodes_in_flight_do_not_mix(driver: Driver) -> None:
 @pytest.mark.parametrize("agent", ["bandit", "failure_rate"])
 @pytest.mark.parametrize("snapshot_every", [1, 3, 1000])
 def test_another_owner_goes_on_where_the_first_was_killed(
-    make_holder: Callable[..., AgentHolder], store: SqlStore, agent: str, snapshot_every: int
+    make_owner: Callable[..., AgentOwner], store: SqlStore, agent: str, snapshot_every: int
 ) -> None:
-    first = Driver(make_holder(snapshot_every=snapshot_every), agent)
+    first = Driver(make_owner(snapshot_every=snapshot_every), agent)
     for number in range(7):
         first.cycle(f"e{number}", failing=IDS[number % 4])
     first.open("open")
     first.tell("open", a="failed")
-    second = Driver(make_holder(), agent)
+    second = Driver(make_owner(), agent)
     assert second.tell("open", b="passed").missing == 2
     assert second.reward("open").agent_version == 8
     assert equal_states(second.scheduler, replay_log(store, agent))
@@ -200,9 +200,9 @@ def test_another_owner_goes_on_where_the_first_was_killed(
 
 
 def test_a_replaced_owner_is_refused_and_takes_over_again_only_when_asked_again(
-    make_holder: Callable[..., AgentHolder], store: SqlStore
+    make_owner: Callable[..., AgentOwner], store: SqlStore
 ) -> None:
-    old, new = Driver(make_holder()), Driver(make_holder())
+    old, new = Driver(make_owner()), Driver(make_owner())
     old.open("e1")
     assert new.tell("e1", a="failed").recorded == 1
     assert isinstance(old.tell("e1", a="passed", b="passed"), NotOwnerError)
@@ -226,14 +226,14 @@ def test_a_second_try_of_a_recommendation_finds_the_first(driver: Driver) -> Non
 def test_a_batch_is_answered_in_order_and_one_refusal_harms_no_other(driver: Driver, store: SqlStore) -> None:
     recommend = RecommendationRequest(Candidates(IDS))
     results = ResultsRequest("e1", Results(("a",), ("failed",)))
-    answers = driver.holder.execute(
+    answers = driver.owner.execute(
         [
-            Call("bandit", recommend, episode_id="e1"),
-            Call("nobody", recommend, episode_id="e1"),
-            Call("failure_rate", recommend, episode_id="e1"),
-            Call("bandit", results),
-            Call("bandit", ResultsRequest("e1", Results(("a",), ("passed",)))),
-            Call("bandit", RewardRequest("e1")),
+            OwnerCall("bandit", recommend, episode_id="e1"),
+            OwnerCall("nobody", recommend, episode_id="e1"),
+            OwnerCall("failure_rate", recommend, episode_id="e1"),
+            OwnerCall("bandit", results),
+            OwnerCall("bandit", ResultsRequest("e1", Results(("a",), ("passed",)))),
+            OwnerCall("bandit", RewardRequest("e1")),
         ]
     )
     kinds = [type(answer).__name__ for answer in answers]
@@ -278,11 +278,11 @@ def test_a_defect_in_one_call_loses_no_other(driver: Driver, store: SqlStore, mo
 
     with monkeypatch.context() as patched:
         patched.setattr(Scheduler, "reward", broken)
-        answers = driver.holder.execute(
+        answers = driver.owner.execute(
             [
-                Call("bandit", ResultsRequest("e1", Results(("a",), ("failed",)))),
-                Call("bandit", RewardRequest("e1")),
-                Call("bandit", ResultsRequest("e2", Results(("b",), ("failed",)))),
+                OwnerCall("bandit", ResultsRequest("e1", Results(("a",), ("failed",)))),
+                OwnerCall("bandit", RewardRequest("e1")),
+                OwnerCall("bandit", ResultsRequest("e2", Results(("b",), ("failed",)))),
             ]
         )
     assert isinstance(answers[1], InternalError)
@@ -294,7 +294,7 @@ def test_a_defect_in_one_call_loses_no_other(driver: Driver, store: SqlStore, mo
 
 @pytest.mark.parametrize("version", [0, 1, 4, 5])
 def test_a_restored_version_is_the_same_bits(
-    driver: Driver, store: SqlStore, make_holder: Callable[..., AgentHolder], version: int
+    driver: Driver, store: SqlStore, make_owner: Callable[..., AgentOwner], version: int
 ) -> None:
     states = {0: Scheduler(AgentSettings("bandit"))}
     for number in range(5):
@@ -309,13 +309,13 @@ def test_a_restored_version_is_the_same_bits(
     assert equal_states(replay_log(store, "bandit"), states[version])
     assert driver.reward("late").agent_version == 7
     assert equal_states(driver.scheduler, replay_log(store, "bandit"))
-    woken = Driver(make_holder())
+    woken = Driver(make_owner())
     assert woken.ask(RestoreRequest(6)).agent_version == 8
     assert equal_states(woken.scheduler, states[version])
 
 
 def test_versions_restored_from_restored_ones_are_read_once_each(
-    driver: Driver, store: SqlStore, make_holder: Callable[..., AgentHolder], monkeypatch: pytest.MonkeyPatch
+    driver: Driver, store: SqlStore, make_owner: Callable[..., AgentOwner], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     applied = 0
     apply = Fold._apply
@@ -332,17 +332,17 @@ def test_versions_restored_from_restored_ones_are_read_once_each(
     assert applied <= 60 * 5, "each restored version once more than doubled what had to be read"
     applied = 0
     assert equal_states(driver.scheduler, replay_log(store, "bandit"))
-    assert Driver(make_holder()).reward("e1").repeated
+    assert Driver(make_owner()).reward("e1").repeated
     assert applied <= 10
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_a_state_is_the_same_whatever_was_restored_in_between(
-    store: SqlStore, make_holder: Callable[..., AgentHolder], seed: int
+    store: SqlStore, make_owner: Callable[..., AgentOwner], seed: int
 ) -> None:
     """Rewards, late results, changed settings and restored versions in any order, with snapshots in between."""
     rng = random.Random(seed)
-    driver = Driver(make_holder(snapshot_every=rng.choice([3, 1000])))
+    driver = Driver(make_owner(snapshot_every=rng.choice([3, 1000])))
     states = {0: Scheduler(AgentSettings("bandit"))}
     open_episodes: list[str] = []
     for number in range(40):
@@ -370,7 +370,7 @@ def test_a_state_is_the_same_whatever_was_restored_in_between(
         assert row is not None
         states.setdefault(row.version, replayed)
         if rng.random() < 0.2:
-            driver = Driver(make_holder(snapshot_every=rng.choice([3, 1000])))
+            driver = Driver(make_owner(snapshot_every=rng.choice([3, 1000])))
             driver.ask(RestoreRequest(row.version, "wakes it"))
             row = store.agent("bandit")
             assert row is not None
@@ -429,15 +429,15 @@ def test_next_test_takes_results_and_says_what_is_left(driver: Driver) -> None:
 
 
 def test_agents_beyond_the_memory_are_saved_and_come_back(
-    make_holder: Callable[..., AgentHolder], store: SqlStore
+    make_owner: Callable[..., AgentOwner], store: SqlStore
 ) -> None:
-    holder = make_holder(agents_in_memory=1)
-    drivers = [Driver(holder, name) for name in ("bandit", "failure_rate")]
+    owner = make_owner(agents_in_memory=1)
+    drivers = [Driver(owner, name) for name in ("bandit", "failure_rate")]
     for number in range(3):
         for driver in drivers:
             driver.cycle(f"e{number}")
-            assert holder.awake == 1
-    assert holder.wake_ups == 6
+            assert owner.awake == 1
+    assert owner.wake_ups == 6
     for driver in drivers:
         assert driver.reward("e0").agent_version == 1
         assert driver.scheduler.version == 3
@@ -445,30 +445,30 @@ def test_agents_beyond_the_memory_are_saved_and_come_back(
 
 
 def test_a_damaged_snapshot_costs_nothing_but_time(
-    make_holder: Callable[..., AgentHolder], store: SqlStore, tmp_path: Path
+    make_owner: Callable[..., AgentOwner], store: SqlStore, tmp_path: Path
 ) -> None:
-    first = Driver(make_holder(snapshot_every=2))
+    first = Driver(make_owner(snapshot_every=2))
     for number in range(6):
         first.cycle(f"e{number}")
-    first.holder.passivate()
+    first.owner.passivate()
     files = sorted((tmp_path / "states").rglob("*.npz"))
     assert len(files) >= 3
     for path in files[:-1]:
         path.write_bytes(path.read_bytes()[:-7])
     files[-1].unlink()
-    second = Driver(make_holder())
+    second = Driver(make_owner())
     assert second.reward("e5").agent_version == 6
     assert equal_states(second.scheduler, replay_log(store, "bandit"))
 
 
-def test_snapshots_are_thinned_out_with_age(make_holder: Callable[..., AgentHolder], store: SqlStore) -> None:
-    driver = Driver(make_holder(snapshot_every=1, snapshots_kept=2))
+def test_snapshots_are_thinned_out_with_age(make_owner: Callable[..., AgentOwner], store: SqlStore) -> None:
+    driver = Driver(make_owner(snapshot_every=1, snapshots_kept=2))
     for number in range(20):
         driver.cycle(f"e{number}")
     rows = store.snapshots(1)
     assert rows[-1].version == 20
     assert 3 < len(rows) < 12
-    snapshots = Snapshots(store, ArtifactStore(driver.holder.settings.artifact_url), 2)
+    snapshots = Snapshots(store, ArtifactStore(driver.owner.settings.artifact_url), 2)
     for row in rows:
         assert snapshots.newest(1, row.seq) is not None
 

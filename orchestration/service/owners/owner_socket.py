@@ -29,12 +29,12 @@ _CREDENTIALS = struct.Struct("3i")  # process, user, group
 _BUFFER = 1 << 20
 
 
-class ChannelServer:
+class SocketServer:
     """Answers frames in threads of its own, one for each caller.
 
     Args:
         answer: from a question to its answer; called by several threads at once. If it raises, the caller finds the
-            channel closed.
+            connection closed.
     """
 
     def __init__(self, answer: Callable[[bytes], bytes]) -> None:
@@ -68,12 +68,12 @@ class ChannelServer:
             except (OSError, struct.error):
                 return  # the caller has gone away
             except Exception as error:
-                # The caller hears of it by the closed channel.
-                LOG.error("A channel is closed: %s", error, exc_info=error)
+                # The caller hears of it by the closed connection.
+                LOG.error("A connection is closed: %s", error, exc_info=error)
 
 
-class Channel(asyncio.Protocol):
-    """The caller's side. Belongs to one event loop; open it with `open_channel`."""
+class OwnerConnection(asyncio.Protocol):
+    """The caller's side. Belongs to one event loop; open it with `open_connection`."""
 
     def __init__(self) -> None:
         self._waiting: deque[Callable[[bytes | None], None]] = deque()
@@ -104,7 +104,7 @@ class Channel(asyncio.Protocol):
             done: called with the answer, or with None where the owner is gone.
 
         Returns:
-            False: the channel is closed; nothing was sent and `done` is not called.
+            False: the connection is closed; nothing was sent and `done` is not called.
         """
         if self._closed or self._transport is None:
             return False
@@ -121,7 +121,7 @@ class Channel(asyncio.Protocol):
     # -- asyncio's side ---------------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The channel is open."""
+        """The connection is open."""
         self._transport = cast(asyncio.Transport, transport)  # uvloop's has the methods and not the base class
 
     def data_received(self, data: bytes) -> None:
@@ -145,11 +145,11 @@ class Channel(asyncio.Protocol):
             self._waiting.popleft()(None)
 
 
-async def open_channel(address: str) -> Channel | None:
-    """A channel to the server at that address; None where it cannot be reached from here.
+async def open_connection(address: str) -> OwnerConnection | None:
+    """A connection to the server at that address; None where it cannot be reached from here.
 
     Args:
-        address: `ChannelServer.address`; "": there is none.
+        address: `SocketServer.address`; "": there is none.
     """
     if not address or sys.platform != "linux":
         return None
@@ -162,8 +162,8 @@ async def open_channel(address: str) -> Channel | None:
         connection.close()
         return None
     connection.setblocking(False)
-    _, channel = await asyncio.get_running_loop().create_unix_connection(Channel, sock=connection)
-    return channel
+    _, connection = await asyncio.get_running_loop().create_unix_connection(OwnerConnection, sock=connection)
+    return connection
 
 
 def same_user(connection: socket.socket) -> bool:

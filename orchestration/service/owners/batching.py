@@ -12,18 +12,18 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
 from orchestration.service.errors import ServiceError
-from orchestration.service.owners.calls import Answer, Call
+from orchestration.service.owners.owner_call import Answer, OwnerCall
 
 ANSWER_SECONDS = 60.0
 """How long a caller waits for an owner that lives and does not answer, as where its store hangs."""
 
-Send = Callable[[Sequence[Call]], Awaitable[Sequence[Answer | ServiceError]]]
+Send = Callable[[Sequence[OwnerCall]], Awaitable[Sequence[Answer | ServiceError]]]
 Answered = Callable[[Sequence[Answer | ServiceError] | Exception], None]
-Post = Callable[[Sequence[Call], Answered], bool]
-_Waiting = list[tuple[Call, "asyncio.Future[Answer]"]]
+Post = Callable[[Sequence[OwnerCall], Answered], bool]
+_Waiting = list[tuple[OwnerCall, "asyncio.Future[Answer]"]]
 
 
-class Coalescer:
+class CallBatcher:
     """Batches the calls to one owner. Belongs to one event loop.
 
     A call that arrives when nothing is under way is sent at once, so a caller alone waits for nobody.
@@ -43,7 +43,7 @@ class Coalescer:
         self._send, self._post = send, post
         self._free = hops
         self._longest, self._seconds = longest, seconds
-        self._waiting: OrderedDict[str, deque[tuple[Call, asyncio.Future[Answer]]]] = OrderedDict()
+        self._waiting: OrderedDict[str, deque[tuple[OwnerCall, asyncio.Future[Answer]]]] = OrderedDict()
         self._hops = hops
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -52,7 +52,7 @@ class Coalescer:
         """Whether any call waits or is under way."""
         return bool(self._waiting) or self._free < self._hops
 
-    async def call(self, call: Call) -> Answer:
+    async def call(self, call: OwnerCall) -> Answer:
         """The answer to a call.
 
         Raises:

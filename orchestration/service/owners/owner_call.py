@@ -45,7 +45,7 @@ Answer = (
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class OwnerCall:
     """A request on its way to the owner of the agent.
 
     Attributes:
@@ -61,6 +61,6 @@ class Call:
     observed_agent: str = ""
     again: bool = False
 
-    def __reduce__(self) -> tuple[type[Call], tuple[object, ...]]:
+    def __reduce__(self) -> tuple[type[OwnerCall], tuple[object, ...]]:
         # What a dataclass does by itself takes longer than all the rest of a hop.
-        return Call, (self.agent, self.request, self.episode_id, self.observed_agent, self.again)
+        return OwnerCall, (self.agent, self.request, self.episode_id, self.observed_agent, self.again)

@@ -20,7 +20,7 @@ from orchestration.service.owners.snapshots import Snapshots
 LOG = logging.getLogger(__name__)
 
 
-class Saver:
+class SnapshotWriter:
     """See the module.
 
     Args:

@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from orchestration.service.owners.channel import ChannelServer, open_channel, same_user
+from orchestration.service.owners.owner_socket import SocketServer, open_connection, same_user
 
 SERVER = """
 import time
-from orchestration.service.owners.channel import ChannelServer
-print(ChannelServer(lambda question: time.sleep(60) or b"").address, flush=True)
+from orchestration.service.owners.owner_socket import SocketServer
+print(SocketServer(lambda question: time.sleep(60) or b"").address, flush=True)
 time.sleep(60)
 """
 
@@ -38,14 +38,14 @@ Run = Callable[[Coroutine[Any, Any, Any]], Any]
 
 
 def test_answers_come_in_the_order_of_the_questions(run: Run) -> None:
-    server = ChannelServer(lambda question: question * 2)
+    server = SocketServer(lambda question: question * 2)
 
     async def ask() -> list[bytes]:
-        channel = await open_channel(server.address)
-        assert channel is not None
+        connection = await open_connection(server.address)
+        assert connection is not None
         questions = [b"a" * size for size in (0, 1, 7, 100_000, 3_000_000, 2)]
-        answers = await asyncio.gather(*map(channel.exchange, questions))
-        channel.close()
+        answers = await asyncio.gather(*map(connection.exchange, questions))
+        connection.close()
         return answers
 
     assert [len(answer) for answer in run(ask())] == [0, 2, 14, 200_000, 6_000_000, 4]
@@ -58,11 +58,13 @@ def test_several_callers_are_served_at_once(run: Run) -> None:
         both.wait()
         return question
 
-    server = ChannelServer(answer)
+    server = SocketServer(answer)
 
     async def ask() -> list[bytes]:
-        channels = [await open_channel(server.address) for _ in range(2)]
-        return await asyncio.gather(*(channel.exchange(b"x") for channel in channels if channel is not None))
+        connections = [await open_connection(server.address) for _ in range(2)]
+        return await asyncio.gather(
+            *(connection.exchange(b"x") for connection in connections if connection is not None)
+        )
 
     assert run(ask()) == [b"x", b"x"]
 
@@ -71,31 +73,31 @@ def test_a_killed_owner_is_noticed_at_once(run: Run) -> None:
     async def ask() -> None:
         with subprocess.Popen([sys.executable, "-c", SERVER], stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout is not None
-            channel = await open_channel(process.stdout.readline().strip())
-            assert channel is not None
-            waiting = [asyncio.create_task(channel.exchange(b"x")) for _ in range(3)]
+            connection = await open_connection(process.stdout.readline().strip())
+            assert connection is not None
+            waiting = [asyncio.create_task(connection.exchange(b"x")) for _ in range(3)]
             await asyncio.sleep(0.05)
             process.kill()
             for task in waiting:
                 with pytest.raises(ConnectionError):
                     await asyncio.wait_for(task, 20)
             with pytest.raises(ConnectionError):
-                await channel.exchange(b"x")
+                await connection.exchange(b"x")
 
     run(ask())
 
 
-def test_an_answer_that_fails_closes_the_channel(run: Run, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_answer_that_fails_closes_the_connection(run: Run, caplog: pytest.LogCaptureFixture) -> None:
     def answer(_: bytes) -> bytes:
         raise ValueError("a defect")
 
-    server = ChannelServer(answer)
+    server = SocketServer(answer)
 
     async def ask() -> None:
-        channel = await open_channel(server.address)
-        assert channel is not None
+        connection = await open_connection(server.address)
+        assert connection is not None
         with pytest.raises(ConnectionError):
-            await channel.exchange(b"x")
+            await connection.exchange(b"x")
 
     run(ask())
     assert "a defect" in caplog.text
@@ -108,16 +110,16 @@ def test_closing_waits_for_answers_under_way(run: Run) -> None:
         go_on.wait(20)
         return question
 
-    server = ChannelServer(answer)
+    server = SocketServer(answer)
 
     async def ask() -> bytes:
-        channel = await open_channel(server.address)
-        assert channel is not None
-        waiting = asyncio.create_task(channel.exchange(b"last"))
+        connection = await open_connection(server.address)
+        assert connection is not None
+        waiting = asyncio.create_task(connection.exchange(b"last"))
         await asyncio.sleep(0.05)
-        channel.close()
+        connection.close()
         with pytest.raises(ConnectionError):
-            await channel.exchange(b"too late")
+            await connection.exchange(b"too late")
         go_on.set()
         return await asyncio.wait_for(waiting, 20)
 
@@ -125,8 +127,8 @@ def test_closing_waits_for_answers_under_way(run: Run) -> None:
 
 
 @pytest.mark.parametrize("address", ["", "proctor-nobody-listens-here"])
-def test_where_nobody_listens_there_is_no_channel(run: Run, address: str) -> None:
-    assert run(open_channel(address)) is None
+def test_where_nobody_listens_there_is_no_connection(run: Run, address: str) -> None:
+    assert run(open_connection(address)) is None
 
 
 def test_the_kernel_tells_the_other_ends_user() -> None:

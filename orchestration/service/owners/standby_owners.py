@@ -12,10 +12,10 @@ from collections import OrderedDict
 from typing import Any
 
 from orchestration.service.owners.agent_actor import actor_class
-from orchestration.service.owners.holder import HolderSettings
+from orchestration.service.owners.agent_owner import OwnerSettings
 
 
-class Spares:
+class StandbyOwners:
     """One spare actor for each of the kinds that were woken last. Belongs to one event loop.
 
     Args:
@@ -23,8 +23,8 @@ class Spares:
         kinds: at most so many spares; 0: every owner is started when it is needed.
     """
 
-    def __init__(self, holder: HolderSettings, namespace: str, prefix: str, kinds: int) -> None:
-        self._holder = holder
+    def __init__(self, owner: OwnerSettings, namespace: str, prefix: str, kinds: int) -> None:
+        self._settings = owner
         self._namespace = namespace
         self._prefix = prefix
         self._most = kinds
@@ -66,4 +66,4 @@ class Spares:
     async def _start(self, kind: str) -> tuple[str, Any]:
         name = f"{self._prefix}{uuid.uuid4().hex}"
         options = self._class.options(name=name, namespace=self._namespace, lifetime="detached")
-        return name, await asyncio.to_thread(options.remote, self._holder, kind)
+        return name, await asyncio.to_thread(options.remote, self._settings, kind)

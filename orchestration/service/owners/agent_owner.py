@@ -23,11 +23,11 @@ from orchestration.service.errors import (
     ServiceError,
     invalid,
 )
-from orchestration.service.owners.calls import Answer, Call
+from orchestration.service.owners.call_statistics import CommitTimes, OwnerStatistics
 from orchestration.service.owners.folding import Fold
 from orchestration.service.owners.live_agent import LiveAgent
-from orchestration.service.owners.measuring import CommitTimes, OwnerStatistics
-from orchestration.service.owners.saving import Saver
+from orchestration.service.owners.owner_call import Answer, OwnerCall
+from orchestration.service.owners.snapshot_writer import SnapshotWriter
 from orchestration.service.owners.snapshots import Snapshots
 from orchestration.service.store.base import StateStore
 from orchestration.service.store.registry import state_store
@@ -36,7 +36,7 @@ LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class HolderSettings:
+class OwnerSettings:
     """What an owner needs to know.
 
     Attributes:
@@ -53,7 +53,7 @@ class HolderSettings:
     agents_in_memory: int = 200
 
 
-class AgentHolder:
+class AgentOwner:
     """See the module.
 
     Args:
@@ -63,7 +63,7 @@ class AgentHolder:
 
     def __init__(
         self,
-        settings: HolderSettings,
+        settings: OwnerSettings,
         store: StateStore | None = None,
         artifacts: ArtifactStore | None = None,
         background: bool = False,
@@ -72,7 +72,7 @@ class AgentHolder:
         self._store = store if store is not None else state_store(settings.store_url)
         files = artifacts if artifacts is not None else ArtifactStore(settings.artifact_url)
         self._snapshots = Snapshots(self._store, files, settings.snapshots_kept)
-        self._saver = Saver(self._snapshots, background)
+        self._saver = SnapshotWriter(self._snapshots, background)
         self._live: OrderedDict[str, LiveAgent] = OrderedDict()
         self._answers: list[Answer | ServiceError] = []
         self._unwritten: list[tuple[int, str]] = []
@@ -88,7 +88,7 @@ class AgentHolder:
         """Since it was started."""
         return self._times.told(self.awake, self.wake_ups)
 
-    def execute(self, calls: Sequence[Call]) -> list[Answer | ServiceError]:
+    def execute(self, calls: Sequence[OwnerCall]) -> list[Answer | ServiceError]:
         """The answer to each call, or why it was refused; what is answered is written."""
         self._answers, self._unwritten = [], []
         for index, call in enumerate(calls):
@@ -114,11 +114,11 @@ class AgentHolder:
 
     # -- inside -----------------------------------------------------------------------------------------------------
 
-    def _perform(self, index: int, call: Call) -> Answer | ServiceError:
+    def _perform(self, index: int, call: OwnerCall) -> Answer | ServiceError:
         with about(call.agent, call.episode_id or getattr(call.request, "episode_id", "")):
             return self._carry_out(index, call)
 
-    def _carry_out(self, index: int, call: Call) -> Answer | ServiceError:
+    def _carry_out(self, index: int, call: OwnerCall) -> Answer | ServiceError:
         try:
             answer = self._awake(call.agent).perform(call)
         except InputError as error:

@@ -8,16 +8,16 @@ from typing import Any, Self, TypeVar
 Made = TypeVar("Made")
 
 
-class Once:
-    """A value that does not change and keeps what was worked out of it. Its `_made` is an empty dict at first."""
+class Memo:
+    """A value that does not change and keeps what was worked out of it. Its `_memo` is an empty dict at first."""
 
     __slots__ = ()
-    _made: dict[Callable[[Any], Any], Any]
+    _memo: dict[Callable[[Any], Any], Any]
 
     def once(self, make: Callable[[Self], Made]) -> Made:
         """What `make` works out of this value alone: worked out when it is first asked for."""
         try:
-            made: Made = self._made[make]
+            made: Made = self._memo[make]
         except KeyError:
-            made = self._made[make] = make(self)
+            made = self._memo[make] = make(self)
         return made

@@ -12,8 +12,8 @@ from starlette.testclient import TestClient
 from envsearch.errors import InputError
 from orchestration.service.store.sql import SqlStore
 from orchestration.service.tokens import Scope, Tokens
-from serve_app import failures
-from serve_app.failures import BURST, SECONDS_EACH, Failures, client_address, trusted_networks
+from serve_app import throttling
+from serve_app.throttling import BURST, SECONDS_EACH, FailureCounter, client_address, trusted_networks
 
 WRONG = "proctor_000000000000_" + "A" * 43
 
@@ -34,7 +34,7 @@ def bearer(text: str, **others: str) -> dict[str, str]:
 
 def test_a_burst_is_looked_at_and_then_one_at_a_time() -> None:
     clock = Clock()
-    counted = Failures(clock)
+    counted = FailureCounter(clock)
     for _ in range(BURST):
         assert counted.wait("a") == 0
         counted.note("a")
@@ -49,8 +49,8 @@ def test_a_burst_is_looked_at_and_then_one_at_a_time() -> None:
 
 
 def test_memory_is_bounded_however_many_addresses_fail(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(failures, "ADDRESSES", 10)
-    counted = Failures(Clock())
+    monkeypatch.setattr(throttling, "ADDRESSES", 10)
+    counted = FailureCounter(Clock())
     for number in range(1000):
         counted.note(str(number))
     assert len(counted) == 10

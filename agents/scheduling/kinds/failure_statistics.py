@@ -49,7 +49,7 @@ _COLUMNS: dict[str, tuple[type, float, int]] = {
 }
 
 
-class TestMemory:
+class FailureStatistics:
     """Columns of per-test numbers, and a few of all tests together.
 
     Attributes:
@@ -261,7 +261,7 @@ def _occurrences(rows: IntArray) -> list[IntArray]:
     return [np.flatnonzero(turn == number) for number in range(int(turn.max()) + 1)]
 
 
-def rates(memory: TestMemory, rows: IntArray) -> FloatArray:
+def rates(memory: FailureStatistics, rows: IntArray) -> FloatArray:
     """Failure rates at each memory, drawn towards the share of failing tests, in (0, 1). Shape (n, len(DECAYS))."""
     failed, weight = memory.column["failed"][rows], memory.column["weight"][rows]
     drawn: FloatArray = (failed + PRIOR_WEIGHT * memory.share) / (weight + PRIOR_WEIGHT)

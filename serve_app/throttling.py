@@ -19,7 +19,7 @@ from envsearch.errors import InputError
 from orchestration.service.errors import ServiceError
 
 BURST: Final = 20
-"""Failures of one address that are looked at in a row."""
+"""FailureCounter of one address that are looked at in a row."""
 
 SECONDS_EACH: Final = 3.0
 """After a burst: one more failure is looked at every so many seconds."""
@@ -50,7 +50,7 @@ class ThrottledError(ServiceError):
         return ThrottledError, (float(self.retry_after),)
 
 
-class Failures:
+class FailureCounter:
     """One bucket for each address: a failure puts one in, time takes them out.
 
     Args:
