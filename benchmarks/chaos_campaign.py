@@ -117,7 +117,7 @@ def kill_driver(campaign: Campaign, disk: SmallDisk, rng: np.random.Generator) -
 
 
 def kill_worker(campaign: Campaign, disk: SmallDisk, rng: np.random.Generator) -> list[str]:
-    """kill -9 of a worker in mid-work; the running campaign goes on by itself."""
+    """kill -9 of a worker in mid-work; the running campaign continues by itself."""
     process = campaign.start()
     end = time.monotonic() + 120
     while process.poll() is None and time.monotonic() < end and not (workers := campaign.workers()):
@@ -132,7 +132,7 @@ def kill_worker(campaign: Campaign, disk: SmallDisk, rng: np.random.Generator) -
 
 
 def full_disk(campaign: Campaign, disk: SmallDisk, rng: np.random.Generator) -> list[str]:
-    """The disk is full: one line says so; with room again the same command goes on."""
+    """The disk is full: one line says so; with free space again the same command continues."""
     if not disk.mounted:
         return []
     disk.fill()
@@ -155,7 +155,7 @@ def damage(campaign: Campaign, disk: SmallDisk, rng: np.random.Generator) -> lis
     _forget_result(campaign)
     code, stderr = campaign.run()
     if code == 0 and path.name.startswith("model-"):
-        return []  # nothing asked for this checkpoint: its evaluation is stored
+        return []  # this checkpoint is not needed: its evaluation is stored
     if code != 2 or str(path) not in stderr or "delete" not in stderr or "Traceback" in stderr:
         return [f"damage of {path.name} ended with {code}: {stderr[-300:]}"]
     shutil.rmtree(path.parent)

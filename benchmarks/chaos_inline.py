@@ -215,7 +215,7 @@ class Round:
         results = [result for event in events for result in results_of(event.payload)]
         kept = {result.id: result.verdict.value for result in results}
         if len(kept) != len(results):
-            return [f"a result of {episode} stands twice in the log"]
+            return [f"a result of {episode} appears twice in the log"]
         return [] if kept == verdicts else [f"results of {episode} are not those that were acknowledged"]
 
     def _state_complaints(self) -> list[str]:

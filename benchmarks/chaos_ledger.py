@@ -37,7 +37,7 @@ class Ledger:
         return len(self.results) + len(self.rewards)
 
     def complaints(self, get: Get, post: Post, newest: int | None = None) -> list[str]:
-        """What is lost or stands twice; empty: nothing is.
+        """What is lost or appears twice; empty: nothing.
 
         Args:
             get, post: answers of the service, by path below the agent's.
@@ -68,7 +68,7 @@ class Ledger:
         kept = {result["id"]: result["verdict"] for result in results}
         complaints = []
         if len(kept) != len(results):
-            complaints.append(f"{self.agent}: a result of {episode} stands twice")
+            complaints.append(f"{self.agent}: a result of {episode} appears twice")
         if not self.results[episode].items() <= kept.items():
             complaints.append(f"{self.agent}: a result of {episode} is lost")
         return complaints

@@ -1,4 +1,4 @@
-"""Rewards by one owner beside the bare commits of its own store, in one run, alternating.
+"""Rewards by one owner compared with bare commits of its store, alternating in one run.
 
     python -m benchmarks.commit_rate [--rounds 5] [--batch 1 8 32] [--count 400]
 

@@ -1,4 +1,4 @@
-"""Load on a real `proctor serve`: rising concurrency over many agents, then one noisy agent beside calm ones.
+"""Load on a real `proctor serve`: rising concurrency over many agents, then one noisy agent among calm ones.
 
     python -m benchmarks.load [--minutes 10] [--agents 50] [--shards 2] [--connections 1 8 32 ... ] [--format json]
 
@@ -75,7 +75,7 @@ class Connection:
     """One caller.
 
     Args:
-        patient: it waits as long as it is told to before it comes back; a noisy one does not.
+        patient: it waits as long as the answer says before it retries; a noisy caller does not.
     """
 
     def __init__(self, port: int, tally: Tally, end: float, patient: bool = True) -> None:
@@ -199,9 +199,9 @@ def noisy(served: Served, agents: Sequence[str], seconds: float) -> list[Row]:
     )
     flood.start()
     time.sleep(2.0)
-    beside = drive(served.port, calm, CALM_CONNECTIONS, seconds)
+    mixed = drive(served.port, calm, CALM_CONNECTIONS, seconds)
     rows.append(
-        row(f"calm agents, {NOISY_CONNECTIONS} connections on another", CALM_CONNECTIONS, seconds, beside, served)
+        row(f"calm agents, {NOISY_CONNECTIONS} connections on another", CALM_CONNECTIONS, seconds, mixed, served)
     )
     flood.join()
     for entry in rows:

@@ -3,7 +3,7 @@
     python -m benchmarks.record_own_history --cycles 160 --history own_history.parquet
 
 Which fault appears and disappears in which cycle is drawn from one seeded generator and does not depend on what the
-tests find. The same command goes on where it stopped. How the history that is shipped was made: docs/recording.md.
+tests find. The same command continues where it stopped. How the history that is shipped was made: docs/recording.md.
 """
 
 from __future__ import annotations

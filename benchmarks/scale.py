@@ -127,7 +127,7 @@ def many_items(count: int) -> list[TrainBlock]:
 
 
 def driver_growth(count: int, failing: bool = False) -> tuple[float, float]:
-    """Bytes per work item: of the plan, and of what running it leaves and takes at most beside the plan."""
+    """Bytes per work item: of the plan, and of what running it adds at most."""
     tracemalloc.start()
     try:
         before = tracemalloc.get_traced_memory()[0]
@@ -207,7 +207,7 @@ def rates(store: str, state: str, seconds: float = 5.0) -> Rates:
         commits = [_commits_per_second(state or f"{folder}/service.db", writers) for writers in (1, 8)]
     block = many_items(1)[0]
     report = BlockReport(block, JobOutcome.DONE, 1.0)
-    plan, beside = driver_growth(20_000)
+    plan, added = driver_growth(20_000)
     return Rates(
         tasks=tasks,
         requests=requests,
@@ -217,7 +217,7 @@ def rates(store: str, state: str, seconds: float = 5.0) -> Rates:
         block_bytes=len(pickle.dumps(block)),
         report_bytes=len(pickle.dumps(report)),
         agent_bytes=CHECKPOINT_BYTES + 30_000,
-        item_bytes=plan + beside,
+        item_bytes=plan + added,
     )
 
 
@@ -315,9 +315,9 @@ def main() -> None:
     predictions: list[Prediction] = [
         predict(pairs, measured_rates, engine, cores) for engine in ("sb3", "fleet") for cores in CORES
     ]
-    plan, beside = driver_growth(ITEMS)
+    plan, added = driver_growth(ITEMS)
     service = {"node": asdict(ServiceNode()), "capacity": asdict(capacity(ServiceNode()))}
-    driver = {"items": ITEMS, "plan_bytes_per_item": plan, "bytes_beside_the_plan_per_item": beside}
+    driver = {"items": ITEMS, "plan_bytes_per_item": plan, "bytes_beside_the_plan_per_item": added}
     report = {
         "pairs": [asdict(entry) for entry in pairs],
         "rates": [asdict(measured_rates)],

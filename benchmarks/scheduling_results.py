@@ -39,7 +39,7 @@ Curve = NDArray[np.float64]
 DRAWS = 10_000
 WINDOW = 50
 MEASURED = {"failures_first": ("napfd", "recall"), "time_first": ("apfdc", "ttff")}
-"""Per objective: what the best heuristic is chosen by and differences are told in; then what else is shown."""
+"""Per objective: the metric that chooses the best heuristic and expresses differences; then the other metric shown."""
 
 GROUPS: dict[str, dict[str, Any]] = {
     "without learning": {"precision": 1e9},
@@ -216,7 +216,7 @@ def _row(cells: Iterable[str]) -> None:
 
 
 def main() -> None:
-    """Print what was asked for."""
+    """Print the requested tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("histories", type=Path, nargs="+")
     parser.add_argument("--kinds", nargs="+", default=[DEFAULT_KIND])

@@ -1,4 +1,4 @@
-"""The scheduling service over HTTP beside a constant endpoint in the same Ray Serve, in one run.
+"""The scheduling service over HTTP compared with a constant endpoint in the same Ray Serve, in one run.
 
     python -m benchmarks.service [--seconds 4] [--rounds 3] [--kind failure_rate] [--format json|table]
 
@@ -94,7 +94,7 @@ class Client:
 
 @contextmanager
 def both_sides(kind: str) -> Iterator[Client]:
-    """The service with an agent that has seen a few cycles, and the constant endpoint beside it."""
+    """The service with an agent that has seen a few cycles, and the constant endpoint."""
     from orchestration.runtime.serve import free_port, serving
 
     with tempfile.TemporaryDirectory(prefix="proctor-benchmark-") as home:
@@ -172,7 +172,7 @@ def rows(call: str, sides: Any) -> list[Row]:
 
 
 def measure_many_tests(client: Client, kind: str, rounds: int) -> Row:
-    """10,000 tests: the whole call beside the library's own time for the same job."""
+    """10,000 tests: the whole call compared with the library's own time for the same job."""
     from agents.scheduling.scheduler import Scheduler
     from agents.scheduling.settings import AgentSettings
     from agents.scheduling.testcase import TestCase

@@ -4,7 +4,7 @@
 
 The agent's owner, the SQLite store and the Parquet archive are the real ones, in this process and in a temporary
 folder; only HTTP and Ray are left out. `--seconds` ends the run earlier. The exit code is 1 if memory grows, or an
-episode is missing or stands twice.
+episode is missing or appears twice.
 """
 
 from __future__ import annotations

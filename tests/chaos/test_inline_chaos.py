@@ -108,7 +108,7 @@ def test_the_ledger_finds_no_fault_with_a_sound_service() -> None:
         ({"version": 3}, "do not make version 3"),
         ({"total": 2.0}, "given a second time"),
         ({"results": {"a": [], "b": [{"id": "t", "verdict": "passed"}]}}, "a result of a is lost"),
-        ({"results": dict.fromkeys("ab", [{"id": "t", "verdict": "passed"}] * 2)}, "stands twice"),
+        ({"results": dict.fromkeys("ab", [{"id": "t", "verdict": "passed"}] * 2)}, "appears twice"),
         ({"rows": [{"episode_id": "a", "agent_version": n} for n in (1, 2)]}, "rewarded twice"),
     ],
 )

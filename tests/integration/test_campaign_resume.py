@@ -34,7 +34,7 @@ def command(spec: Path, home: Path, *options: str) -> list[str]:
 
 
 def finished(home: Path) -> dict[Path, tuple[int, int]]:
-    """Records and evaluations in the store, with what would betray that one was written anew."""
+    """Records and evaluations in the store, with the data that shows whether one was written again."""
     files = [path for name in ("record.json", "evaluation.json") for path in (home / "store").rglob(name)]
     return {path: (path.stat().st_mtime_ns, path.stat().st_ino) for path in files}
 
@@ -67,7 +67,7 @@ def spec(tmp_path: Path) -> Path:
 
 
 @pytest.mark.slow
-def test_kill_the_driver_and_go_on(spec: Path, tmp_path: Path) -> None:
+def test_kill_the_driver_and_continue(spec: Path, tmp_path: Path) -> None:
     undisturbed, killed = tmp_path / "undisturbed", tmp_path / "killed"
     subprocess.run(command(spec, undisturbed, "--executor", "inline", "--quiet"), check=True, timeout=600)
 
@@ -96,7 +96,7 @@ def test_kill_the_driver_and_go_on(spec: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_ctrl_c_says_how_to_go_on(spec: Path, tmp_path: Path) -> None:
+def test_ctrl_c_prints_how_to_continue(spec: Path, tmp_path: Path) -> None:
     home = tmp_path / "home"
     process = subprocess.Popen(
         command(spec, home, "--executor", "inline", "--quiet"),

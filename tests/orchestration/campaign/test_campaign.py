@@ -294,7 +294,7 @@ def test_weak_healthy_population_may_be_a_warning(tmp_path: Path) -> None:
     assert any(note.startswith("Healthy population too weak") for note in result.notes)
 
 
-def test_many_cores_train_mutants_beside_the_healthy(tmp_path: Path, complete: CampaignResult) -> None:
+def test_many_cores_train_mutants_together_with_the_healthy(tmp_path: Path, complete: CampaignResult) -> None:
     class Wide(InlineExecutor):
         slots = 64
 

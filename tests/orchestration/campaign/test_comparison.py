@@ -53,7 +53,7 @@ def test_average_ratio_is_computed_from_same_seed_pairs_when_the_test_was_not_ru
     assert compare_with_published("CartPole-v1", "ppo", (), pair)[1]["ours"] is None
 
 
-def test_a_published_variant_stands_beside_the_published_figure(campaign_result: CampaignResult) -> None:
+def test_a_published_variant_is_compared_with_the_published_figure(campaign_result: CampaignResult) -> None:
     mutant = dataclasses.replace(campaign_result.populations[1], mutant="NDF[published]")
     rows = compare_with_published("CartPole-v1", "ppo", (), (campaign_result.populations[0], mutant))
     assert {row["mutant"] for row in rows} == {"NDF[published]"}

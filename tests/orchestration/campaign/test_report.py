@@ -1,4 +1,4 @@
-"""The report: every number stands in the files, the page is whole, escaped, self-contained and reproducible."""
+"""The report: every number is in the files, the page is complete, escaped, self-contained and reproducible."""
 
 from __future__ import annotations
 

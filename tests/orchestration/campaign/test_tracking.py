@@ -349,7 +349,7 @@ def test_absent_server_is_a_warning_that_says_how_to_log_again(
 def test_broken_database_is_a_warning_and_is_left_alone(
     tmp_path: Path, result: CampaignResult, report: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    (tmp_path / "mlflow.db").write_bytes(b"this is no database, " * 100)
+    (tmp_path / "mlflow.db").write_bytes(b"this is not a database, " * 100)
     before = (tmp_path / "mlflow.db").read_bytes()
     assert tracker(None, tmp_path).log_campaign(result, report) is None
     assert "mlflow.db" in caplog.text

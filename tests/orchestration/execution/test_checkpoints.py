@@ -26,7 +26,7 @@ KEYS = tuple(AgentKey(RECIPE, seed, "fleet") for seed in (3, 4))
 
 
 class Clock:
-    """A clock that stands until it is moved."""
+    """A clock that moves only when the test moves it."""
 
     def __init__(self) -> None:
         self.now = 100.0
@@ -181,7 +181,7 @@ def test_a_killed_block_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     ("damage", "reason"),
     [(lambda data: data[:-10], "SHA-256"), (lambda data: b"", "cut short"), (lambda data: b"PK" + data, "format")],
 )
-def test_a_damaged_one_is_told_and_the_block_begins_anew(
+def test_a_damaged_checkpoint_is_reported_and_the_block_starts_from_the_beginning(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     undisturbed: list[Any],

@@ -46,7 +46,7 @@ def test_a_line_says_what_it_is_about(tmp_path: Path) -> None:
     try:
         raise ValueError("broken")
     except ValueError:
-        log.error("failed", exc_info=True, extra={"agent": "told"})
+        log.error("failed", exc_info=True, extra={"agent": "named"})
     logging.getLogger("agents.x").error("also the project's")
     again.flush()
     first, inner, failed, other = lines(tmp_path)
@@ -54,7 +54,7 @@ def test_a_line_says_what_it_is_about(tmp_path: Path) -> None:
     assert first["message"].startswith("forged\n")
     assert first["at"].endswith("Z")
     assert (inner["agent"], inner.get("episode")) == ("other", None)
-    assert (failed["agent"], failed["error"]) == ("told", "ValueError")
+    assert (failed["agent"], failed["error"]) == ("named", "ValueError")
     assert "broken" in failed["traceback"]
     assert "agent" not in other
 
