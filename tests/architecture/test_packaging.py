@@ -15,7 +15,22 @@ ROOT = Path(__file__).parents[2]
 PACKAGES = ("serve_app", "orchestration", "mutations", "agents", "envsearch")
 LOCKS = ("requirements.lock", "requirements-dev.lock")
 PIN = re.compile(r"([A-Za-z0-9._-]+)==([^\s;]+)")
-NOT_IN_CORE = {"ray", "torch", "jax", "mlflow", "stable-baselines3", "gymnasium", "starlette", "httpx", "pydantic"}
+NOT_IN_CORE = {
+    *("ray", "torch", "jax", "mlflow", "stable-baselines3", "gymnasium", "scipy", "pandas"),
+    *("starlette", "httpx", "pydantic"),
+}
+    "ray",
+    "torch",
+    "jax",
+    "mlflow",
+    "stable-baselines3",
+    "gymnasium",
+    "scipy",
+    "pandas",
+    "starlette",
+    "httpx",
+    "pydantic",
+}
 
 
 @cache

@@ -27,13 +27,8 @@ def explored(name, settings, number, version, seed=0, own=0.0):
 
 
 def test_none_changes_nothing():
-<<<<<<< HEAD
-    given_scores = scores(5)
-    assert exploration("none", {}).apply(given_scores, UNSEEN, 3, np.random.default_rng(0)) is given_scores
-=======
     agent_scores = scores(5)
-    assert exploration("none", {}).apply(agent_scores, None, 3, np.random.default_rng(0)) is agent_scores
->>>>>>> main
+    assert exploration("none", {}).apply(agent_scores, UNSEEN, 3, np.random.default_rng(0)) is agent_scores
 
 
 def test_epsilon_falls_in_a_straight_line():

@@ -41,13 +41,8 @@ def test_it_learns_which_tests_fail(kind, unreliable):
 
 @pytest.mark.parametrize("kind", LEARNING)
 def test_scores_grow_with_nothing_but_what_was_rewarded(kind, observed):
-<<<<<<< HEAD
-    """Before any reward no test that was equal to another stands before it."""
-    agent: Any = make_agent(kind, {}, 0)
-=======
     """Before any reward, equal tests have equal priorities."""
-    agent = make_agent(kind, {}, 0)
->>>>>>> main
+    agent: Any = make_agent(kind, {}, 0)
     observation = observed(["PF", "PF"], durations=(1.0, 1.0))
     twins = inputs(observation, 4)
     place = observation.feature_names.index("place")

@@ -147,14 +147,9 @@ def test_a_version_whose_past_has_left_the_store_is_not_found(settings: ServiceS
             await service.reward("agent", RewardRequest(opened[place]))
         await service.housekeep()
         assert len((await service.episodes("agent")).episodes) < 24
-<<<<<<< HEAD
-        listed = {one.version for one in (await service.versions("agent")).versions}
+        listed = {entry.version for entry in (await service.versions("agent")).versions}
         paged: set[int] = set()
         cursor: str | None = ""
-=======
-        listed = {entry.version for entry in (await service.versions("agent")).versions}
-        paged, cursor = set(), ""
->>>>>>> main
         while cursor is not None:
             page = await service.versions("agent", cursor, limit=2)
             paged |= {entry.version for entry in page.versions}
