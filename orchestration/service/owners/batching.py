@@ -12,15 +12,15 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
 from orchestration.service.errors import ServiceError
-from orchestration.service.owners.owner_call import Answer, OwnerCall
+from orchestration.service.owners.owner_call import OwnerAnswer, OwnerCall
 
 ANSWER_SECONDS = 60.0
 """How long a caller waits for an owner that lives and does not answer, as where its store hangs."""
 
-Send = Callable[[Sequence[OwnerCall]], Awaitable[Sequence[Answer | ServiceError]]]
-Answered = Callable[[Sequence[Answer | ServiceError] | Exception], None]
+Send = Callable[[Sequence[OwnerCall]], Awaitable[Sequence[OwnerAnswer | ServiceError]]]
+Answered = Callable[[Sequence[OwnerAnswer | ServiceError] | Exception], None]
 Post = Callable[[Sequence[OwnerCall], Answered], bool]
-_Waiting = list[tuple[OwnerCall, "asyncio.Future[Answer]"]]
+_Waiting = list[tuple[OwnerCall, "asyncio.Future[OwnerAnswer]"]]
 
 
 class CallBatcher:
@@ -43,7 +43,7 @@ class CallBatcher:
         self._send, self._post = send, post
         self._free = hops
         self._longest, self._seconds = longest, seconds
-        self._waiting: OrderedDict[str, deque[tuple[OwnerCall, asyncio.Future[Answer]]]] = OrderedDict()
+        self._waiting: OrderedDict[str, deque[tuple[OwnerCall, asyncio.Future[OwnerAnswer]]]] = OrderedDict()
         self._hops = hops
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -52,7 +52,7 @@ class CallBatcher:
         """Whether any call waits or is under way."""
         return bool(self._waiting) or self._free < self._hops
 
-    async def call(self, call: OwnerCall) -> Answer:
+    async def call(self, call: OwnerCall) -> OwnerAnswer:
         """The answer to a call.
 
         Raises:
@@ -61,7 +61,7 @@ class CallBatcher:
             Exception: whatever the hop failed with.
         """
         loop = asyncio.get_running_loop()
-        future: asyncio.Future[Answer] = loop.create_future()
+        future: asyncio.Future[OwnerAnswer] = loop.create_future()
         # Not asyncio.timeout: that can stop whatever the caller does, and costs several times as much.
         late = loop.call_later(self._seconds, _give_up, future)
         self._waiting.setdefault(call.agent, deque()).append((call, future))
@@ -96,15 +96,17 @@ class CallBatcher:
         return batch
 
     async def _hop(self, batch: _Waiting) -> None:
-        told: Sequence[Answer | ServiceError] | BaseException
+        told: Sequence[OwnerAnswer | ServiceError] | BaseException
         try:
             told = await self._send([call for call, _ in batch])
         except BaseException as error:  # noqa: BLE001 - each caller gets it; a task's own error would be lost
             told = error
         self._answered(batch, told)
 
-    def _answered(self, batch: _Waiting, told: Sequence[Answer | ServiceError] | BaseException) -> None:
-        answers: Sequence[Answer | BaseException] = [told] * len(batch) if isinstance(told, BaseException) else told
+    def _answered(self, batch: _Waiting, told: Sequence[OwnerAnswer | ServiceError] | BaseException) -> None:
+        answers: Sequence[OwnerAnswer | BaseException] = (
+            [told] * len(batch) if isinstance(told, BaseException) else told
+        )
         self._free += 1
         for (_, future), answer in zip(batch, answers, strict=True):
             if future.done():  # the caller has gone away
@@ -116,6 +118,6 @@ class CallBatcher:
         self._start()
 
 
-def _give_up(future: asyncio.Future[Answer]) -> None:
+def _give_up(future: asyncio.Future[OwnerAnswer]) -> None:
     if not future.done():
         future.set_exception(TimeoutError())

@@ -71,3 +71,24 @@ class Totals:
         # One that does not answer within a second is busy and not gone: what was known of it is kept, within bounds.
         kept = {born: one for born, one in self._last.items() if born not in seen}
         self._last = dict(list(kept.items())[-1000:]) | seen
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceStatistics:
+    """The service as its operators see it.
+
+    Attributes:
+        agents: registered.
+        owners: alive, and answering, in the cluster.
+        awake: agents in the memory of these.
+        each: the owners' own measurements.
+        waiting: calls of this process that wait or are in progress, by agent.
+        read_seconds: how long the store took to count the agents.
+    """
+
+    agents: int
+    owners: int
+    awake: int
+    each: tuple[OwnerStatistics, ...]
+    waiting: tuple[tuple[str, int], ...]
+    read_seconds: float

@@ -21,7 +21,7 @@ from orchestration.service.owners.admission import Admission, AdmissionLimits
 from orchestration.service.owners.agent_owner import OwnerSettings
 from orchestration.service.owners.batching import ANSWER_SECONDS, Answered, CallBatcher
 from orchestration.service.owners.call_statistics import OwnerStatistics
-from orchestration.service.owners.owner_call import Answer, OwnerCall
+from orchestration.service.owners.owner_call import OwnerAnswer, OwnerCall
 from orchestration.service.owners.owner_socket import OwnerConnection, open_connection
 from orchestration.service.owners.ownership import DirectorySettings, Ownership, ownership
 from orchestration.service.owners.payloads import settings_of
@@ -84,7 +84,7 @@ class Directory:
         """
         return (await self._ownership(agent)).name
 
-    async def call(self, call: OwnerCall) -> Answer:
+    async def call(self, call: OwnerCall) -> OwnerAnswer:
         """The owner's answer; a dead owner is replaced and asked again, because every call is idempotent.
 
         Raises:
@@ -95,7 +95,7 @@ class Directory:
         with self._admission.place(about.name, call.agent):
             return await self._answer(call)
 
-    async def _answer(self, call: OwnerCall) -> Answer:
+    async def _answer(self, call: OwnerCall) -> OwnerAnswer:
         deadline = time.monotonic() + PATIENCE_SECONDS
         pause = FIRST_PAUSE
         while True:
@@ -200,7 +200,7 @@ class Directory:
 
         return connection.post(pickle.dumps(calls, pickle.HIGHEST_PROTOCOL), answered)
 
-    async def _hop(self, name: str, calls: Sequence[OwnerCall]) -> Sequence[Answer | ServiceError]:
+    async def _hop(self, name: str, calls: Sequence[OwnerCall]) -> Sequence[OwnerAnswer | ServiceError]:
         from ray.exceptions import RayTaskError
 
         owner = self._owners[name]
@@ -213,7 +213,7 @@ class Directory:
         question = pickle.dumps(calls, pickle.HIGHEST_PROTOCOL)
         try:
             told = await (handle.execute.remote(question) if connection is None else connection.exchange(question))
-            answers: Sequence[Answer | ServiceError] = pickle.loads(told)
+            answers: Sequence[OwnerAnswer | ServiceError] = pickle.loads(told)
         except RayTaskError as error:
             LOG.error("Owner %s failed: %s", name, error)
             raise InternalError(f"the service failed on this call ({type(error.cause).__name__})") from error

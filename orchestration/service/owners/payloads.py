@@ -14,10 +14,12 @@ import numpy as np
 from agents.scheduling.episode import Budget
 from agents.scheduling.observation import FloatArray
 from agents.scheduling.settings import AgentSettings
-from agents.scheduling.testcase import TestResult
+from agents.scheduling.testcase import TestResult, Verdict
 from envsearch.canonical import canonical_json
 from envsearch.errors import CorruptArtifactError
-from orchestration.service.owners.messages import PastRun, Results
+
+PastRun = tuple[str, float | None, float | None]
+"""Verdict, duration in seconds, Unix time of its end."""
 
 _COMPRESS_FROM = 1000
 _canonical = msgspec.json.Encoder(order="sorted").encode
@@ -81,13 +83,14 @@ def unpacked(data: bytes, what: str) -> Any:
 
 def packed_results(results: Sequence[TestResult]) -> bytes:
     """Results of one call, in their order."""
-    columns = Results.of(results)
-    return packed([columns.ids, columns.verdicts, columns.durations, columns.finished_at])
+    columns = ("id", "verdict", "duration", "finished_at")
+    return packed([[getattr(result, name) for result in results] for name in columns])
 
 
 def results_of(data: bytes) -> tuple[TestResult, ...]:
     """The inverse of `packed_results`."""
-    return Results(*map(tuple, unpacked(data, "results"))).results()
+    ids, verdicts, durations, ends = unpacked(data, "results")
+    return tuple(map(TestResult, ids, map(Verdict, verdicts), durations, ends))
 
 
 def packed_history(job: str, ids: Sequence[str], histories: Sequence[tuple[PastRun, ...]]) -> bytes:
