@@ -73,8 +73,18 @@ def _check_scores(scores: Scores, size: int) -> None:
             raise _BrokenError(f"{name} of {size} tests is no array of shape ({size},) and type {np.dtype(dtype)}")
     if not np.isfinite(scores.priority).all():
         raise _BrokenError(f"priority of {size} tests is not finite")
+    if scores.chances is not None:
+        _check_chances(scores.chances, size)
     if not 0.0 <= scores.exploration <= 1.0:
         raise _BrokenError(f"exploration is {scores.exploration}, not in [0, 1]")
+
+
+def _check_chances(chances: FloatArray, size: int) -> None:
+    if not isinstance(chances, np.ndarray) or chances.shape != (size,) or chances.dtype != np.float64:
+        raise _BrokenError(f"chances of {size} tests are not an array of shape ({size},) and type float64")
+    estimated = chances[~np.isnan(chances)]
+    if not ((estimated >= 0.0) & (estimated <= 1.0)).all():
+        raise _BrokenError(f"a chance of {size} tests is not in [0, 1]")
 
 
 def _scoring_changes_nothing(kind: Kind) -> str:

@@ -118,10 +118,11 @@ class RankedColumns(_Entries[RankedTest]):
     """A recommendation of n tests, the test to run first in front; each column has shape (n,).
 
     Args:
-        places: where each of them stands among the candidates; None: to be found by its id.
+        places: index of each of them among the candidates; None: looked up by id.
+        chances: the estimated probability that each test fails, None where there is no estimate; (): none is estimated.
     """
 
-    __slots__ = ("ids", "places", "priority", "reasons", "seconds", "selected")
+    __slots__ = ("chances", "ids", "places", "priority", "reasons", "seconds", "selected")
 
     def __init__(
         self,
@@ -131,10 +132,11 @@ class RankedColumns(_Entries[RankedTest]):
         seconds: Sequence[float],
         reasons: Sequence[Reasons],
         places: IntArray | None = None,
+        chances: Sequence[float | None] = (),
     ) -> None:
         self.places = places
         self.ids, self.priority, self.selected = tuple(ids), tuple(priority), tuple(selected)
-        self.seconds, self.reasons = tuple(seconds), tuple(reasons)
+        self.seconds, self.reasons, self.chances = tuple(seconds), tuple(reasons), tuple(chances)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -162,6 +164,7 @@ class RankedColumns(_Entries[RankedTest]):
             self.selected[place],
             self.seconds[place],
             self.reasons[place],
+            self.chances[place] if self.chances else None,
         )
 
 
@@ -195,6 +198,7 @@ def ranking_columns(ranking: Sequence[RankedTest]) -> RankedColumns:
         [entry.selected for entry in ranking],
         [entry.expected_duration for entry in ranking],
         [entry.reasons for entry in ranking],
+        chances=[entry.chance for entry in ranking],
     )
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from agents.scheduling.observation import IntArray, Observation, Scores
 from agents.scheduling.testcase import TestCase
@@ -50,7 +50,9 @@ class RankedTest:
     Attributes:
         position: from 1, in the order to run; not selected tests follow the selected ones.
         selected: fits the budget.
-        reasons: why it stands there ("failed 2 runs ago", "new", "exploring"), the strongest first.
+        reasons: why it is there ("failed 2 runs ago", "new", "exploring"), the strongest first.
+        chance: the estimated probability that the test fails; None: not estimated. Not compared, since a stored episode
+            does not keep it.
     """
 
     id: str
@@ -59,6 +61,7 @@ class RankedTest:
     selected: bool
     expected_duration: float
     reasons: tuple[str, ...]
+    chance: float | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

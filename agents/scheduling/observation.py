@@ -76,8 +76,11 @@ class Scores:
         explored: tests whose place comes from exploration and not from what was learned, shape (n,).
         exploration: how much was explored, in [0, 1]: the recorded number that shows the switch from exploring to
             exploiting (1: everything by chance, 0: nothing).
+        chances: the estimated probability that each test fails in this cycle, in [0, 1], shape (n,); NaN for a test
+            without an estimate. None: the agent does not estimate it.
     """
 
     priority: FloatArray
     explored: BoolArray
     exploration: float
+    chances: FloatArray | None = None

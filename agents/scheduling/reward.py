@@ -36,10 +36,16 @@ class EpisodeOutcome(Once):
 
 
 class Reward(ABC):
-    """Scores each test of a finished episode. Has no state: the same outcome gives the same rewards."""
+    """Scores each test of a finished episode. Has no state: the same outcome gives the same rewards.
+
+    Attributes:
+        marks_failures: every failed test gets 1 and every passed one 0, so that the expected reward of a test is the
+            probability that it fails.
+    """
 
     name: ClassVar[str]
     summary: ClassVar[str]
+    marks_failures: ClassVar[bool] = False
 
     @abstractmethod
     def rewards(self, outcome: EpisodeOutcome) -> FloatArray:

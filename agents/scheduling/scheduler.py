@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -170,7 +171,10 @@ class Scheduler:
         scores = self.agent.score(observation, rng)
         scores = self._exploration.apply(scores, observation, self.version, rng)
         if not np.isfinite(scores.priority).all():
-            raise ProctorError(f"agent kind {self.settings.kind} gave a priority that is no finite number")
+            raise ProctorError(f"agent kind {self.settings.kind} gave a priority that is not a finite number")
+        if scores.chances is not None and self.agent.learns and not self._reward.marks_failures:
+            # What it learns from such rewards is not how likely a test is to fail.
+            return replace(scores, chances=None)
         return scores
 
     def _checked_budget(self, given: Budget | None, ids: Collection[str]) -> Budget:
@@ -212,7 +216,12 @@ def ranked(
         durations[order].tolist(),
         [told[test] for test in places],
         order,
+        () if scores.chances is None else _none_for_nan(scores.chances[order]),
     )
+
+
+def _none_for_nan(values: FloatArray) -> list[float | None]:
+    return [None if math.isnan(value) else value for value in values.tolist()]
 
 
 def episode_outcome(episode: Episode, results: Mapping[str, TestResult]) -> EpisodeOutcome:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -38,7 +39,8 @@ class EpsilonGreedy(Exploration):
         places = rng.random(number)
         exploration = joined(scores.exploration, epsilon)
         if number == 0:
-            return Scores(scores.priority, scores.explored, exploration)
+            return replace(scores, exploration=exploration)
         # A uniform quantile of the priorities is a uniform place in the order that they give.
         moved = np.quantile(scores.priority, places)
-        return Scores(np.where(drawn, moved, scores.priority), scores.explored | drawn, exploration)
+        priority = np.where(drawn, moved, scores.priority)
+        return replace(scores, priority=priority, explored=scores.explored | drawn, exploration=exploration)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -44,7 +45,8 @@ class Gaussian(Exploration):
         risen = _places(scores.priority) - _places(priority)
         explored = risen >= max(1.0, MOVED_SHARE * number)
         share = sigma**2 / (1.0 + sigma**2)
-        return Scores(priority, scores.explored | explored, joined(scores.exploration, share))
+        exploration = joined(scores.exploration, share)
+        return replace(scores, priority=priority, explored=scores.explored | explored, exploration=exploration)
 
 
 def _places(priority: FloatArray) -> FloatArray:

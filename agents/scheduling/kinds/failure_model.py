@@ -90,14 +90,17 @@ class FailureModel(SchedulingAgent):
         self._last: tuple[Observation, int, FloatArray] | None = None
 
     def score(self, observation: Observation, rng: np.random.Generator) -> Scores:
-        """By p' as the class tells; `explored` tests are in the first half for having waited alone."""
+        """By p' of the class's docstring; `explored` tests are in the first half only because they waited.
+
+        `chances` are p: the doubt is a reason to try a test, not evidence that it fails.
+        """
         logits = self._model.logits(self._inputs(observation))
         sure = -np.logaddexp(0.0, -logits)
         doubted = self._doubted(observation, sure)
         priority = self._priority(observation, doubted)
         waited = doubted is not sure
         lifted = _lifted(self._priority(observation, sure), priority) if waited else np.zeros(len(sure), np.bool_)
-        return Scores(priority, lifted, self._exploration(lifted))
+        return Scores(priority, lifted, self._exploration(lifted), chances=np.exp(sure))
 
     def learn(
         self,

@@ -24,4 +24,4 @@ class FailureRatePerSecond(SchedulingAgent):
         worth = (observation.failure_rate + _LEAST_RATE) / np.maximum(observation.durations, _SHORTEST)
         # A rate is at most 1.
         priority = np.where(observation.new, 2.0 / _SHORTEST, worth)
-        return Scores(priority, np.zeros(len(observation), np.bool_), 0.0)
+        return Scores(priority, np.zeros(len(observation), np.bool_), 0.0, chances=observation.failure_rate)

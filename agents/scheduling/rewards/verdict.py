@@ -18,6 +18,7 @@ class OwnVerdict(Reward):
 
     name = "verdict"
     summary = "a failed test: 1, a passed one: 0, selected or not; errors teach nothing"
+    marks_failures = True
 
     def rewards(self, outcome: EpisodeOutcome) -> FloatArray:
         """0 or 1 for every known test, shape (n,)."""
