@@ -1,6 +1,6 @@
 """Between the structs of a call and the columns that the scheduling library works on.
 
-A job mostly asks for the tests that it asked for last time, in the same bytes: short bodies are read once.
+Most jobs send the same bytes each time, so short bodies are read once.
 """
 
 from __future__ import annotations

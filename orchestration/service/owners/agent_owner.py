@@ -86,14 +86,14 @@ class AgentOwner:
 
     def statistics(self) -> OwnerStatistics:
         """Since it was started."""
-        return self._times.told(self.awake, self.wake_ups)
+        return self._times.statistics(self.awake, self.wake_ups)
 
     def execute(self, calls: Sequence[OwnerCall]) -> list[OwnerAnswer | ServiceError]:
         """The answer to each call, or why it was refused; what is answered is written."""
         self._answers, self._unwritten = [], []
         for index, call in enumerate(calls):
             self._answers.append(self._perform(index, call))
-        with contextlib.suppress(ServiceError):  # it stands in the place of the answers that it concerns
+        with contextlib.suppress(ServiceError):  # it has replaced the answers that it concerns
             self._write()
         answers, self._answers = self._answers, []
         self._keep_within_bounds(dict.fromkeys(call.agent for call in calls))
@@ -171,16 +171,16 @@ class AgentOwner:
             self._store.commit([commit for _, commit in pending])
             self._times.note(time.perf_counter() - started)
         except ServiceError as error:
-            told = error
+            refusal = error
             if isinstance(error, ConflictError):
-                told = NotOwnerError(f"the store knows more than this owner ({error.detail})")
+                refusal = NotOwnerError(f"the store knows more than this owner ({error.detail})")
             names = {live.name for live, _ in pending}
             for index, name in unwritten:
                 if name in names:
-                    self._answers[index] = told
+                    self._answers[index] = refusal
             for name in names:
                 self._live.pop(name, None)
-            raise told from error
+            raise refusal from error
 
     def _keep_within_bounds(self, used: dict[str, None]) -> None:
         every = self.settings.snapshot_every

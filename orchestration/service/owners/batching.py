@@ -1,4 +1,4 @@
-"""Concurrent calls to one owner travel in one hop: what arrives while a hop is under way goes with the next one.
+"""Concurrent calls to one owner travel in one hop: calls that arrive during a hop go with the next one.
 
 The agents of one owner take turns: a batch takes a call of each that waits, then a second one of each, so one agent's
 flood makes the others wait for a batch or two and not for the flood.
@@ -26,13 +26,13 @@ _Waiting = list[tuple[OwnerCall, "asyncio.Future[OwnerAnswer]"]]
 class CallBatcher:
     """Batches the calls to one owner. Belongs to one event loop.
 
-    A call that arrives when nothing is under way is sent at once, so a caller alone waits for nobody.
+    A call that arrives when no hop is in progress is sent at once, so a single caller never waits for others.
 
     Args:
         send: one hop: a batch of calls to their answers, in order. An exception is every call's of the batch.
         post: the same without a task of its own, which costs as much as the rest of a hop: the answers, or what
             failed, are given to its second argument. False: not now, `send` is to be used; nothing was sent then.
-        hops: under way at once; two keep the owner busy while answers travel.
+        hops: in progress at once; two keep the owner busy while answers travel.
         longest: calls in one batch.
         seconds: how long a caller waits.
     """
@@ -49,7 +49,7 @@ class CallBatcher:
 
     @property
     def busy(self) -> bool:
-        """Whether any call waits or is under way."""
+        """Whether any call waits or is in progress."""
         return bool(self._waiting) or self._free < self._hops
 
     async def call(self, call: OwnerCall) -> OwnerAnswer:
@@ -88,24 +88,24 @@ class CallBatcher:
         batch: _Waiting = []
         while self._waiting and len(batch) < self._longest:
             agent, queue = self._waiting.popitem(last=False)
-            one = queue.popleft()
+            waiting = queue.popleft()
             if queue:
                 self._waiting[agent] = queue  # its next turn comes after all others'
-            if not one[1].done():
-                batch.append(one)
+            if not waiting[1].done():
+                batch.append(waiting)
         return batch
 
     async def _hop(self, batch: _Waiting) -> None:
-        told: Sequence[OwnerAnswer | ServiceError] | BaseException
+        outcome: Sequence[OwnerAnswer | ServiceError] | BaseException
         try:
-            told = await self._send([call for call, _ in batch])
+            outcome = await self._send([call for call, _ in batch])
         except BaseException as error:  # noqa: BLE001 - each caller gets it; a task's own error would be lost
-            told = error
-        self._answered(batch, told)
+            outcome = error
+        self._answered(batch, outcome)
 
-    def _answered(self, batch: _Waiting, told: Sequence[OwnerAnswer | ServiceError] | BaseException) -> None:
+    def _answered(self, batch: _Waiting, outcome: Sequence[OwnerAnswer | ServiceError] | BaseException) -> None:
         answers: Sequence[OwnerAnswer | BaseException] = (
-            [told] * len(batch) if isinstance(told, BaseException) else told
+            [outcome] * len(batch) if isinstance(outcome, BaseException) else outcome
         )
         self._free += 1
         for (_, future), answer in zip(batch, answers, strict=True):

@@ -76,5 +76,5 @@ class InlineOwners:
         return [self._owner.statistics()]
 
     def waiting(self) -> dict[str, int]:
-        """Calls that wait or are under way, by agent."""
+        """Calls that wait or are in progress, by agent."""
         return self._admission.waiting()

@@ -43,10 +43,10 @@ class OpenEpisode:
             InvalidRequestError: a result is of a test that is not in the episode.
             ConflictError: another verdict is known for a test, or the episode is rewarded and a result is new.
         """
-        known = set(ids_of(self.episode.tests))
+        ids = set(ids_of(self.episode.tests))
         new: dict[str, TestResult] = {}
         for index, result in enumerate(reported):
-            if result.id not in known:
+            if result.id not in ids:
                 detail = f"{result.id!r} is not in episode {self.row.id!r}; expected a test of the episode"
                 raise InvalidRequestError(detail, f"results[{index}].id")
             before = self.results.get(result.id) or new.get(result.id)

@@ -2,8 +2,8 @@
 
 A call of a Ray actor costs caller and actor about a millisecond of CPU time each, which is more than a recommendation.
 Where both run on one Linux machine, batches go through an abstract Unix socket instead; everywhere else, and for all
-other questions, Ray's way stays. The kernel tells each side the other's user, and only the same one is let in, because
-what travels is pickled.
+other questions, Ray's way stays. The kernel shows each side the other's user, and only the same user is accepted,
+because the frames are pickled.
 
 A frame is its length (8 bytes, big-endian) and its bytes. Answers come in the order of the questions.
 """
