@@ -128,6 +128,7 @@ class RankedTest:
         position: from 1; tests that are not selected follow the selected ones.
         selected: fits the budget.
         reasons: why it stands there.
+        chance: the agent's estimated probability that the test fails; None: it estimates none.
     """
 
     id: str
@@ -136,6 +137,7 @@ class RankedTest:
     selected: bool
     expected_duration: float | None
     reasons: tuple[str, ...]
+    chance: float | None = None
 
     @classmethod
     def from_json(cls, told: Mapping[str, Any]) -> RankedTest:
@@ -147,6 +149,7 @@ class RankedTest:
             bool(told["selected"]),
             told.get("expected_duration"),
             tuple(told.get("reasons", ())),
+            told.get("chance"),
         )
 
 
