@@ -88,7 +88,7 @@ def test_requests_are_accepted_as_they_are_sent() -> None:
 
 
 def test_answers_are_read_as_they_are_written() -> None:
-    ranked = recommendations.RankedCandidate("a", 1, 0.5, True, 2.0, ("new",))
+    ranked = recommendations.RankedCandidate("a", 1, 0.5, True, 2.0, ("new",), 0.125)
     written = recommendations.RecommendationAnswer("e", 3, 1.7e9, 0.25, ("shadow",), [ranked])
     read = client.Recommendation.from_json("nightly", json.loads(encode(written)))
     assert (read.episode_id, read.agent_version, read.exploration, read.observers) == ("e", 3, 0.25, ("shadow",))

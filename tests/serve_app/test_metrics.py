@@ -97,7 +97,7 @@ def test_totals_never_fall_while_owners_come_and_go() -> None:
     totals = Totals()
 
     def told(*owners: tuple[CommitTimes, int]) -> tuple[int, int]:
-        totals.add(times.told(1, wake_ups) for times, wake_ups in owners)
+        totals.add(times.statistics(1, wake_ups) for times, wake_ups in owners)
         return totals.wake_ups, sum(totals.commits)
 
     first.note(0.001)

@@ -74,7 +74,8 @@ def columns_of(candidates: Sequence[Candidate], job: str) -> TestColumns:
 def ranked_candidates(ranking: RankedColumns) -> list[RankedCandidate]:
     """The recommendation, one struct per test."""
     positions = range(1, 1 + len(ranking))
-    columns = (ranking.ids, positions, ranking.priority, ranking.selected, ranking.seconds, ranking.reasons)
+    chances = ranking.chances or (None,) * len(ranking)
+    columns = (ranking.ids, positions, ranking.priority, ranking.selected, ranking.seconds, ranking.reasons, chances)
     return list(map(RankedCandidate, *columns))
 
 

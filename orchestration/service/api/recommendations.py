@@ -88,7 +88,10 @@ def named_observers(body: bytes) -> tuple[str, ...]:
 
 
 class RankedCandidate(msgspec.Struct, frozen=True, gc=False):
-    """One position of the recommendation, from 1; tests that are not selected follow the selected ones."""
+    """One position of the recommendation, from 1; tests that are not selected follow the selected ones.
+
+    `chance` is the agent's estimated probability that the test fails; null where the agent does not estimate it.
+    """
 
     id: str
     position: int
@@ -96,6 +99,7 @@ class RankedCandidate(msgspec.Struct, frozen=True, gc=False):
     selected: bool
     expected_duration: float
     reasons: tuple[str, ...]
+    chance: float | None
 
 
 class RecommendationAnswer(msgspec.Struct, frozen=True):

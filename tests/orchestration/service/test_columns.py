@@ -96,8 +96,10 @@ def test_results_go_there_and_back() -> None:
 
 
 def test_a_ranking_is_written_in_its_order() -> None:
-    ranking = RankedColumns(("b", 'é"\n'), (1 / 3, -0.0), (True, False), (2.0, 1e-7), (("new", "must run"), ()))
+    columns = (("b", 'é"\n'), (1 / 3, -0.0), (True, False), (2.0, 1e-7), (("new", "must run"), ()))
+    ranking = RankedColumns(*columns, chances=(None, 0.25))
     first, second = ranked_candidates(ranking)
-    assert first == RankedCandidate("b", 1, 1 / 3, True, 2.0, ("new", "must run"))
-    assert json.loads(encode(second))["id"] == 'é"\n'
+    assert first == RankedCandidate("b", 1, 1 / 3, True, 2.0, ("new", "must run"), None)
+    assert (json.loads(encode(second))["id"], second.chance) == ('é"\n', 0.25)
+    assert [test.chance for test in ranked_candidates(RankedColumns(*columns))] == [None, None]
     assert list(json.loads(encode(first))) == list(RankedCandidate.__struct_fields__), "in the same order"
