@@ -31,7 +31,7 @@ from orchestration.service.service import SchedulingService, ServiceSettings
 IDS = tuple(f"tests/test_module_{number}.py::test_it" for number in range(100))
 VERDICTS = ("failed",) * 3 + ("passed",) * 97
 PAUSE_SECONDS = 3.0
-"""Before each wake-up that is timed, so that the spare process stands ready, as it does between a CI's jobs."""
+"""Before each wake-up that is timed, so that the standby process is ready, as it does between a CI's jobs."""
 
 
 async def cycle(service: SchedulingService, agent: str) -> None:

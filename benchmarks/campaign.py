@@ -81,8 +81,8 @@ def run(arguments: argparse.Namespace, workers: int, folder: Path) -> dict[str, 
         stdout=subprocess.DEVNULL,
     )
     wall = time.perf_counter() - started
-    (found,) = home.glob("campaigns/*/result.json")
-    result = json.loads(found.read_text(encoding="utf-8"))
+    (path,) = home.glob("campaigns/*/result.json")
+    result = json.loads(path.read_text(encoding="utf-8"))
     cost = result["provenance"]["cost"]
     trained = [population for population in result["populations"] if not population["failed"]]
     steps = resolve(load_spec(spec)).healthy.total_steps

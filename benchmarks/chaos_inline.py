@@ -117,7 +117,7 @@ class SteppingClock:
 
 
 @dataclass
-class Told:
+class Acknowledged:
     """What was acknowledged."""
 
     results: dict[str, dict[str, str]]
@@ -134,7 +134,7 @@ class Round:
 
     def __init__(self, folder: Path, rng: np.random.Generator, share: float = 0.1, kind: str = "bandit") -> None:
         self.faults: Counter[str] = Counter()
-        self.told = Told({}, {})
+        self.acknowledged = Acknowledged({}, {})
         self._rng = rng
         self.settings = OwnerSettings(str(folder / "service.db"), str(folder / "states"), snapshot_every=5)
         self.real = SqlStore(self.settings.store_url)
@@ -187,44 +187,46 @@ class Round:
         for part in (IDS[:4], IDS[4:]):
             columns = Results(part, tuple(verdicts[name] for name in part), (1.0,) * len(part))
             self._call(ResultsRequest(episode, columns), ResultsAnswer)
-            self.told.results.setdefault(episode, {}).update({name: verdicts[name] for name in part})
-        self.told.rewards[episode] = self._call(RewardRequest(episode), RewardAnswer)
+            self.acknowledged.results.setdefault(episode, {}).update({name: verdicts[name] for name in part})
+        self.acknowledged.rewards[episode] = self._call(RewardRequest(episode), RewardAnswer)
 
     # -- what must hold ---------------------------------------------------------------------------------------------
 
     def complaints(self) -> list[str]:
         """Lost, doubled, or another state than the log's."""
-        found = []
+        complaints = []
         row = self.real.agent(AGENT)
         assert row is not None
         rewarded = [event.subject for event in self.real.versions(row.id, None, 10**6)]
-        if sorted(rewarded) != sorted(self.told.rewards) or row.version != len(rewarded):
-            found.append(f"{len(self.told.rewards)} rewards were acknowledged, {len(rewarded)} are in the log")
-        for episode, verdicts in self.told.results.items():
-            found += self._results_complaints(row.id, episode, verdicts)
-        for episode, first in self.told.rewards.items():
+        if sorted(rewarded) != sorted(self.acknowledged.rewards) or row.version != len(rewarded):
+            complaints.append(
+                f"{len(self.acknowledged.rewards)} rewards were acknowledged, {len(rewarded)} are in the log"
+            )
+        for episode, verdicts in self.acknowledged.results.items():
+            complaints += self._results_complaints(row.id, episode, verdicts)
+        for episode, first in self.acknowledged.rewards.items():
             again = self._call(RewardRequest(episode), RewardAnswer)
             if again != first or not again.repeated:
-                found.append(f"the reward of {episode} is another one now")
-        return found + self._state_complaints()
+                complaints.append(f"the reward of {episode} is another one now")
+        return complaints + self._state_complaints()
 
     def _results_complaints(self, agent: int, episode: str, verdicts: dict[str, str]) -> list[str]:
         events = [event for event in self.real.events_of(agent, episode) if event.kind == "results"]
-        told = [result for event in events for result in results_of(event.payload)]
-        kept = {result.id: result.verdict.value for result in told}
-        if len(kept) != len(told):
-            return [f"a result of {episode} stands twice in the log"]
+        results = [result for event in events for result in results_of(event.payload)]
+        kept = {result.id: result.verdict.value for result in results}
+        if len(kept) != len(results):
+            return [f"a result of {episode} appears twice in the log"]
         return [] if kept == verdicts else [f"results of {episode} are not those that were acknowledged"]
 
     def _state_complaints(self) -> list[str]:
         """The owner's memory, a new owner's (from snapshots) and the log from its beginning are the same bits."""
-        self.owner.execute([OwnerCall(AGENT, RewardRequest(next(iter(self.told.rewards))))])
+        self.owner.execute([OwnerCall(AGENT, RewardRequest(next(iter(self.acknowledged.rewards))))])
         try:
             replayed = replay_log(self.real, AGENT).state()
         except CorruptArtifactError as error:
             return [f"the log is damaged: {error}"]
         fresh = self._owner()
-        fresh.execute([OwnerCall(AGENT, RewardRequest(next(iter(self.told.rewards))))])
+        fresh.execute([OwnerCall(AGENT, RewardRequest(next(iter(self.acknowledged.rewards))))])
         owners = {"the owner that lived": self.owner, "a new owner": fresh}
         return [
             f"{name} has another state than the log"
@@ -233,9 +235,9 @@ class Round:
         ]
 
 
-def _same(one: Any, other: Any) -> bool:
-    return one.keys() == other.keys() and all(
-        np.asarray(one[name]).tobytes() == np.asarray(other[name]).tobytes() for name in one
+def _same(first: Any, second: Any) -> bool:
+    return first.keys() == second.keys() and all(
+        np.asarray(first[name]).tobytes() == np.asarray(second[name]).tobytes() for name in first
     )
 
 
@@ -246,11 +248,11 @@ def inline_rounds(
     faults: Counter[str] = Counter()
     acknowledged, complaints = 0, []
     for number in range(rounds):
-        one = Round(folder / f"inline-{number}", rng)
-        found = one.run(episodes)
-        one.real.close()
-        faults += one.faults
-        acknowledged += sum(map(len, one.told.results.values())) + len(one.told.rewards)
-        complaints += [f"round {number}: {text}" for text in found]
-        note(f"inline {number + 1}/{rounds}: {one.faults.total()} faults, {len(found)} complaints")
+        this_round = Round(folder / f"inline-{number}", rng)
+        round_complaints = this_round.run(episodes)
+        this_round.real.close()
+        faults += this_round.faults
+        acknowledged += sum(map(len, this_round.acknowledged.results.values())) + len(this_round.acknowledged.rewards)
+        complaints += [f"round {number}: {text}" for text in round_complaints]
+        note(f"inline {number + 1}/{rounds}: {this_round.faults.total()} faults, {len(round_complaints)} complaints")
     return faults, acknowledged, complaints

@@ -1,4 +1,4 @@
-"""Rewards by one owner beside the bare commits of its own store, in one run, alternating.
+"""Rewards by one owner compared with bare commits of its store, alternating in one run.
 
     python -m benchmarks.commit_rate [--rounds 5] [--batch 1 8 32] [--count 400]
 
@@ -94,8 +94,8 @@ class Both:
             self._seq += 1
             name = f"bare-{self._seq}"
             events.append(EventRow(self._bare.id, self._seq, "reward", name, self._seq, time.time(), b""))
-            told = {**asdict(answer), "agent_id": self._bare.id, "episode_id": name, "seq": self._seq}
-            rows.append(RewardRow(**told))
+            payload = {**asdict(answer), "agent_id": self._bare.id, "episode_id": name, "seq": self._seq}
+            rows.append(RewardRow(**payload))
         row = self._bare
         counters = (self._seq, self._seq, row.episodes, time.time())
         return AgentCommit(row.id, row.owner_epoch, *counters, row.settings, "", [], events, rows)
@@ -103,15 +103,15 @@ class Both:
 
 def measure(kind: str, rounds: int, batches: Sequence[int], count: int) -> list[Row]:
     """Both sides in turn."""
-    found = []
+    rows = []
     with tempfile.TemporaryDirectory(prefix="proctor-commits-") as folder:
         both = Both(Path(folder), kind)
         both.rewards(20, 1)
         for batch in batches:
             pairs = [(both.rewards(count, batch), both.commits(count, batch)) for _ in range(rounds)]
             ours, bare = (statistics.median(side) for side in zip(*pairs, strict=True))
-            found.append(Row(batch, round(ours), round(bare), round(bare / batch), round(ours / bare, 2)))
-    return found
+            rows.append(Row(batch, round(ours), round(bare), round(bare / batch), round(ours / bare, 2)))
+    return rows
 
 
 def main() -> None:
@@ -125,12 +125,12 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=400, help="rewards of one side in one round")
     parser.add_argument("--format", choices=("table", "json"), default="table")
     options = parser.parse_args()
-    found = measure(options.kind, options.rounds, options.batch, options.count)
+    rows = measure(options.kind, options.rounds, options.batch, options.count)
     if options.format == "json":
-        print(json.dumps([asdict(row) for row in found], indent=2))
+        print(json.dumps([asdict(row) for row in rows], indent=2))
         return
     print("| callers at once | rewards/s | the store's rows/s | commits/s | ratio |\n|---:|---:|---:|---:|---:|")
-    for row in found:
+    for row in rows:
         print("| " + " | ".join(str(value) for value in asdict(row).values()) + " |")
 
 

@@ -1,9 +1,9 @@
-"""Can healthy populations of the two engines be told apart? The calibrated test says, at 20 seeds.
+"""Can healthy populations of the two engines be distinguished? The calibrated test decides, at 20 seeds.
 
     python -m benchmarks.engine_agreement --algorithm ppo --steps 65536 --cache agreement.json
 
 Trains the same seeds with the fleet and with Stable-Baselines3 (the long part; finished agents are kept in `--cache`,
-so an interrupted run goes on), and compares the final evaluation (10 deterministic episodes) and the area under the
+so an interrupted run continues), and compares the final evaluation (10 deterministic episodes) and the area under the
 learning curve (mean training return per environment step) by the paired permutation test.
 """
 

@@ -109,10 +109,10 @@ class SimulatedExecutor:
         """See `Executor.run`."""
         for block in blocks:
             if self._failing:
-                told = tuple(
+                failures = tuple(
                     (address, "Traceback\n" + "  line\n" * 200 + "Error: x") for address in item_addresses(block)
                 )
-                yield BlockReport(block, JobOutcome.FAILED, 0.0, told)
+                yield BlockReport(block, JobOutcome.FAILED, 0.0, failures)
             else:
                 yield BlockReport(block, JobOutcome.DONE, 0.0)
 
@@ -127,7 +127,7 @@ def many_items(count: int) -> list[TrainBlock]:
 
 
 def driver_growth(count: int, failing: bool = False) -> tuple[float, float]:
-    """Bytes per work item: of the plan, and of what running it leaves and takes at most beside the plan."""
+    """Bytes per work item: of the plan, and of what running it adds at most."""
     tracemalloc.start()
     try:
         before = tracemalloc.get_traced_memory()[0]
@@ -151,27 +151,27 @@ def campaign(name: str) -> ResolvedCampaign:
 
 def pair(name: str, quick: bool) -> Pair:
     """A pair's plan and costs."""
-    found = campaign(name)
-    costs = LAST_COSTS[name] if quick else measured(found)
+    resolved = campaign(name)
+    costs = LAST_COSTS[name] if quick else measured(resolved)
     with tempfile.TemporaryDirectory() as folder:
-        phases = plan_campaign(found, ResultStore(folder), costs, 2).phases
+        phases = plan_campaign(resolved, ResultStore(folder), costs, 2).phases
     points = next(phase.items for phase in phases if phase.phase == "kill matrix") // (
-        len(found.seeds) * len(found.mutants)
+        len(resolved.seeds) * len(resolved.mutants)
     )
-    above = HIGHER_ORDER_MUTANTS * len(found.seeds)
+    above = HIGHER_ORDER_MUTANTS * len(resolved.seeds)
     environment, _, algorithm = name.partition("_")
     return Pair(
         name=name,
         algorithm=algorithm,
-        steps=found.healthy.total_steps,
-        seeds=len(found.seeds),
+        steps=resolved.healthy.total_steps,
+        seeds=len(resolved.seeds),
         agents=sum(phase.items for phase in phases if phase.phase == "train") + above,
         evaluations=sum(phase.items for phase in phases if phase.phase != "train") + above * (points + 1),
-        populations=1 + len(found.mutants) + HIGHER_ORDER_MUTANTS,
-        searches=len(found.boundary.tests),
+        populations=1 + len(resolved.mutants) + HIGHER_ORDER_MUTANTS,
+        searches=len(resolved.boundary.tests),
         train_seconds=costs.train,
         evaluation_seconds=costs.evaluation,
-        host_steps_per_second=None if environment == "cartpole" else _steps_per_second(found.healthy.environment),
+        host_steps_per_second=None if environment == "cartpole" else _steps_per_second(resolved.healthy.environment),
     )
 
 
@@ -207,7 +207,7 @@ def rates(store: str, state: str, seconds: float = 5.0) -> Rates:
         commits = [_commits_per_second(state or f"{folder}/service.db", writers) for writers in (1, 8)]
     block = many_items(1)[0]
     report = BlockReport(block, JobOutcome.DONE, 1.0)
-    plan, beside = driver_growth(20_000)
+    plan, added = driver_growth(20_000)
     return Rates(
         tasks=tasks,
         requests=requests,
@@ -217,7 +217,7 @@ def rates(store: str, state: str, seconds: float = 5.0) -> Rates:
         block_bytes=len(pickle.dumps(block)),
         report_bytes=len(pickle.dumps(report)),
         agent_bytes=CHECKPOINT_BYTES + 30_000,
-        item_bytes=plan + beside,
+        item_bytes=plan + added,
     )
 
 
@@ -311,24 +311,24 @@ def main() -> None:
     parser.add_argument("--format", choices=("table", "json"), default="table")
     arguments = parser.parse_args()
     pairs = [pair(name, arguments.quick) for name in PAIRS]
-    found = rates(arguments.store, arguments.state)
+    measured_rates = rates(arguments.store, arguments.state)
     predictions: list[Prediction] = [
-        predict(pairs, found, engine, cores) for engine in ("sb3", "fleet") for cores in CORES
+        predict(pairs, measured_rates, engine, cores) for engine in ("sb3", "fleet") for cores in CORES
     ]
-    plan, beside = driver_growth(ITEMS)
+    plan, added = driver_growth(ITEMS)
     service = {"node": asdict(ServiceNode()), "capacity": asdict(capacity(ServiceNode()))}
-    driver = {"items": ITEMS, "plan_bytes_per_item": plan, "bytes_beside_the_plan_per_item": beside}
-    told = {
-        "pairs": [asdict(one) for one in pairs],
-        "rates": [asdict(found)],
-        "predictions": [asdict(one) for one in predictions],
+    driver = {"items": ITEMS, "plan_bytes_per_item": plan, "bytes_beside_the_plan_per_item": added}
+    report = {
+        "pairs": [asdict(entry) for entry in pairs],
+        "rates": [asdict(measured_rates)],
+        "predictions": [asdict(entry) for entry in predictions],
         "driver": [driver],
         "service": [service["capacity"]],
     }
     if arguments.format == "json":
-        print(json.dumps(told, indent=1))
+        print(json.dumps(report, indent=1))
     else:
-        print("\n\n".join(f"{name}\n\n{_table(rows)}" for name, rows in told.items()))
+        print("\n\n".join(f"{name}\n\n{_table(rows)}" for name, rows in report.items()))
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@
 
 The agent's owner, the SQLite store and the Parquet archive are the real ones, in this process and in a temporary
 folder; only HTTP and Ray are left out. `--seconds` ends the run earlier. The exit code is 1 if memory grows, or an
-episode is missing or stands twice.
+episode is missing or appears twice.
 """
 
 from __future__ import annotations
@@ -100,8 +100,8 @@ class Run:
         name = f"e{number}"
         verdicts = tuple("failed" if (number + place) % 7 == 0 else "passed" for place in range(len(ids)))
         opened = OwnerCall(AGENT, RecommendationRequest(Candidates(ids), job="soak"), episode_id=name)
-        told = OwnerCall(AGENT, ResultsRequest(name, Results(ids, verdicts, (1.0,) * len(ids))))
-        *_, results, reward = self.owner.execute([opened, told, OwnerCall(AGENT, RewardRequest(name))])
+        call = OwnerCall(AGENT, ResultsRequest(name, Results(ids, verdicts, (1.0,) * len(ids))))
+        *_, results, reward = self.owner.execute([opened, call, OwnerCall(AGENT, RewardRequest(name))])
         assert isinstance(results, ResultsAnswer), results
         assert isinstance(reward, RewardAnswer), reward
 
@@ -129,8 +129,8 @@ class Run:
         """Episodes and executions, missing and doubled, over archive and store together."""
         row = self.store.agent(AGENT)
         assert row is not None
-        found = list(_column(self.folder, EPISODES, "episode"))
-        found += [pair[0].id for pair in self.store.episodes_between(row.id, row.archived_number, row.episodes)]
+        rows = list(_column(self.folder, EPISODES, "episode"))
+        rows += [pair[0].id for pair in self.store.episodes_between(row.id, row.archived_number, row.episodes)]
         expected = {f"e{number}" for number in range(episodes)}
         runs = pd.Series(list(_column(self.folder, EXECUTIONS, "episode")))
         counts = runs.value_counts()
@@ -138,7 +138,7 @@ class Run:
         archived = {f"e{number}" for number in range((row.archived_seq - 1) // 2)}
         lacking = sum(int(counts.get(name, 0)) < tests for name in archived)
         doubled = int((counts > tests).sum())
-        return len(expected - set(found)), len(found) - len(set(found)), lacking, doubled
+        return len(expected - set(rows)), len(rows) - len(set(rows)), lacking, doubled
 
 
 def _column(folder: Path, table: str, name: str) -> Iterator[str]:
@@ -152,12 +152,12 @@ def resident() -> int:
 
 
 def soak(
-    folder: Path, episodes: int, tests: int = 5, kept: int = 2000, marks: int = 20, seconds: float = 0.0
+    folder: Path, episodes: int, tests: int = 5, kept: int = 2000, measurements: int = 20, seconds: float = 0.0
 ) -> tuple[Soak, int]:
-    """Run so many episodes, or as many as fit into the seconds; what came of it, and how many they were."""
+    """Run so many episodes, or as many as fit into the seconds; the result, and their number."""
     run, started = Run(folder, tests, kept), time.perf_counter()
-    every = max(1, episodes // marks)
-    found: list[Mark] = []
+    every = max(1, episodes // measurements)
+    marks: list[Mark] = []
     done = 0
     while done < episodes and not (seconds and time.perf_counter() - started > seconds):
         run.episode(done)
@@ -165,11 +165,11 @@ def soak(
         if done % 1000 == 0 or done % every == 0:
             run.archive()
         if done % every == 0:
-            found.append(run.mark(done, started))
-            print(json.dumps(asdict(found[-1])), file=sys.stderr, flush=True)
+            marks.append(run.mark(done, started))
+            print(json.dumps(asdict(marks[-1])), file=sys.stderr, flush=True)
     run.owner.passivate()
     run.archive()
-    return Soak(tuple(found), *run.audit(done, tests), growth(found)), done
+    return Soak(tuple(marks), *run.audit(done, tests), growth(marks)), done
 
 
 def growth(marks: list[Mark]) -> float:
@@ -178,20 +178,20 @@ def growth(marks: list[Mark]) -> float:
     return max(warm) / warm[0] if warm else float("nan")
 
 
-def complaints(found: Soak) -> list[str]:
+def complaints(result: Soak) -> list[str]:
     """What is wrong; empty: nothing."""
-    told = [f"memory grew to {found.growth:.2f} times of what it was"] if not found.growth <= GROWTH else []
+    texts = [f"memory grew to {result.growth:.2f} times of what it was"] if not result.growth <= GROWTH else []
     names = ("missing", "doubled", "executions_missing", "executions_doubled")
-    told += [f"{name}: {getattr(found, name)}" for name in names if getattr(found, name)]
-    return told
+    texts += [f"{name}: {getattr(result, name)}" for name in names if getattr(result, name)]
+    return texts
 
 
-def as_table(found: Soak) -> str:
+def as_table(result: Soak) -> str:
     """Markdown."""
-    names = tuple(asdict(found.marks[0]))
+    names = tuple(asdict(result.marks[0]))
     lines = [f"| {' | '.join(name.replace('_', ' ') for name in names)} |", "|---:" * len(names) + "|"]
-    lines += [f"| {' | '.join(str(value) for value in asdict(mark).values())} |" for mark in found.marks]
-    audit = {name: value for name, value in asdict(found).items() if name != "marks"}
+    lines += [f"| {' | '.join(str(value) for value in asdict(mark).values())} |" for mark in result.marks]
+    audit = {name: value for name, value in asdict(result).items() if name != "marks"}
     return "\n".join([*lines, "", ", ".join(f"{name} {value:.4g}" for name, value in audit.items())])
 
 
@@ -205,10 +205,10 @@ def main() -> int:
     parser.add_argument("--format", choices=("table", "json"), default="table")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="proctor-soak-") as folder:
-        found, done = soak(Path(folder), options.episodes, options.tests, options.kept, seconds=options.seconds)
-    print(json.dumps(asdict(found)) if options.format == "json" else as_table(found))
-    print(f"{done} episodes", *complaints(found), sep="\n", file=sys.stderr)
-    return 1 if complaints(found) else 0
+        result, done = soak(Path(folder), options.episodes, options.tests, options.kept, seconds=options.seconds)
+    print(json.dumps(asdict(result)) if options.format == "json" else as_table(result))
+    print(f"{done} episodes", *complaints(result), sep="\n", file=sys.stderr)
+    return 1 if complaints(result) else 0
 
 
 if __name__ == "__main__":

@@ -2,10 +2,10 @@
 
     python -m benchmarks.training --algorithm ppo --environment CartPole-v1 --seeds 20 --format json
 
-Both sides run in this process, on one thread, in alternation. Every run of the fleet compiles its program anew and
+Both sides run in this process, on one thread, in alternation. Every run of the fleet compiles its program again and
 builds the agents' first networks; `--warm` leaves the compilation out. The library's side of a long training is timed
 on a part of its steps (`--reference-steps`) and scaled by the number of steps. Time is the process's CPU time, which
-for one thread is the wall time of an idle core; wall times stand beside it.
+for one thread is the wall time of an idle core; wall times are listed next to it.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ TRAIN_SECONDS = 1.0
 """A training is measured for at least this long (unless its whole budget is shorter)."""
 
 SHORTEST = 1000
-"""Steps of the first one."""
+"""Steps of the first training."""
 
 EVALUATION_STEPS = 200
 UNLIMITED_STEPS = 1000
@@ -82,12 +82,12 @@ def measured(campaign: ResolvedCampaign) -> Costs:
 
 
 def _timed_training(campaign: ResolvedCampaign) -> tuple[int, float, list[TrainedAgent]]:
-    """Train with growing budgets until one takes long enough; the start-up is in the shorter ones."""
+    """Train with growing budgets until a training takes long enough; the shorter ones absorb the start-up."""
     trainer, total = engine(campaign.engine), campaign.healthy.total_steps
     together = agents_together(trainer, campaign.healthy)
     seeds = list(range(min(together, len(campaign.seeds))))
     steps = min(total, SHORTEST)
-    if together > 1:  # the program is compiled once and kept
+    if together > 1:  # compiles the program, which is then cached
         trainer.train(_short(campaign.healthy, steps), seeds, AgentSelection())
     while True:
         started = time.perf_counter()
@@ -123,7 +123,7 @@ def _fleet_evaluation_seconds(campaign: ResolvedCampaign, agents: Sequence[Train
 
 
 def _step_seconds(place: EnvironmentSpec) -> float:
-    """Seconds of an environment's step: the rest of an evaluation by the fleet is little beside it."""
+    """Seconds of an environment's step: the rest of an evaluation by the fleet costs little in comparison."""
     env = make(place)
     env.action_space.seed(0)
     env.reset(seed=0)

@@ -39,12 +39,12 @@ def unique(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def healthy_of(result: CampaignResult) -> PopulationResult | None:
-    """The healthy population, if the campaign came that far."""
+    """The healthy population, if the campaign got that far."""
     return next((population for population in result.populations if population.mutant == HEALTHY), None)
 
 
 def mutant_populations(result: CampaignResult) -> tuple[PopulationResult, ...]:
-    """All populations but the healthy one: first order before higher order, otherwise as planned."""
+    """All populations except the healthy one: first order before higher order, otherwise as planned."""
     mutants = [population for population in result.populations if population.mutant != HEALTHY]
     return tuple(sorted(mutants, key=lambda population: population.order))
 
@@ -75,7 +75,7 @@ def kill_test_names(result: CampaignResult) -> tuple[str, ...]:
 
 
 def primary_test(result: CampaignResult) -> str | None:
-    """The test whose word heads the report: the first that gives outcomes, the campaign's own before the published."""
+    """The test that heads the report: the first that gives outcomes, the campaign's own before the published."""
     deciding = {entry.verdict.test for entry in result.verdicts if entry.verdict.outcome is not None}
     return next((name for name in kill_test_names(result) if name in deciding), None)
 
@@ -88,7 +88,9 @@ def verdicts_of(result: CampaignResult, test: str) -> tuple[MutantVerdict, ...]:
 def initial_outcomes(result: CampaignResult) -> dict[str, Outcome]:
     """Mutant -> outcome by the heading test in the initial environment; higher-order ones from the kill matrix."""
     test = primary_test(result)
-    start = next((found.point for found in label_environments(result) if found.kind == "initial"), None)
+    start = next(
+        (environment.point for environment in label_environments(result) if environment.kind == "initial"), None
+    )
     matrix = [entry for entry in result.kill_matrix if entry.environment == start]
     return {
         entry.mutant: entry.verdict.outcome
@@ -113,12 +115,12 @@ def with_outcome(verdicts: Sequence[MutantVerdict], outcome: Outcome) -> tuple[M
 
 
 def killed_but_better(verdict: KillVerdict) -> bool:
-    """Whether the test tells the mutant from healthy agents because it is the better one."""
+    """Whether the test kills the mutant because it is better than the healthy agents."""
     return verdict.outcome is Outcome.KILLED and verdict.direction is Direction.BETTER
 
 
 def label_environments(result: CampaignResult) -> tuple[LabelledEnvironment, ...]:
-    """Every test environment of the campaign with one short name, the same under all tests; initial ones first."""
+    """Every test environment of the campaign with its short name, the same for all tests; initial ones first."""
     kinds: dict[Point, str] = {}
     for report in result.boundaries:
         for environment in report.environments:

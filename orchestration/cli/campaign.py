@@ -48,7 +48,7 @@ Cpus = Annotated[int | None, typer.Option(min=1, help="Cores to use (default: al
 def run(
     spec: Spec,
     executor: Annotated[
-        ExecutorName, typer.Option(help="Where work runs: ray, in this process (inline), or whichever fits (auto).")
+        ExecutorName, typer.Option(help="Where work runs: ray, inline (in this process), or auto (whichever fits).")
     ] = ExecutorName.AUTO,
     cpus: Cpus = None,
     address: Annotated[str | None, typer.Option(help="Address of a running Ray cluster.")] = None,
@@ -59,7 +59,7 @@ def run(
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
 ) -> None:
-    """Run a campaign, or go on with one that was interrupted: finished items are never computed again."""
+    """Run a campaign, or continue an interrupted one: finished items are never computed again."""
     from orchestration.campaign.folder import campaign_home
     from orchestration.campaign.run import RunSettings
 
@@ -83,15 +83,15 @@ def plan(
     cpus: Cpus = None,
     output: Annotated[OutputFormat, typer.Option("--format", help="How to print.")] = OutputFormat.TABLE,
 ) -> None:
-    """Tell the work items of a campaign, what is done already, and what the rest will cost on this machine."""
+    """Show the work items of a campaign, what is already done, and what the rest will cost on this machine."""
     from orchestration.campaign.calibration import costs
     from orchestration.campaign.folder import campaign_home
     from orchestration.campaign.plan import plan_campaign
     from orchestration.campaign.run import RunSettings
 
-    found = resolved(spec)
+    campaign = resolved(spec)
     results = RunSettings(home=campaign_home(home), store=store).result_store()
-    planned = plan_campaign(found, results, costs(found, results), cpus or _cores())
+    planned = plan_campaign(campaign, results, costs(campaign, results), cpus or _cores())
     if output is OutputFormat.JSON:
         print_json(plan_row(planned))
     else:
@@ -105,8 +105,8 @@ def show(spec: Spec, home: Home = None) -> None:
     from orchestration.campaign.folder import CampaignFolder, campaign_home
     from orchestration.campaign.report.summary import summary_text
 
-    found = resolved(spec)
-    folder = CampaignFolder(campaign_home(home), found.run_id)
+    campaign = resolved(spec)
+    folder = CampaignFolder(campaign_home(home), campaign.run_id)
     result = folder.result()
     if result is None:
         raise InputError("this campaign has no result yet", source=spec, expected=f"proctor campaign run {spec}")
@@ -115,7 +115,7 @@ def show(spec: Spec, home: Home = None) -> None:
 
 
 def resolved(spec: str) -> ResolvedCampaign:
-    """The campaign of a spec file, with nothing left open.
+    """The campaign of a spec file, fully resolved.
 
     Raises:
         InputError: the file or a field is wrong.
@@ -126,16 +126,16 @@ def resolved(spec: str) -> ResolvedCampaign:
     return resolve(load_spec(spec), spec)
 
 
-def run_resumable(found: ResolvedCampaign, settings: RunSettings) -> CampaignRun:
-    """Run it; an interruption says how to go on and leaves with 130."""
+def run_resumable(campaign: ResolvedCampaign, settings: RunSettings) -> CampaignRun:
+    """Run it; an interruption prints how to continue and exits with 130."""
     from orchestration.campaign.run import run_campaign
     from orchestration.cli.errors import INTERRUPTED
 
     try:
-        return run_campaign(found, settings)
+        return run_campaign(campaign, settings)
     except KeyboardInterrupt:
         command = " ".join(["proctor", *sys.argv[1:]])
-        print(f"interrupted; finished items are kept. To go on: {command}", file=sys.stderr)
+        print(f"interrupted; finished items are kept. To continue: {command}", file=sys.stderr)
         sys.exit(INTERRUPTED)
 
 
@@ -201,10 +201,10 @@ def _print_plan(planned: CampaignPlan) -> None:
     print_table(["phase", "items", "done", "CPU time left"], rows, f"{planned.name} (run {planned.run_id})")
     for note in planned.notes:
         print(note)
-    known = "recorded from finished agents" if planned.costs.source == "recorded" else "measured now"
+    source = "recorded from finished agents" if planned.costs.source == "recorded" else "measured now"
     print(
         f"One training takes {duration_text(planned.costs.train)}, one evaluation {planned.costs.evaluation:.2f} s "
-        f"({known}; episodes of untrained agents are taken to last until the time limit)."
+        f"({source}; episodes of untrained agents are assumed to last until the time limit)."
     )
     print(
         f"Predicted for what is left: {planned.cpu_hours:.2f} CPU-hours, "

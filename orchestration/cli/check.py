@@ -1,4 +1,4 @@
-"""``proctor check module:object``: the contract that built-in parts pass, on a part of the user's own."""
+"""``proctor check module:object``: the contract of the built-in parts, on a user's own part."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def check(
     part: Annotated[str, typer.Argument(metavar="MODULE:OBJECT", help="Import path of the part, or a listed name.")],
     output: Annotated[OutputFormat, typer.Option("--format", help="How to print.")] = OutputFormat.TABLE,
 ) -> None:
-    """Run on a part of your own the contract that the built-in ones pass.
+    """Run the contract of the built-in parts on a part of your own.
 
     The part is a scheduling-agent kind, a reward, an exploration, a mutation operator, a kill test, an environment or
     a Stable-Baselines3 algorithm class; its base class decides which. The exit code is 1 if a check fails.
@@ -58,10 +58,10 @@ def _json_row(part: str, kind: Kind, row: _Row) -> dict[str, Any]:
 
 
 def kind_of(part: str) -> Kind:
-    """What a part is, by its name in a table or by the base class of the object at its import path.
+    """The kind of a part, by its name in a table or by the base class of the object at its import path.
 
     Raises:
-        InputError: there is no such part, or it is of no kind that has a contract.
+        InputError: there is no such part, or no contract for its kind.
     """
     if not is_import_path(part):
         return _listed_kind(part)

@@ -1,4 +1,4 @@
-"""``proctor judge``: verdicts on rewards that a user already has; nothing is trained."""
+"""``proctor judge``: verdicts on rewards that already exist; nothing is trained."""
 
 from __future__ import annotations
 
@@ -46,9 +46,9 @@ def judge(
     ] = 1,
     output: Annotated[OutputFormat, typer.Option("--format", help="How to print.")] = OutputFormat.TABLE,
 ) -> None:
-    """Say which mutants the kill tests can tell from the healthy agents.
+    """Say which mutants the kill tests can distinguish from the healthy agents.
 
-    Give either --table, or --healthy and --mutant. A test that corrects for the number of mutants does so over those of
+    Use either --table, or --healthy and --mutant. A test that corrects for the number of mutants does so over those of
     one environment and algorithm.
     """
     tests = _tests(test or list(KILL_TESTS))
@@ -57,7 +57,7 @@ def judge(
     elif table is None and healthy is not None and mutant is not None:
         comparisons, source = read_pair(healthy, mutant), mutant
     else:
-        raise InputError("nothing or too much to judge", "proctor judge", "--table, or both --healthy and --mutant")
+        raise InputError("nothing to judge, or too much", "proctor judge", "--table, or both --healthy and --mutant")
     judged = [judge_comparison(comparison, tests, seed, repeats, str(source)) for comparison in comparisons]
     if output is OutputFormat.JSON:
         print_json([row for family in judged for mutant_ in family for row in judged_rows(mutant_)])
@@ -71,7 +71,7 @@ def judge_comparison(
 ) -> tuple[JudgedMutant, ...]:
     """The verdicts on all mutants of a comparison, corrected for their number where a test does that.
 
-    A verdict before correction depends on `seed` and the two populations only, not on the mutants beside it.
+    A verdict before correction depends on `seed` and the two populations only, not on the other mutants.
 
     Raises:
         InputError: a population is too small for a test.

@@ -52,26 +52,29 @@ def replay(
         Path | None, typer.Argument(metavar="[HISTORY]", help="RETECS csv, COLEMAN csv or parquet, recorded, JUnit.")
     ] = None,
     agent: Annotated[
-        list[str] | None, typer.Option(help=f"Agent kind; may be repeated (default: {', '.join(DEFAULT_KINDS)}).")
+        list[str] | None,
+        typer.Option(help=f"Agent kind or module:Class; may be repeated (default: {', '.join(DEFAULT_KINDS)})."),
     ] = None,
-    reward: Annotated[list[str] | None, typer.Option(help="May be repeated (default: verdict).")] = None,
+    reward: Annotated[
+        list[str] | None, typer.Option(help="Reward or module:Class; may be repeated (default: verdict).")
+    ] = None,
     objective: Annotated[
-        Objective | None, typer.Option(help="Of agents that have one (default: failures_first).")
+        Objective | None, typer.Option(help="Objective of the agents that have one (default: failures_first).")
     ] = None,
-    exploration: Annotated[str, typer.Option(help="Of all agents.")] = "none",
+    exploration: Annotated[str, typer.Option(help="Exploration of all agents, or module:Class.")] = "none",
     budget: Annotated[float, typer.Option(min=0.0, max=1.0, help="Share of each cycle's time.")] = 0.5,
     budget_minutes: Annotated[
-        float | None, typer.Option(min=0.0, help="The same for every cycle, not a share.")
+        float | None, typer.Option(min=0.0, help="The same budget for every cycle, instead of a share.")
     ] = None,
     fill: Annotated[Fill, typer.Option(help="greedy: a later, shorter test may still fit.")] = Fill.GREEDY,
-    feedback: Annotated[Feedback, typer.Option(help="partial: only of tests that fitted.")] = Feedback.FULL,
+    feedback: Annotated[Feedback, typer.Option(help="partial: only the results of selected tests.")] = Feedback.FULL,
     seeds: Annotated[int, typer.Option(min=1, help="Replays per agent and reward.")] = 10,
-    cycles: Annotated[int | None, typer.Option(min=1, help="Only the first ones.")] = None,
-    synthetic: Annotated[str | None, typer.Option(help="A made-up history instead of a file: flaky.")] = None,
-    history_format: Annotated[str | None, typer.Option(help="Instead of what the file itself says.")] = None,
-    url: Annotated[str | None, typer.Option(help="Through this running service, over HTTP.")] = None,
-    token: Annotated[str | None, typer.Option(envvar="PROCTOR_TOKEN", help="Of the service.")] = None,
-    keep_agents: Annotated[bool, typer.Option("--keep-agents", help="Leave them in the service.")] = False,
+    cycles: Annotated[int | None, typer.Option(min=1, help="Only the first cycles.")] = None,
+    synthetic: Annotated[str | None, typer.Option(help="A synthetic history instead of a file: flaky.")] = None,
+    history_format: Annotated[str | None, typer.Option(help="Format of the file, if detection fails.")] = None,
+    url: Annotated[str | None, typer.Option(help="Replay through this running service, over HTTP.")] = None,
+    token: Annotated[str | None, typer.Option(envvar="PROCTOR_TOKEN", help="Bearer token of the service.")] = None,
+    keep_agents: Annotated[bool, typer.Option("--keep-agents", help="Leave the agents in the service.")] = False,
     executor: Annotated[ExecutorName, typer.Option(help="Where replays run.")] = ExecutorName.AUTO,
     cpus: Annotated[int | None, typer.Option(min=1, help="Cores to use (default: all).")] = None,
     address: Annotated[str | None, typer.Option(help="Address of a running Ray cluster.")] = None,
@@ -85,9 +88,9 @@ def replay(
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
     output: Annotated[OutputFormat, typer.Option("--format", help="How to print.")] = OutputFormat.TABLE,
 ) -> None:
-    """Replay a CI history through agents and measure the orders that they give.
+    """Replay a CI history through agents and measure the orders that they produce.
 
-    Every agent is replayed with every reward and several seeds. What was replayed before is not replayed again.
+    Every agent is replayed with every reward and several seeds. Finished replays are not repeated.
     """
     from agents.scheduling.settings import DEFAULT_REWARD, AgentSettings
     from orchestration.campaign.folder import campaign_home
@@ -129,12 +132,12 @@ def source(history: Path | None, synthetic: str | None, form: str | None, cycles
     """Where the history comes from.
 
     Raises:
-        InputError: neither or both are given.
+        InputError: neither or both are named.
     """
     from orchestration.studies.replay_item import HistorySource
 
     if (history is None) == (synthetic is None):
-        problem = "no history is given" if history is None else "a file and --synthetic are given"
+        problem = "no history is named" if history is None else "a file and --synthetic exclude each other"
         raise InputError(problem, "HISTORY", "a history file, or --synthetic flaky", SOURCE)
     if synthetic is not None:
         return HistorySource.made_up(synthetic, cycles=cycles)
@@ -152,7 +155,7 @@ def _locally(
         return run_replays(request, str(home / "store"), progress, executor, cpus, address)
     except KeyboardInterrupt:
         command = " ".join(["proctor", *sys.argv[1:]])
-        print(f"interrupted; finished replays are kept. To go on: {command}", file=sys.stderr)
+        print(f"interrupted; finished replays are kept. To continue: {command}", file=sys.stderr)
         sys.exit(INTERRUPTED)
 
 
@@ -238,7 +241,7 @@ def print_result(
 
 
 def _print_minutes(pairs: list[Pair]) -> None:
-    """First and last third of the cycles: whether it got better."""
+    """First and last third of the cycles: whether it improved."""
     print("Minutes to the first failure, or until all that fits the budget was run:")
     for pair in pairs:
         third = max(1, len(pair.minutes) // 3)

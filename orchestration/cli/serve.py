@@ -30,8 +30,10 @@ def serve(
         str,
         typer.Option(envvar="PROCTOR_ARTIFACTS", help="Learner states: a folder, or any fsspec URL [in the home]."),
     ] = "",
-    max_live: Annotated[int, typer.Option(min=1, help="Most agents' owners alive; others sleep in the store.")] = 40,
-    shards: Annotated[int, typer.Option(min=0, help="Owners that share all agents; 0: an owner for each.")] = 0,
+    max_live: Annotated[
+        int, typer.Option(min=1, help="Most live owners of agents; other agents are passivated in the store.")
+    ] = 40,
+    shards: Annotated[int, typer.Option(min=0, help="Owners that share all agents; 0: one owner per agent.")] = 0,
     replicas: Annotated[int, typer.Option(min=1, max=64, help="Processes that answer HTTP.")] = 1,
 ) -> None:
     """Start the scheduling service on this machine and serve until Ctrl-C."""
@@ -60,7 +62,7 @@ def serve(
     print(f"starting; data in {place}", flush=True)
     with serving(host, port, arguments) as url:
         print(f"service  {url}/v1", f"docs     {url}/docs", f"check    proctor smoke {url}", sep="\n")
-        print("tokens   " + ("are asked for" if guarded else "none: every program on this machine may call, no other"))
+        print("tokens   " + ("are required" if guarded else "none: every program on this machine may call the service"))
         print("stop     Ctrl-C", flush=True)
         _wait()
         print("stopping", flush=True)
@@ -77,7 +79,7 @@ def tokens_in_use(store_url: str) -> bool:
 
 
 def _wait() -> None:
-    """Until Ctrl-C or SIGTERM, which are the ordinary end here."""
+    """Wait for Ctrl-C or SIGTERM, the normal way to stop."""
     try:
         while True:
             signal.pause()

@@ -1,4 +1,4 @@
-"""``proctor operators | environments | kill-tests | presets``: what there is, read from the tables."""
+"""``proctor operators | environments | kill-tests | presets``: the registered parts, read from their tables."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def environments(output: Output = OutputFormat.TABLE) -> None:
             rows.append([*first, known.name, f"{known.initial:g}", limits, f"{known.precision:g}"])
     columns = ["environment", "also accepted", "parameter", "initial", "limits", "precision"]
     print_table(columns, rows, "Environments")
-    print("Any other gymnasium id and any module:callable is accepted too, with declared parameters.")
+    print("Any other gymnasium id and any module:callable is also accepted, with declared parameters.")
 
 
 def _environment_row(definition: Any) -> dict[str, Any]:
@@ -110,18 +110,18 @@ def presets(output: Output = OutputFormat.TABLE) -> None:
 
     rows = []
     for (environment, algorithm), file_name in PRESETS.items():
-        found = preset(environment, algorithm)
-        sources = dict(found.sources)
-        hyperparameters = dict(found.hyperparameters)
+        entry = preset(environment, algorithm)
+        sources = dict(entry.sources)
+        hyperparameters = dict(entry.hyperparameters)
         rows.append(
             {
                 "preset": file_name.removesuffix(".yaml"),
                 "environment": environment,
                 "algorithm": algorithm,
-                "steps": found.total_steps,
-                "threshold": found.threshold,
+                "steps": entry.total_steps,
+                "threshold": entry.threshold,
                 "hyperparameters": hyperparameters,
-                "policy": {name: getattr(found.policy, name) for name in found.policy.__dataclass_fields__},
+                "policy": {name: getattr(entry.policy, name) for name in entry.policy.__dataclass_fields__},
                 "sources": sources,
                 "settings": ", ".join(f"{name} {value}" for name, value in hyperparameters.items()),
             }

@@ -77,9 +77,8 @@ class AgentTuneRequest:
     def points(self) -> list[AgentPoint]:
         """The defaults, then the points drawn, each once."""
         rng = np.random.default_rng(self.seed)
-        fixed: AgentPoint = (
-            {"objective": self.objective} if "objective" in agent_kind(self.kind, "--agent").defaults else {}
-        )
+        has_objective = "objective" in agent_kind(self.kind, "--agent").defaults
+        fixed: AgentPoint = {"objective": self.objective} if has_objective else {}
         points = [fixed]
         for _ in range(20 * self.samples):
             if len(points) > self.samples:

@@ -48,7 +48,7 @@ def with_hyperparameters(recipe: TrainingRecipe, changes: dict[str, Scalar]) -> 
 def run_trial(config: dict[str, Any], task: TrialTask) -> None:
     """Train and evaluate one agent per seed; after each, report the mean return over the seeds so far.
 
-    An agent that fails is the trial's result and no crash: Ray repeats crashed trials, and this one would fail again.
+    A failing agent is the trial's result, not a crash: Ray repeats crashed trials, and this trial would fail again.
     """
     extend_search_path(task.folders)
     returns: list[float] = []
@@ -72,8 +72,8 @@ def trial_name(trial: Trial) -> str:
 
 
 class TuneProgress(Callback):
-    """Advances the driver's progress bar. It is pickled with the tuner and read back on resumption, so that the bar
-    itself is kept outside of it.
+    """Advances the driver's progress bar. It is pickled with the tuner and read back on resumption, so the bar
+    itself is a class attribute.
     """
 
     phase: ClassVar[Phase | None] = None

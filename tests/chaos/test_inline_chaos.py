@@ -20,7 +20,7 @@ from orchestration.service.store.sql import SqlStore
 def test_nothing_acknowledged_is_lost_and_nothing_is_done_twice(tmp_path: Path, seed: int, kind: str) -> None:
     one = Round(tmp_path, np.random.default_rng(seed), share=0.15, kind=kind)
     assert one.run(12) == []
-    assert len(one.told.rewards) >= 8
+    assert len(one.acknowledged.rewards) >= 8
     assert {"store refuses", "store answers an error after it has written"} <= set(one.faults)
     assert one.faults["owner gone"] + one.faults["owner replaced behind its back"] > 0
     assert one.faults["clock step"] > 0
@@ -91,7 +91,7 @@ class FakeService:
     def complaints(self) -> list[str]:
         ledger = Ledger(AGENT)
         for name in "ab":
-            ledger.told(name, {"t": "passed"})
+            ledger.reported(name, {"t": "passed"})
             ledger.rewarded(name, {"total": 1.0, "repeated": False})
         assert ledger.acknowledged == 4
         return ledger.complaints(self.get, self.post)
@@ -108,7 +108,7 @@ def test_the_ledger_finds_no_fault_with_a_sound_service() -> None:
         ({"version": 3}, "do not make version 3"),
         ({"total": 2.0}, "given a second time"),
         ({"results": {"a": [], "b": [{"id": "t", "verdict": "passed"}]}}, "a result of a is lost"),
-        ({"results": dict.fromkeys("ab", [{"id": "t", "verdict": "passed"}] * 2)}, "stands twice"),
+        ({"results": dict.fromkeys("ab", [{"id": "t", "verdict": "passed"}] * 2)}, "appears twice"),
         ({"rows": [{"episode_id": "a", "agent_version": n} for n in (1, 2)]}, "rewarded twice"),
     ],
 )

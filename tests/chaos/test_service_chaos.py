@@ -26,7 +26,7 @@ QUICK = (
     "full disk",
     "read-only disk",
     "store hangs",
-    "owner stands still",
+    "owner is suspended",
     "snapshot cut short",
 )
 """Those that are over in some seconds."""

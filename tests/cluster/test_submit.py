@@ -93,7 +93,7 @@ def test_submit_tail_stop_and_submit_again(head: Any, working_copy: Path, tmp_pa
     assert head.job("stop", "first").returncode == 0
     before = _finished(home)
     tail = head.job("logs", "first").stdout
-    assert "interrupted; finished items are kept. To go on: proctor campaign run small.yaml" in tail
+    assert "interrupted; finished items are kept. To continue: proctor campaign run small.yaml" in tail
     assert "Traceback" not in tail
     assert "was stopped" in head.job("status", "first").stdout
     assert not list((home / "campaigns").glob("*/result.json"))

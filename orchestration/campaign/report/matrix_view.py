@@ -1,4 +1,4 @@
-"""The parts of the page that speak of test environments: kill matrix, higher order, score."""
+"""The parts of the page about test environments: kill matrix, higher order, score."""
 
 from __future__ import annotations
 
@@ -50,11 +50,11 @@ def matrix_view(result: CampaignResult, test: str) -> View | None:
     orders = {population.mutant: population.order for population in result.populations}
     groups: dict[str, list[View]] = {}
     for mutant in in_order(result, verdicts):
-        found = [verdicts[mutant].get(environment.point) for environment in environments]
-        judged = [verdict for verdict in found if verdict is not None]
+        row = [verdicts[mutant].get(environment.point) for environment in environments]
+        judged = [verdict for verdict in row if verdict is not None]
         kills = sum(verdict.outcome is Outcome.KILLED for verdict in judged)
         group = "higher order" if orders.get(mutant, 1) > 1 else "first order"
-        cells = [outcome_view(verdict) for verdict in found]
+        cells = [outcome_view(verdict) for verdict in row]
         groups.setdefault(group, []).append(
             {"mutant": mutant, "cells": cells, "kills": f"{kills} of {len(judged)}" if judged else "–"}
         )
@@ -76,12 +76,12 @@ def _environment(environment: facts.LabelledEnvironment) -> View:
 
 def environment_views(result: CampaignResult) -> list[View]:
     """The legend of labels: every test environment and the tests that found it."""
-    found: dict[Point, list[str]] = {}
+    tests: dict[Point, list[str]] = {}
     for report in result.boundaries:
         for environment in report.environments:
-            found.setdefault(environment.point, []).append(report.test)
+            tests.setdefault(environment.point, []).append(report.test)
     return [
-        {**_environment(environment), "tests": found.get(environment.point, [])}
+        {**_environment(environment), "tests": tests.get(environment.point, [])}
         for environment in facts.label_environments(result)
     ]
 

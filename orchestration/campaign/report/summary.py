@@ -49,7 +49,7 @@ def _initial_sentences(result: CampaignResult, test: str) -> list[str]:
         sentences.append(f"Survived: {_names(survived)}.")
     better = [entry for entry in killed if facts.killed_but_better(entry.verdict)]
     if better:
-        sentences.append(f"Told apart because better than the healthy agents: {_names(better)}.")
+        sentences.append(f"Killed because better than the healthy agents: {_names(better)}.")
     return sentences
 
 
@@ -86,7 +86,9 @@ def _doubt_sentences(result: CampaignResult, test: str) -> list[str]:
     if failed:
         agents = sum(len(population.failed) for population in failed)
         noun = "agent" if agents == 1 else "agents"
-        sentences.append(f"{agents} {noun} failed to train or run ({_list([found.mutant for found in failed])}).")
+        sentences.append(
+            f"{agents} {noun} failed to train or run ({_list([population.mutant for population in failed])})."
+        )
     report = facts.boundary_of(result, test)
     if report is not None and report.warnings:
         noun = "warning" if len(report.warnings) == 1 else "warnings"
@@ -109,7 +111,7 @@ def _list(names: Sequence[str]) -> str:
 
 
 def summary_text(result: CampaignResult) -> RenderableType:
-    """A compact summary for a terminal of 100 columns; every part that the campaign has, and no other."""
+    """A compact summary for a terminal of 100 columns; only the parts that the campaign has."""
     parts: list[RenderableType] = [
         Text(f"{result.name}: {result.environment}, {result.algorithm} (run {result.run_id[:12]})", style="bold"),
         Text(headline(result)),
@@ -185,16 +187,18 @@ def _numbers(entry: MutantVerdict | None) -> tuple[str, str]:
 
 
 def _population_table(result: CampaignResult) -> Table | None:
-    """What a campaign without verdicts still knows: its populations."""
+    """The populations, for a campaign without verdicts."""
     if not result.populations:
         return None
     table = _table("Populations")
     table.add_column("population")
     for column in ("agents", "failed", "mean reward", "lowest", "highest"):
         table.add_column(column, justify="right")
-    for found in result.populations:
-        ends = [formatting.number(end(found.rewards)) if found.rewards else "–" for end in (min, max)]
-        table.add_row(Text(found.mutant), str(len(found.seeds)), str(len(found.failed)), _mean(found), *ends)
+    for population in result.populations:
+        ends = [formatting.number(end(population.rewards)) if population.rewards else "–" for end in (min, max)]
+        table.add_row(
+            Text(population.mutant), str(len(population.seeds)), str(len(population.failed)), _mean(population), *ends
+        )
     return table
 
 
@@ -203,7 +207,7 @@ def _environment_table(result: CampaignResult) -> Table | None:
     environments = facts.label_environments(result)
     if not environments:
         return None
-    first = {found.mutant for found in result.populations if found.order == 1}
+    first = {population.mutant for population in result.populations if population.order == 1}
     tests = [name for name in facts.kill_test_names(result) if facts.matrix_environments(result, name)]
     table = _table("Test environments (mutants killed in each)")
     for column in ("", "kind", *result.parameters):

@@ -27,7 +27,7 @@ DIRECTIONS = {Direction.WORSE: "worse", Direction.BETTER: "better ↑", Directio
 
 
 def page_view(result: CampaignResult) -> View:
-    """All parts of the page; a part the campaign did not come to is empty."""
+    """All parts of the page; a part that the campaign did not reach is empty."""
     return {
         "result": result,
         "number": formatting.number,
@@ -57,7 +57,7 @@ def page_view(result: CampaignResult) -> View:
 
 
 def notes_of(result: CampaignResult) -> list[str]:
-    """The campaign's own notes, and what the result itself shows that a reader must know."""
+    """The campaign's own notes, and what else in the result a reader must know."""
     notes = list(result.notes)
     dead = facts.dead_mutants(result)
     for population in result.populations:
@@ -79,19 +79,21 @@ def _overview(result: CampaignResult) -> View | None:
         return None
     primary = facts.primary_test(result)
     names = [name for name in facts.kill_test_names(result) if facts.verdicts_of(result, name)]
-    found = {(entry.verdict.test, entry.mutant): entry.verdict for entry in result.verdicts}
-    scale = formatting.effect_scale([verdict for (test, _), verdict in found.items() if test == primary], primary or "")
+    verdicts = {(entry.verdict.test, entry.mutant): entry.verdict for entry in result.verdicts}
+    scale = formatting.effect_scale(
+        [verdict for (test, _), verdict in verdicts.items() if test == primary], primary or ""
+    )
     populations = {population.mutant: population for population in result.populations}
     dead = facts.dead_mutants(result)
     rows = []
     for mutant in in_order(result, (entry.mutant for entry in result.verdicts)):
-        verdict = found.get((primary or "", mutant))
+        verdict = verdicts.get((primary or "", mutant))
         rows.append(
             {
                 "mutant": mutant,
                 "dead": mutant in dead,
                 "reward": _mean(populations.get(mutant)),
-                "cells": [outcome_view(found.get((name, mutant))) for name in names],
+                "cells": [outcome_view(verdicts.get((name, mutant))) for name in names],
                 "bar": _bar(scale, verdict),
                 "effect": formatting.number(verdict.effect_size, 2) if verdict else "",
             }
@@ -224,9 +226,9 @@ def _provenance(result: CampaignResult) -> list[tuple[str, list[tuple[str, str]]
         name = str(key)
         leaves = flatten(value)
         if isinstance(value, dict):
-            groups.setdefault(name, []).extend((leaf, _plain(found)) for leaf, found in leaves)
+            groups.setdefault(name, []).extend((leaf, _plain(cell)) for leaf, cell in leaves)
         else:
-            groups[""].extend((f"{name}{leaf}", _plain(found)) for leaf, found in leaves)
+            groups[""].extend((f"{name}{leaf}", _plain(cell)) for leaf, cell in leaves)
     return [(name, rows) for name, rows in groups.items() if rows]
 
 

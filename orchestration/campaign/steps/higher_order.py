@@ -50,7 +50,7 @@ def chosen_mutants(
 
 
 def objection(populations: Populations, mutant: Mutant) -> str | None:
-    """Why a candidate is not trained. Another engine is no way out: agents are compared within one engine only."""
+    """Why a candidate is not trained. Another engine would not help: agents are only compared within one engine."""
     try:
         recipe = populations.of(mutant).recipe
     except MutationRefusedError as error:

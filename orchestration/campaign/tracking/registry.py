@@ -15,7 +15,7 @@ TRACKERS: dict[str, tuple[str, str]] = {
     "none": ("orchestration.campaign.tracking.null_tracker", "NullTracker"),
     "mlflow": ("orchestration.campaign.tracking.mlflow_tracker", "MlflowTracker"),
 }
-"""Name -> (module, class); the module is imported when its tracker is asked for."""
+"""Name -> (module, class); the module is imported when its tracker is used."""
 
 
 def tracker(uri: str | None, home: Path) -> Tracker:
@@ -27,7 +27,7 @@ def tracker(uri: str | None, home: Path) -> Tracker:
         home: folder of the campaigns.
 
     Raises:
-        InputError: the URI is of no known kind, or names an MLflow that is not installed.
+        InputError: the URI is of an unknown kind, or names an MLflow that is not installed.
     """
     resolved = tracking_uri(uri, home)
     if resolved != "none" and not is_installed("mlflow"):

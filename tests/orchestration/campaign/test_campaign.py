@@ -65,9 +65,9 @@ def campaign(**changes: Any) -> ResolvedCampaign:
     return resolve(parse_spec({**SPEC, **changes}, name="fake"))
 
 
-def run(found: ResolvedCampaign, home: Path, make: Callable[[], Any] | None = None) -> CampaignRun:
+def run(resolved: ResolvedCampaign, home: Path, make: Callable[[], Any] | None = None) -> CampaignRun:
     settings = RunSettings(home=home, tracking_uri="none", progress="silent")
-    return run_campaign(found, settings, make or (lambda: InlineExecutor(FUNCTIONS)))
+    return run_campaign(resolved, settings, make or (lambda: InlineExecutor(FUNCTIONS)))
 
 
 @pytest.fixture(scope="module")
@@ -91,11 +91,11 @@ def home(done: CampaignRun, tmp_path: Path) -> Path:
 
 
 def outcomes(entries: Iterable[MutantVerdict]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
+    by_mutant: dict[str, list[str]] = {}
     for entry in entries:
         assert entry.verdict.outcome is not None
-        found.setdefault(entry.mutant, []).append(entry.verdict.outcome.value)
-    return found
+        by_mutant.setdefault(entry.mutant, []).append(entry.verdict.outcome.value)
+    return by_mutant
 
 
 class Shuffled(InlineExecutor):
@@ -138,7 +138,7 @@ class Forbidden(InlineExecutor):
 
 def test_populations(complete: CampaignResult) -> None:
     assert complete.status == "complete"
-    assert [found.mutant for found in complete.populations] == [
+    assert [population.mutant for population in complete.populations] == [
         "Healthy",
         "NDF",
         "NR",
@@ -146,17 +146,17 @@ def test_populations(complete: CampaignResult) -> None:
         "MTS",
         "NDF-POC_SGD",
     ]
-    for found in complete.populations:
-        assert found.seeds == tuple(range(10))
-        assert found.train_seconds == 5.0
-        assert found.curve is not None
-        assert len(found.curve.steps) == len(found.curve.mean)
+    for population in complete.populations:
+        assert population.seeds == tuple(range(10))
+        assert population.train_seconds == 5.0
+        assert population.curve is not None
+        assert len(population.curve.steps) == len(population.curve.mean)
     healthy = complete.populations[0]
     assert all(500 <= reward <= 508 for reward in healthy.rewards)
 
 
 def test_a_mutant_that_is_not_live_gets_no_verdict(complete: CampaignResult) -> None:
-    dead = next(found for found in complete.populations if found.mutant == "MTS")
+    dead = next(population for population in complete.populations if population.mutant == "MTS")
     assert dead.identical_seeds == dead.seeds
     assert "MTS" not in {entry.mutant for entry in (*complete.verdicts, *complete.kill_matrix)}
     assert sum("MTS is not live" in note for note in complete.notes) == 1
@@ -164,11 +164,11 @@ def test_a_mutant_that_is_not_live_gets_no_verdict(complete: CampaignResult) -> 
 
 
 def test_initial_verdicts(complete: CampaignResult) -> None:
-    found = outcomes(complete.verdicts)
-    assert found["NR"] == ["killed"]
-    assert set(found) == {"NDF", "NR", "POC_SGD", "NDF-POC_SGD"}
-    assert found["NDF"] != ["killed"]
-    assert found["POC_SGD"] != ["killed"]
+    by_mutant = outcomes(complete.verdicts)
+    assert by_mutant["NR"] == ["killed"]
+    assert set(by_mutant) == {"NDF", "NR", "POC_SGD", "NDF-POC_SGD"}
+    assert by_mutant["NDF"] != ["killed"]
+    assert by_mutant["POC_SGD"] != ["killed"]
 
 
 def test_boundary_environments_are_at_the_edge(complete: CampaignResult) -> None:
@@ -182,9 +182,9 @@ def test_boundary_environments_are_at_the_edge(complete: CampaignResult) -> None
 
 
 def test_kill_matrix_compares_within_each_environment(complete: CampaignResult) -> None:
-    found = outcomes(complete.kill_matrix)
-    assert found["NR"] == ["killed"] * 4
-    killed = {mutant: [outcome == "killed" for outcome in row] for mutant, row in found.items()}
+    by_mutant = outcomes(complete.kill_matrix)
+    assert by_mutant["NR"] == ["killed"] * 4
+    killed = {mutant: [outcome == "killed" for outcome in row] for mutant, row in by_mutant.items()}
     assert killed["NDF"] == [False, True, False, True]
     assert killed["POC_SGD"] == [False, False, True, True]
     assert killed["NDF-POC_SGD"] == [False, True, True, True]
@@ -216,7 +216,7 @@ def test_interrupted_anywhere_gives_the_same_and_keeps_what_is_finished(
             result = run(campaign(), tmp_path, lambda after=after: Interrupted(after)).result
         except KeyboardInterrupt:
             files = {path: path.stat() for path in (tmp_path / "store").rglob("*") if path.is_file()}
-            now = {path: (found.st_mtime_ns, found.st_ino) for path, found in files.items()}
+            now = {path: (status.st_mtime_ns, status.st_ino) for path, status in files.items()}
             assert seen.items() <= now.items()
             assert len(now) > len(seen)
             seen = now
@@ -252,9 +252,9 @@ def test_files_of_a_campaign(done: CampaignRun) -> None:
 def test_failed_agents_are_left_out_on_both_sides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FAKE_FAILS", "2,5")
     result = run(campaign(operators=["NR", "MSU"]), tmp_path).result
-    found = next(found for found in result.populations if found.mutant == "MSU")
-    assert [seed for seed, _ in found.failed] == [2, 5]
-    assert all("ZeroDivisionError" in reason for _, reason in found.failed)
+    population = next(population for population in result.populations if population.mutant == "MSU")
+    assert [seed for seed, _ in population.failed] == [2, 5]
+    assert all("ZeroDivisionError" in reason for _, reason in population.failed)
     (entry,) = (entry for entry in result.verdicts if entry.mutant == "MSU")
     assert (entry.verdict.n_healthy, entry.verdict.n_mutant) == (8, 8)
     assert any("MSU: 2 of 10 agents failed (seed 2: ZeroDivisionError" in note for note in result.notes)
@@ -283,7 +283,7 @@ def test_weak_healthy_population_stops_the_campaign(tmp_path: Path) -> None:
     assert done.result.status == "stopped"
     assert done.result.stop_reason.startswith("Healthy population too weak: mean reward 50")
     assert "threshold 600" in done.result.stop_reason
-    assert [found.mutant for found in done.result.populations] == ["Healthy"]
+    assert [population.mutant for population in done.result.populations] == ["Healthy"]
     assert done.result.verdicts == ()
     assert done.report.exists()
 
@@ -294,7 +294,7 @@ def test_weak_healthy_population_may_be_a_warning(tmp_path: Path) -> None:
     assert any(note.startswith("Healthy population too weak") for note in result.notes)
 
 
-def test_many_cores_train_mutants_beside_the_healthy(tmp_path: Path, complete: CampaignResult) -> None:
+def test_many_cores_train_mutants_together_with_the_healthy(tmp_path: Path, complete: CampaignResult) -> None:
     class Wide(InlineExecutor):
         slots = 64
 
@@ -318,12 +318,12 @@ def test_a_candidate_that_the_engine_declines_is_left_out_with_its_reason(
 ) -> None:
     import fake_campaign
 
-    found = campaign()
-    declined = mutate(found.healthy, parse_mutant("NDF-POC_SGD"))
+    resolved = campaign()
+    declined = mutate(resolved.healthy, parse_mutant("NDF-POC_SGD"))
     monkeypatch.setattr(
         fake_campaign.FakeEngine, "objection", lambda self, recipe: "too odd" if recipe == declined else None
     )
-    result = run(found, home, lambda: Forbidden(FUNCTIONS)).result
+    result = run(resolved, home, lambda: Forbidden(FUNCTIONS)).result
     assert "Candidate NDF-POC_SGD was left out: engine fake cannot train it (too odd)." in result.notes
     assert result.higher_order == ()
     assert not any(population.failed for population in result.populations)
@@ -347,7 +347,7 @@ def test_a_campaign_runs_once_at_a_time(home: Path) -> None:
     folder = CampaignFolder(home, campaign().run_id)
     with folder.locked(), pytest.raises(InputError) as caught:
         run(campaign(), home)
-    assert str(caught.value) == f"{folder.path}: campaign {folder.run_id} is running already (process {os.getpid()})"
+    assert str(caught.value) == f"{folder.path}: campaign {folder.run_id} is already running (process {os.getpid()})"
     assert run(campaign(), home, lambda: Forbidden(FUNCTIONS)).result.status == "complete"
 
 

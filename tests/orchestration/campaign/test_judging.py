@@ -64,13 +64,13 @@ def test_correction_is_over_those_that_could_be_judged() -> None:
     worse = {seed: 50.0 + seed for seed in SEEDS}
     alone = judge_family("paired_permutation", healthy, {"A": worse}, POINT, SEEDS, 0)[0].verdict
     family = {"A": worse, "B": worse, "broken": {0: 1.0}}
-    found = {
+    verdicts = {
         entry.mutant: entry.verdict for entry in judge_family("paired_permutation", healthy, family, POINT, SEEDS, 0)
     }
-    assert list(found) == ["A", "B", "broken"]
+    assert list(verdicts) == ["A", "B", "broken"]
     assert alone.p_value is not None
-    assert found["A"].p_value == pytest.approx(2 * alone.p_value)
-    assert found["broken"].outcome is Outcome.INCONCLUSIVE
+    assert verdicts["A"].p_value == pytest.approx(2 * alone.p_value)
+    assert verdicts["broken"].outcome is Outcome.INCONCLUSIVE
 
 
 def test_order_of_mutants_does_not_matter() -> None:
@@ -79,10 +79,10 @@ def test_order_of_mutants_does_not_matter() -> None:
     mutants = {name: {seed: float(v) for seed, v in enumerate(rng.normal(90, 20, 40))} for name in "ABC"}
     seeds = tuple(range(40))
     for test in ("paired_permutation", "distance_distribution"):
-        one = {e.mutant: e for e in judge_family(test, healthy, mutants, POINT, seeds, 5)}
+        forwards = {e.mutant: e for e in judge_family(test, healthy, mutants, POINT, seeds, 5)}
         backwards = dict(reversed(mutants.items()))
         other = {e.mutant: e for e in judge_family(test, healthy, backwards, POINT, seeds, 5)}
-        assert one == other
+        assert forwards == other
 
 
 def test_every_comparison_has_its_own_seed() -> None:

@@ -126,7 +126,7 @@ def test_interrupted(proctor: Proctor, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["proctor", "campaign", "run", "spec.yaml"])
     ran = proctor("campaign", "run", "spec.yaml", *INLINE)
     assert ran.code == 130
-    assert ran.err == "interrupted; finished items are kept. To go on: proctor campaign run spec.yaml\n"
+    assert ran.err == "interrupted; finished items are kept. To continue: proctor campaign run spec.yaml\n"
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,7 @@ def test_interrupted(proctor: Proctor, monkeypatch: pytest.MonkeyPatch) -> None:
             "expected a value in [5, 10]\n",
         ),
         ("epochs: 3", "error: spec.yaml: epochs: unknown field 'epochs' (did you mean 'steps'?); expected one of "),
-        ("seeds: 10\n", "error: spec.yaml: line 7: key 'seeds' stands twice\n"),
+        ("seeds: 10\n", "error: spec.yaml: line 7: key 'seeds' appears twice\n"),
     ],
 )
 @pytest.mark.parametrize("verb", ["run", "plan", "show"])
@@ -171,7 +171,10 @@ def test_mistakes_are_one_line_and_leave_with_2(
         (("campaign", "show", "spec.yaml"), "error: spec.yaml: this campaign has no result yet; expected proctor "),
         (("campaign", "run", "spec.yaml", "--cpus", "0"), "error: "),
         (("campaign", "run", "spec.yaml", "--executor", "slurm"), "error: "),
-        (("campaign", "run", "spec.yaml", "--tracking-uri", "nonsense"), "error: tracking: 'nonsense' is no tracking"),
+        (
+            ("campaign", "run", "spec.yaml", "--tracking-uri", "nonsense"),
+            "error: tracking: 'nonsense' is not a tracking",
+        ),
         (("campaigns",), "error: No such command 'campaigns'"),
         (("check", "no.such.module:thing"), "error: proctor check: 'no.such.module:thing': cannot import "),
         (("check", "json:JSONDecodeErrorr"), "error: proctor check: 'json:JSONDecodeErrorr': 'json' has no "),

@@ -6,7 +6,7 @@ from orchestration.execution.block_progress import REPORT_SECONDS, BlockProgress
 
 
 class Clock:
-    """A clock that moves only when it is told to."""
+    """A clock that moves only when the test moves it."""
 
     def __init__(self) -> None:
         self.now = 100.0

@@ -26,7 +26,7 @@ KEYS = tuple(AgentKey(RECIPE, seed, "fleet") for seed in (3, 4))
 
 
 class Clock:
-    """A clock that stands until it is moved."""
+    """A clock that moves only when the test moves it."""
 
     def __init__(self) -> None:
         self.now = 100.0
@@ -72,45 +72,45 @@ def test_another_training_has_another_place(tmp_path: Path, others: tuple[AgentK
 
 def test_first_after_a_while_then_now_and_then(tmp_path: Path) -> None:
     clock = Clock()
-    found = kept(tmp_path, every=60.0, clock=clock)
+    checkpoints = kept(tmp_path, every=60.0, clock=clock)
     due = []
     for _ in range(130):
         clock.now += 1
-        due.append(found.due())
-        if found.due():
-            found.save(b"state")
+        due.append(checkpoints.due())
+        if checkpoints.due():
+            checkpoints.save(b"state")
     assert [second + 1 for second, is_due in enumerate(due) if is_due] == [60, 120]
 
 
 def test_a_slow_store_gets_fewer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock()
-    found = kept(tmp_path, every=60.0, clock=clock)
+    checkpoints = kept(tmp_path, every=60.0, clock=clock)
 
     def put(*_arguments: object) -> None:
         clock.now += 10
 
-    monkeypatch.setattr(found._store, "put", put)
-    found.save(b"state")
+    monkeypatch.setattr(checkpoints._store, "put", put)
+    checkpoints.save(b"state")
     clock.now += 499
-    assert not found.due()
+    assert not checkpoints.due()
     clock.now += 2
-    assert found.due()
+    assert checkpoints.due()
 
 
 def test_a_store_that_fails_costs_the_checkpoint_only(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     notes: list[str] = []
-    found = kept(tmp_path / "file", note=notes.append)
-    assert found.load() is None
-    found.save(b"state")
-    found.done()
+    checkpoints = kept(tmp_path / "file", note=notes.append)
+    assert checkpoints.load() is None
+    checkpoints.save(b"state")
+    checkpoints.done()
     assert ["was not read" in notes[0], "was not written" in notes[1]] == [True, True]
 
 
-@pytest.mark.parametrize("told", ["often", "-1", "nan", "inf"])
-def test_how_often_must_be_a_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: str) -> None:
-    monkeypatch.setenv(VARIABLE, told)
-    with pytest.raises(InputError, match=f"{VARIABLE}: '{told}' is not a number of seconds"):
+@pytest.mark.parametrize("setting", ["often", "-1", "nan", "inf"])
+def test_how_often_must_be_a_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, setting: str) -> None:
+    monkeypatch.setenv(VARIABLE, setting)
+    with pytest.raises(InputError, match=f"{VARIABLE}: '{setting}' is not a number of seconds"):
         kept(tmp_path)
 
 
@@ -144,10 +144,10 @@ def killed_after(monkeypatch: pytest.MonkeyPatch, checkpoints: int, store: Path)
 
 
 def facts(store: Path) -> list[Any]:
-    found = ResultStore(str(store))
+    results = ResultStore(str(store))
     return [
         (record.weights_digest, record.episode_steps, record.episode_returns)
-        for record in found.records(KEYS)
+        for record in results.records(KEYS)
         if record
     ]
 
@@ -181,7 +181,7 @@ def test_a_killed_block_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     ("damage", "reason"),
     [(lambda data: data[:-10], "SHA-256"), (lambda data: b"", "cut short"), (lambda data: b"PK" + data, "format")],
 )
-def test_a_damaged_one_is_told_and_the_block_begins_anew(
+def test_a_damaged_checkpoint_is_reported_and_the_block_starts_from_the_beginning(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     undisturbed: list[Any],

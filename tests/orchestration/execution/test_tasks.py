@@ -169,7 +169,7 @@ def test_the_default_parts_are_the_real_ones(store: ResultStore) -> None:
 
 
 class Together:
-    """An engine that trains all seeds in one call, fails as a whole if one fails, and tells what it was given."""
+    """An engine that trains all seeds in one call, fails as a whole if one fails, and reports its arguments."""
 
     name = "together"
 

@@ -1,4 +1,4 @@
-"""What the reader of a long run is told."""
+"""What a long run shows of its progress."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from orchestration.runtime.progress import Phase, Progress, clock_text
 
 
 class Clock:
-    """A clock that stands until it is moved."""
+    """A clock that moves only when the test moves it."""
 
     def __init__(self) -> None:
         self.now = 100.0
