@@ -194,7 +194,7 @@ def test_what_a_crashed_server_acknowledged_is_there_when_it_is_back(own_postgre
         finally:
             enough.set()
 
-    _together([crash, *(lambda name=name: work(name) for name in "abcd")])  # type: ignore[misc]
+    _together([crash, *(lambda name=name: work(name) for name in "abcd")])
     assert errors
     for row in store.agents("", 10):
         seqs = [event.seq for event in store.events(row.id, 0, limit=1_000_000)]

@@ -187,4 +187,5 @@ def _unpacked(kind: str, data: bytes) -> Any:
 
 def _json(kind: str, data: bytes) -> Any:
     version, body = FORMATS.unmarked(kind, data)
-    return FORMATS.upcast(kind, version, json.loads(body))
+    value = json.loads(body.decode())  # decoding here is faster than letting json detect the encoding
+    return FORMATS.upcast(kind, version, value)

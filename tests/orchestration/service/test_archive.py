@@ -143,7 +143,8 @@ def test_a_version_whose_past_has_left_the_store_is_not_found(settings: ServiceS
         await service.housekeep()
         assert len((await service.episodes("agent")).episodes) < 24
         listed = {entry.version for entry in (await service.versions("agent")).versions}
-        paged, cursor = set(), ""
+        paged: set[int] = set()
+        cursor: str | None = ""
         while cursor is not None:
             page = await service.versions("agent", cursor, limit=2)
             paged |= {entry.version for entry in page.versions}
@@ -251,7 +252,7 @@ def test_an_owner_that_dies_wakes_as_it_was(
 
 
 def _state(service: SchedulingService) -> dict[str, Any]:
-    return service._owners._owner._live["agent"].scheduler.state()  # type: ignore[union-attr]
+    return service._owners._owner._live["agent"].scheduler.state()
 
 
 def _same(state: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
