@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from envsearch.errors import InputError
-from orchestration.cli.campaign import ExecutorName
+from orchestration.cli.options import Address, Cpus, Executor, ExecutorName, Format, Home, Quiet, TrackingUri
 from orchestration.cli.output import OutputFormat, console, json_value, print_json, print_table
 
 if TYPE_CHECKING:
@@ -72,18 +72,14 @@ def replay(
     url: Annotated[str | None, typer.Option(help="Replay through this running service, over HTTP.")] = None,
     token: Annotated[str | None, typer.Option(envvar="PROCTOR_TOKEN", help="Bearer token of the service.")] = None,
     keep_agents: Annotated[bool, typer.Option("--keep-agents", help="Leave the agents in the service.")] = False,
-    executor: Annotated[ExecutorName, typer.Option(help="Where replays run.")] = ExecutorName.AUTO,
-    cpus: Annotated[int | None, typer.Option(min=1, help="Cores to use (default: all).")] = None,
-    address: Annotated[str | None, typer.Option(help="Address of a running Ray cluster.")] = None,
-    home: Annotated[
-        Path | None, typer.Option(help="Folder of results (env: PROCTOR_HOME; default: ./proctor-data).")
-    ] = None,
-    tracking_uri: Annotated[
-        str | None, typer.Option(help="MLflow tracking URI, or none (default: SQLite in the home).")
-    ] = None,
+    executor: Executor = ExecutorName.AUTO,
+    cpus: Cpus = None,
+    address: Address = None,
+    home: Home = None,
+    tracking_uri: TrackingUri = None,
     plot: Annotated[Path | None, typer.Option(help="Where to draw the curves (default: in the home).")] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
-    output: Annotated[OutputFormat, typer.Option("--format", help="How to print.")] = OutputFormat.TABLE,
+    quiet: Quiet = False,
+    output: Format = OutputFormat.TABLE,
 ) -> None:
     """Replay a CI history through agents and measure the orders that they produce.
 

@@ -191,7 +191,7 @@ def test_mlflow_gets_a_parent_and_a_run_per_agent(history_file, tmp_path, capsys
         (("small.parquet", "--fill", "full"), "--fill"),
         (("small.parquet", "--seeds", "0"), "--seeds"),
         (("small.parquet", "--history-format", "csv"), "unknown history format 'csv'"),
-        (("small.parquet", "--url", "localhost:8000"), "no URL of a service"),
+        (("small.parquet", "--url", "localhost:8000"), "not the URL of a service"),
         (("small.parquet", "--tracking-uri", "ftp://x"), "not a tracking URI"),
     ],
 )
