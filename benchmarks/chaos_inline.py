@@ -24,7 +24,6 @@ from orchestration.runtime.artifacts import ArtifactStore
 from orchestration.service.errors import NotOwnerError, UnavailableError
 from orchestration.service.owners import live_agent
 from orchestration.service.owners.agent_owner import AgentOwner, OwnerSettings
-from orchestration.service.owners.folding import replay_log
 from orchestration.service.owners.messages import (
     Candidates,
     RecommendationAnswer,
@@ -36,8 +35,9 @@ from orchestration.service.owners.messages import (
     RewardRequest,
 )
 from orchestration.service.owners.owner_call import OwnerCall, Request
-from orchestration.service.owners.payloads import results_of, settings_text
-from orchestration.service.store.base import StateStore
+from orchestration.service.owners.state_recovery import replay_log
+from orchestration.service.store.codec import results_of, settings_text
+from orchestration.service.store.roles import StateStore
 from orchestration.service.store.sql import SqlStore
 
 AGENT = "chaos"

@@ -29,8 +29,8 @@ from orchestration.service.owners.messages import (
     RewardRequest,
 )
 from orchestration.service.owners.owner_call import OwnerCall
-from orchestration.service.owners.payloads import settings_text
-from orchestration.service.store.base import AgentCommit, EventRow, RewardRow
+from orchestration.service.store.codec import settings_text
+from orchestration.service.store.rows import AgentCommit, EventRow, RewardRow
 from orchestration.service.store.sql import SqlStore
 
 TESTS = tuple(f"tests/test_module_{number % 17}.py::test_case_{number}" for number in range(100))

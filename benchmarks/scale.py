@@ -47,7 +47,7 @@ from orchestration.execution.work import (
     item_addresses,
 )
 from orchestration.runtime.progress import Progress
-from orchestration.service.store.base import AgentCommit, EventRow
+from orchestration.service.store.rows import AgentCommit, EventRow
 from orchestration.service.store.sql import SqlStore
 
 CORES = (2, 64, 1000)

@@ -35,8 +35,8 @@ from orchestration.service.owners.messages import (
     RewardRequest,
 )
 from orchestration.service.owners.owner_call import OwnerCall
-from orchestration.service.owners.payloads import settings_text
 from orchestration.service.store.archive import EPISODES, EXECUTIONS, Archive
+from orchestration.service.store.codec import settings_text
 from orchestration.service.store.sql import SqlStore
 
 AGENT = "soak"

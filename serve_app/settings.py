@@ -26,6 +26,7 @@ class ServiceArguments(BaseModel):
         idle_seconds: owners that are not used for so long go to sleep.
         namespace: of Ray, for the owners' names.
         replicas: processes that answer HTTP.
+        import_paths: custom agent kinds, rewards and explorations that clients may name (``module:Class``).
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -40,6 +41,7 @@ class ServiceArguments(BaseModel):
     idle_seconds: Annotated[float, Field(gt=0)] = 900.0
     namespace: str = "proctor"
     replicas: Annotated[int, Field(ge=1, le=64)] = 1
+    import_paths: tuple[str, ...] = ()
 
     def service_settings(self) -> ServiceSettings:
         """For the service; paths become absolute, because replicas run in another folder."""
@@ -57,6 +59,7 @@ class ServiceArguments(BaseModel):
             shards=self.shards,
             idle_seconds=self.idle_seconds,
             namespace=self.namespace,
+            import_paths=self.import_paths,
         )
 
 

@@ -1,4 +1,4 @@
-"""What a history tells people: tests that fail together, tests not run for long, flaky tests."""
+"""Insights into a history for people: tests that fail together, tests not run for long, flaky tests."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MOST_COMPARED = 2_000
 
 @dataclass(frozen=True, slots=True)
 class InsightSettings:
-    """From where on something is worth telling.
+    """The thresholds of an insight.
 
     Attributes:
         similarity: least mean Jaccard index between the failing cycles of a cluster's tests, in (0, 1].
@@ -29,7 +29,7 @@ class InsightSettings:
         stale_cycles: least cycles of the job without a run.
         flip_rate: least share of neighbouring executions with different verdicts, in (0, 1].
         changes: least changes of verdict; one or two are a fault and its repair.
-        limit: most entries of each list.
+        limit: most entries per list.
     """
 
     similarity: float = 0.6
@@ -66,7 +66,7 @@ class FailureCluster:
 
 @dataclass(frozen=True, slots=True)
 class StaleTest:
-    """A test that was not run for long.
+    """A test that has not run for long.
 
     Attributes:
         cycles: of the job since its last run; since it became known if it never ran.
@@ -97,7 +97,7 @@ class FlakyTest:
 
 @dataclass(frozen=True, slots=True)
 class Insights:
-    """The lists, the most telling entry first."""
+    """The lists, the most conspicuous entry first."""
 
     clusters: tuple[FailureCluster, ...]
     stale: tuple[StaleTest, ...]
@@ -105,7 +105,7 @@ class Insights:
 
 
 def insights(history: History, settings: InsightSettings | None = None, keys: Sequence[str] | None = None) -> Insights:
-    """What the kept executions of these tests tell.
+    """The insights from the kept executions of these tests.
 
     Args:
         keys: tests to look at, for instance those of the last cycle (a test that was deleted is never run again);
@@ -125,7 +125,7 @@ def insights(history: History, settings: InsightSettings | None = None, keys: Se
 
 
 def _clusters(names: Sequence[str], past: PastExecutions, settings: InsightSettings) -> tuple[FailureCluster, ...]:
-    """Average linkage: a chain of tests in which only neighbours are alike is no cluster."""
+    """By average linkage: a chain of tests in which only neighbours are alike is not a cluster."""
     compared = np.argsort(-past.failed.sum(axis=1), kind="stable")[:MOST_COMPARED]
     compared = compared[past.failed[compared].sum(axis=1) >= settings.common_failures]
     if len(compared) < 2:

@@ -1,23 +1,23 @@
-"""What is worked out of a value once, and kept with it."""
+"""Results that are computed once from a value and kept with it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any, Self, TypeVar
 
-Made = TypeVar("Made")
+Result = TypeVar("Result")
 
 
 class Memo:
-    """A value that does not change and keeps what was worked out of it. Its `_memo` is an empty dict at first."""
+    """An immutable value that keeps what was computed from it. Its `_memo` starts as an empty dict."""
 
     __slots__ = ()
     _memo: dict[Callable[[Any], Any], Any]
 
-    def once(self, make: Callable[[Self], Made]) -> Made:
-        """What `make` works out of this value alone: worked out when it is first asked for."""
+    def once(self, function: Callable[[Self], Result]) -> Result:
+        """The function of this value; computed by the first call."""
         try:
-            made: Made = self._memo[make]
+            result: Result = self._memo[function]
         except KeyError:
-            made = self._memo[make] = make(self)
-        return made
+            result = self._memo[function] = function(self)
+        return result

@@ -1,4 +1,4 @@
-"""What a history tells of the past of n tests."""
+"""The past of n tests, read from a history."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from agents.scheduling.observation import BoolArray, FloatArray, IntArray
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PastExecutions:
-    """The kept executions of n tests that said something about the test, newest first. Shapes (n, N).
+    """The kept executions of n tests that passed or failed, newest first. Shapes (n, N).
 
     Attributes:
-        known: whether there is such an execution.
+        known: whether the execution exists.
         failed: False also where there is none.
         seconds: NaN: not measured, or none.
         cycles: number of the job's cycle, from 1; -1 where there is none.

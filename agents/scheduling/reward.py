@@ -15,11 +15,11 @@ from agents.scheduling.testcase import Verdict
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EpisodeOutcome(Memo):
-    """What came of an episode. All arrays are in the order of `episode.tests`, shape (n,).
+    """The outcome of an episode. All arrays are in the order of `episode.tests`, shape (n,).
 
     Attributes:
-        verdicts: NOT_RUN for tests that no result arrived of.
-        durations: measured seconds; the expected ones where none was measured.
+        verdicts: NOT_RUN for tests without a result.
+        durations: measured seconds; the expected ones where none were measured.
         order: indices of the tests in the order of the recommendation.
         selected: fitted the budget.
     """
@@ -49,7 +49,7 @@ class Reward(ABC):
 
     @abstractmethod
     def rewards(self, outcome: EpisodeOutcome) -> FloatArray:
-        """One reward per test in the order of `episode.tests`, shape (n,); NaN: nothing is to be learned from it."""
+        """One reward per test in the order of `episode.tests`, shape (n,); NaN: nothing to learn from it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,9 +57,9 @@ class RewardOutcome:
     """The answer to a reward call.
 
     Attributes:
-        rewards: shape (n,), in the order of `episode.tests`; NaN where nothing was to be learned from.
-        total: sum of those that are numbers.
-        metrics: of the episode (see `metrics.episode_metrics`); a metric that is not defined there is left out.
+        rewards: shape (n,), in the order of `episode.tests`; NaN where there was nothing to learn.
+        total: sum of the rewards that are numbers.
+        metrics: of the episode (see `scheduler.episode_metrics`); undefined metrics are left out.
         version: of the agent after it learned.
     """
 

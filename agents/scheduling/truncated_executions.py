@@ -1,4 +1,4 @@
-"""Executions that a history no longer keeps, gathered for long-term storage."""
+"""Executions that a history no longer keeps, collected for long-term storage."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ class TruncatedExecutions:
         seconds: FloatArray,
         finished: FloatArray,
     ) -> None:
-        """Gather n executions."""
+        """Collect n executions."""
         values = (cycles, jobs, tests, seconds, verdicts, finished)
         self._parts.append(
             {name: np.array(column, kind) for (name, kind), column in zip(_TYPES.items(), values, strict=True)}
         )
 
     def drain(self) -> Columns:
-        """Everything gathered since the last call."""
+        """Everything collected since the last call."""
         parts, self._parts = self._parts, []
         empty: Columns = {name: np.zeros(0, kind) for name, kind in _TYPES.items()}
         return {name: np.concatenate([empty[name], *(part[name] for part in parts)]) for name in _TYPES}

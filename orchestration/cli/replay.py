@@ -52,13 +52,16 @@ def replay(
         Path | None, typer.Argument(metavar="[HISTORY]", help="RETECS csv, COLEMAN csv or parquet, recorded, JUnit.")
     ] = None,
     agent: Annotated[
-        list[str] | None, typer.Option(help=f"Agent kind; may be repeated (default: {', '.join(DEFAULT_KINDS)}).")
+        list[str] | None,
+        typer.Option(help=f"Agent kind or module:Class; may be repeated (default: {', '.join(DEFAULT_KINDS)})."),
     ] = None,
-    reward: Annotated[list[str] | None, typer.Option(help="Reward; may be repeated (default: verdict).")] = None,
+    reward: Annotated[
+        list[str] | None, typer.Option(help="Reward or module:Class; may be repeated (default: verdict).")
+    ] = None,
     objective: Annotated[
         Objective | None, typer.Option(help="Objective of the agents that have one (default: failures_first).")
     ] = None,
-    exploration: Annotated[str, typer.Option(help="Exploration of all agents.")] = "none",
+    exploration: Annotated[str, typer.Option(help="Exploration of all agents, or module:Class.")] = "none",
     budget: Annotated[float, typer.Option(min=0.0, max=1.0, help="Share of each cycle's time.")] = 0.5,
     budget_minutes: Annotated[
         float | None, typer.Option(min=0.0, help="The same budget for every cycle, instead of a share.")

@@ -9,8 +9,9 @@ from typing import Annotated
 
 import typer
 
-from envsearch.errors import InputError, StoreUnavailableError
+from envsearch.errors import InputError
 from orchestration.campaign.folder import campaign_home
+from orchestration.cli.stores import tokens_of
 from orchestration.runtime.logs import FOLDER
 from orchestration.runtime.serve import is_loopback
 
@@ -71,20 +72,10 @@ def tokens_in_use(store_url: str) -> bool:
     """Whether the store holds a valid token.
 
     Raises:
-        StoreUnavailableError: it cannot be read.
+        InputError: the store cannot be read.
     """
-    from orchestration.service.errors import UnavailableError
-    from orchestration.service.store.registry import state_store
-    from orchestration.service.tokens import Tokens
-
-    try:
-        opened = state_store(store_url)
-        try:
-            return Tokens(opened).in_use()
-        finally:
-            opened.close()
-    except UnavailableError as error:
-        raise StoreUnavailableError(error.detail, "store", "a database that this user may write", store_url) from error
+    with tokens_of(store_url) as tokens:
+        return tokens.in_use()
 
 
 def _wait() -> None:

@@ -38,7 +38,6 @@ from orchestration.service.owners.admission import AdmissionLimits
 from orchestration.service.owners.agent_owner import AgentOwner, OwnerSettings
 from orchestration.service.owners.archiving import Archivist
 from orchestration.service.owners.directory import Directory
-from orchestration.service.owners.folding import reachable
 from orchestration.service.owners.inline import InlineOwners
 from orchestration.service.owners.live_agent import agent_info
 from orchestration.service.owners.messages import (
@@ -69,13 +68,14 @@ from orchestration.service.owners.messages import (
 from orchestration.service.owners.open_episode import load_episode, summary
 from orchestration.service.owners.owner_call import Answer, OwnerCall, Request
 from orchestration.service.owners.ownership import DirectorySettings
-from orchestration.service.owners.payloads import settings_of
 from orchestration.service.owners.snapshots import Snapshots
+from orchestration.service.owners.state_recovery import reachable
 from orchestration.service.owners.wire import RawAnswer, RawRequest, results_of_body
 from orchestration.service.settings import ServiceSettings
 from orchestration.service.store.archive import Archive
-from orchestration.service.store.base import AgentRow, StateStore
+from orchestration.service.store.codec import settings_of
 from orchestration.service.store.registry import state_store
+from orchestration.service.store.rows import AgentRow
 from orchestration.service.tokens import Tokens
 from orchestration.service.tracking import ServiceTracker
 from orchestration.service.values import checked_settings, episode_name, metrics_row, version_info
@@ -99,7 +99,7 @@ class SchedulingService:
 
     def __init__(self, settings: ServiceSettings) -> None:
         self.settings = settings
-        self._store: StateStore = state_store(settings.store_url)
+        self._store = state_store(settings.store_url)
         artifacts = ArtifactStore(settings.artifact_url)
         self.tokens = Tokens(self._store)
         self._holding = OwnerSettings(

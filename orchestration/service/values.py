@@ -10,9 +10,8 @@ from agents.scheduling.settings import AgentSettings
 from envsearch.errors import InputError
 from orchestration.service.errors import InvalidRequestError, invalid
 from orchestration.service.owners.messages import MetricsRow, VersionInfo
-from orchestration.service.owners.open_episode import metrics_of
-from orchestration.service.owners.payloads import settings_text, unpacked
-from orchestration.service.store.base import EventKind, EventRow, RewardRow
+from orchestration.service.store.codec import metrics_of, restore_of, settings_text
+from orchestration.service.store.rows import EventKind, EventRow, RewardRow
 
 
 def episode_name(agent: str, idempotency_key: str) -> str:
@@ -41,7 +40,7 @@ def version_info(event: EventRow) -> VersionInfo:
     """A version, by the event that made it."""
     if event.kind == EventKind.REWARD:
         return VersionInfo(event.version, event.subject, None, event.at)
-    return VersionInfo(event.version, "", int(unpacked(event.payload, "restored version")["version"]), event.at)
+    return VersionInfo(event.version, "", restore_of(event.payload)[0], event.at)
 
 
 def metrics_row(row: RewardRow) -> MetricsRow:
@@ -54,5 +53,5 @@ def metrics_row(row: RewardRow) -> MetricsRow:
         row.tests,
         row.total,
         row.exploration,
-        metrics_of(row),
+        metrics_of(row.metrics),
     )

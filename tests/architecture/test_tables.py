@@ -97,6 +97,12 @@ RULES = (
         "TRACKERS",
         with_methods("log_campaign"),
     ),
+    Rule(
+        "orchestration/service/store",
+        "orchestration/service/store/registry.py",
+        "STORES",
+        subclass_of("StateStore"),
+    ),
 )
 
 
@@ -221,6 +227,7 @@ SAMPLES = {
     "REWARDS": ("class Mine(reward.Reward): ...", "{'mine': 'a.b:Mine'}"),
     "EXPLORATIONS": ("class Mine(Exploration): ...", "{'mine': 'a.b.Mine'}"),
     "EXECUTORS": ("class Mine:\n    def run(self): ...\n    def close(self): ...", "{'mine': _make}"),
+    "STORES": ("class Mine(Tables, StateStore): ...", "{'mine': ('a.b', 'Mine')}"),
     "TRACKERS": ("class Mine:\n    def log_campaign(self): ...", "{'mine': ('a.b', 'Mine')}"),
 }
 

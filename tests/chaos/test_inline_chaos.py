@@ -12,7 +12,7 @@ import pytest
 from benchmarks.chaos_inline import AGENT, Round
 from benchmarks.chaos_ledger import Ledger
 from orchestration.service.owners.live_agent import LiveAgent
-from orchestration.service.store.base import AgentCommit
+from orchestration.service.store.rows import AgentCommit
 from orchestration.service.store.sql import SqlStore
 
 

@@ -16,8 +16,8 @@ from orchestration.service.errors import UnavailableError
 from orchestration.service.owners.agent_owner import AgentOwner, OwnerSettings
 from orchestration.service.owners.messages import Candidates, RecommendationAnswer, RecommendationRequest
 from orchestration.service.owners.owner_call import OwnerCall
-from orchestration.service.owners.payloads import settings_text
-from orchestration.service.store.base import AgentCommit
+from orchestration.service.store.codec import settings_text
+from orchestration.service.store.rows import AgentCommit
 from orchestration.service.store.sql import SqlStore
 
 QUICK = (

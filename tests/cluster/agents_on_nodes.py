@@ -18,7 +18,6 @@ import ray
 
 from agents.scheduling.settings import AgentSettings
 from orchestration.runtime.ray import start_ray, stop_ray
-from orchestration.service.owners.folding import replay_log
 from orchestration.service.owners.messages import (
     Candidates,
     CreateAgent,
@@ -27,6 +26,7 @@ from orchestration.service.owners.messages import (
     ResultsRequest,
     RewardRequest,
 )
+from orchestration.service.owners.state_recovery import replay_log
 from orchestration.service.service import SchedulingService, ServiceSettings
 from orchestration.service.store.sql import SqlStore
 

@@ -20,7 +20,6 @@ from orchestration.runtime.ray import RayRuntime
 from orchestration.service.errors import InvalidRequestError, NotOwnerError
 from orchestration.service.owners.agent_owner import AgentOwner
 from orchestration.service.owners.directory import Directory
-from orchestration.service.owners.folding import replay_log
 from orchestration.service.owners.messages import (
     Candidates,
     CreateAgent,
@@ -31,6 +30,7 @@ from orchestration.service.owners.messages import (
     RewardRequest,
 )
 from orchestration.service.owners.owner_call import OwnerCall
+from orchestration.service.owners.state_recovery import replay_log
 from orchestration.service.service import SchedulingService, ServiceSettings
 from orchestration.service.store.sql import SqlStore
 

@@ -18,7 +18,6 @@ from agents.scheduling.settings import AgentSettings
 from envsearch.errors import ProctorError
 from orchestration.runtime.artifacts import ArtifactStore
 from orchestration.service.errors import NotOwnerError, UnavailableError
-from orchestration.service.owners.folding import replay_log
 from orchestration.service.owners.messages import (
     Candidates,
     CreateAgent,
@@ -28,8 +27,9 @@ from orchestration.service.owners.messages import (
     RewardRequest,
 )
 from orchestration.service.owners.snapshots import Snapshots
+from orchestration.service.owners.state_recovery import replay_log
 from orchestration.service.service import SchedulingService, ServiceSettings
-from orchestration.service.store.base import AgentCommit, AgentRow, EpisodeRow, EventRow
+from orchestration.service.store.rows import AgentCommit, AgentRow, EpisodeRow, EventRow
 from orchestration.service.store.sql import SqlStore
 
 WRITERS = 8
@@ -49,14 +49,14 @@ def _together(work: Sequence[Callable[[], Any]]) -> None:
     failed: list[BaseException] = []
     start = threading.Barrier(len(work))
 
-    def guarded(one: Callable[[], Any]) -> None:
+    def guarded(task: Callable[[], Any]) -> None:
         try:
             start.wait()
-            one()
+            task()
         except BaseException as error:  # noqa: BLE001 - raised below
             failed.append(error)
 
-    threads = [threading.Thread(target=guarded, args=(one,)) for one in work]
+    threads = [threading.Thread(target=guarded, args=(task,)) for task in work]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -154,8 +154,8 @@ def test_no_event_is_lost_that_comes_in_while_its_episode_is_dropped(postgresql_
         while not connection.execute(sa.text("SELECT count(*) FROM pg_locks WHERE NOT granted")).scalar():
             assert archivist.is_alive(), "it did not wait"
             time.sleep(0.01)
-        told = "INSERT INTO events VALUES (:agent, 3, 'results', 'e0', 0, 1.0, '')"
-        connection.execute(sa.text(told), {"agent": row.id})
+        insert = "INSERT INTO events VALUES (:agent, 3, 'results', 'e0', 0, 1.0, '')"
+        connection.execute(sa.text(insert), {"agent": row.id})
     archivist.join()
     other.dispose()
     assert dropped == [False]
@@ -220,16 +220,16 @@ def test_eight_threads_reward_one_agent_once_each(server_settings: ServiceSettin
             answers = []
             for turn in range(15):
                 episode = (await service.recommend("agent", RecommendationRequest(Candidates(("a", "b"))))).episode_id
-                told = Results(("a", "b"), ("failed" if turn % 2 else "passed", "passed"))
-                await service.results("agent", ResultsRequest(episode, told))
+                results = Results(("a", "b"), ("failed" if turn % 2 else "passed", "passed"))
+                await service.results("agent", ResultsRequest(episode, results))
                 answers.append(await service.reward("agent", RewardRequest(episode)))
                 if number % 2:
                     again = await service.reward("agent", RewardRequest(episode))
                     assert (again, again.repeated) == (answers[-1], True)
             return answers
 
-        told = await asyncio.gather(*(work(number) for number in range(WRITERS)))
-        assert sorted(one.agent_version for answers in told for one in answers) == list(range(1, 15 * WRITERS + 1))
+        answers = await asyncio.gather(*(work(number) for number in range(WRITERS)))
+        assert sorted(answer.agent_version for own in answers for answer in own) == list(range(1, 15 * WRITERS + 1))
         await service.passivate("agent")
         store = SqlStore(server_settings.store_url)
         row = store.agent("agent")

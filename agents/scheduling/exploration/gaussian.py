@@ -20,7 +20,7 @@ class Gaussian(Exploration):
     """Adds normal noise whose standard deviation is sigma times that of the priorities (sigma where they are equal).
 
     Settings: ``initial`` and ``final`` sigma in [0, 100], and the rewarded ``episodes`` between the two.
-    Spieker et al. 2017 (ISSTA), section 3.3, explore so with agents whose action is continuous.
+    Spieker et al. 2017 (ISSTA), section 3.3, explore this way with agents whose action is continuous.
 
     Raises:
         InputError: a setting is unknown, of the wrong type or out of range.

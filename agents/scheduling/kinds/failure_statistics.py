@@ -1,6 +1,6 @@
-"""What a learning agent remembers of each test case, beyond the kept executions: rates at several memories, streaks.
+"""Statistics of each test case beyond the kept executions: failure rates at several memories, streaks, patterns.
 
-Everything here is learned from rewarded episodes alone, so it is part of the learner's state.
+They are learned from rewarded episodes alone, so they are part of the learner's state.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from agents.scheduling.state import State
 from envsearch.errors import CorruptArtifactError
 
 DECAYS = (0.5, 0.8, 0.9, 0.97, 1.0)
-"""What an execution weighs against the next later one, in the failure rates."""
+"""Weight of an execution relative to the next later one, in the failure rates."""
 
 PATTERN = 6
-"""Last verdicts that are told apart by the table of patterns."""
+"""Last verdicts in the table of patterns."""
 
 MAX_TESTS = 200_000
-"""Tests remembered; of more, those that were longest no candidates are forgotten."""
+"""Tests kept; beyond this, those that were not a candidate for the longest time are forgotten."""
 
 _SHARE_DECAY = 0.98
 _PATTERN_DECAY = 0.999
 _CANDIDATES_A_CYCLE = 5.0
-"""So many new tests of one cycle count in full: those of a cycle tend to fail together."""
+"""This many new tests of one cycle count in full: those of a cycle tend to fail together."""
 
 # name -> (dtype, value of a test that was never rewarded, columns)
 _COLUMNS: dict[str, tuple[type, float, int]] = {
@@ -53,15 +53,15 @@ class FailureStatistics:
     """Columns of per-test numbers, and a few of all tests together.
 
     Attributes:
-        column: name -> array, one row per remembered test and a last, empty one that unknown tests are read from.
+        column: name -> array, one row per known test and a last, empty one that unknown tests are read from.
             failed, weight: shape (n, len(DECAYS)): sums of decay^k f_k and of decay^k. streak: failures in a row, or
             passes as a negative number. pattern: last verdicts as bits, the newest lowest; known: how many of them.
-            waited: episodes in a row in which the test was a candidate and no verdict of it became known.
+            waited: episodes in a row in which the test was a candidate without a known verdict.
         clock: rewarded episodes with a verdict.
         share: recent mean share of failing tests in an episode.
         failing: recent share of episodes with a failing test.
-        new: how many new tests failed and passed, recent ones weighing more; shape (2,).
-        onset: recent mean rate at which tests fail that did not fail in their last run.
+        new: how many new tests failed and passed, with more weight on recent ones; shape (2,).
+        onset: recent mean rate at which tests fail whose last run passed.
         patterns: failures and executions after each pattern, shape (2, PATTERN + 1, 2 ** PATTERN), by its length.
     """
 
@@ -90,9 +90,9 @@ class FailureStatistics:
         return np.fromiter((rows.get(key, -1) for key in keys), np.int64, len(keys))
 
     def neighbours(self, keys: Sequence[str], rows: IntArray, reach: int) -> tuple[IntArray, BoolArray]:
-        """Rows of the tests next to these in the order of names, and which of them exist. Shapes (n, 2 reach).
+        """Rows of the nearest tests in the order of names, and which of them exist. Shapes (n, 2 reach).
 
-        Numbers within names are compared as numbers. A test is no neighbour of itself.
+        Numbers within names are compared as numbers. A test is not a neighbour of itself.
         """
         count = len(self._ordered)
         offsets = np.concatenate([np.arange(-reach, 0), np.arange(1, reach + 1)])
@@ -100,7 +100,7 @@ class FailureStatistics:
         for place in np.flatnonzero(rows < 0).tolist():
             at[place] = bisect_left(self._names, natural(keys[place]))
         known = rows >= 0
-        # An unknown test stands between two: the next known one is at its own place.
+        # An unknown test lies between two known ones: the next one is at its own place.
         index = at[:, None] + offsets[None, :] - ((~known)[:, None] & (offsets > 0)[None, :])
         exists = (index >= 0) & (index < count)
         if not count:
@@ -110,20 +110,20 @@ class FailureStatistics:
     # -- writing ------------------------------------------------------------------------------------------------
 
     def update(self, keys: Sequence[str], informative: BoolArray, failed: BoolArray) -> None:
-        """Enter one episode: which of its tests a verdict is known of, and which of these failed. Shapes (n,)."""
+        """Enter one episode: which of its tests have a verdict, and which of those failed. Shapes (n,)."""
         if not informative.any():
             return
         rows = self._intern(keys)
         self.clock += 1
         self._count(rows, informative, failed)
-        told, bad = rows[informative], failed[informative]
-        for part in _occurrences(told):
-            self._enter(told[part], bad[part])
+        judged, bad = rows[informative], failed[informative]
+        for part in _occurrences(judged):
+            self._enter(judged[part], bad[part])
         column = self.column
         column["waited"][rows] += 1
-        column["waited"][told] = 0
-        column["last"][told] = self.clock
-        column["last_failure"][told[bad]] = self.clock
+        column["waited"][judged] = 0
+        column["last"][judged] = self.clock
+        column["last_failure"][judged[bad]] = self.clock
         column["seen"][rows] = self.clock
         self.patterns *= _PATTERN_DECAY
         if len(self) > MAX_TESTS:
@@ -146,7 +146,7 @@ class FailureStatistics:
         }
 
     def restore(self, state: State) -> None:
-        """Take over a state, bit for bit.
+        """Restore a state, bit for bit.
 
         Raises:
             CorruptArtifactError: a part is missing or of another shape.
@@ -154,7 +154,7 @@ class FailureStatistics:
         others = ("keys", "clock", "share", "failing", "onset", "new", "patterns")
         missing = [name for name in (*_COLUMNS, *others) if name not in state]
         if missing:
-            raise CorruptArtifactError(f"lacks {', '.join(missing)}", "memory", "a state of the tests' memory")
+            raise CorruptArtifactError(f"lacks {', '.join(missing)}", "memory", "a state of failure statistics")
         keys = json.loads(np.asarray(state["keys"]).tobytes())
         self.rows = {key: row for row, key in enumerate(keys)}
         self.column = {}
@@ -193,7 +193,7 @@ class FailureStatistics:
             self.column[name] = grown
 
     def _sort(self) -> None:
-        """The order of names; by position: rows, and names as they are compared; by row: the position."""
+        """Sort the names. By position: rows, and names in their comparable form; by row: the position."""
         named = sorted((natural(key), row) for key, row in self.rows.items())
         self._names = [name for name, _ in named]
         self._ordered = np.array([row for _, row in named], np.int64)
@@ -244,12 +244,12 @@ _DIGITS = re.compile(r"\d+")
 
 
 def natural(key: str) -> str:
-    """A text that compares as the key does when its numbers are compared as numbers (of up to 20 digits)."""
-    return _DIGITS.sub(lambda found: found.group().zfill(20), key)
+    """A text whose order compares the numbers in the key as numbers (of up to 20 digits)."""
+    return _DIGITS.sub(lambda digits: digits.group().zfill(20), key)
 
 
 def _occurrences(rows: IntArray) -> list[IntArray]:
-    """Indices split so that no row stands twice in one part, and each row's order is kept."""
+    """Indices, split so that no row appears twice in a part and each row's order is kept."""
     order = np.argsort(rows, kind="stable")
     ordered, index = rows[order], np.arange(len(rows))
     begins = np.ones(len(rows), np.bool_)

@@ -1,8 +1,8 @@
-"""What a model of failing is shown of each test case: rates at several memories, times, streaks, neighbours.
+"""The inputs of the failure model for each test case: rates at several memories, times, streaks, neighbours.
 
-All of it is known before the cycle runs. Rows that repeat a test get the same inputs: in real histories a test that
-stands twice in a cycle was often run again *because* it failed, so how often and where it stands again says what came
-of it.
+All of them are known before the cycle runs. Rows that repeat a test get the same inputs: in real histories a test that
+appears twice in a cycle often ran again *because* it failed, so the number and the places of its rows reveal its
+verdict.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def log_odds(rate: FloatArray) -> FloatArray:
 
 
 def distinct(keys: tuple[str, ...]) -> tuple[IntArray, IntArray]:
-    """Where each test stands first, in order, shape (u,); and for each row which of these it is, shape (n,)."""
+    """The first row of each test, in order, shape (u,), and for each row the number of its test, shape (n,)."""
     number: dict[str, int] = {}
     back = np.fromiter((number.setdefault(key, len(number)) for key in keys), np.int64, len(keys))
     first = np.zeros(len(number), np.int64)
@@ -109,7 +109,7 @@ def _history(
 
 
 def _after_pattern(memory: FailureStatistics, rows: IntArray) -> FloatArray:
-    """How often tests failed after the same last verdicts; few cases lean on those of a shorter pattern. Shape (n,)."""
+    """How often tests failed after the same last verdicts; rare patterns lean on shorter ones. Shape (n,)."""
     pattern, known = memory.column["pattern"][rows], memory.column["known"][rows]
     rate = np.full(len(rows), memory.new[0] / memory.new.sum())
     for length in range(PATTERN + 1):

@@ -1,14 +1,14 @@
-"""Histories as Proctor records them: one Parquet file, one row per execution, in the order in which they were given.
+"""Histories as Proctor records them: one Parquet file, one row per execution, in the job's order.
 
     cycle        int64             number of the cycle, ascending
     job          text              "" without jobs
     test         text              the test's name; rows of one cycle that repeat it are the same test
     duration     float64, null     seconds; null: not measured
     verdict      text              passed, failed, error, skipped, not_run
-    finished_at  float64, null     Unix seconds; null: not told
+    finished_at  float64, null     Unix seconds; null: not recorded
     feature.*    number, text or truth value, null: metadata known before the cycle ran
 
-`pandas.read_parquet` opens it as it is. Off-loaded executions have the same columns.
+`pandas.read_parquet` reads it directly. Off-loaded executions have the same columns.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def load_recorded(path: Path) -> CiHistory:
 
 
 def write_recorded(history: CiHistory, path: Path) -> None:
-    """Write a whole history, at once or not at all; cycles are numbered from 1.
+    """Write a whole history atomically; cycles are numbered from 1.
 
     Raises:
         InputError: the file cannot be written.
@@ -71,10 +71,10 @@ def write_recorded(history: CiHistory, path: Path) -> None:
 
 
 def append_cycle(cycle: Cycle, path: Path) -> int:
-    """Add a cycle at the end of a recorded file, or begin one; the number of the cycle.
+    """Append a cycle to a recorded file, which is created if missing; returns the number of the cycle.
 
     Raises:
-        InputError: the file exists and is no recorded history, or cannot be written.
+        InputError: the file exists and is not a recorded history, or it cannot be written.
     """
     if not path.exists():
         _write(_table([cycle], first=1), path)
@@ -89,7 +89,7 @@ def append_cycle(cycle: Cycle, path: Path) -> int:
         joined = pa.concat_tables([old.replace_schema_metadata(), added], promote_options="default")
     except pa.ArrowException as error:
         raise InputError(
-            f"has columns of other types ({error})", "", "the columns of the new cycle", str(path)
+            f"has columns of different types ({error})", "", "the columns of the new cycle", str(path)
         ) from error
     _write(joined, path)
     return number
@@ -142,7 +142,7 @@ def _verdicts(column: pa.ChunkedArray, source: str) -> list[Verdict]:
 
 
 def _features(table: pa.Table, names: Sequence[str]) -> list[Features]:
-    """Of each row: its features that are neither null nor NaN."""
+    """The features of each row that are neither null nor NaN."""
     plain = [name[len(FEATURE_PREFIX) :] for name in names]
     rows = zip(*(table[name].to_pylist() for name in names), strict=True)
     return [

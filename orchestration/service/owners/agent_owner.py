@@ -24,13 +24,13 @@ from orchestration.service.errors import (
     invalid,
 )
 from orchestration.service.owners.call_statistics import CommitTimes, OwnerStatistics
-from orchestration.service.owners.folding import Fold
 from orchestration.service.owners.live_agent import LiveAgent
 from orchestration.service.owners.owner_call import Answer, OwnerCall
 from orchestration.service.owners.snapshot_writer import SnapshotWriter
 from orchestration.service.owners.snapshots import Snapshots
-from orchestration.service.store.base import StateStore
+from orchestration.service.owners.state_recovery import StateRecovery
 from orchestration.service.store.registry import state_store
+from orchestration.service.store.roles import StateStore
 
 LOG = logging.getLogger(__name__)
 
@@ -139,7 +139,7 @@ class AgentOwner:
             row = self._store.take_over(name)
             if row is None:
                 raise NotFoundError(f"there is no agent {name!r}", "agent")
-            folded = Fold(self._store, row, self._snapshots).to()
+            folded = StateRecovery(self._store, row, self._snapshots).to()
             live = self._live[name] = LiveAgent(self._store, self._snapshots, row, folded, self._write)
             self.wake_ups += 1
             LOG.info("The agent is woken at version %d", live.version)

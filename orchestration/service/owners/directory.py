@@ -24,9 +24,9 @@ from orchestration.service.owners.call_statistics import OwnerStatistics
 from orchestration.service.owners.owner_call import Answer, OwnerCall
 from orchestration.service.owners.owner_socket import OwnerConnection, open_connection
 from orchestration.service.owners.ownership import DirectorySettings, Ownership, ownership
-from orchestration.service.owners.payloads import settings_of
 from orchestration.service.owners.standby_owners import StandbyOwners
-from orchestration.service.store.base import StateStore
+from orchestration.service.store.codec import settings_of
+from orchestration.service.store.roles import OwnerDirectory
 
 LOG = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ class Directory:
 
     def __init__(
         self,
-        store: StateStore,
+        store: OwnerDirectory,
         owner_settings: OwnerSettings,
         settings: DirectorySettings,
         limits: AdmissionLimits = AdmissionLimits(),  # noqa: B008 - frozen

@@ -22,7 +22,6 @@ from agents.scheduling.reward import RewardOutcome
 from agents.scheduling.scheduler import Scheduler
 from agents.scheduling.testcase import TestCase, TestResult
 from orchestration.service.errors import ConflictError, InvalidRequestError, NotFoundError
-from orchestration.service.owners.folding import Folded, state_of_version, take_history, with_settings
 from orchestration.service.owners.insights import insights
 from orchestration.service.owners.messages import (
     AgentInfo,
@@ -42,18 +41,8 @@ from orchestration.service.owners.messages import (
 )
 from orchestration.service.owners.open_episode import OpenEpisode, load_episode, observers_of, without_payload
 from orchestration.service.owners.owner_call import Answer, OwnerCall
-from orchestration.service.owners.payloads import (
-    metrics_text,
-    packed,
-    packed_history,
-    packed_results,
-    packed_rewards,
-    settings_of,
-    settings_text,
-    told_rewards,
-    unpacked,
-)
 from orchestration.service.owners.snapshots import Snapshots
+from orchestration.service.owners.state_recovery import RecoveredState, state_of_version, take_history, with_settings
 from orchestration.service.owners.wire import (
     RawAnswer,
     RawRequest,
@@ -63,14 +52,25 @@ from orchestration.service.owners.wire import (
     results_of_body,
     reward_answer,
 )
-from orchestration.service.store.base import (
+from orchestration.service.store.codec import (
+    metrics_text,
+    packed_history,
+    packed_restore,
+    packed_results,
+    packed_rewards,
+    plain_rewards,
+    restore_of,
+    settings_of,
+    settings_text,
+)
+from orchestration.service.store.roles import RecoveryStore
+from orchestration.service.store.rows import (
     AgentCommit,
     AgentRow,
     EpisodeRow,
     EventKind,
     EventRow,
     RewardRow,
-    StateStore,
 )
 
 
@@ -87,7 +87,12 @@ class LiveAgent:
     """
 
     def __init__(
-        self, store: StateStore, snapshots: Snapshots, row: AgentRow, folded: Folded, write: Callable[[], None]
+        self,
+        store: RecoveryStore,
+        snapshots: Snapshots,
+        row: AgentRow,
+        folded: RecoveredState,
+        write: Callable[[], None],
     ) -> None:
         self._write, self._written = write, False
         self._store = store
@@ -263,7 +268,7 @@ class LiveAgent:
         metrics = tuple(sorted(outcome.metrics.items()))
         row = _reward_row(opened, outcome, rewards, event)
         self._commit().new_rewards.append(row)
-        opened.reward = opened.reward_answer(row, told_rewards(rewards), metrics)
+        opened.reward = opened.reward_answer(row, plain_rewards(rewards), metrics)
         return opened.reward
 
     def _next(self, request: NextRequest) -> NextAnswer:
@@ -316,15 +321,14 @@ class LiveAgent:
         if request.idempotency_key:
             for event in self._store.events_of(self.row.id, request.idempotency_key):
                 if event.kind == EventKind.RESTORED:
-                    return RestoreAnswer(event.version, int(unpacked(event.payload, "restored version")["version"]))
+                    return RestoreAnswer(event.version, restore_of(event.payload)[0])
         row = self._store.agent(self.name)  # what was off-loaded meanwhile cannot be restored any more
         if row is None:
             raise NotFoundError(f"there is no agent {self.name!r}", "agent")
         seq, state = state_of_version(self._store, row, self._snapshots, request.version)
         self.scheduler.restore(state)
         self.version += 1
-        payload = packed({"version": request.version, "seq": seq})
-        self._log(EventKind.RESTORED, request.idempotency_key, payload)
+        self._log(EventKind.RESTORED, request.idempotency_key, packed_restore(request.version, seq))
         self.restored = True
         return RestoreAnswer(self.version, request.version)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -20,8 +19,9 @@ from orchestration.service.owners.messages import (
     ResultsAnswer,
     RewardAnswer,
 )
-from orchestration.service.owners.payloads import results_of, rewards_of
-from orchestration.service.store.base import EpisodeRow, EventKind, RewardRow, StateStore
+from orchestration.service.store.codec import metrics_of, results_of, rewards_of
+from orchestration.service.store.roles import AgentHistory
+from orchestration.service.store.rows import EpisodeRow, EventKind, RewardRow
 
 Rewards = tuple[float | None, ...]
 Metrics = tuple[tuple[str, float], ...]
@@ -99,13 +99,13 @@ class OpenEpisode:
             total=row.total,
             ids=ranking_columns(self.episode.ranking).ids,
             rewards=rewards_of(row.payload) if rewards is None else rewards,
-            metrics=metrics_of(row) if metrics is None else metrics,
+            metrics=metrics_of(row.metrics) if metrics is None else metrics,
             rewarded_at=row.rewarded_at,
             observers=observers_of(self.row),
         )
 
 
-def load_episode(store: StateStore, agent_id: int, episode_id: str, until: int | None = None) -> OpenEpisode:
+def load_episode(store: AgentHistory, agent_id: int, episode_id: str, until: int | None = None) -> OpenEpisode:
     """An episode from the store.
 
     Args:
@@ -173,13 +173,8 @@ def summary(row: EpisodeRow, reward: RewardRow | None) -> EpisodeSummary:
         observed_agent=row.observed_agent,
         rewarded_at=None if reward is None else reward.rewarded_at,
         total=None if reward is None else reward.total,
-        metrics=() if reward is None else metrics_of(reward),
+        metrics=() if reward is None else metrics_of(reward.metrics),
     )
-
-
-def metrics_of(row: RewardRow) -> Metrics:
-    """The metrics of a stored reward."""
-    return tuple(json.loads(row.metrics).items())
 
 
 def observers_of(row: EpisodeRow) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from envsearch.errors import InputError
 
 NOT_FOUND = 127
 SIGNAL_BASE = 128
-"""A shell's exit code of a command that a signal ended: this and the signal's number."""
+"""A shell's exit code for a command that a signal ended is this plus the signal's number."""
 
 
 def run_command(command: Sequence[str]) -> int:
@@ -22,7 +22,7 @@ def run_command(command: Sequence[str]) -> int:
 
     Raises:
         InputError: the command cannot be started.
-        KeyboardInterrupt: Ctrl-C or SIGTERM came while it ran.
+        KeyboardInterrupt: Ctrl-C or SIGTERM arrived while it ran.
     """
     interrupted: list[int] = []
 

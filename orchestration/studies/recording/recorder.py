@@ -19,18 +19,18 @@ from orchestration.studies.recording.command import run_command
 from orchestration.studies.recording.reports import DEFAULT_PATTERNS, ReportFolder
 
 PLACEHOLDER = "{junit}"
-"""In a command, the path of a report file that is created for the run and removed after it."""
+"""In a command: replaced by a temporary report file, which is removed after the run."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """One run and its outcome.
+    """The outcome of one recorded run.
 
     Attributes:
         exit_code: the command's own.
         cycle: number in the history; None: nothing was recorded.
-        tests, failed: of the cycle.
-        problem: why nothing was recorded; "" where it was.
+        tests, failed: numbers of the cycle.
+        problem: why nothing was recorded; "" if the run was recorded.
     """
 
     exit_code: int
@@ -47,16 +47,16 @@ def record_run(
     job: str = "",
     errors_as: Verdict = Verdict.ERROR,
 ) -> Recorded:
-    """Run a command in the current folder and append what its reports say.
+    """Run a command in the current folder and append its reports to a history.
 
     Args:
-        history: recorded Parquet file; it is created if it does not exist.
-        patterns: of the reports; without any, `DEFAULT_PATTERNS`. Ignored if `PLACEHOLDER` is in the command.
-        job: kept with every test of the cycle.
+        history: recorded Parquet file; created if missing.
+        patterns: of the reports; without any, `DEFAULT_PATTERNS`. Ignored if the command contains `PLACEHOLDER`.
+        job: stored with every test of the cycle.
         errors_as: see `junit_report.read_report`.
 
     Raises:
-        InputError: the history is not a recorded file, or the command cannot be started; nothing was run.
+        InputError: the history is not a recorded file, or the command cannot start. Then nothing was run.
         KeyboardInterrupt: nothing was recorded.
     """
     check_history(history)
@@ -74,7 +74,7 @@ def record_run(
 
 
 def check_history(history: Path) -> None:
-    """Refuse a file that cannot be appended to, before the tests run for an hour.
+    """Refuse a file that cannot be appended to before the tests run for an hour.
 
     Raises:
         InputError: the file is not a recorded history, or its folder does not exist.
@@ -88,14 +88,14 @@ def check_history(history: Path) -> None:
         missing = [name for name in COLUMNS if name not in column_names(history)]
         if missing:
             problem = f"is not a recorded history (no column {', '.join(missing)})"
-            raise InputError(problem, "HISTORY", "a file that `proctor record` began", str(history))
+            raise InputError(problem, "HISTORY", "a file that `proctor record` created", str(history))
 
 
 def append_locked(history: Path, cycle: Cycle) -> int:
-    """Append a cycle and return its number; several processes take turns.
+    """Append a cycle; concurrent processes take turns. Returns the number of the cycle.
 
     Raises:
-        InputError: the file is not a recorded history, or cannot be written; it is unchanged.
+        InputError: the file is not a recorded history, or cannot be written. Then it is unchanged.
     """
     from agents.scheduling.loaders.recorded import append_cycle
 
@@ -105,7 +105,7 @@ def append_locked(history: Path, cycle: Cycle) -> int:
 
 @contextmanager
 def _locked(history: Path) -> Iterator[None]:
-    """The operating system releases the lock of a killed process."""
+    """A lock of the operating system, which releases it if the process is killed."""
     path = history.with_name(f".{history.name}.lock")
     try:
         file = path.open("w")
@@ -118,12 +118,12 @@ def _locked(history: Path) -> Iterator[None]:
 
 
 def _cycle(reports: Sequence[Path], job: str, errors_as: Verdict, finished_at: float) -> Cycle:
-    """All reports of a run together.
+    """All reports of a run as one cycle.
 
     Raises:
-        InputError: a report is broken, or none holds a test.
+        InputError: a report is broken, or no report contains a test.
     """
     cases = [case for report in reports for case in read_report(report, errors_as)]
     if not cases:
-        raise InputError("has no test case; nothing was recorded", "", "at least one", str(reports[0]))
+        raise InputError("contains no test case; nothing was recorded", "", "at least one", str(reports[0]))
     return replace(cycle_of(cases, "", TestNames(job)), finished_at=finished_at)

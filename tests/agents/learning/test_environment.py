@@ -87,7 +87,7 @@ def test_cycle_of_leaves_out_what_nothing_is_known_of(observed):
 def test_cycles_of_a_history_know_only_earlier_ones():
     tests = (TestCase("a"), TestCase("b"))
     verdicts = ((Verdict.FAILED, Verdict.PASSED), (Verdict.ERROR, Verdict.FAILED))
-    history = CiHistory("h", tuple(Cycle(tests, told, np.array([1.0, np.nan])) for told in verdicts))
+    history = CiHistory("h", tuple(Cycle(tests, outcome, np.array([1.0, np.nan])) for outcome in verdicts))
     (first, worth), (second, later) = cycles_of(history, 2)
     assert worth.tolist() == [1.0, -1.0] and later.tolist() == [1.0]
     assert first[:, -2:].tolist() == [[0, 0], [0, 0]] and second[:, -2:].tolist() == [[-1, 0]]

@@ -22,7 +22,7 @@ EPISODES = {"network": 15, "tableau": 15, "bandit": 15, "ppo": 40, "a2c": 40, "d
 
 
 def separation(agent, observation, failed):
-    """Chance that a failed test stands before a passed one, ties counted half."""
+    """Probability that a failed test ranks before a passed one; ties count half."""
     priority = agent.score(observation, np.random.default_rng(0)).priority
     difference = priority[failed > 0][:, None] - priority[failed == 0][None, :]
     return np.mean((difference > 0) + 0.5 * (difference == 0))
@@ -40,7 +40,7 @@ def test_it_learns_which_tests_fail(kind, unreliable):
 
 @pytest.mark.parametrize("kind", LEARNING)
 def test_scores_grow_with_nothing_but_what_was_rewarded(kind, observed):
-    """Before any reward no test that was equal to another stands before it."""
+    """Before any reward, equal tests have equal priorities."""
     agent = make_agent(kind, {}, 0)
     observation = observed(["PF", "PF"], durations=(1.0, 1.0))
     twins = inputs(observation, 4)
@@ -99,8 +99,8 @@ def test_network_of_other_shapes(activation, depth, unreliable):
 
 
 def test_network_weights_come_from_the_seed(unreliable):
-    one, same, other = (make_agent("network", {}, seed).state()["network.weights.0"] for seed in (1, 1, 2))
-    assert np.array_equal(one, same) and not np.array_equal(one, other)
+    drawn, drawn_again, other = (make_agent("network", {}, seed).state()["network.weights.0"] for seed in (1, 1, 2))
+    assert np.array_equal(drawn, drawn_again) and not np.array_equal(drawn, other)
 
 
 def test_bandit_is_ridge_regression(observed):

@@ -131,7 +131,7 @@ def test_the_command_s_own_exit_code_wins(capsys):
     [
         (("h.parquet", "--", "no-such-program-here"), "cannot be run"),
         (("missing/h.parquet", "--", "true"), "folder does not exist"),
-        (("notes.txt", "--", "touch", "ran"), "is no Parquet file"),
+        (("notes.txt", "--", "touch", "ran"), "is not a Parquet file"),
         (("other.parquet", "--", "touch", "ran"), "is not a recorded history (no column cycle"),
         (("h.parquet", "--junit", "", "--", "touch", "ran"), "--junit"),
     ],

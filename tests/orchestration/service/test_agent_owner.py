@@ -22,7 +22,6 @@ from orchestration.service.errors import (
     UnavailableError,
 )
 from orchestration.service.owners.agent_owner import AgentOwner, OwnerSettings
-from orchestration.service.owners.folding import Fold, replay_log
 from orchestration.service.owners.messages import (
     Candidates,
     NextRequest,
@@ -34,9 +33,10 @@ from orchestration.service.owners.messages import (
     RewardRequest,
 )
 from orchestration.service.owners.owner_call import OwnerCall
-from orchestration.service.owners.payloads import settings_of, settings_text
 from orchestration.service.owners.snapshots import Snapshots, kept_seqs
-from orchestration.service.store.base import AgentCommit
+from orchestration.service.owners.state_recovery import StateRecovery, replay_log
+from orchestration.service.store.codec import settings_of, settings_text
+from orchestration.service.store.rows import AgentCommit
 from orchestration.service.store.sql import SqlStore
 
 IDS = ("a", "b", "c", "d")
@@ -318,7 +318,7 @@ def test_versions_restored_from_restored_ones_are_read_once_each(
     driver: Driver, store: SqlStore, make_owner: Callable[..., AgentOwner], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     applied = 0
-    apply = Fold._apply
+    apply = StateRecovery._apply
 
     def counted(*arguments: Any) -> None:
         nonlocal applied
@@ -326,7 +326,7 @@ def test_versions_restored_from_restored_ones_are_read_once_each(
         apply(*arguments)
 
     driver.cycle("e1")
-    monkeypatch.setattr(Fold, "_apply", counted)
+    monkeypatch.setattr(StateRecovery, "_apply", counted)
     for version in range(1, 61):
         assert driver.ask(RestoreRequest(version)).agent_version == version + 1
     assert applied <= 60 * 5, "each restored version once more than doubled what had to be read"

@@ -20,7 +20,6 @@ from orchestration.runtime.artifacts import ArtifactStore
 from orchestration.service.errors import NotFoundError, UnavailableError
 from orchestration.service.owners import archiving
 from orchestration.service.owners.archiving import Archivist, base_of
-from orchestration.service.owners.folding import replay_log
 from orchestration.service.owners.messages import (
     Candidates,
     CreateAgent,
@@ -32,6 +31,7 @@ from orchestration.service.owners.messages import (
 )
 from orchestration.service.owners.snapshot_writer import SnapshotWriter
 from orchestration.service.owners.snapshots import Snapshots
+from orchestration.service.owners.state_recovery import replay_log
 from orchestration.service.service import SchedulingService, ServiceSettings
 from orchestration.service.store.archive import EXECUTIONS, Archive
 from orchestration.service.store.sql import SqlStore
@@ -66,8 +66,8 @@ async def _cycles(service: SchedulingService, name: str, count: int, open_one: b
         episode = (await service.recommend(name, asked)).episode_id
         if open_one and number == 1:
             continue
-        told = Results(IDS, ("failed" if number % 2 else "passed", "passed"), (1.0, None), (None, 7.0))
-        await service.results(name, ResultsRequest(episode, told))
+        results = Results(IDS, ("failed" if number % 2 else "passed", "passed"), (1.0, None), (None, 7.0))
+        await service.results(name, ResultsRequest(episode, results))
         answers.append(await service.reward(name, RewardRequest(episode)))
     return answers
 
@@ -147,16 +147,16 @@ def test_a_version_whose_past_has_left_the_store_is_not_found(settings: ServiceS
             await service.reward("agent", RewardRequest(opened[place]))
         await service.housekeep()
         assert len((await service.episodes("agent")).episodes) < 24
-        listed = {one.version for one in (await service.versions("agent")).versions}
+        listed = {entry.version for entry in (await service.versions("agent")).versions}
         paged, cursor = set(), ""
         while cursor is not None:
             page = await service.versions("agent", cursor, limit=2)
-            paged |= {one.version for one in page.versions}
+            paged |= {entry.version for entry in page.versions}
             cursor = page.next_cursor
         assert paged == listed
-        found = {version for version in range(25) if await _restored(service, version)}
-        assert 0 < len(found) < 24
-        assert found == listed
+        restorable = {version for version in range(25) if await _restored(service, version)}
+        assert 0 < len(restorable) < 24
+        assert restorable == listed
         await service.close()
 
     asyncio.run(test())
@@ -259,8 +259,8 @@ def _state(service: SchedulingService) -> dict[str, Any]:
     return service._owners._owner._live["agent"].scheduler.state()  # type: ignore[union-attr]
 
 
-def _same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    return all(np.asarray(one[name]).tobytes() == np.asarray(other[name]).tobytes() for name in one)
+def _same(state: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    return all(np.asarray(state[name]).tobytes() == np.asarray(other[name]).tobytes() for name in state)
 
 
 async def _restored(service: SchedulingService, version: int) -> bool:

@@ -13,8 +13,8 @@ from orchestration.service.owners.agent_owner import AgentOwner, OwnerSettings
 from orchestration.service.owners.columns import Candidates, Results
 from orchestration.service.owners.messages import PatchAgent, RecommendationRequest, ResultsRequest, RewardRequest
 from orchestration.service.owners.owner_call import OwnerCall, Request
-from orchestration.service.owners.payloads import settings_text
 from orchestration.service.store import sqlite_commits
+from orchestration.service.store.codec import settings_text
 from orchestration.service.store.connecting import open_sqlite
 from orchestration.service.store.sql import SqlStore
 
@@ -63,6 +63,6 @@ def test_results_and_rewards_wait_for_the_disk_and_recommendations_do_not(
     assert levels.of(owner, RewardRequest("first")) == ["FULL"]
     assert levels.of(owner, PatchAgent(reward="apfdc")) == ["FULL"]
     assert levels.of(owner, PatchAgent(description="release")) == ["FULL"]
-    told = RecommendationRequest(Candidates(("c",), histories=((("failed", None, None),),)))
-    assert levels.of(owner, told, "fourth") == ["FULL"], "told histories are events"
+    with_histories = RecommendationRequest(Candidates(("c",), histories=((("failed", None, None),),)))
+    assert levels.of(owner, with_histories, "fourth") == ["FULL"], "supplied histories are events"
     store.close()

@@ -12,6 +12,7 @@ from agents.scheduling.settings import AgentSettings
 from orchestration.service.errors import InvalidRequestError
 from orchestration.service.owners.messages import Candidates, CreateAgent, RecommendationRequest
 from orchestration.service.service import SchedulingService, ServiceSettings
+from serve_app.settings import checked_arguments
 
 MODULE = """
 from pathlib import Path
@@ -56,3 +57,8 @@ def test_a_listed_path_is_used(tmp_path, path):
     settings = ServiceSettings.in_folder(tmp_path / "data", inline=True, import_paths=(path,))
     assert asyncio.run(created(settings, AgentSettings(path))) == 0
     assert (tmp_path / "imported").exists()
+
+
+def test_the_operator_lists_paths_in_the_arguments_of_the_application():
+    assert checked_arguments({"import_paths": ["a:B"]}).service_settings().import_paths == ("a:B",)
+    assert checked_arguments({}).service_settings().import_paths == ()

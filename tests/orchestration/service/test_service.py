@@ -24,7 +24,6 @@ from orchestration.service.errors import (
     ServiceError,
     TooLargeError,
 )
-from orchestration.service.owners.folding import replay_log
 from orchestration.service.owners.messages import (
     Candidates,
     CreateAgent,
@@ -37,6 +36,7 @@ from orchestration.service.owners.messages import (
     RewardAnswer,
     RewardRequest,
 )
+from orchestration.service.owners.state_recovery import replay_log
 from orchestration.service.service import SchedulingService, ServiceSettings
 from orchestration.service.store.sql import SqlStore
 

@@ -1,8 +1,8 @@
-"""An agent's state as a function of its log: a snapshot, and the events after it, one after another.
+"""Recovers an agent's state from its log: a snapshot, and the events after it, one after another.
 
-The live owner, a woken one, a restored version and the check of the log all go through here. A version that was
-restored makes what came between of no account, so the way to a state leads backwards from one restored version to the
-one before, and only what is left is read: however often versions were restored, each event is read once.
+A new owner, a restored version and the check of the log all use it. Restoring a version cancels the events between that
+version and the restore. So the path to a state is first traced backwards, from one restore to the one before, and only
+the events on that path are applied: however often versions were restored, each event is applied once.
 """
 
 from __future__ import annotations
@@ -17,11 +17,12 @@ from agents.scheduling.state import State
 from agents.scheduling.testcase import TestCase, TestResult, Verdict
 from envsearch.errors import CorruptArtifactError
 from orchestration.service.errors import NotFoundError
-from orchestration.service.owners.messages import PastRun, RewardAnswer
+from orchestration.service.owners.messages import RewardAnswer
 from orchestration.service.owners.open_episode import EpisodeCache, OpenEpisode, load_episode
-from orchestration.service.owners.payloads import history_of, results_of, settings_of, unpacked
 from orchestration.service.owners.snapshots import Snapshots
-from orchestration.service.store.base import AgentRow, EventKind, EventRow, StateStore
+from orchestration.service.store.codec import PastRun, history_of, restore_of, results_of, settings_of
+from orchestration.service.store.roles import AgentHistory, EventLog, RecoveryStore
+from orchestration.service.store.rows import AgentRow, EventKind, EventRow
 
 CACHED_TESTS = 50_000
 """Tests of all episodes that are kept decoded for one agent."""
@@ -29,12 +30,12 @@ CACHED_TESTS = 50_000
 _PAGE = 1000
 
 BEFORE_ALL_EPISODES = -1
-"""Episode number of told histories: they move no job's clock, so they count as runs of the cycle before."""
+"""Episode number of supplied histories: they count as runs of the cycle before, so no job's clock moves."""
 
 
 @dataclass(slots=True)
-class Folded:
-    """A scheduler after event `seq`; `episodes` are those that the fold came across."""
+class RecoveredState:
+    """A scheduler after event `seq`; `episodes` holds the episodes of the events that were applied."""
 
     scheduler: Scheduler
     seq: int
@@ -43,50 +44,50 @@ class Folded:
 
 @dataclass(frozen=True, slots=True)
 class _Jump:
-    """Event `seq` made the state after event `target` the state again; `settings`: those that stood then."""
+    """Event `seq` restored the state after event `target`; `settings` were in force at event `seq`."""
 
     seq: int
     target: int
     settings: AgentSettings
 
 
-class Fold:
-    """Folds the log of one agent.
+class StateRecovery:
+    """Recovers states of one agent.
 
     Args:
-        snapshots: None: start from the beginning of the log, whatever snapshots there are.
+        snapshots: None: start from the beginning of the log and ignore all snapshots.
     """
 
-    def __init__(self, store: StateStore, row: AgentRow, snapshots: Snapshots | None) -> None:
+    def __init__(self, store: RecoveryStore, row: AgentRow, snapshots: Snapshots | None) -> None:
         self._store = store
         self._row = row
         self._snapshots = snapshots
 
-    def to(self, until: int | None = None) -> Folded:
+    def to(self, until: int | None = None) -> RecoveredState:
         """The state after event `until`; None: after all.
 
         Raises:
             CorruptArtifactError: the log has a gap, or an entry cannot be read.
         """
-        folded = self._start(until)
-        jumps, end = self._jumps(folded, until)
-        way: list[tuple[_Jump, int]] = []
+        state = self._start(until)
+        jumps, end = self._jumps(state, until)
+        path: list[tuple[_Jump, int]] = []
         while jumps:
-            way.append((jumps.pop(), end))
-            end = way[-1][0].target
-            if end < folded.seq:
-                folded = self._start(end)
-                jumps, end = self._jumps(folded, end)
+            path.append((jumps.pop(), end))
+            end = path[-1][0].target
+            if end < state.seq:
+                state = self._start(end)
+                jumps, end = self._jumps(state, end)
             while jumps and jumps[-1].seq > end:
                 jumps.pop()
-        self._advance(folded, end)
-        for jump, stop in reversed(way):
-            folded = _landed(folded.scheduler, jump)
-            self._advance(folded, stop)
-        return folded
+        self._advance(state, end)
+        for jump, stop in reversed(path):
+            state = _after_jump(state.scheduler, jump)
+            self._advance(state, stop)
+        return state
 
-    def _jumps(self, base: Folded, until: int | None) -> tuple[list[_Jump], int]:
-        """The versions restored after this state and up to event `until`, and the last event there is."""
+    def _jumps(self, base: RecoveredState, until: int | None) -> tuple[list[_Jump], int]:
+        """The versions restored after this state and up to event `until`, and the last event up to there."""
         jumps: list[_Jump] = []
         last, settings = base.seq, base.scheduler.settings
         while page := self._store.events(self._row.id, last, until, _PAGE):
@@ -107,14 +108,14 @@ class Fold:
             )
         return jumps, last
 
-    def _advance(self, folded: Folded, until: int) -> None:
-        while folded.seq < until:
-            page = self._store.events(self._row.id, folded.seq, until, _PAGE)
+    def _advance(self, state: RecoveredState, until: int) -> None:
+        while state.seq < until:
+            page = self._store.events(self._row.id, state.seq, until, _PAGE)
             if not page:
-                problem = f"its log ends with event {folded.seq}"
+                problem = f"its log ends with event {state.seq}"
                 raise CorruptArtifactError(problem, f"agent {self._row.name}", f"event {until}")
             for event in page:
-                self._apply(folded, event)
+                self._apply(state, event)
 
     def _next(self, before: int, event: EventRow) -> int:
         if event.seq != before + 1:
@@ -130,52 +131,52 @@ class Fold:
             )
         return target
 
-    def _start(self, until: int | None) -> Folded:
+    def _start(self, until: int | None) -> RecoveredState:
         cache = EpisodeCache(CACHED_TESTS)
-        found = self._snapshots.newest(self._row.id, until) if self._snapshots is not None else None
-        if found is None:
+        newest = self._snapshots.newest(self._row.id, until) if self._snapshots is not None else None
+        if newest is None:
             if self._row.base_seq:
                 raise CorruptArtifactError(
                     "its log begins in the middle and no snapshot can be read", f"agent {self._row.name}", "a snapshot"
                 )
-            return Folded(Scheduler(settings_of(self._row.settings)), 0, cache)
-        row, state = found
+            return RecoveredState(Scheduler(settings_of(self._row.settings)), 0, cache)
+        row, saved = newest
         scheduler = Scheduler(settings_of(row.settings))
-        scheduler.restore(state)
-        return Folded(scheduler, row.seq, cache)
+        scheduler.restore(saved)
+        return RecoveredState(scheduler, row.seq, cache)
 
-    def _apply(self, folded: Folded, event: EventRow) -> None:
-        seq = self._next(folded.seq, event)
+    def _apply(self, state: RecoveredState, event: EventRow) -> None:
+        seq = self._next(state.seq, event)
         if event.kind == EventKind.SETTINGS:
-            folded.scheduler = with_settings(folded.scheduler, settings_of(event.payload), first=event.seq == 1)
+            state.scheduler = with_settings(state.scheduler, settings_of(event.payload), first=event.seq == 1)
         elif event.kind == EventKind.HISTORY:
-            take_history(folded.scheduler, *history_of(event.payload))
+            take_history(state.scheduler, *history_of(event.payload))
         elif event.kind == EventKind.RESULTS:
-            opened = self._episode(folded, event)
+            opened = self._episode(state, event)
             results = results_of(event.payload)
-            folded.scheduler.record(opened.episode, results)
+            state.scheduler.record(opened.episode, results)
             opened.results.update((result.id, result) for result in results)
         elif event.kind == EventKind.REWARD:
-            opened = self._episode(folded, event)
-            folded.scheduler.reward(opened.episode, opened.results)
-            opened.reward = _answered(self._store, opened)
-        folded.seq = seq
+            opened = self._episode(state, event)
+            state.scheduler.reward(opened.episode, opened.results)
+            opened.reward = _stored_answer(self._store, opened)
+        state.seq = seq
 
-    def _episode(self, folded: Folded, event: EventRow) -> OpenEpisode:
-        found = folded.episodes.get(event.subject)
-        if found is None:
-            found = folded.episodes.put(load_episode(self._store, self._row.id, event.subject, event.seq - 1))
-        return found
-
-
-def _landed(scheduler: Scheduler, jump: _Jump) -> Folded:
-    """The state after a version was restored. Episodes are read anew: more may have happened to them meanwhile."""
-    landed = Scheduler(jump.settings)
-    landed.restore(scheduler.state())
-    return Folded(landed, jump.seq, EpisodeCache(CACHED_TESTS))
+    def _episode(self, state: RecoveredState, event: EventRow) -> OpenEpisode:
+        opened = state.episodes.get(event.subject)
+        if opened is None:
+            opened = state.episodes.put(load_episode(self._store, self._row.id, event.subject, event.seq - 1))
+        return opened
 
 
-def _answered(store: StateStore, opened: OpenEpisode) -> RewardAnswer:
+def _after_jump(scheduler: Scheduler, jump: _Jump) -> RecoveredState:
+    """The state after a version was restored. Episodes are read again: they may have changed since."""
+    restored = Scheduler(jump.settings)
+    restored.restore(scheduler.state())
+    return RecoveredState(restored, jump.seq, EpisodeCache(CACHED_TESTS))
+
+
+def _stored_answer(store: AgentHistory, opened: OpenEpisode) -> RewardAnswer:
     row = store.reward(opened.row.agent_id, opened.row.id)
     if row is None:
         raise CorruptArtifactError("its reward has no answer", f"episode {opened.row.id}", "a stored answer")
@@ -183,7 +184,7 @@ def _answered(store: StateStore, opened: OpenEpisode) -> RewardAnswer:
 
 
 def with_settings(scheduler: Scheduler, settings: AgentSettings, first: bool = False) -> Scheduler:
-    """The same state under other settings; `first`: settings that a new agent begins with."""
+    """The same state under other settings; `first`: they are the settings of a new agent."""
     if scheduler.settings == settings:
         return scheduler
     changed = Scheduler(settings)
@@ -193,7 +194,7 @@ def with_settings(scheduler: Scheduler, settings: AgentSettings, first: bool = F
 
 
 def take_history(scheduler: Scheduler, job: str, ids: Sequence[str], histories: Sequence[Sequence[PastRun]]) -> None:
-    """Enter told past executions, the oldest first; those of one test in its own order."""
+    """Enter supplied past executions, the oldest first; those of one test in their order."""
     for back in range(max(map(len, histories), default=0), 0, -1):
         chosen = [(name, runs[back - 1]) for name, runs in zip(ids, histories, strict=True) if len(runs) >= back]
         tests = [TestCase(name, job) for name, _ in chosen]
@@ -201,11 +202,11 @@ def take_history(scheduler: Scheduler, job: str, ids: Sequence[str], histories: 
         scheduler.history.record(tests, results, BEFORE_ALL_EPISODES)
 
 
-def replay_log(store: StateStore, name: str, snapshots: Snapshots | None = None) -> Scheduler:
-    """The agent's state from its log alone, read from its beginning: what the live state must be equal to.
+def replay_log(store: RecoveryStore, name: str, snapshots: Snapshots | None = None) -> Scheduler:
+    """The agent's state from its log alone, read from its beginning; the live state must equal it.
 
     Args:
-        snapshots: needed where old events were off-loaded: the log then begins after a snapshot.
+        snapshots: needed where old events were moved to the archive: the log then begins after a snapshot.
 
     Raises:
         NotFoundError: no such agent.
@@ -214,30 +215,30 @@ def replay_log(store: StateStore, name: str, snapshots: Snapshots | None = None)
     row = store.agent(name)
     if row is None:
         raise NotFoundError(f"there is no agent {name!r}")
-    return Fold(store, row, snapshots if row.base_seq else None).to().scheduler
+    return StateRecovery(store, row, snapshots if row.base_seq else None).to().scheduler
 
 
-def state_of_version(store: StateStore, row: AgentRow, snapshots: Snapshots, version: int) -> tuple[int, State]:
+def state_of_version(store: RecoveryStore, row: AgentRow, snapshots: Snapshots, version: int) -> tuple[int, State]:
     """The event that made a version, and the state after it.
 
     Raises:
-        NotFoundError: no such version, or its events were off-loaded.
+        NotFoundError: no such version, or its events were moved to the archive.
     """
     if version == 0 and row.base_seq == 0:
-        return 1, Fold(store, row, None).to(1).scheduler.state()
+        return 1, StateRecovery(store, row, None).to(1).scheduler.state()
     event = store.version_event(row.id, version)
     if event is None or not reachable(store, row)(event.seq):
         raise NotFoundError(f"there is no version {version} of agent {row.name!r} that can be restored", "version")
-    return event.seq, Fold(store, row, snapshots).to(event.seq).scheduler.state()
+    return event.seq, StateRecovery(store, row, snapshots).to(event.seq).scheduler.state()
 
 
-def restored_after(store: StateStore, agent_id: int, seq: int) -> list[tuple[int, int]]:
-    """The events after `seq` that restored a version, in order, each with the event after which that was the state."""
+def restored_after(store: EventLog, agent_id: int, seq: int) -> list[tuple[int, int]]:
+    """The events after `seq` that restored a version, in order; for each, the event after which it was the state."""
     return [(event.seq, _restored_seq(event)) for event in store.restored(agent_id, seq)]
 
 
 def _restored_seq(event: EventRow) -> int:
-    return int(unpacked(event.payload, "restored version")["seq"])
+    return restore_of(event.payload)[1]
 
 
 def newest_until(ascending: Sequence[int], seq: int) -> int:
@@ -246,11 +247,11 @@ def newest_until(ascending: Sequence[int], seq: int) -> int:
     return ascending[before - 1] if before else 0
 
 
-def reachable(store: StateStore, row: AgentRow) -> Callable[[int], bool]:
-    """Whether the state after an event can be made, which takes events that may be off-loaded."""
+def reachable(store: RecoveryStore, row: AgentRow) -> Callable[[int], bool]:
+    """Whether the state after an event can be recovered: its events may have been moved to the archive."""
     if row.base_seq == 0:
         return lambda seq: True
-    snapshots = [one.seq for one in store.snapshots(row.id)]
+    snapshots = [snapshot.seq for snapshot in store.snapshots(row.id)]
     jumps = dict(restored_after(store, row.id, 0))
     places = list(jumps)
 
