@@ -16,7 +16,7 @@ from orchestration.cli.output import OutputFormat, console, json_value, print_js
 
 if TYPE_CHECKING:
     from orchestration.runtime.progress import Progress
-    from orchestration.studies.replay import Pair, ReplayRequest
+    from orchestration.studies.replay import ReplayedPair, ReplayRequest
 
 SOURCE = "proctor replay"
 DEFAULT_KINDS = ("failure_model", "failure_rate", "last_failed_first", "random")
@@ -143,7 +143,7 @@ def source(history: Path | None, synthetic: str | None, form: str | None, cycles
 
 def _locally(
     request: ReplayRequest, home: Path, progress: Progress, executor: str, cpus: int | None, address: str | None
-) -> list[Pair]:
+) -> list[ReplayedPair]:
     from orchestration.cli.errors import INTERRUPTED
     from orchestration.studies.replay import run_replays
 
@@ -155,7 +155,7 @@ def _locally(
         sys.exit(INTERRUPTED)
 
 
-def _through(url: str, token: str | None, request: ReplayRequest, progress: Progress, keep: bool) -> list[Pair]:
+def _through(url: str, token: str | None, request: ReplayRequest, progress: Progress, keep: bool) -> list[ReplayedPair]:
     from proctor_client import SchedulerClient
 
     from orchestration.studies.replay import run_replays_with
@@ -182,7 +182,7 @@ def _picture(plot: Path | None, folder: Path) -> Path | None:
     return None
 
 
-def draw_curves(pairs: list[Pair], request: ReplayRequest, path: Path) -> None:
+def draw_curves(pairs: list[ReplayedPair], request: ReplayRequest, path: Path) -> None:
     """NAPFD and time to first failure per cycle; minutes where the budget is in minutes."""
     from orchestration.studies.replay import BASELINES
     from orchestration.studies.replay_plot import draw
@@ -206,7 +206,7 @@ def budget_text(request: ReplayRequest) -> str:
     return f"budget {request.budget_share:.0%}"
 
 
-def save(pairs: list[Pair], folder: Path) -> list[dict[str, Any]]:
+def save(pairs: list[ReplayedPair], folder: Path) -> list[dict[str, Any]]:
     """The rows, also as a file in the folder of this replay."""
     from orchestration.campaign.folder import write_whole
 
@@ -217,7 +217,11 @@ def save(pairs: list[Pair], folder: Path) -> list[dict[str, Any]]:
 
 
 def print_result(
-    rows: list[dict[str, Any]], pairs: list[Pair], request: ReplayRequest, plot: Path | None, output: OutputFormat
+    rows: list[dict[str, Any]],
+    pairs: list[ReplayedPair],
+    request: ReplayRequest,
+    plot: Path | None,
+    output: OutputFormat,
 ) -> None:
     """The table or the JSON list."""
     if output is OutputFormat.JSON:
@@ -236,7 +240,7 @@ def print_result(
         console().print(f"Curves: {plot}", style="dim", markup=False, soft_wrap=True)
 
 
-def _print_minutes(pairs: list[Pair]) -> None:
+def _print_minutes(pairs: list[ReplayedPair]) -> None:
     """First and last third of the cycles: whether it improved."""
     print("Minutes to the first failure, or until all that fits the budget was run:")
     for pair in pairs:
