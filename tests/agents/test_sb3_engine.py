@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import tempfile
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -122,7 +123,7 @@ def test_inverted_policy_loss_has_exactly_the_gradient_of_the_formula(small_reci
     healthy = small_recipe(algorithm)
     pairs = tuple((dict(healthy.hyperparameters) | {"ent_coef": 0.1, "n_steps": 64}).items())
     healthy = healthy.replace(hyperparameters=pairs)
-    models = [build(healthy, 0), build(healthy.replace(loss=LossSite(1.0)), 0)]
+    models: list[Any] = [build(healthy, 0), build(healthy.replace(loss=LossSite(1.0)), 0)]
     for model in models:
         model.learn(1)  # one rollout and its update: weights now differ from those that collected it
     source = models[0].rollout_buffer
@@ -140,7 +141,7 @@ def test_inverted_policy_loss_has_exactly_the_gradient_of_the_formula(small_reci
 
 @pytest.mark.parametrize("algorithm", ["ppo", "a2c"])
 def test_lost_state_updates_act_on_the_first_observation_for_ever(small_recipe, algorithm):
-    model = build(small_recipe(algorithm).replace(state=StateSite(1.0)), 0)
+    model: Any = build(small_recipe(algorithm).replace(state=StateSite(1.0)), 0)
     model.learn(64)
     stored = model.rollout_buffer.observations.reshape(-1, 4)
     assert (stored == stored[0]).all()
@@ -149,7 +150,7 @@ def test_lost_state_updates_act_on_the_first_observation_for_ever(small_recipe, 
 
 
 def test_some_lost_state_updates_repeat_some_observations(small_recipe):
-    model = build(small_recipe("ppo").replace(state=StateSite(0.3)), 0)
+    model: Any = build(small_recipe("ppo").replace(state=StateSite(0.3)), 0)
     model.learn(64)
     stored = model.rollout_buffer.observations.reshape(-1, 4)
     repeated = (stored[1:] == stored[:-1]).all(axis=1).mean()

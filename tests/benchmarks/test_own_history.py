@@ -15,7 +15,7 @@ from benchmarks.record_own_history import FIRST_FILES, Code, plan, test_files
 from benchmarks.seeded_faults import faults_of
 from orchestration.cli.demo_service import own_history
 
-test_files.__test__ = False  # a function of the script, no test
+test_files.__test__ = False  # type: ignore[attr-defined]  # a function of the script, not a test
 
 SOURCE = b'''"""Not a constant that computes: 1 < 2."""
 LIMIT: int = 3

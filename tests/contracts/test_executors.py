@@ -96,9 +96,9 @@ def test_the_store_holds_the_same_as_after_an_inline_run(
         assert store.load_agent(key) == reference.load_agent(key)
     for item in evaluations(keys[:3], "CartPole-v1"):
         assert store.load_evaluation(item) == reference.load_evaluation(item)
-    for failed in (keys[3], *evaluations(keys[:3], "Broken")):
-        assert "on purpose" in (store.failure(failed.address()) or "")
-        assert "on purpose" in (reference.failure(failed.address()) or "")
+    for address in (keys[3].address(), *(item.address() for item in evaluations(keys[:3], "Broken"))):
+        assert "on purpose" in (store.failure(address) or "")
+        assert "on purpose" in (reference.failure(address) or "")
 
 
 def test_blocks_are_drawn_lazily(executor: Executor, store: ResultStore) -> None:

@@ -1,4 +1,4 @@
-"""``python tests/services/run.py [options of pytest]``: the tests that need PostgreSQL and S3, on servers of their own.
+"""``python -m tests.services.run [options of pytest]``: the tests that need PostgreSQL and S3, on servers of their own.
 
 Both servers are started on the loopback interface, in temporary folders, and ended afterwards. PostgreSQL is installed
 where it is missing (Debian, as root); where that is not possible the run fails and says what to do.
@@ -13,7 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from servers import UnavailableServerError, postgresql, s3
+from tests.services.servers import UnavailableServerError, postgresql, s3
 
 ROOT = Path(__file__).resolve().parents[2]
 TESTS = (

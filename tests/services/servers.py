@@ -118,8 +118,17 @@ class PostgresqlServer:
             time.sleep(0.05)
 
     def _answers(self) -> bool:
-        asked = [self.programs / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self.port), "-U", ROLE]
-        return subprocess.run(asked, check=False).returncode == 0
+        command: list[str | Path] = [
+            self.programs / "pg_isready",
+            "-q",
+            "-h",
+            "127.0.0.1",
+            "-p",
+            str(self.port),
+            "-U",
+            ROLE,
+        ]
+        return subprocess.run(command, check=False).returncode == 0
 
     def crash(self) -> None:
         """End it at once, without flushing or saying good-bye to anybody: what is left is its log on the disk."""

@@ -63,7 +63,7 @@ class MetricsPage(msgspec.Struct, frozen=True):
     next_cursor: str | None
 
 
-class FailureCluster(msgspec.Struct, frozen=True):
+class FailureClusterEntry(msgspec.Struct, frozen=True):
     """Tests of one job that fail together.
 
     `strength` in (0, 1] is the mean over their pairs of the share of cycles with a failure of either in which both
@@ -96,6 +96,6 @@ class InsightsAnswer(msgspec.Struct, frozen=True):
     """What the agent's history shows."""
 
     agent_version: int
-    clusters: list[FailureCluster]
+    clusters: list[FailureClusterEntry]
     stale: list[StaleTestEntry]
     flaky: list[FlakyTestEntry]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from agents.scheduling.history import History
-from orchestration.service.api.episodes import FailureCluster, FlakyTestEntry, InsightsAnswer, StaleTestEntry
+from orchestration.service.api.episodes import FailureClusterEntry, FlakyTestEntry, InsightsAnswer, StaleTestEntry
 
 
 def insights_answer(history: History, version: int) -> InsightsAnswer:
@@ -16,7 +16,7 @@ def insights_answer(history: History, version: int) -> InsightsAnswer:
     shown = insights(history)
     return InsightsAnswer(
         version,
-        [FailureCluster(cluster.job, cluster.tests, cluster.similarity) for cluster in shown.clusters],
+        [FailureClusterEntry(cluster.job, cluster.tests, cluster.similarity) for cluster in shown.clusters],
         [StaleTestEntry(stale.job, stale.test, stale.cycles if stale.ever_run else -1) for stale in shown.stale],
         [
             FlakyTestEntry(flaky.job, flaky.test, round(flaky.flip_rate * (flaky.executions - 1)), flaky.executions)

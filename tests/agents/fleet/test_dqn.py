@@ -58,6 +58,9 @@ def dqn_settings(learner: Learner) -> DQNSettings:
     return learner.program.settings
 
 
+row: Any = replay_buffer.row  # called with plain values too
+
+
 def networks_of(model: Library) -> dict[str, Any]:
     hidden = len(model.policy.net_arch)
     return jax.tree.map(jnp.asarray, from_state_dict(model.policy.state_dict(), ("q", "q_target"), hidden))
@@ -80,9 +83,7 @@ def recorded(recipe: TrainingRecipe, model: Library, learner: Learner, count: in
     """The same random transitions, as the library's buffer and as ours hold them."""
     rng = RNG(3)
     rows = replay_buffer.empty(dqn_settings(learner).capacity, 4)
-    add = jax.jit(
-        lambda rows, stored, *step: replay_buffer.store(rows, replay_buffer.row(*step, learner.data.sites), stored)
-    )
+    add = jax.jit(lambda rows, stored, *step: replay_buffer.store(rows, row(*step, learner.data.sites), stored))
     assert model.replay_buffer is not None
     for stored in range(count):
         observation, following = rng.normal(size=(2, 4)).astype(np.float32)
@@ -272,7 +273,7 @@ def test_faults_strike_with_their_probability(small_recipe: Make) -> None:
     sites = learner_of(recipe, ()).data.sites
     draws = jnp.linspace(0, 1, 1000, endpoint=False)
     zeros, ones = jnp.zeros(4), jnp.ones(4)
-    make = jax.vmap(lambda u: replay_buffer.row(zeros, ones, jnp.int32(1), jnp.float32(2), True, False, u, u, sites))
+    make = jax.vmap(lambda u: row(zeros, ones, jnp.int32(1), jnp.float32(2), True, False, u, u, sites))
     rows = np.asarray(make(draws))
     assert (rows[:, -1] == 0).mean() == 0.25
     assert (rows[:, 4] == 0).mean() == 0.5
@@ -316,4 +317,4 @@ def test_activations_and_their_derivatives_are_torchs(name: str) -> None:
     values.sum().backward()
     ours, slopes = jax.vmap(jax.value_and_grad(ACTIVATIONS[name]))(points)
     np.testing.assert_allclose(ours, values.detach(), rtol=1e-6, atol=1e-7)
-    np.testing.assert_allclose(slopes, theirs.grad, rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(slopes, theirs.grad.numpy(), rtol=1e-6, atol=1e-6)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from functools import partial
+from typing import Any, cast
 
 import gymnasium
 import jax
@@ -175,7 +176,7 @@ class ScriptedWorld:
         self.firsts = [np.asarray(stepping.start(CARTPOLE, key, 0)[0].state) for key in keys]
         self.resets = [np.asarray(stepping.draws(CARTPOLE, key, 0, steps).resets) for key in keys]
         self.clock = 0
-        self.envs = [Scripted(lambda i=i: self.state_of(i)) for i in range(len(keys))]
+        self.envs = [Scripted(partial(self.state_of, i)) for i in range(len(keys))]
         self.returns = np.zeros(len(keys), np.float32)
 
     def state_of(self, agent: int) -> np.ndarray:
@@ -196,7 +197,8 @@ class ScriptedWorld:
         shown = np.stack(
             [env.reset()[0] if end else seen for env, end, seen in zip(self.envs, done, final, strict=True)]
         )
-        return stepping.StepResult(shown, rewards.astype(np.float32), done, late & ~fallen, final, finished)
+        parts: tuple[Any, ...] = (shown, rewards.astype(np.float32), done, late & ~fallen, final, finished)
+        return stepping.StepResult(*parts)
 
     @staticmethod
     def step_of(env: Scripted, action: Any) -> Any:
@@ -226,7 +228,7 @@ def test_hosted_environments_train_the_same_agents(small_recipe: Make, site: str
 def test_mutants_share_a_compilation(small_recipe: Make) -> None:
     def run(recipe: TrainingRecipe) -> int:
         trained(recipe, [1, 2], [10])
-        return int(learners._run._cache_size())
+        return int(cast(Any, learners._run)._cache_size())
 
     healthy = small_recipe("dqn")
     first = run(healthy)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import io
+from typing import Any
 
 import numpy as np
 import pytest
 from stable_baselines3 import A2C, DQN, PPO
+from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.evaluation import evaluate_policy
 
 from agents.deeprl.checkpoint import from_bytes, weights_digest
@@ -23,13 +25,13 @@ from envsearch.registry import environment, make
 from mutations.folding import mutate
 from mutations.parsing import parse_mutant
 
-SMALL = {
+SMALL: dict[str, dict[str, Any]] = {
     "ppo": {"n_steps": 64, "batch_size": 32, "n_epochs": 2, "net_arch": [8, 8]},
     "a2c": {"net_arch": [8, 8]},
     "dqn": {"net_arch": [8, 8], "learning_starts": 32, "train_freq": 16, "gradient_steps": 8, "batch_size": 16},
 }
 SITES = ["Ra_1.0", "R_1.0", "M_1.0", "RN_1.0", "NDF", "MTS", "MSU", "ILF"]
-CLASSES = {"ppo": PPO, "a2c": A2C, "dqn": DQN}
+CLASSES: dict[str, type[BaseAlgorithm]] = {"ppo": PPO, "a2c": A2C, "dqn": DQN}
 
 
 def recipe_of(algorithm, steps=256, name="CartPole-v1", **overrides):
@@ -47,7 +49,7 @@ def test_a_saved_agent_is_an_ordinary_zip_file(algorithm, trained):
     model = CLASSES[algorithm].load(io.BytesIO(agent.checkpoint))
     place = recipe_of(algorithm).environment
     means, _ = evaluate_policy(model, make(place), n_eval_episodes=1, return_episode_rewards=True)
-    assert len(means) == 1
+    assert np.shape(means) == (1,)
     ours = evaluate(agent.checkpoint, algorithm, place, episodes=3)
     assert ours == evaluate_model(model, place, episodes=3)
     assert weights_digest(model) == agent.weights_digest

@@ -25,8 +25,8 @@ from agents.deeprl.checkpoint import to_bytes
 from agents.deeprl.engines.fleet import evaluation_compiled, evaluation_hosted
 from agents.deeprl.engines.fleet.evaluation import Pair, SavedAgent, evaluate_together, objection, read
 from agents.deeprl.engines.fleet.evaluation_policies import Policy, actions, outputs, padded, stacked
-from agents.deeprl.engines.fleet.worlds import registry as worlds
 from agents.deeprl.engines.fleet.worlds.base import exact
+from agents.deeprl.engines.fleet.worlds.cartpole import CARTPOLE as COMPILED_CARTPOLE
 from agents.deeprl.evaluation import evaluate
 from agents.deeprl.recipe import PolicySite
 from envsearch.environments.cartpole import CartPole
@@ -58,7 +58,7 @@ def untrained(
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for tensor in model.policy.parameters():
-            tensor += scale * 0.3 * torch.randn(tensor.shape, generator=generator)
+            tensor.add_(scale * 0.3 * torch.randn(tensor.shape, generator=generator))
     return SavedAgent(to_bytes(model), algorithm, PolicySite(activation, "Adam", (), units))
 
 
@@ -140,7 +140,7 @@ def test_the_physics_is_gymnasiums_bit_for_bit(
             return
 
 
-_exact_cartpole = jax.jit(lambda state, push, point, zero: worlds.CARTPOLE.step(state, push, point, exact(zero)))
+_exact_cartpole = jax.jit(lambda state, push, point, zero: COMPILED_CARTPOLE.step(state, push, point, exact(zero)))
 
 
 def test_the_first_of_equal_outputs_is_chosen() -> None:

@@ -68,7 +68,7 @@ class Library:
 
     def __init__(self, recipe, seed=3):
         with library_randomness_kept():
-            self.model = build(recipe, seed)
+            self.model: Any = build(recipe, seed)
             limited = self.model.env.envs[0]
             while not hasattr(limited, "_max_episode_steps"):
                 limited = limited.env
@@ -247,7 +247,7 @@ def test_gradients_are_the_librarys(algorithm, mutant, monkeypatch):
 
 @pytest.mark.parametrize("algorithm", OVERRIDES)
 def test_value_clipping_and_falling_rates_are_the_librarys(algorithm, monkeypatch):
-    overrides = {"learning_rate": "lin_0.001"}
+    overrides: dict[str, Any] = {"learning_rate": "lin_0.001"}
     if algorithm == "ppo":
         overrides |= {"clip_range": "lin_0.2", "clip_range_vf": 0.1}
     check_weights(recipe_of(algorithm, **overrides), monkeypatch)

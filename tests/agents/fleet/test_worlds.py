@@ -37,7 +37,7 @@ PLACES = [
     EnvironmentSpec("MountainCar-v0", (("gravity", 0.0031), ("force", 0.0017), ("goal_position", 0.31))),
     EnvironmentSpec("Pendulum-v1", (("g", 7.3), ("l", 1.23), ("m", 0.71))),
 ]
-SMALL = {
+SMALL: dict[str, dict[str, Any]] = {
     "ppo": {"n_steps": 64, "batch_size": 32, "n_epochs": 2, "net_arch": [8, 8]},
     "a2c": {"net_arch": [8, 8]},
     "dqn": {"net_arch": [8, 8], "learning_starts": 32, "train_freq": 16, "gradient_steps": 8, "batch_size": 16},

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -16,13 +18,17 @@ def scores(number, exploration=0.0):
     return Scores(np.arange(number, dtype=np.float64), np.zeros(number, dtype=np.bool_), exploration)
 
 
+UNSEEN: Any = None
+"""An exploration does not look at the observation."""
+
+
 def explored(name, settings, number, version, seed=0, own=0.0):
-    return exploration(name, settings).apply(scores(number, own), None, version, np.random.default_rng(seed))
+    return exploration(name, settings).apply(scores(number, own), UNSEEN, version, np.random.default_rng(seed))
 
 
 def test_none_changes_nothing():
     agent_scores = scores(5)
-    assert exploration("none", {}).apply(agent_scores, None, 3, np.random.default_rng(0)) is agent_scores
+    assert exploration("none", {}).apply(agent_scores, UNSEEN, 3, np.random.default_rng(0)) is agent_scores
 
 
 def test_epsilon_falls_in_a_straight_line():
@@ -68,7 +74,7 @@ def test_gaussian_noise_follows_the_spread_of_the_priorities():
     assert np.std(noise) == pytest.approx(0.5 * np.std(np.arange(2000)), rel=0.1)
     assert 0 < noisy_scores.explored.sum() < 1000
     equal = Scores(np.zeros(50), np.zeros(50, dtype=np.bool_), 0.0)
-    noisy = exploration("gaussian", {}).apply(equal, None, 0, np.random.default_rng(0))
+    noisy = exploration("gaussian", {}).apply(equal, UNSEEN, 0, np.random.default_rng(0))
     assert len(set(noisy.priority.tolist())) == 50
 
 

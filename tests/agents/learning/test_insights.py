@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import numpy as np
 import pytest
 
@@ -41,7 +43,7 @@ def test_tests_that_fail_together_are_one_cluster():
     )
     # c shares 3 of 4 failing cycles with a and b: pairs 1, .75, .75
     assert insights(history).clusters == (
-        FailureCluster("nightly", ("a", "b", "c"), pytest.approx(2.5 / 3), 4),
+        FailureCluster("nightly", ("a", "b", "c"), cast(float, pytest.approx(2.5 / 3)), 4),
         FailureCluster("nightly", ("d", "e"), 1.0, 4),
     )
 

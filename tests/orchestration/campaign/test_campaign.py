@@ -7,6 +7,7 @@ import itertools
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -213,7 +214,7 @@ def test_interrupted_anywhere_gives_the_same_and_keeps_what_is_finished(
     seen: dict[Path, tuple[int, int]] = {}
     for after in itertools.count(7, 17):
         try:
-            result = run(campaign(), tmp_path, lambda after=after: Interrupted(after)).result
+            result = run(campaign(), tmp_path, partial(Interrupted, after)).result
         except KeyboardInterrupt:
             files = {path: path.stat() for path in (tmp_path / "store").rglob("*") if path.is_file()}
             now = {path: (status.st_mtime_ns, status.st_ino) for path, status in files.items()}

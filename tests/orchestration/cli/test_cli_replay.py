@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -48,7 +49,7 @@ def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PROCTOR_HOME", raising=False)
 
 
-def run(*arguments: str) -> int:
+def run(*arguments: str) -> Any:
     with pytest.raises(SystemExit) as left:
         main(["replay", *arguments])
     return left.value.code
