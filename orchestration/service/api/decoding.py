@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-from orchestration.service.api.fields import CHOICES, FeatureValue, SettingValue
+from orchestration.service.api.fields import CHOICES, PATTERNS, FeatureValue, SettingValue
 from orchestration.service.errors import InvalidRequestError, MalformedBodyError, ServiceError, TooLargeError
 
 StructT = TypeVar("StructT", bound=msgspec.Struct)
@@ -28,6 +28,8 @@ LONGEST_NAME: Final = 100
 _WITH_PLACE: Final = re.compile(r"(?s)(?P<problem>.*) - at `(?:key` in `)?\$\.?(?P<place>[^`]*)`")
 _FIELD: Final = re.compile(r"(?s)Object (?P<what>contains unknown|missing required) field `(?P<name>.*)`")
 _CHOICE: Final = re.compile(r"(?s)Invalid enum value '?(?P<value>.*?)'?")
+_PATTERN: Final = re.compile(r"(?s)Expected `[a-z| ]+` matching regex (?P<pattern>.*)")
+_IN_WORDS: Final = {repr(pattern): words for pattern, words in PATTERNS.items()}
 _TOO_LONG: Final = re.compile(r"Expected `(?:array|object)` of (?:length|size) <= (?P<most>\d+)")
 _TYPES: Final = {
     "array": "a list",
@@ -86,6 +88,8 @@ def violation(error: msgspec.ValidationError, body: bytes = b"") -> InvalidReque
         name = place.rpartition(".")[2]
         expected = ", ".join(CHOICES.get(name, ()))
         problem = f"{_cut(choice['value'])!r} is not a valid {name}; expected {expected}"
+    elif (pattern := _PATTERN.fullmatch(problem)) and pattern["pattern"] in _IN_WORDS:
+        problem = f"expected {_IN_WORDS[pattern['pattern']]}"
     elif too_long := _TOO_LONG.match(problem):
         return TooLargeError(f"there are too many entries; expected at most {too_long['most']}", place)
     return InvalidRequestError(_worded(problem)[:LONGEST], _entry(place, body))
@@ -159,7 +163,7 @@ def _worded(problem: str) -> str:
     def types(match: re.Match[str]) -> str:
         return " or ".join(_TYPES.get(name, name) for name in match[1].split(" | "))
 
-    text = re.sub(r"`([a-z| ]+)`", types, problem).replace("\\Z", "$")
+    text = re.sub(r"`([a-z| ]+)`", types, problem)
     return text[:1].lower() + text[1:]
 
 

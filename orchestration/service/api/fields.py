@@ -20,9 +20,18 @@ class Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 # Patterns end with \Z, because $ also matches before a last line feed. The OpenAPI document shows $.
 PLAIN: Final = r"^[^\x00-\x1f\x7f]*\Z"
 """No control characters: logs, terminals and one of the databases would mind them."""
+WITHOUT_NUL: Final = r"^[^\x00]*\Z"
 NAME: Final = rf"^[A-Za-z0-9_-][A-Za-z0-9._-]{{0,{limits.NAME - 1}}}\Z"
 EPISODE: Final = rf"^[A-Za-z0-9._:-]{{1,{limits.EPISODE}}}\Z"
 KEY: Final = rf"^[\x21-\x7e]{{0,{limits.KEY}}}\Z"
+PATTERNS: Final = {
+    PLAIN: "text without control characters",
+    WITHOUT_NUL: "text without the character NUL",
+    NAME: f"letters, digits, '.', '_' and '-', no '.' in front, at most {limits.NAME}",
+    EPISODE: f"letters, digits, '.', '_', ':' and '-', at most {limits.EPISODE}",
+    KEY: f"printable ASCII characters without spaces, at most {limits.KEY}",
+}
+"""Pattern -> what a caller reads in its place."""
 
 AgentName = Annotated[
     str,
@@ -49,7 +58,7 @@ CheckedTestId = Annotated[str, Meta(min_length=1, max_length=limits.TEST_ID, pat
 JobName = Annotated[str, Meta(max_length=limits.JOB, pattern=PLAIN)]
 ShortText = Annotated[str, Meta(max_length=limits.NAME, extra_json_schema={"pattern": PLAIN})]
 CheckedShortText = Annotated[str, Meta(max_length=limits.NAME, pattern=PLAIN)]
-Text = Annotated[str, Meta(max_length=limits.TEXT, pattern=r"^[^\x00]*\Z")]
+Text = Annotated[str, Meta(max_length=limits.TEXT, pattern=WITHOUT_NUL)]
 Seconds = Annotated[float, Meta(ge=0, le=limits.SECONDS, description="Seconds.")]
 UnixTime = Annotated[float, Meta(ge=0, le=limits.UNIX_TIME, description="Unix time, seconds.")]
 Number = Annotated[float, Meta(ge=-limits.NUMBER, le=limits.NUMBER)]
