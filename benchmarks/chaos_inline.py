@@ -10,35 +10,33 @@ import errno
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
+import msgspec
 import numpy as np
 
 from agents.scheduling.settings import AgentSettings
 from envsearch.errors import CorruptArtifactError, StoreUnavailableError
 from orchestration.runtime.artifacts import ArtifactStore
+from orchestration.service.api.decoding import decode
+from orchestration.service.api.recommendations import (
+    RecommendationRequest,
+    ResultsRequest,
+    RewardAnswer,
+)
 from orchestration.service.errors import NotOwnerError, UnavailableError
 from orchestration.service.owners import live_agent
 from orchestration.service.owners.agent_owner import AgentOwner, OwnerSettings
-from orchestration.service.owners.messages import (
-    Candidates,
-    RecommendationAnswer,
-    RecommendationRequest,
-    Results,
-    ResultsAnswer,
-    ResultsRequest,
-    RewardAnswer,
-    RewardRequest,
-)
-from orchestration.service.owners.owner_call import OwnerCall, Request
+from orchestration.service.owners.owner_call import OwnerAnswer, OwnerCall
 from orchestration.service.owners.state_recovery import replay_log
 from orchestration.service.store.codec import results_of, settings_text
 from orchestration.service.store.roles import StateStore
 from orchestration.service.store.sql import SqlStore
+from orchestration.service.typed_calls import owner_call
 
 AGENT = "chaos"
 IDS = tuple(f"test_{number}" for number in range(6))
@@ -161,9 +159,8 @@ class Round:
         self.store.calm = True
         return self.complaints()
 
-    def _call(self, request: Request, kind: type[Any], episode: str = "") -> Any:
-        """Ask until it is answered, as every caller does."""
-        again = False
+    def _call(self, call: OwnerCall) -> bytes:
+        """The answer's body, after as many tries as it takes."""
         for _ in range(1000):
             if self._rng.random() < 0.03:
                 self.faults["owner gone"] += 1
@@ -171,24 +168,27 @@ class Round:
             if self._rng.random() < 0.02:
                 self.faults["owner replaced behind its back"] += 1
                 self.real.take_over(AGENT)
-            (answer,) = self.owner.execute([OwnerCall(AGENT, request, episode_id=episode, again=again)])
-            if isinstance(answer, kind):
-                return answer
+            (answer,) = self.owner.execute([call])
+            if isinstance(answer, OwnerAnswer):
+                return answer.body
             assert isinstance(answer, NotOwnerError | UnavailableError), answer
-            again = True
+            call = replace(call, again=True)
         raise AssertionError("never answered")
 
     def _open(self, episode: str) -> str:
-        answer: RecommendationAnswer = self._call(RecommendationRequest(Candidates(IDS)), RecommendationAnswer, episode)
-        return answer.episode_id
+        self._call(owner_call(AGENT, "recommend", RecommendationRequest.of(IDS), episode_id=episode))
+        return episode
 
     def _finish(self, episode: str) -> None:
         verdicts = {name: "failed" if self._rng.random() < 0.2 else "passed" for name in IDS}
         for part in (IDS[:4], IDS[4:]):
-            columns = Results(part, tuple(verdicts[name] for name in part), (1.0,) * len(part))
-            self._call(ResultsRequest(episode, columns), ResultsAnswer)
+            results = ResultsRequest.of(part, [verdicts[name] for name in part], [1.0] * len(part))
+            self._call(owner_call(AGENT, "results", results, episode_id=episode))
             self.acknowledged.results.setdefault(episode, {}).update({name: verdicts[name] for name in part})
-        self.acknowledged.rewards[episode] = self._call(RewardRequest(episode), RewardAnswer)
+        self.acknowledged.rewards[episode] = self._reward(episode)
+
+    def _reward(self, episode: str) -> RewardAnswer:
+        return decode(RewardAnswer, self._call(owner_call(AGENT, "reward", episode_id=episode)))
 
     # -- what must hold ---------------------------------------------------------------------------------------------
 
@@ -205,8 +205,7 @@ class Round:
         for episode, verdicts in self.acknowledged.results.items():
             complaints += self._results_complaints(row.id, episode, verdicts)
         for episode, first in self.acknowledged.rewards.items():
-            again = self._call(RewardRequest(episode), RewardAnswer)
-            if again != first or not again.repeated:
+            if self._reward(episode) != msgspec.structs.replace(first, repeated=True):
                 complaints.append(f"the reward of {episode} is another one now")
         return complaints + self._state_complaints()
 
@@ -220,13 +219,13 @@ class Round:
 
     def _state_complaints(self) -> list[str]:
         """The owner's memory, a new owner's (from snapshots) and the log from its beginning are the same bits."""
-        self.owner.execute([OwnerCall(AGENT, RewardRequest(next(iter(self.acknowledged.rewards))))])
+        self.owner.execute([owner_call(AGENT, "reward", episode_id=next(iter(self.acknowledged.rewards)))])
         try:
             replayed = replay_log(self.real, AGENT).state()
         except CorruptArtifactError as error:
             return [f"the log is damaged: {error}"]
         fresh = self._owner()
-        fresh.execute([OwnerCall(AGENT, RewardRequest(next(iter(self.acknowledged.rewards))))])
+        fresh.execute([owner_call(AGENT, "reward", episode_id=next(iter(self.acknowledged.rewards)))])
         owners = {"the owner that lived": self.owner, "a new owner": fresh}
         return [
             f"{name} has another state than the log"

@@ -19,19 +19,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from agents.scheduling.settings import AgentSettings
+from orchestration.service.api.recommendations import RecommendationRequest, ResultsRequest
 from orchestration.service.owners.agent_owner import AgentOwner, OwnerSettings
-from orchestration.service.owners.messages import (
-    Candidates,
-    RecommendationRequest,
-    Results,
-    ResultsRequest,
-    RewardAnswer,
-    RewardRequest,
-)
-from orchestration.service.owners.owner_call import OwnerCall
+from orchestration.service.owners.owner_call import OwnerAnswer
 from orchestration.service.store.codec import settings_text
 from orchestration.service.store.rows import AgentCommit, EventRow, RewardRow
 from orchestration.service.store.sql import SqlStore
+from orchestration.service.typed_calls import owner_call
 
 TESTS = tuple(f"tests/test_module_{number % 17}.py::test_case_{number}" for number in range(100))
 VERDICTS = tuple("failed" if number % 20 == 0 else "passed" for number in range(100))
@@ -65,15 +59,15 @@ class Both:
         """Rewards per second."""
         names = [f"e{self._number + place}" for place in range(count)]
         self._number += count
-        results = Results(TESTS, VERDICTS, (1.0,) * len(TESTS))
+        results = ResultsRequest.of(TESTS, VERDICTS, (1.0,) * len(TESTS))
         for name in names:
-            opened = OwnerCall("owner", RecommendationRequest(Candidates(TESTS)), episode_id=name)
-            self.owner.execute([opened, OwnerCall("owner", ResultsRequest(name, results))])
-        calls = [OwnerCall("owner", RewardRequest(name)) for name in names]
+            opened = owner_call("owner", "recommend", RecommendationRequest.of(TESTS), episode_id=name)
+            self.owner.execute([opened, owner_call("owner", "results", results, episode_id=name)])
+        calls = [owner_call("owner", "reward", episode_id=name) for name in names]
         started = time.perf_counter()
         for first in range(0, count, batch):
             answers = self.owner.execute(calls[first : first + batch])
-            assert all(isinstance(answer, RewardAnswer) for answer in answers)
+            assert all(isinstance(answer, OwnerAnswer) for answer in answers)
         return count / (time.perf_counter() - started)
 
     def commits(self, count: int, batch: int) -> float:

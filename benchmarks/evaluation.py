@@ -189,6 +189,7 @@ def differing(ours: Returns, theirs: Returns) -> int:
 def measure(
     name: str, algorithm: str, agents: int, episodes: int, pairs: int, steps: int | None, report: Report
 ) -> Result:
+    """Everything, on this process's one core."""
     definition = environment(name)
     place = initial_spec(definition)
     report("training")

@@ -23,21 +23,14 @@ import numpy as np
 import pandas as pd
 
 from agents.scheduling.settings import AgentSettings
+from orchestration.service.api.recommendations import RecommendationRequest, ResultsRequest
 from orchestration.service.owners.agent_owner import AgentOwner, OwnerSettings
 from orchestration.service.owners.archiving import Archivist
-from orchestration.service.owners.messages import (
-    Candidates,
-    RecommendationRequest,
-    Results,
-    ResultsAnswer,
-    ResultsRequest,
-    RewardAnswer,
-    RewardRequest,
-)
-from orchestration.service.owners.owner_call import OwnerCall
+from orchestration.service.owners.owner_call import OwnerAnswer
 from orchestration.service.store.archive import EPISODES, EXECUTIONS, Archive
 from orchestration.service.store.codec import settings_text
 from orchestration.service.store.sql import SqlStore
+from orchestration.service.typed_calls import owner_call
 
 AGENT = "soak"
 WARM_SHARE = 0.2
@@ -99,11 +92,11 @@ class Run:
         ids = (*(f"t{place}" for place in range(self._tests - 1)), f"generated[{number // 100 % 500}]")
         name = f"e{number}"
         verdicts = tuple("failed" if (number + place) % 7 == 0 else "passed" for place in range(len(ids)))
-        opened = OwnerCall(AGENT, RecommendationRequest(Candidates(ids), job="soak"), episode_id=name)
-        call = OwnerCall(AGENT, ResultsRequest(name, Results(ids, verdicts, (1.0,) * len(ids))))
-        *_, results, reward = self.owner.execute([opened, call, OwnerCall(AGENT, RewardRequest(name))])
-        assert isinstance(results, ResultsAnswer), results
-        assert isinstance(reward, RewardAnswer), reward
+        opened = owner_call(AGENT, "recommend", RecommendationRequest.of(ids, job="soak"), episode_id=name)
+        reported = owner_call(AGENT, "results", ResultsRequest.of(ids, verdicts, (1.0,) * len(ids)), episode_id=name)
+        *_, results, reward = self.owner.execute([opened, reported, owner_call(AGENT, "reward", episode_id=name)])
+        assert isinstance(results, OwnerAnswer), results
+        assert isinstance(reward, OwnerAnswer), reward
 
     def mark(self, episodes: int, started: float) -> Mark:
         """How it stands."""

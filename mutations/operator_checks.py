@@ -119,7 +119,7 @@ def check_operator(
 
 
 def _checked(name: str, clause: Callable[[_Subject], str], subject: _Subject) -> Check:
-    try:  # a user's operator may fail in any way; that is what the check tells
+    try:  # a user's operator may fail in any way; the check reports how
         fault = clause(subject)
     except Exception as error:  # noqa: BLE001
         fault = f"raised {type(error).__name__}: {error}"
@@ -140,7 +140,7 @@ def _metadata(subject: _Subject) -> str:
     if isinstance(operator.magnitude, ChoiceMagnitude) and not operator.magnitude.choices:
         return "magnitude has no choices"
     if not operator.sites or isinstance(operator.sites, str):
-        return "sites is no tuple of recipe fields"
+        return "sites is not a tuple of recipe fields"
     if tuple(operator.variants)[:1] != ("defined",):
         return f"variants are {operator.variants!r}; the first must be 'defined'"
     bad = [name for name, values in operator.options if name in RESERVED or not values]

@@ -30,7 +30,7 @@ _WORD = re.compile(r"[^\W\d]")
 
 @dataclass(frozen=True, slots=True)
 class _File:
-    """One population as read; `named` and `seeded` say what the file itself told."""
+    """One population as read; `named` and `seeded`: whether the file itself has names and seeds."""
 
     population: RewardSample
     named: bool
@@ -82,7 +82,7 @@ def _read(path: Path) -> _File:
     if len(lines) == 1:
         cells = lines[0].cells
         return _unnamed([finite_number(cell, f"line 1, cell {i + 1}", source) for i, cell in enumerate(cells)], path)
-    raise InputError(f"{len(lines)} lines of {len(header)} cells are no known form", "", _FORMS, source)
+    raise InputError(f"{len(lines)} lines of {len(header)} cells match no known form", "", _FORMS, source)
 
 
 def _tidy(lines: Sequence[Line], path: Path) -> _File:

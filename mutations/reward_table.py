@@ -51,7 +51,7 @@ class Comparison:
 def read_reward_table(path: Path) -> tuple[Comparison, ...]:
     """Read a tidy table: columns environment, algorithm, mutant, seed, mean_reward; healthy rows named ``Healthy``.
 
-    Comparisons, and the mutants in each, stand in the order in which the table first names them.
+    Comparisons, and the mutants in each, are in the order of their first row.
 
     Raises:
         InputError: the file or a line is wrong (see `mutations.delimited_file`), a reward is not finite, a seed is

@@ -1,6 +1,6 @@
 """Failed authentications, counted by the caller's address, in bounded memory.
 
-A secret of 256 bits cannot be guessed; what is limited here is the work that guessing makes, and the noise it hides in.
+A secret of 256 bits cannot be guessed. What is limited here is the load of the attempts, and the noise they make.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from envsearch.errors import InputError
 from orchestration.service.errors import ServiceError
 
 BURST: Final = 20
-"""FailureCounter of one address that are looked at in a row."""
+"""Failures of one address that are checked in a row."""
 
 SECONDS_EACH: Final = 3.0
-"""After a burst: one more failure is looked at every so many seconds."""
+"""After a burst: seconds per further failure that is checked."""
 
 ADDRESSES: Final = 10_000
-"""Addresses that are remembered; the one that failed longest ago is forgotten first."""
+"""Addresses that are remembered; the least recent is forgotten first."""
 
 PROXIES: Final = "PROCTOR_TRUSTED_PROXIES"
 """Environment variable: networks of proxies whose ``x-forwarded-for`` is believed, besides this machine's own."""
@@ -37,7 +37,7 @@ class ThrottledError(ServiceError):
     """Too many failed authentications came from the caller's address.
 
     Args:
-        seconds: after which the next call is looked at.
+        seconds: until the next call is checked.
     """
 
     slug = "too-many-failures"
@@ -51,7 +51,7 @@ class ThrottledError(ServiceError):
 
 
 class FailureCounter:
-    """One bucket for each address: a failure puts one in, time takes them out.
+    """A leaky bucket for each address: every failure fills it, time empties it.
 
     Args:
         clock: monotonic, seconds.
@@ -65,7 +65,7 @@ class FailureCounter:
         return len(self._levels)
 
     def wait(self, address: str) -> float:
-        """Seconds until the next token from this address is looked at; 0: now."""
+        """Seconds until the next token from this address is checked; 0: now."""
         return max(0.0, self._level(address) - BURST + 1) * SECONDS_EACH
 
     def note(self, address: str) -> None:
@@ -85,25 +85,25 @@ def trusted_networks(text: str | None = None) -> tuple[Network, ...]:
     """The networks named in the environment, separated by commas.
 
     Raises:
-        InputError: one is none.
+        InputError: one of them is not a network.
     """
-    told = os.environ.get(PROXIES, "") if text is None else text
+    names = os.environ.get(PROXIES, "") if text is None else text
     try:
-        return tuple(ip_network(part.strip()) for part in told.split(",") if part.strip())
+        return tuple(ip_network(part.strip()) for part in names.split(",") if part.strip())
     except ValueError as error:
         raise InputError(str(error), PROXIES, "networks as 10.0.0.0/8, separated by commas") from error
 
 
 def client_address(scope: Scope, trusted: tuple[Network, ...] = ()) -> str:
-    """Who calls: the peer or, behind a trusted proxy, whom the proxy names last. IPv6 counts by its /64.
+    """The caller: the peer or, behind a trusted proxy, the last address that the proxy names. IPv6 counts by its /64.
 
-    What a caller writes into ``x-forwarded-for`` stands before what the proxy adds, and is never read.
+    What a caller writes into ``x-forwarded-for`` precedes the proxy's entry, and is never read.
     """
     peer = str((scope.get("client") or ("", 0))[0])
     if _is_trusted(peer, trusted):
-        told = [value for name, value in scope["headers"] if name == b"x-forwarded-for"]
-        if told:
-            peer = told[-1].decode("latin-1").rpartition(",")[2].strip() or peer
+        forwarded = [value for name, value in scope["headers"] if name == b"x-forwarded-for"]
+        if forwarded:
+            peer = forwarded[-1].decode("latin-1").rpartition(",")[2].strip() or peer
     return _grouped(peer)
 
 

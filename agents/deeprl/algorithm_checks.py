@@ -78,10 +78,10 @@ def _built(name: str) -> tuple[Check, TrainingRecipe | None]:
 
 
 def _recipe(name: str, environment: str) -> TrainingRecipe:
-    found = preset("", name)
+    defaults = preset("", name)
     settings = SHORT[algorithm_facts(name).family]
-    short = {key: value for key, value in settings.items() if key in dict(found.hyperparameters)}
-    return found.recipe(EnvironmentSpec(environment), STEPS, short)
+    short = {key: value for key, value in settings.items() if key in dict(defaults.hyperparameters)}
+    return defaults.recipe(EnvironmentSpec(environment), STEPS, short)
 
 
 def _trained(recipe: TrainingRecipe, seed: int = 0, all_seams: bool = False) -> TrainedAgent:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from agents.scheduling.observation import IntArray, Observation, Scores
 from agents.scheduling.testcase import TestCase
@@ -51,8 +51,7 @@ class RankedTest:
         position: from 1, in the order to run; tests that are not selected follow the selected ones.
         selected: fits the budget.
         reasons: why it is there ("failed 2 runs ago", "new", "exploring"), the strongest first.
-        chance: the estimated probability that the test fails; None: not estimated. Not compared, since a stored episode
-            does not keep it.
+        chance: the estimated probability that the test fails; None: not estimated.
     """
 
     id: str
@@ -61,7 +60,7 @@ class RankedTest:
     selected: bool
     expected_duration: float
     reasons: tuple[str, ...]
-    chance: float | None = field(default=None, compare=False)
+    chance: float | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

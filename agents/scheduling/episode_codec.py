@@ -57,6 +57,7 @@ def episode_to_bytes(episode: Episode) -> bytes:
             "tests": tests,
             "shape": [len(seen), seen.past_failures.shape[1]],
             "integers": integers.dtype.str,
+            "chances": scores.chances is not None,
         }
     ).encode()
     body = b"".join(
@@ -71,6 +72,7 @@ def episode_to_bytes(episode: Episode) -> bytes:
             past,
             np.asarray(scores.explored, np.bool_).tobytes(),
             bytes(ranking.selected),
+            b"" if scores.chances is None else _doubles(scores.chances),
         ]
     )
     magic = b"%b%d" % (_MAGIC, AGENT_FORMATS.versions["episode"])
@@ -179,6 +181,7 @@ def _episode(header: dict[str, Any], text: bytes, arrays: _Reader) -> Episode:
     past_failures = arrays.take("|i1", count, kept).astype(np.float64)
     past_failures[past_failures < 0.0] = np.nan
     explored, selected = arrays.take("?", count), arrays.take("?", count)
+    chances = arrays.take("<f8", count) if header.get("chances") else None  # episodes of 0.1 have none
     tests = _tests_from(header["tests"], text, durations)
     *counted, order, places = integers
     budget = Budget(**{**header["budget"], "must_run": tuple(header["budget"]["must_run"])})
@@ -201,6 +204,7 @@ def _episode(header: dict[str, Any], text: bytes, arrays: _Reader) -> Episode:
         durations[places].tolist(),
         [reasons[number] for number in numbers],
         places,
+        () if chances is None else [None if value != value else value for value in chances[places].tolist()],
     )
     return Episode(
         id=header["id"],
@@ -208,7 +212,7 @@ def _episode(header: dict[str, Any], text: bytes, arrays: _Reader) -> Episode:
         agent_version=header["agent_version"],
         tests=tests,
         observation=observation,
-        scores=Scores(priority, explored, header["exploration"]),
+        scores=Scores(priority, explored, header["exploration"], chances),
         order=order,
         ranking=ranking,
         budget=budget,

@@ -55,8 +55,9 @@ class Formats:
 
     def upcast(self, kind: str, version: int, value: Any) -> Any:
         """The value of a version that can be read, in the current version's shape."""
-        for step in range(version, self.versions[kind]):
-            value = self.upcasts[kind, step](value)
+        while version < self.versions[kind]:
+            value = self.upcasts[kind, version](value)
+            version += 1
         return value
 
     def marked(self, kind: str, data: bytes) -> bytes:

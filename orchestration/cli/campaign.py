@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import sys
-from enum import StrEnum
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from orchestration.cli.options import Address, Cpus, Executor, ExecutorName, Format, Home, Quiet, Store, TrackingUri
 from orchestration.cli.output import OutputFormat, console, print_json, print_table
 
 if TYPE_CHECKING:
@@ -24,40 +23,19 @@ campaign = typer.Typer(
 )
 
 
-class ExecutorName(StrEnum):
-    """What ``--executor`` accepts."""
-
-    AUTO = "auto"
-    RAY = "ray"
-    INLINE = "inline"
-
-
 Spec = Annotated[str, typer.Argument(help="A YAML file, or the name of a spec that comes with Proctor (demo, ...).")]
-Home = Annotated[
-    Path | None,
-    typer.Option(help="Folder of campaigns and their results (env: PROCTOR_HOME; default: ./proctor-data)."),
-]
-Store = Annotated[
-    str | None,
-    typer.Option(envvar="PROCTOR_STORE", help="URL of the result store, any fsspec URL (default: <home>/store)."),
-]
-Cpus = Annotated[int | None, typer.Option(min=1, help="Cores to use (default: all).")]
 
 
 @campaign.command()
 def run(
     spec: Spec,
-    executor: Annotated[
-        ExecutorName, typer.Option(help="Where work runs: ray, inline (in this process), or auto (whichever fits).")
-    ] = ExecutorName.AUTO,
+    executor: Executor = ExecutorName.AUTO,
     cpus: Cpus = None,
-    address: Annotated[str | None, typer.Option(help="Address of a running Ray cluster.")] = None,
+    address: Address = None,
     home: Home = None,
     store: Store = None,
-    tracking_uri: Annotated[
-        str | None, typer.Option(help="MLflow tracking URI, or none (default: SQLite in the home).")
-    ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+    tracking_uri: TrackingUri = None,
+    quiet: Quiet = False,
 ) -> None:
     """Run a campaign, or continue an interrupted one: finished items are never computed again."""
     from orchestration.campaign.folder import campaign_home
@@ -81,7 +59,7 @@ def plan(
     home: Home = None,
     store: Store = None,
     cpus: Cpus = None,
-    output: Annotated[OutputFormat, typer.Option("--format", help="How to print.")] = OutputFormat.TABLE,
+    output: Format = OutputFormat.TABLE,
 ) -> None:
     """Show the work items of a campaign, what is already done, and what the rest will cost on this machine."""
     from orchestration.campaign.calibration import costs

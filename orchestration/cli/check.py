@@ -11,6 +11,7 @@ import typer
 
 from envsearch.errors import InputError
 from envsearch.import_path import is_import_path, load_object
+from orchestration.cli.options import Format
 from orchestration.cli.output import OutputFormat, print_json, print_table
 
 Kind = Literal["agent kind", "reward", "exploration", "operator", "kill test", "environment", "algorithm"]
@@ -34,7 +35,7 @@ class _Row(Protocol):
 
 def check(
     part: Annotated[str, typer.Argument(metavar="MODULE:OBJECT", help="Import path of the part, or a listed name.")],
-    output: Annotated[OutputFormat, typer.Option("--format", help="How to print.")] = OutputFormat.TABLE,
+    output: Format = OutputFormat.TABLE,
 ) -> None:
     """Run the contract of the built-in parts on a part of your own.
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from mutations.kill_table import ClassifiedMutant, classify_table, read_kill_table
+from orchestration.cli.options import Format
 from orchestration.cli.output import OutputFormat, print_json, print_table
 
 TABLE_COLUMNS = ("mutant", "kills", "union", "intersection", "environments", "published", "strict")
@@ -24,7 +25,7 @@ def classify(
     higher_order: Annotated[
         Path, typer.Option("--higher-order", help="Tidy CSV of higher-order mutants in the same environments.")
     ],
-    output: Annotated[OutputFormat, typer.Option("--format", help="How to print.")] = OutputFormat.TABLE,
+    output: Format = OutputFormat.TABLE,
 ) -> None:
     """Say how every higher-order mutant relates to its first-order constituents.
 

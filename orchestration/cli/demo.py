@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from orchestration.cli.options import Cpus, Home
+
 
 class Part(StrEnum):
     """What to show."""
@@ -18,10 +20,8 @@ class Part(StrEnum):
 
 
 def demo(
-    home: Annotated[
-        Path | None, typer.Option(help="Folder of results (env: PROCTOR_HOME; default: ./proctor-data).")
-    ] = None,
-    cpus: Annotated[int | None, typer.Option(min=1, help="Cores to use (default: all).")] = None,
+    home: Home = None,
+    cpus: Cpus = None,
     part: Annotated[Part, typer.Option(help="One half only.")] = Part.ALL,
 ) -> None:
     """Find faults in trained agents, and let agents order a CI job's tests: both halves of Proctor in minutes."""

@@ -15,6 +15,7 @@ from mutations.killing.registry import KILL_TESTS, kill_test
 from mutations.killing.repeats import judge_repeated
 from mutations.population_file import read_pair
 from mutations.reward_table import Comparison, RewardSample, read_reward_table
+from orchestration.cli.options import Format
 from orchestration.cli.output import OutputFormat, console, print_json, print_table
 
 TABLE_COLUMNS = ("mutant", "test", "outcome", "side", "statistic", "p", "effect", "power", "agree")
@@ -44,7 +45,7 @@ def judge(
     repeats: Annotated[
         int, typer.Option(min=1, help="Runs of a resampling test; the majority's outcome is taken.")
     ] = 1,
-    output: Annotated[OutputFormat, typer.Option("--format", help="How to print.")] = OutputFormat.TABLE,
+    output: Format = OutputFormat.TABLE,
 ) -> None:
     """Say which mutants the kill tests can distinguish from the healthy agents.
 

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from envsearch.errors import InputError
-from orchestration.cli.campaign import ExecutorName
+from orchestration.cli.options import Address, Cpus, Executor, ExecutorName, Format, Home, Quiet, TrackingUri
 from orchestration.cli.output import OutputFormat, console, json_value, print_json, print_table
 
 if TYPE_CHECKING:
     from orchestration.runtime.progress import Progress
-    from orchestration.studies.replay import Pair, ReplayRequest
+    from orchestration.studies.replay import ReplayedPair, ReplayRequest
 
 SOURCE = "proctor replay"
 DEFAULT_KINDS = ("failure_model", "failure_rate", "last_failed_first", "random")
@@ -75,18 +75,14 @@ def replay(
     url: Annotated[str | None, typer.Option(help="Replay through this running service, over HTTP.")] = None,
     token: Annotated[str | None, typer.Option(envvar="PROCTOR_TOKEN", help="Bearer token of the service.")] = None,
     keep_agents: Annotated[bool, typer.Option("--keep-agents", help="Leave the agents in the service.")] = False,
-    executor: Annotated[ExecutorName, typer.Option(help="Where replays run.")] = ExecutorName.AUTO,
-    cpus: Annotated[int | None, typer.Option(min=1, help="Cores to use (default: all).")] = None,
-    address: Annotated[str | None, typer.Option(help="Address of a running Ray cluster.")] = None,
-    home: Annotated[
-        Path | None, typer.Option(help="Folder of results (env: PROCTOR_HOME; default: ./proctor-data).")
-    ] = None,
-    tracking_uri: Annotated[
-        str | None, typer.Option(help="MLflow tracking URI, or none (default: SQLite in the home).")
-    ] = None,
+    executor: Executor = ExecutorName.AUTO,
+    cpus: Cpus = None,
+    address: Address = None,
+    home: Home = None,
+    tracking_uri: TrackingUri = None,
     plot: Annotated[Path | None, typer.Option(help="Where to draw the curves (default: in the home).")] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
-    output: Annotated[OutputFormat, typer.Option("--format", help="How to print.")] = OutputFormat.TABLE,
+    quiet: Quiet = False,
+    output: Format = OutputFormat.TABLE,
 ) -> None:
     """Replay a CI history through agents and measure the orders that they produce.
 
@@ -147,7 +143,7 @@ def source(history: Path | None, synthetic: str | None, form: str | None, cycles
 
 def _locally(
     request: ReplayRequest, home: Path, progress: Progress, executor: str, cpus: int | None, address: str | None
-) -> list[Pair]:
+) -> list[ReplayedPair]:
     from orchestration.cli.errors import INTERRUPTED
     from orchestration.studies.replay import run_replays
 
@@ -159,7 +155,7 @@ def _locally(
         sys.exit(INTERRUPTED)
 
 
-def _through(url: str, token: str | None, request: ReplayRequest, progress: Progress, keep: bool) -> list[Pair]:
+def _through(url: str, token: str | None, request: ReplayRequest, progress: Progress, keep: bool) -> list[ReplayedPair]:
     from proctor_client import SchedulerClient
 
     from orchestration.studies.replay import run_replays_with
@@ -186,7 +182,7 @@ def _picture(plot: Path | None, folder: Path) -> Path | None:
     return None
 
 
-def draw_curves(pairs: list[Pair], request: ReplayRequest, path: Path) -> None:
+def draw_curves(pairs: list[ReplayedPair], request: ReplayRequest, path: Path) -> None:
     """NAPFD and time to first failure per cycle; minutes where the budget is in minutes."""
     from orchestration.studies.replay import BASELINES
     from orchestration.studies.replay_plot import draw
@@ -210,7 +206,7 @@ def budget_text(request: ReplayRequest) -> str:
     return f"budget {request.budget_share:.0%}"
 
 
-def save(pairs: list[Pair], folder: Path) -> list[dict[str, Any]]:
+def save(pairs: list[ReplayedPair], folder: Path) -> list[dict[str, Any]]:
     """The rows, also as a file in the folder of this replay."""
     from orchestration.campaign.folder import write_whole
 
@@ -221,7 +217,11 @@ def save(pairs: list[Pair], folder: Path) -> list[dict[str, Any]]:
 
 
 def print_result(
-    rows: list[dict[str, Any]], pairs: list[Pair], request: ReplayRequest, plot: Path | None, output: OutputFormat
+    rows: list[dict[str, Any]],
+    pairs: list[ReplayedPair],
+    request: ReplayRequest,
+    plot: Path | None,
+    output: OutputFormat,
 ) -> None:
     """The table or the JSON list."""
     if output is OutputFormat.JSON:
@@ -240,7 +240,7 @@ def print_result(
         console().print(f"Curves: {plot}", style="dim", markup=False, soft_wrap=True)
 
 
-def _print_minutes(pairs: list[Pair]) -> None:
+def _print_minutes(pairs: list[ReplayedPair]) -> None:
     """First and last third of the cycles: whether it improved."""
     print("Minutes to the first failure, or until all that fits the budget was run:")
     for pair in pairs:

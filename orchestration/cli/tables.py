@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
-import typer
-
+from orchestration.cli.options import Format
 from orchestration.cli.output import OutputFormat, print_json, print_table
 
-Output = Annotated[OutputFormat, typer.Option("--format", help="How to print.")]
 
-
-def operators(output: Output = OutputFormat.TABLE) -> None:
+def operators(output: Format = OutputFormat.TABLE) -> None:
     """List the mutation operators, with magnitudes, variants and the algorithms they apply to."""
     from mutations.registry import OPERATORS
 
@@ -53,7 +50,7 @@ def _algorithms(operator: Any) -> list[str]:
     return [name for name, recipe in recipes.items() if operator.objection(recipe) is None]
 
 
-def environments(output: Output = OutputFormat.TABLE) -> None:
+def environments(output: Format = OutputFormat.TABLE) -> None:
     """List the environments and the parameters that a boundary search may move."""
     from envsearch.registry import ENVIRONMENTS
 
@@ -86,7 +83,7 @@ def _environment_row(definition: Any) -> dict[str, Any]:
     }
 
 
-def kill_tests(output: Output = OutputFormat.TABLE) -> None:
+def kill_tests(output: Format = OutputFormat.TABLE) -> None:
     """List the kill tests."""
     from mutations.killing.registry import DEFAULT_KILL_TEST, KILL_TESTS
 
@@ -104,7 +101,7 @@ def kill_tests(output: Output = OutputFormat.TABLE) -> None:
     _print(rows, output, ("kill_test", "summary", "resampling", "corrected", "source"), "Kill tests")
 
 
-def presets(output: Output = OutputFormat.TABLE) -> None:
+def presets(output: Format = OutputFormat.TABLE) -> None:
     """List the presets; JSON gives every number with its source."""
     from agents.deeprl.presets import PRESETS, preset
 

@@ -15,6 +15,7 @@ from orchestration.campaign.folder import campaign_home
 from orchestration.campaign.run import RunSettings
 from orchestration.campaign.spec.loading import experiment_names, load_spec
 from orchestration.campaign.spec.resolving import resolve
+from orchestration.cli.options import Address, Cpus, Format, Home, Store
 from orchestration.cli.output import OutputFormat, console, print_json, print_table
 from orchestration.runtime.progress import Progress
 from orchestration.studies.search_space import default_space, read_space
@@ -39,16 +40,11 @@ def tune(
     early_stopping: Annotated[
         bool, typer.Option("--early-stopping", help="Stop poor trials before all their seeds are trained (ASHA).")
     ] = False,
-    home: Annotated[
-        Path | None, typer.Option(help="Folder of results; default: PROCTOR_HOME or ./proctor-data.")
-    ] = None,
-    store: Annotated[
-        str | None,
-        typer.Option(envvar="PROCTOR_STORE", help="URL of the result store, any fsspec URL; default: HOME/store."),
-    ] = None,
-    cpus: Annotated[int | None, typer.Option(min=1, help="Trials at once; default: all CPUs.")] = None,
-    address: Annotated[str | None, typer.Option(help="Address of a running Ray cluster.")] = None,
-    output: Annotated[OutputFormat, typer.Option("--format", help="How to print.")] = OutputFormat.TABLE,
+    home: Home = None,
+    store: Store = None,
+    cpus: Cpus = None,
+    address: Address = None,
+    output: Format = OutputFormat.TABLE,
 ) -> None:
     """Search hyper-parameters and print the best ones as fields of a campaign spec.
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from envsearch.errors import InputError
+from orchestration.cli.options import Address, Cpus, Format, Home, Quiet
 from orchestration.cli.output import OutputFormat, print_json, print_table
 from orchestration.cli.replay import Objective
 
@@ -29,13 +30,11 @@ def tune_agent(
     space: Annotated[Path | None, typer.Option(help="JSON file: hyper-parameter -> list of values.")] = None,
     cycles: Annotated[int | None, typer.Option(min=1, help="Only the first cycles of each history.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the draws.")] = 0,
-    home: Annotated[
-        Path | None, typer.Option(help="Folder of results (env: PROCTOR_HOME; default: ./proctor-data).")
-    ] = None,
-    cpus: Annotated[int | None, typer.Option(min=1, help="Trials at once; default: all CPUs.")] = None,
-    address: Annotated[str | None, typer.Option(help="Address of a running Ray cluster.")] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
-    output: Annotated[OutputFormat, typer.Option("--format", help="How to print.")] = OutputFormat.TABLE,
+    home: Home = None,
+    cpus: Cpus = None,
+    address: Address = None,
+    quiet: Quiet = False,
+    output: Format = OutputFormat.TABLE,
 ) -> None:
     """Search hyper-parameters and judge the choice for each history from the others alone (leave one history out).
 

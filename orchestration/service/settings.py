@@ -19,7 +19,7 @@ class ServiceSettings:
         import_paths: kinds, rewards and explorations outside the tables that agents may have (``module:Class``). To
             make such an agent runs the code that the path names, so a client can use only what is listed here.
         max_live, shards, torch_shards, idle_seconds, standby_owners, namespace: see `DirectorySettings`.
-        calls_per_agent, calls_per_owner: most that wait or are under way from this process, see `AdmissionLimits`.
+        calls_per_agent, calls_per_owner: most that wait or are in progress from this process, see `AdmissionLimits`.
         snapshot_every, snapshots_kept, agents_in_memory: see `OwnerSettings`.
         kept_episodes: newest episodes of an agent that stay in the store; older ones are off-loaded. At least so many
             versions can be restored.

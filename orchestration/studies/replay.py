@@ -88,7 +88,7 @@ class ReplayRequest:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Pair:
+class ReplayedPair:
     """One agent kind with one reward: its replays, one per seed."""
 
     kind: str
@@ -128,7 +128,7 @@ def run_replays(
     executor: str = "auto",
     cpus: int | None = None,
     address: str | None = None,
-) -> list[Pair]:
+) -> list[ReplayedPair]:
     """Replay each item that has not been replayed before, once.
 
     Args:
@@ -153,7 +153,7 @@ def run_replays(
 
 def run_replays_with(
     request: ReplayRequest, progress: Progress, run: Callable[[ReplayItem, Phase], ReplayResult]
-) -> list[Pair]:
+) -> list[ReplayedPair]:
     """Replay every item with the function `run`, one after another; nothing is kept."""
     load(request.source)
     items = _all_items(request)
@@ -162,10 +162,10 @@ def run_replays_with(
     return collected(request, results.__getitem__)
 
 
-def collected(request: ReplayRequest, result: Callable[[ReplayItem], ReplayResult]) -> list[Pair]:
+def collected(request: ReplayRequest, result: Callable[[ReplayItem], ReplayResult]) -> list[ReplayedPair]:
     """The pairs in the order of the request."""
     return [
-        Pair(kind, name, tuple(result(item) for item in request.items(kind, name)))
+        ReplayedPair(kind, name, tuple(result(item) for item in request.items(kind, name)))
         for kind in request.kinds
         for name in request.rewards
     ]

@@ -65,10 +65,10 @@ class Runs:
     """Runs a function when it is unpickled."""
 
     def __init__(self, function: Any, *arguments: Any) -> None:
-        self.told = (function, arguments)
+        self.reduced = (function, arguments)
 
     def __reduce__(self) -> Any:
-        return self.told
+        return self.reduced
 
 
 @pytest.mark.parametrize("kind", [PPO, A2C, DQN])

@@ -31,20 +31,16 @@ sys.meta_path.insert(0, Refuse())
 
 SERVICE = """
 import asyncio, pathlib
-from agents.scheduling.settings import AgentSettings
-from agents.scheduling.testcase import TestResult, Verdict
-from orchestration.service.owners.messages import (
-    Candidates, CreateAgent, RecommendationRequest, Results, ResultsRequest, RewardRequest
-)
+from orchestration.service.api.agents import CreateAgent
+from orchestration.service.api.recommendations import RecommendationRequest, ResultsRequest
 from orchestration.service.service import SchedulingService, ServiceSettings
 
 async def main():
     service = SchedulingService(ServiceSettings.in_folder(pathlib.Path("data"), inline=True))
-    await service.create_agent(CreateAgent("nightly", AgentSettings("failure_model")))
-    answer = await service.recommend("nightly", RecommendationRequest(Candidates(("a", "b"))))
-    results = Results(("a", "b"), ("passed", "failed"))
-    await service.results("nightly", ResultsRequest(answer.episode_id, results))
-    reward = await service.reward("nightly", RewardRequest(answer.episode_id))
+    await service.create_agent(CreateAgent("nightly", "failure_model"))
+    answer = await service.recommend("nightly", RecommendationRequest.of(("a", "b")))
+    await service.results("nightly", answer.episode_id, ResultsRequest.of(("a", "b"), ("passed", "failed")))
+    reward = await service.reward("nightly", answer.episode_id)
     assert reward.agent_version == 1, reward
     await service.insights("nightly")
     await service.close()

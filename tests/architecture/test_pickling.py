@@ -41,10 +41,10 @@ SCALARS: dict[Any, Any] = {
 STAYS_AT_HOME = {
     "agents.deeprl.engines.fleet.on_policy.OnPolicyProgram": "is compiled; a task builds it from the recipe",
     "agents.deeprl.engines.fleet.dqn.DQNProgram": "is compiled; a task builds it from the recipe",
+    "orchestration.service.api.columns.Job": "holds the columns of its owner; what crosses a border is the body",
     "agents.scheduling.history_replay.ReplayResult": "holds the live scheduler; what crosses a border is its summary",
-    "orchestration.studies.replay.Pair": "holds such results, for the report in the driver",
+    "orchestration.studies.replay.ReplayedPair": "holds such results, for the report in the driver",
     "orchestration.studies.replay_http.HttpReplay": "holds an open connection; it works in the driver",
-    "serve_app.routes.direct.Parameter": "holds a compiled validator of its replica",
 }
 """Class -> why it never crosses a border between processes. Not for new data: split the object off instead."""
 

@@ -11,7 +11,8 @@ import pytest
 
 from benchmarks.chaos_inline import AGENT, Round
 from benchmarks.chaos_ledger import Ledger
-from orchestration.service.owners.live_agent import LiveAgent
+from orchestration.service.owners.live_agent import CALLS, LiveAgent
+from orchestration.service.owners.owner_call import OwnerAnswer, OwnerCall
 from orchestration.service.store.rows import AgentCommit
 from orchestration.service.store.sql import SqlStore
 
@@ -56,15 +57,15 @@ def test_a_store_that_forgets_is_noticed(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_an_owner_that_learns_twice_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A reward that is asked for again makes a version again."""
-    really = LiveAgent._reward
+    read, really = CALLS["reward"]
 
-    def twice(self: LiveAgent, episode_id: str) -> Any:
-        answer = really(self, episode_id)
-        if answer.repeated:
+    def twice(self: LiveAgent, call: OwnerCall, request: None) -> OwnerAnswer:
+        answer = really(self, call, request)
+        if not answer.numbers:
             self.scheduler.version += 1
         return answer
 
-    monkeypatch.setattr(LiveAgent, "_reward", twice)
+    monkeypatch.setitem(CALLS, "reward", (read, twice))
     one = Round(tmp_path, np.random.default_rng(1), share=0.0)
     assert any("another state" in text for text in one.run(6))
 

@@ -12,13 +12,14 @@ from agents.scheduling.settings import AgentSettings
 from benchmarks.chaos import as_table, service_rounds
 from benchmarks.chaos_disk import SmallDisk
 from benchmarks.chaos_faults import FAULTS
+from orchestration.service.api.recommendations import RecommendationRequest
 from orchestration.service.errors import UnavailableError
 from orchestration.service.owners.agent_owner import AgentOwner, OwnerSettings
-from orchestration.service.owners.messages import Candidates, RecommendationAnswer, RecommendationRequest
-from orchestration.service.owners.owner_call import OwnerCall
+from orchestration.service.owners.owner_call import OwnerAnswer
 from orchestration.service.store.codec import settings_text
 from orchestration.service.store.rows import AgentCommit
 from orchestration.service.store.sql import SqlStore
+from orchestration.service.typed_calls import owner_call
 
 QUICK = (
     "kill -9 of an owner",
@@ -79,7 +80,7 @@ def test_a_store_that_was_opened_on_a_read_only_disk_works_when_it_is_writable(t
         assert disk.protect()
         store = SqlStore(place)
         owner = AgentOwner(OwnerSettings(place, str(disk.folder / "states")), store)
-        call = OwnerCall("agent", RecommendationRequest(Candidates(("a",))), episode_id="e", again=True)
+        call = owner_call("agent", "recommend", RecommendationRequest.of(("a",)), episode_id="e", again=True)
         for _ in range(3):
             assert store.count_agents() == 1
             with pytest.raises(UnavailableError, match="readonly"):
@@ -87,7 +88,7 @@ def test_a_store_that_was_opened_on_a_read_only_disk_works_when_it_is_writable(t
             assert isinstance(owner.execute([call])[0], UnavailableError)
         disk.release()
         answers = [owner.execute([call])[0] for _ in range(3)]
-        assert isinstance(answers[-1], RecommendationAnswer)
+        assert isinstance(answers[-1], OwnerAnswer)
         store.close()
     finally:
         disk.close()

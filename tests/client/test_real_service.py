@@ -117,7 +117,7 @@ def test_the_twin(tmp_path):
 
     async def twin() -> tuple[tuple[str, ...], int]:
         transport = httpx.ASGITransport(api)
-        async with api.app.router.lifespan_context(api.app), AsyncSchedulerClient(URL, transport=transport) as client:
+        async with api.router.lifespan_context(api), AsyncSchedulerClient(URL, transport=transport) as client:
             await client.create_agent("live", "file_order")
             async with client.episode("live", "unit", ["a", "b"]) as episode:
                 for name in episode.order:

@@ -16,16 +16,9 @@ from typing import Any
 
 import ray
 
-from agents.scheduling.settings import AgentSettings
 from orchestration.runtime.ray import start_ray, stop_ray
-from orchestration.service.owners.messages import (
-    Candidates,
-    CreateAgent,
-    RecommendationRequest,
-    Results,
-    ResultsRequest,
-    RewardRequest,
-)
+from orchestration.service.api.agents import CreateAgent
+from orchestration.service.api.recommendations import RecommendationRequest, ResultsRequest
 from orchestration.service.owners.state_recovery import replay_log
 from orchestration.service.service import SchedulingService, ServiceSettings
 from orchestration.service.store.sql import SqlStore
@@ -36,10 +29,10 @@ IDS = ("a", "b", "c")
 
 async def cycle(service: SchedulingService, agent: str, turn: int) -> str:
     """A whole episode; its id."""
-    episode = (await service.recommend(agent, RecommendationRequest(Candidates(IDS)))).episode_id
+    episode = (await service.recommend(agent, RecommendationRequest.of(IDS))).episode_id
     verdicts = tuple("failed" if turn % 3 == number else "passed" for number in range(3))
-    await service.results(agent, ResultsRequest(episode, Results(IDS, verdicts)))
-    await service.reward(agent, RewardRequest(episode))
+    await service.results(agent, episode, ResultsRequest.of(IDS, verdicts))
+    await service.reward(agent, episode)
     return str(episode)
 
 
@@ -68,7 +61,7 @@ async def main(folder: Path, store_url: str) -> None:
     rewarded: dict[str, list[str]] = {agent: [] for agent in AGENTS}
     slowest: dict[str, float] = dict.fromkeys(AGENTS, 0.0)
     for agent in AGENTS:
-        await service.create_agent(CreateAgent(agent, AgentSettings("failure_rate")))
+        await service.create_agent(CreateAgent(agent, "failure_rate"))
         for turn in range(7):
             rewarded[agent].append(await cycle(service, agent, turn))
     places = {agent: await node_of(service, store, agent) for agent in AGENTS}
@@ -114,7 +107,7 @@ async def _consistent(service: SchedulingService, store: SqlStore, agent: str, r
     assert row is not None
     told = [event.subject for event in store.versions(row.id, None, 1_000_000)]
     await asyncio.to_thread(replay_log, store, agent)
-    again = await service.reward(agent, RewardRequest(rewarded[0]))
+    again = await service.reward(agent, rewarded[0])
     return set(rewarded) <= set(told) and len(told) == len(set(told)) == row.version and again.repeated
 
 

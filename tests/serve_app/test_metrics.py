@@ -68,7 +68,7 @@ def test_queues_of_agents_are_told_to_those_who_may_know_them(make_client: Any, 
     admin, _ = tokens.create([Scope.ADMIN])
     team, _ = tokens.create([Scope.READ], "team-")
     client: TestClient = make_client()
-    service = client.app.app.state.service  # type: ignore[attr-defined]
+    service = client.app.state.service  # type: ignore[attr-defined]
     admission = service._all_owners()._admission
     places = [admission.place("inline", name) for name in ("team-a", "team-a", "team-b", "other")]
     for place in places:
@@ -97,7 +97,7 @@ def test_totals_never_fall_while_owners_come_and_go() -> None:
     totals = Totals()
 
     def told(*owners: tuple[CommitTimes, int]) -> tuple[int, int]:
-        totals.add(times.told(1, wake_ups) for times, wake_ups in owners)
+        totals.add(times.statistics(1, wake_ups) for times, wake_ups in owners)
         return totals.wake_ups, sum(totals.commits)
 
     first.note(0.001)
@@ -180,7 +180,7 @@ def test_the_dashboard_is_one_that_grafana_can_import() -> None:
 
 def test_owners_of_a_service_tell_statistics(client: TestClient, agent: str) -> None:
     run_episode(client, agent)
-    service = client.app.app.state.service  # type: ignore[attr-defined]
+    service = client.app.state.service  # type: ignore[attr-defined]
     told = asyncio.run(service.statistics())
     assert (told.agents, told.owners, told.awake, len(told.each)) == (1, 1, 1, 1)
 

@@ -194,3 +194,30 @@ def test_an_agent_without_a_kind_is_of_the_default_one_and_takes_an_objective(cl
     assert client.get("/v1/agents/plain").json()["version"] == 2
     refused = client.post("/v1/agents", json={"name": "other", "kind": "random", "objective": "time_first"})
     assert refused.status_code == 422
+
+
+def test_chances_are_shown_where_the_agent_estimates_them(make_client: Any) -> None:
+    """Also by a repeated call and by another process: the stored episode holds them."""
+    body = {"test_cases": [{"id": name} for name in "abc"]}
+    once = {"idempotency-key": "once"}
+    answers: dict[str, list[Any]] = {"failure_model": [], "failure_rate": [], "random": [], "bandit": []}
+    client = make_client()
+    for kind, seen in answers.items():
+        client.post("/v1/agents", json={"name": kind, "kind": kind, "reward": "verdict"})
+        first = client.post(f"/v1/agents/{kind}/recommendations", json=body).json()["episode_id"]
+        path = f"/v1/agents/{kind}/episodes/{first}"
+        results = [{"id": name, "verdict": "failed" if name == "b" else "passed"} for name in "abc"]
+        client.post(f"{path}/results", json={"results": results})
+        client.post(f"{path}/reward")
+        seen += [client.post(f"/v1/agents/{kind}/recommendations", json=body, headers=once).json() for _ in range(2)]
+    woken = make_client()
+    for kind, seen in answers.items():
+        seen.append(woken.post(f"/v1/agents/{kind}/recommendations", json=body, headers=once).json())
+        assert seen[0] == seen[1] == seen[2]
+        detail = woken.get(f"/v1/agents/{kind}/episodes/{seen[0]['episode_id']}").json()
+        assert detail["ranking"] == seen[0]["ranking"]
+        chances = {test["id"]: test["chance"] for test in seen[0]["ranking"]}
+        if kind in ("random", "bandit"):
+            assert chances == dict.fromkeys("abc")
+        else:
+            assert 0.0 <= chances["a"] == chances["c"] < chances["b"] <= 1.0

@@ -10,22 +10,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 import sqlalchemy as sa
 
-from agents.scheduling.settings import AgentSettings
 from envsearch.errors import ProctorError
 from orchestration.runtime.artifacts import ArtifactStore
+from orchestration.service.api.agents import CreateAgent
+from orchestration.service.api.recommendations import RecommendationRequest, ResultsRequest
 from orchestration.service.errors import NotOwnerError, UnavailableError
-from orchestration.service.owners.messages import (
-    Candidates,
-    CreateAgent,
-    RecommendationRequest,
-    Results,
-    ResultsRequest,
-    RewardRequest,
-)
 from orchestration.service.owners.snapshots import Snapshots
 from orchestration.service.owners.state_recovery import replay_log
 from orchestration.service.service import SchedulingService, ServiceSettings
@@ -200,7 +194,7 @@ def test_what_a_crashed_server_acknowledged_is_there_when_it_is_back(own_postgre
         finally:
             enough.set()
 
-    _together([crash, *(lambda name=name: work(name) for name in "abcd")])  # type: ignore[misc]
+    _together([crash, *(lambda name=name: work(name) for name in "abcd")])
     assert errors
     for row in store.agents("", 10):
         seqs = [event.seq for event in store.events(row.id, 0, limit=1_000_000)]
@@ -214,18 +208,18 @@ def test_eight_threads_reward_one_agent_once_each(server_settings: ServiceSettin
 
     async def test() -> None:
         service = SchedulingService(replace(server_settings, inline=True))
-        await service.create_agent(CreateAgent("agent", AgentSettings("bandit")))
+        await service.create_agent(CreateAgent("agent", "bandit"))
 
         async def work(number: int) -> list[Any]:
             answers = []
             for turn in range(15):
-                episode = (await service.recommend("agent", RecommendationRequest(Candidates(("a", "b"))))).episode_id
-                results = Results(("a", "b"), ("failed" if turn % 2 else "passed", "passed"))
-                await service.results("agent", ResultsRequest(episode, results))
-                answers.append(await service.reward("agent", RewardRequest(episode)))
+                episode = (await service.recommend("agent", RecommendationRequest.of(("a", "b")))).episode_id
+                results = ResultsRequest.of("ab", ("failed" if turn % 2 else "passed", "passed"))
+                await service.results("agent", episode, results)
+                answers.append(await service.reward("agent", episode))
                 if number % 2:
-                    again = await service.reward("agent", RewardRequest(episode))
-                    assert (again, again.repeated) == (answers[-1], True)
+                    again = await service.reward("agent", episode)
+                    assert again == msgspec.structs.replace(answers[-1], repeated=True)
             return answers
 
         answers = await asyncio.gather(*(work(number) for number in range(WRITERS)))

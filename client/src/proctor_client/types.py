@@ -128,6 +128,7 @@ class RankedTest:
         position: from 1; tests that are not selected follow the selected ones.
         selected: fits the budget.
         reasons: why it is at this position.
+        chance: the agent's estimated probability that the test fails; None: the agent does not estimate it.
     """
 
     id: str
@@ -136,6 +137,7 @@ class RankedTest:
     selected: bool
     expected_duration: float | None
     reasons: tuple[str, ...]
+    chance: float | None = None
 
     @classmethod
     def from_json(cls, answer: Mapping[str, Any]) -> RankedTest:
@@ -147,6 +149,7 @@ class RankedTest:
             bool(answer["selected"]),
             answer.get("expected_duration"),
             tuple(answer.get("reasons", ())),
+            answer.get("chance"),
         )
 
 

@@ -20,7 +20,7 @@ from orchestration.runtime.ray import ONE_THREAD, spare_collector
 from orchestration.service.errors import NotOwnerError, ServiceError
 from orchestration.service.owners.agent_owner import AgentOwner, OwnerSettings
 from orchestration.service.owners.call_statistics import OwnerStatistics
-from orchestration.service.owners.owner_call import Answer, OwnerCall
+from orchestration.service.owners.owner_call import OwnerAnswer, OwnerCall
 from orchestration.service.owners.owner_socket import SocketServer
 
 
@@ -41,7 +41,7 @@ class Batches:
     def execute(self, calls: bytes) -> bytes:
         """See `AgentActor.execute`."""
         batch: Sequence[OwnerCall] = pickle.loads(calls)
-        answers: Sequence[Answer | ServiceError]
+        answers: Sequence[OwnerAnswer | ServiceError]
         with self.lock:
             if self.ended:
                 answers = [NotOwnerError("this owner has saved its agents and ends") for _ in batch]

@@ -25,7 +25,7 @@ from orchestration.service.errors import (
 )
 from orchestration.service.owners.call_statistics import CommitTimes, OwnerStatistics
 from orchestration.service.owners.live_agent import LiveAgent
-from orchestration.service.owners.owner_call import Answer, OwnerCall
+from orchestration.service.owners.owner_call import OwnerAnswer, OwnerCall
 from orchestration.service.owners.snapshot_writer import SnapshotWriter
 from orchestration.service.owners.snapshots import Snapshots
 from orchestration.service.owners.state_recovery import StateRecovery
@@ -74,7 +74,7 @@ class AgentOwner:
         self._snapshots = Snapshots(self._store, files, settings.snapshots_kept)
         self._saver = SnapshotWriter(self._snapshots, background)
         self._live: OrderedDict[str, LiveAgent] = OrderedDict()
-        self._answers: list[Answer | ServiceError] = []
+        self._answers: list[OwnerAnswer | ServiceError] = []
         self._unwritten: list[tuple[int, str]] = []
         self.wake_ups = 0
         self._times = CommitTimes()
@@ -86,14 +86,14 @@ class AgentOwner:
 
     def statistics(self) -> OwnerStatistics:
         """Since it was started."""
-        return self._times.told(self.awake, self.wake_ups)
+        return self._times.statistics(self.awake, self.wake_ups)
 
-    def execute(self, calls: Sequence[OwnerCall]) -> list[Answer | ServiceError]:
+    def execute(self, calls: Sequence[OwnerCall]) -> list[OwnerAnswer | ServiceError]:
         """The answer to each call, or why it was refused; what is answered is written."""
         self._answers, self._unwritten = [], []
         for index, call in enumerate(calls):
             self._answers.append(self._perform(index, call))
-        with contextlib.suppress(ServiceError):  # it stands in the place of the answers that it concerns
+        with contextlib.suppress(ServiceError):  # it has replaced the answers that it concerns
             self._write()
         answers, self._answers = self._answers, []
         self._keep_within_bounds(dict.fromkeys(call.agent for call in calls))
@@ -114,11 +114,11 @@ class AgentOwner:
 
     # -- inside -----------------------------------------------------------------------------------------------------
 
-    def _perform(self, index: int, call: OwnerCall) -> Answer | ServiceError:
-        with about(call.agent, call.episode_id or getattr(call.request, "episode_id", "")):
+    def _perform(self, index: int, call: OwnerCall) -> OwnerAnswer | ServiceError:
+        with about(call.agent, call.episode_id):
             return self._carry_out(index, call)
 
-    def _carry_out(self, index: int, call: OwnerCall) -> Answer | ServiceError:
+    def _carry_out(self, index: int, call: OwnerCall) -> OwnerAnswer | ServiceError:
         try:
             answer = self._awake(call.agent).perform(call)
         except InputError as error:
@@ -130,7 +130,7 @@ class AgentOwner:
         except Exception as error:  # noqa: BLE001 - one call's defect must not take the owner down with it
             return self._broken(call.agent, error)
         self._unwritten.append((index, call.agent))
-        LOG.debug("%s is carried out", getattr(call.request, "kind", type(call.request).__name__))
+        LOG.debug("%s is carried out", call.kind)
         return answer
 
     def _awake(self, name: str) -> LiveAgent:
@@ -171,16 +171,16 @@ class AgentOwner:
             self._store.commit([commit for _, commit in pending])
             self._times.note(time.perf_counter() - started)
         except ServiceError as error:
-            told = error
+            refusal = error
             if isinstance(error, ConflictError):
-                told = NotOwnerError(f"the store knows more than this owner ({error.detail})")
+                refusal = NotOwnerError(f"the store knows more than this owner ({error.detail})")
             names = {live.name for live, _ in pending}
             for index, name in unwritten:
                 if name in names:
-                    self._answers[index] = told
+                    self._answers[index] = refusal
             for name in names:
                 self._live.pop(name, None)
-            raise told from error
+            raise refusal from error
 
     def _keep_within_bounds(self, used: dict[str, None]) -> None:
         every = self.settings.snapshot_every

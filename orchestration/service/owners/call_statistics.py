@@ -43,7 +43,7 @@ class CommitTimes:
         self._counts[bisect_left(COMMIT_BOUNDS, seconds)] += 1
         self._seconds += seconds
 
-    def told(self, awake: int, wake_ups: int) -> OwnerStatistics:
+    def statistics(self, awake: int, wake_ups: int) -> OwnerStatistics:
         """With what else is known of the owner."""
         return OwnerStatistics(self.born, awake, wake_ups, tuple(self._counts), self._seconds)
 
@@ -69,5 +69,26 @@ class Totals:
                 self.commits[place] += now - then
             seen[owner.born] = owner
         # One that does not answer within a second is busy and not gone: what was known of it is kept, within bounds.
-        kept = {born: one for born, one in self._last.items() if born not in seen}
+        kept = {born: owner for born, owner in self._last.items() if born not in seen}
         self._last = dict(list(kept.items())[-1000:]) | seen
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceStatistics:
+    """The service as its operators see it.
+
+    Attributes:
+        agents: registered.
+        owners: alive, and answering, in the cluster.
+        awake: agents in the memory of these.
+        each: the owners' own measurements.
+        waiting: calls of this process that wait or are in progress, by agent.
+        read_seconds: how long the store took to count the agents.
+    """
+
+    agents: int
+    owners: int
+    awake: int
+    each: tuple[OwnerStatistics, ...]
+    waiting: tuple[tuple[str, int], ...]
+    read_seconds: float

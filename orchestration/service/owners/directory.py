@@ -1,8 +1,8 @@
 """Finds the owner of an agent by name, wakes it where there is none, and asks again where one has died.
 
-Which owner an agent has is a function of its name and kind (`ownership`). Which actor that owner is just now stands in
-the store, and of several processes that would start one at once, one wins there. Should an old actor live on unseen
-(on a node that was cut off), the store's epochs keep it from writing.
+Which owner an agent has is a function of its name and kind (`ownership`). The store names the actor
+that is the owner now; where several processes start one at once, one of them wins there. If an old actor lives on
+unseen (on a node that was cut off), the store's epochs keep it from writing.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from orchestration.service.owners.admission import Admission, AdmissionLimits
 from orchestration.service.owners.agent_owner import OwnerSettings
 from orchestration.service.owners.batching import ANSWER_SECONDS, Answered, CallBatcher
 from orchestration.service.owners.call_statistics import OwnerStatistics
-from orchestration.service.owners.owner_call import Answer, OwnerCall
+from orchestration.service.owners.owner_call import OwnerAnswer, OwnerCall
 from orchestration.service.owners.owner_socket import OwnerConnection, open_connection
 from orchestration.service.owners.ownership import DirectorySettings, Ownership, ownership
 from orchestration.service.owners.standby_owners import StandbyOwners
@@ -31,7 +31,7 @@ from orchestration.service.store.roles import OwnerDirectory
 LOG = logging.getLogger(__name__)
 
 PATIENCE_SECONDS = 30.0
-"""How long a call is tried again before its caller is told to try later."""
+"""How long a call is tried again before its caller gets an error."""
 
 KNOWN_KINDS = 100_000
 FIRST_PAUSE, LONGEST_PAUSE = 0.02, 2.0
@@ -84,7 +84,7 @@ class Directory:
         """
         return (await self._ownership(agent)).name
 
-    async def call(self, call: OwnerCall) -> Answer:
+    async def call(self, call: OwnerCall) -> OwnerAnswer:
         """The owner's answer; a dead owner is replaced and asked again, because every call is idempotent.
 
         Raises:
@@ -95,7 +95,7 @@ class Directory:
         with self._admission.place(about.name, call.agent):
             return await self._answer(call)
 
-    async def _answer(self, call: OwnerCall) -> Answer:
+    async def _answer(self, call: OwnerCall) -> OwnerAnswer:
         deadline = time.monotonic() + PATIENCE_SECONDS
         pause = FIRST_PAUSE
         while True:
@@ -158,13 +158,13 @@ class Directory:
         self._standby.end()
 
     def waiting(self) -> dict[str, int]:
-        """Calls of this process that wait or are under way, by agent."""
+        """Calls of this process that wait or are in progress, by agent."""
         return self._admission.waiting()
 
     async def statistics(self) -> list[OwnerStatistics]:
         """Of each owner that answers within a second."""
-        told = await asyncio.gather(*(self._ask(name, "statistics", timeout=1.0) for name in await self.live()))
-        return [answer for answer in told if answer is not None]
+        answers = await asyncio.gather(*(self._ask(name, "statistics", timeout=1.0) for name in await self.live()))
+        return [answer for answer in answers if answer is not None]
 
     # -- inside -----------------------------------------------------------------------------------------------------
 
@@ -195,12 +195,12 @@ class Directory:
         if connection is None:
             return False
 
-        def answered(told: bytes | None) -> None:
-            done(ConnectionError("the owner is gone") if told is None else pickle.loads(told))
+        def answered(frame: bytes | None) -> None:
+            done(ConnectionError("the owner is gone") if frame is None else pickle.loads(frame))
 
         return connection.post(pickle.dumps(calls, pickle.HIGHEST_PROTOCOL), answered)
 
-    async def _hop(self, name: str, calls: Sequence[OwnerCall]) -> Sequence[Answer | ServiceError]:
+    async def _hop(self, name: str, calls: Sequence[OwnerCall]) -> Sequence[OwnerAnswer | ServiceError]:
         from ray.exceptions import RayTaskError
 
         owner = self._owners[name]
@@ -212,8 +212,8 @@ class Directory:
             owner.handle, owner.connection = handle, connection
         question = pickle.dumps(calls, pickle.HIGHEST_PROTOCOL)
         try:
-            told = await (handle.execute.remote(question) if connection is None else connection.exchange(question))
-            answers: Sequence[Answer | ServiceError] = pickle.loads(told)
+            frame = await (handle.execute.remote(question) if connection is None else connection.exchange(question))
+            answers: Sequence[OwnerAnswer | ServiceError] = pickle.loads(frame)
         except RayTaskError as error:
             LOG.error("Owner %s failed: %s", name, error)
             raise InternalError(f"the service failed on this call ({type(error.cause).__name__})") from error
@@ -221,14 +221,14 @@ class Directory:
 
     async def _find_or_wake(self, name: str) -> Any:
         """The actor that is this owner; one at a time is woken, so that the cap is held."""
-        found, handle = await self._find(name)
+        current, handle = await self._find(name)
         if handle is not None:
             return handle
         async with self._waking:
             await self._make_room(name)
             about = self._owners[name].about
             actor, handle = await self._standby.take(about.kind)
-            winner = await asyncio.to_thread(self._store.claim_owner, name, found, actor)
+            winner = await asyncio.to_thread(self._store.claim_owner, name, current, actor)
             if winner != actor:
                 await self._standby.give_back(about.kind, actor, handle)
                 _, handle = await self._find(name)
@@ -264,7 +264,9 @@ class Directory:
 
         named = await asyncio.to_thread(ray.util.list_named_actors, True)
         own = self.settings.namespace
-        return {one["name"] for one in named if one["namespace"] == own and one["name"].startswith(self._prefix)}
+        return {
+            actor["name"] for actor in named if actor["namespace"] == own and actor["name"].startswith(self._prefix)
+        }
 
     async def _make_room(self, name: str) -> None:
         live = await self.live()
@@ -284,12 +286,12 @@ class Directory:
             owner = self._owners.get(name)
             if owner is not None and owner.batcher.busy:
                 return 0.0
-            told = await self._ask_actor(actor, "idle_seconds", timeout=1.0)
+            idle = await self._ask_actor(actor, "idle_seconds", timeout=1.0)
             own = now - owner.used if owner is not None else float("inf")
-            return None if told is None else min(float(told), own)
+            return None if idle is None else min(float(idle), own)
 
-        told = await asyncio.gather(*(ask(name, actor) for name, actor in live.items()))
-        return {name: seconds for name, seconds in zip(live, told, strict=True) if seconds is not None}
+        answers = await asyncio.gather(*(ask(name, actor) for name, actor in live.items()))
+        return {name: seconds for name, seconds in zip(live, answers, strict=True) if seconds is not None}
 
     async def _passivate(self, name: str, idle_for: float) -> None:
         """Let the owner save and end. One that hangs is killed: what it acknowledged is in the log."""

@@ -10,7 +10,7 @@ from orchestration.service.errors import NotOwnerError, ServiceError
 from orchestration.service.owners.admission import Admission, AdmissionLimits
 from orchestration.service.owners.agent_owner import AgentOwner
 from orchestration.service.owners.call_statistics import OwnerStatistics
-from orchestration.service.owners.owner_call import Answer, OwnerCall
+from orchestration.service.owners.owner_call import OwnerAnswer, OwnerCall
 
 TRIES = 5
 
@@ -23,7 +23,7 @@ class InlineOwners:
         self._admission = Admission(limits)
         self._lock = threading.Lock()
 
-    async def call(self, call: OwnerCall) -> Answer:
+    async def call(self, call: OwnerCall) -> OwnerAnswer:
         """The owner's answer.
 
         Raises:
@@ -33,7 +33,7 @@ class InlineOwners:
         with self._admission.place("inline", call.agent):
             return await asyncio.to_thread(self.call_now, call)
 
-    def call_now(self, call: OwnerCall) -> Answer:
+    def call_now(self, call: OwnerCall) -> OwnerAnswer:
         """The same without an event loop.
 
         Raises:
@@ -76,5 +76,5 @@ class InlineOwners:
         return [self._owner.statistics()]
 
     def waiting(self) -> dict[str, int]:
-        """Calls that wait or are under way, by agent."""
+        """Calls that wait or are in progress, by agent."""
         return self._admission.waiting()

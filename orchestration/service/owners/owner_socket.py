@@ -1,9 +1,9 @@
-"""A short way to an owner on the same machine: a socket of the kernel's own, beside the actor's calls.
+"""A short way to an owner on the same machine: a Unix socket next to the actor's calls.
 
 A call of a Ray actor costs caller and actor about a millisecond of CPU time each, which is more than a recommendation.
 Where both run on one Linux machine, batches go through an abstract Unix socket instead; everywhere else, and for all
-other questions, Ray's way stays. The kernel tells each side the other's user, and only the same one is let in, because
-what travels is pickled.
+other questions, Ray's way stays. The kernel shows each side the other's user, and only the same user is accepted,
+because the frames are pickled.
 
 A frame is its length (8 bytes, big-endian) and its bytes. Answers come in the order of the questions.
 """
@@ -85,7 +85,7 @@ class OwnerConnection(asyncio.Protocol):
         """The answer.
 
         Raises:
-            ConnectionError: the owner is gone; whether it has carried out the question cannot be told.
+            ConnectionError: the owner is gone; whether it has carried out the question is unknown.
         """
         future: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
 
@@ -113,7 +113,7 @@ class OwnerConnection(asyncio.Protocol):
         return True
 
     def close(self) -> None:
-        """Let go of it, once all answers have come."""
+        """Close it, once all answers have come."""
         self._closed = True
         if self._transport is not None and not self._waiting:
             self._transport.close()
@@ -154,20 +154,20 @@ async def open_connection(address: str) -> OwnerConnection | None:
     if not address or sys.platform != "linux":
         return None
     try:
-        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        connection.connect(f"\0{address}")
+        peer = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        peer.connect(f"\0{address}")
     except OSError:
         return None  # another machine, or another container
-    if not same_user(connection):
-        connection.close()
+    if not same_user(peer):
+        peer.close()
         return None
-    connection.setblocking(False)
-    _, connection = await asyncio.get_running_loop().create_unix_connection(OwnerConnection, sock=connection)
+    peer.setblocking(False)
+    _, connection = await asyncio.get_running_loop().create_unix_connection(OwnerConnection, sock=peer)
     return connection
 
 
 def same_user(connection: socket.socket) -> bool:
     """Whether the process at the other end belongs to the user of this one, as the kernel says."""
-    told = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-    user: int = _CREDENTIALS.unpack(told)[1]
+    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    user: int = _CREDENTIALS.unpack(credentials)[1]
     return user == os.getuid()

@@ -18,7 +18,7 @@ class DirectorySettings:
         max_live: most owners alive in the cluster; the least recently used is passivated for a new one.
         shards: 0: every agent has an owner of its own; n: n owners share all agents by the hash of their names.
         torch_shards: the same for agents of kinds that load torch, where `shards` is 0.
-        idle_seconds: owners that are not used for so long are passivated by `Directory.sweep`.
+        idle_seconds: after which an unused owner is passivated by `Directory.sweep`.
         standby_owners: processes started ahead, see `StandbyOwners`; only for owners of one agent.
     """
 

@@ -36,7 +36,7 @@ class SnapshotWriter:
         """Save the agent's state, unless the newest snapshot holds it. Everything must be written.
 
         Args:
-            wait: until it is saved, and all that are under way are.
+            wait: until this snapshot and all earlier ones are saved.
 
         Returns:
             False: the agent has another owner.

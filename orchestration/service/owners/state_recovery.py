@@ -16,8 +16,8 @@ from agents.scheduling.settings import AgentSettings
 from agents.scheduling.state import State
 from agents.scheduling.testcase import TestCase, TestResult, Verdict
 from envsearch.errors import CorruptArtifactError
+from orchestration.service.api.recommendations import RewardAnswer
 from orchestration.service.errors import NotFoundError
-from orchestration.service.owners.messages import RewardAnswer
 from orchestration.service.owners.open_episode import EpisodeCache, OpenEpisode, load_episode
 from orchestration.service.owners.snapshots import Snapshots
 from orchestration.service.store.codec import PastRun, history_of, restore_of, results_of, settings_of

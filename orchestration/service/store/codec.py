@@ -160,13 +160,14 @@ def metrics_text(metrics: Mapping[str, float]) -> str:
     return FORMATS.marked("metrics", _canonical({name: float(value) for name, value in metrics.items()})).decode()
 
 
-def metrics_of(text: str) -> tuple[tuple[str, float], ...]:
+def metrics_of(text: str) -> dict[str, float]:
     """The inverse of `metrics_text`, in order.
 
     Raises:
         CorruptArtifactError: a newer version of Proctor wrote them.
     """
-    return tuple(_json("metrics", text.encode()).items())
+    metrics: dict[str, float] = _json("metrics", text.encode())
+    return metrics
 
 
 def _packed(kind: str, value: Any) -> bytes:
@@ -186,4 +187,5 @@ def _unpacked(kind: str, data: bytes) -> Any:
 
 def _json(kind: str, data: bytes) -> Any:
     version, body = FORMATS.unmarked(kind, data)
-    return FORMATS.upcast(kind, version, json.loads(body))
+    value = json.loads(body.decode())  # decoding here is faster than letting json detect the encoding
+    return FORMATS.upcast(kind, version, value)

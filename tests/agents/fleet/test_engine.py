@@ -125,9 +125,9 @@ def test_the_logged_reward_is_the_true_one_unless_the_recipe_says_otherwise():
 
 
 def test_progress_ends_with_all_agent_steps():
-    told = []
-    FleetEngine().train(recipe_of("a2c", steps=5000), [5, 6], progress=told.append)
-    assert told[-1] == 10_000 and told == sorted(told) and len(told) > 1
+    reported = []
+    FleetEngine().train(recipe_of("a2c", steps=5000), [5, 6], progress=reported.append)
+    assert reported[-1] == 10_000 and reported == sorted(reported) and len(reported) > 1
 
 
 def test_the_best_checkpoint_is_the_best_evaluated():
@@ -135,11 +135,11 @@ def test_the_best_checkpoint_is_the_best_evaluated():
     recipe = recipe_of("ppo", steps=512)
     best = FleetEngine().train(recipe, [5, 6], selection)
     final = FleetEngine().train(recipe, [5, 6])
-    for one, last in zip(best, final, strict=True):
-        score, end = (np.mean(evaluate(agent.checkpoint, "ppo", recipe.environment, 3, 9)) for agent in (one, last))
+    for chosen, last in zip(best, final, strict=True):
+        score, end = (np.mean(evaluate(agent.checkpoint, "ppo", recipe.environment, 3, 9)) for agent in (chosen, last))
         assert score >= end
-        assert one.selected_step in (128, 256, 384, 512)
-        assert one.episode_returns == last.episode_returns
+        assert chosen.selected_step in (128, 256, 384, 512)
+        assert chosen.episode_returns == last.episode_returns
 
 
 def test_a_hosted_environment_trains_the_same_way():

@@ -12,7 +12,7 @@ import pytest
 from agents.deeprl.engines.base import AgentSelection, TrainedAgent, train_watched
 from agents.deeprl.engines.fleet import resuming, training
 from agents.deeprl.engines.fleet.engine import FleetEngine
-from agents.deeprl.engines.fleet.resuming import RefusedError, decode, encode
+from agents.deeprl.engines.fleet.resuming import CheckpointRefusedError, decode, encode
 from agents.deeprl.engines.fleet.training import Training
 from agents.deeprl.presets.preset import preset
 from agents.deeprl.recipe import TrainingRecipe
@@ -65,7 +65,7 @@ def recipe_of(algorithm: str, mutant: str = "", name: str = "CartPole-v1") -> Tr
     return mutate(healthy, parse_mutant(mutant)) if mutant else healthy
 
 
-def told(agents: list[TrainedAgent]) -> list[TrainedAgent]:
+def comparable(agents: list[TrainedAgent]) -> list[TrainedAgent]:
     """What must be equal: all but the time, and the zip file, which carries its date."""
     return [dataclasses.replace(agent, checkpoint=b"", train_seconds=0.0) for agent in agents]
 
@@ -86,7 +86,7 @@ def test_bit_for_bit_the_same_agents(algorithm: str, mutant: str, selection: Age
     kept = interrupted(recipe, 2, selection)
     steps: list[int] = []
     resumed = FleetEngine().train(recipe, SEEDS, selection, steps.append, kept)
-    assert told(resumed) == told(undisturbed)
+    assert comparable(resumed) == comparable(undisturbed)
     assert 0 < steps[0] < steps[1] and kept.refused == []
     assert all(len(agent.episode_steps) > 10 for agent in resumed)
 
@@ -97,7 +97,7 @@ def test_how_a_training_is_cut_into_calls_changes_nothing(monkeypatch: pytest.Mo
     counts: list[int] = []
     monkeypatch.setattr(training, "CALL_SECONDS", 0.0)
     monkeypatch.setattr(Training, "advance", counted(Training.advance, counts))
-    assert told(FleetEngine().train(recipe, SEEDS, BEST)) == told(whole)
+    assert comparable(FleetEngine().train(recipe, SEEDS, BEST)) == comparable(whole)
     assert counts == [1] * 120
 
 
@@ -121,7 +121,7 @@ def test_it_can_be_interrupted_again_and_again() -> None:
     kept.interrupt_after = -1
     resumed = FleetEngine().train(recipe, SEEDS, None, progress.append, kept)
     assert progress == sorted(progress)
-    assert told(resumed) == told(FleetEngine().train(recipe, SEEDS))
+    assert comparable(resumed) == comparable(FleetEngine().train(recipe, SEEDS))
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_a_damaged_one_is_refused_and_the_training_begins_anew(damage: Callable[
     agents = FleetEngine().train(recipe, SEEDS, None, steps.append, kept)
     assert reason in kept.refused[0]
     assert steps[0] == 0
-    assert told(agents) == told(FleetEngine().train(recipe, SEEDS))
+    assert comparable(agents) == comparable(FleetEngine().train(recipe, SEEDS))
 
 
 def test_one_of_another_version_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -179,12 +179,12 @@ def test_arrays_that_do_not_fit_are_refused(monkeypatch: pytest.MonkeyPatch) -> 
         kept.state = encode(about, changed)
         agents = FleetEngine().train(recipe, SEEDS, checkpoints=kept)
         assert "not this training's" in kept.refused.pop()
-        assert told(agents) == told(FleetEngine().train(recipe, SEEDS))
+        assert comparable(agents) == comparable(FleetEngine().train(recipe, SEEDS))
 
 
 def test_no_pickle_is_read() -> None:
     data = encode({"seeds": [1]}, {"x": np.array([{"an": "object"}], dtype=object)})
-    with pytest.raises(RefusedError, match="cannot be read"):
+    with pytest.raises(CheckpointRefusedError, match="cannot be read"):
         decode(data, {"seeds": [1]})
 
 

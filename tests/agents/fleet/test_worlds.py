@@ -61,7 +61,7 @@ def played(world: World, state: Any, actions: Any, point: Any, zero: Any) -> Any
 
     def step(state: Any, action: Any) -> Any:
         after, reward, terminated = world.step(state, action, point, exact(zero))
-        observation = jnp.stack(world.observe(after)).astype(jnp.float32)
+        observation = jnp.stack(world.observation(after)).astype(jnp.float32)
         return after, (jnp.stack(after), observation, reward * jnp.ones(()), terminated)
 
     return jax.lax.scan(step, state, actions)[1]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from agents.scheduling import episode_codec
 from agents.scheduling.columns import ranking_columns
 from agents.scheduling.episode import Budget
 from agents.scheduling.episode_codec import episode_from_bytes, episode_to_bytes
@@ -81,9 +82,23 @@ def test_chances_are_calibrated_on_unreliable_tests(scheduler, cases, results):
     assert 0.03 < np.mean([estimated[name] for name in "efghijklmnopqrst"]) < 0.2
 
 
-def test_a_stored_episode_does_not_keep_them(scheduler, cases, results):
-    episode = trained(scheduler, cases, results, kind="failure_rate").recommend(cases("abc"), "e", 3)
+@pytest.mark.parametrize("kind", ["failure_rate", "failure_model", "random"])
+def test_a_stored_episode_keeps_them(scheduler, cases, results, kind):
+    episode = trained(scheduler, cases, results, kind=kind, reward="verdict").recommend(cases("abcz"), "e", 3)
+    stored = episode_from_bytes(episode_to_bytes(episode))
+    assert stored.ranking == episode.ranking
+    if kind == "random":
+        assert stored.scores.chances is None
+    else:
+        np.testing.assert_array_equal(stored.scores.chances, episode.scores.chances)
+
+
+def test_an_episode_that_was_stored_without_them_has_none(scheduler, cases, results, monkeypatch):
+    episode = trained(scheduler, cases, results, kind="random").recommend(cases("abc"), "e", 3)
+    coded = episode_codec._coded
+    monkeypatch.setattr(
+        episode_codec, "_coded", lambda header: coded({name: header[name] for name in header if name != "chances"})
+    )
     stored = episode_from_bytes(episode_to_bytes(episode))
     assert stored.scores.chances is None
-    assert [entry.chance for entry in stored.ranking] == [None] * 3
     assert stored.ranking == episode.ranking

@@ -194,7 +194,7 @@ def test_preset_of_another_environment() -> None:
         (BASE + "operators: [RN_1.5]\n", "spec.yaml: operators[0]: 1.5 is out of range; expected a probability in "),
         (BASE + "operators: []\n", "spec.yaml: operators: the list is empty; expected at least one operator, or no "),
         (BASE + "operators: NDF\n", "spec.yaml: operators: 'NDF' is not accepted; expected a list of operators"),
-        (BASE + "operators: [NDF, NDF]\n", "spec.yaml: operators[1]: NDF stands twice, also in operators[0]"),
+        (BASE + "operators: [NDF, NDF]\n", "spec.yaml: operators[1]: NDF appears twice, also in operators[0]"),
         (
             "environment: CartPole-v1\nalgorithm: dqn\noperators: [NR]\n",
             "spec.yaml: operators[0]: NR does not apply: ",

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from agents.scheduling.settings import AgentSettings
 from envsearch.errors import InputError
 from orchestration.runtime import logs
 from orchestration.runtime.logs import PROJECT_LOGGERS, JsonLines, about, start_logs
+from orchestration.service.api.agents import CreateAgent
+from orchestration.service.api.recommendations import RecommendationRequest
 from orchestration.service.errors import InternalError
-from orchestration.service.owners.messages import Candidates, CreateAgent, RecommendationRequest, RewardRequest
 from orchestration.service.service import SchedulingService, ServiceSettings
 
 
@@ -84,11 +84,11 @@ def test_calls_of_a_service_are_logged_with_their_agent_and_episode(
 
     async def run() -> str:
         service = SchedulingService(ServiceSettings.in_folder(tmp_path, inline=True))
-        await service.create_agent(CreateAgent("nightly", AgentSettings("random")))
-        answer = await service.recommend("nightly", RecommendationRequest(Candidates(("a", "b"))))
+        await service.create_agent(CreateAgent("nightly", "random"))
+        answer = await service.recommend("nightly", RecommendationRequest.of(("a", "b")))
         monkeypatch.setattr(LiveAgent, "perform", breaks)
         with pytest.raises(InternalError):
-            await service.reward("nightly", RewardRequest(answer.episode_id))
+            await service.reward("nightly", answer.episode_id)
         await service.close()
         return answer.episode_id
 

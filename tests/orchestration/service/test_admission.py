@@ -11,19 +11,20 @@ from typing import Any
 
 import pytest
 
-from agents.scheduling.settings import AgentSettings
+from orchestration.service.api.agents import CreateAgent
+from orchestration.service.api.recommendations import RecommendationRequest
 from orchestration.service.errors import OverloadedError
 from orchestration.service.owners.admission import Admission, AdmissionLimits
 from orchestration.service.owners.batching import CallBatcher
-from orchestration.service.owners.messages import Candidates, CreateAgent, RecommendationRequest, RewardRequest
 from orchestration.service.owners.owner_call import OwnerCall
 from orchestration.service.service import SchedulingService, ServiceSettings
+from orchestration.service.typed_calls import owner_call
 
 SHARD = "shard 0 of 1"
 
 
 def call(agent: str, number: int = 0) -> OwnerCall:
-    return OwnerCall(agent, RewardRequest(str(number)))
+    return owner_call(agent, "reward", episode_id=str(number))
 
 
 class SlowOwner:
@@ -40,7 +41,7 @@ class SlowOwner:
     async def send(self, calls: Sequence[OwnerCall]) -> Any:
         await self.open.wait()
         self.order += [one.agent for one in calls]
-        return [f"{one.agent} {one.request.episode_id}" for one in calls]
+        return [f"{one.agent} {one.episode_id}" for one in calls]
 
 
 def test_an_agent_gets_its_places_and_no_more() -> None:
@@ -149,13 +150,13 @@ def test_a_caller_does_not_wait_for_ever() -> None:
 def test_a_saturated_service_refuses_and_serves_what_it_let_in(tmp_path: Path) -> None:
     async def run() -> list[Any]:
         service = SchedulingService(ServiceSettings.in_folder(tmp_path, inline=True, calls_per_agent=5))
-        await service.create_agent(CreateAgent("busy", AgentSettings("failure_rate")))
-        await service.create_agent(CreateAgent("calm", AgentSettings("failure_rate")))
-        asked = RecommendationRequest(Candidates(("a", "b")))
+        await service.create_agent(CreateAgent("busy", "failure_rate"))
+        await service.create_agent(CreateAgent("calm", "failure_rate"))
+        asked = RecommendationRequest.of(("a", "b"))
         flood = [service.recommend("busy", asked) for _ in range(12)]
         told = await asyncio.gather(*flood, service.recommend("calm", asked), return_exceptions=True)
         again = await service.recommend("busy", asked)
-        assert again.ranking.ids
+        assert again.ranking
         assert (await service.agent("busy")).episodes == 6
         await service.close()
         return told

@@ -9,35 +9,43 @@ from typing import Any
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from agents.scheduling.scheduler import Scheduler
 from agents.scheduling.settings import AgentSettings
+from agents.scheduling.testcase import Verdict
 from orchestration.runtime.artifacts import ArtifactStore
+from orchestration.service.api.agents import AgentInfo, PatchAgent, RestoreAnswer, RestoreRequest
+from orchestration.service.api.decoding import decode
+from orchestration.service.api.recommendations import (
+    Candidate,
+    NextAnswer,
+    NextRequest,
+    PastRun,
+    RecommendationAnswer,
+    RecommendationRequest,
+    ReportedResult,
+    ResultsAnswer,
+    ResultsRequest,
+    RewardAnswer,
+)
 from orchestration.service.errors import (
     ConflictError,
     InternalError,
     InvalidRequestError,
     NotFoundError,
     NotOwnerError,
+    ServiceError,
     UnavailableError,
 )
 from orchestration.service.owners.agent_owner import AgentOwner, OwnerSettings
-from orchestration.service.owners.messages import (
-    Candidates,
-    NextRequest,
-    PatchAgent,
-    RecommendationRequest,
-    RestoreRequest,
-    Results,
-    ResultsRequest,
-    RewardRequest,
-)
-from orchestration.service.owners.owner_call import OwnerCall
+from orchestration.service.owners.owner_call import CallKind
 from orchestration.service.owners.snapshots import Snapshots, kept_seqs
 from orchestration.service.owners.state_recovery import StateRecovery, replay_log
 from orchestration.service.store.codec import settings_of, settings_text
 from orchestration.service.store.rows import AgentCommit
 from orchestration.service.store.sql import SqlStore
+from orchestration.service.typed_calls import owner_call
 
 IDS = ("a", "b", "c", "d")
 
@@ -71,6 +79,16 @@ def make_owner(store: SqlStore, tmp_path: Path) -> Callable[..., AgentOwner]:
     return make
 
 
+ANSWERS: dict[str, Any] = {
+    "recommend": RecommendationAnswer,
+    "results": ResultsAnswer,
+    "reward": RewardAnswer,
+    "next": NextAnswer,
+    "patch": AgentInfo,
+    "restore": RestoreAnswer,
+}
+
+
 class Driver:
     """Speaks the protocol with one owner."""
 
@@ -78,22 +96,23 @@ class Driver:
         self.owner = owner
         self.agent = agent
 
-    def ask(self, request: Any, **call: Any) -> Any:
+    def ask(self, kind: CallKind, request: Any = None, **call: Any) -> Any:
         """The answer, or the error in its place."""
-        return self.owner.execute([OwnerCall(self.agent, request, **call)])[0]
+        answer = self.owner.execute([owner_call(self.agent, kind, request, **call)])[0]
+        return answer if isinstance(answer, ServiceError) else decode(ANSWERS[kind], answer.body)
 
     def open(self, episode: str, ids: Sequence[str] = IDS, **request: Any) -> Any:
         """A recommendation."""
-        return self.ask(RecommendationRequest(Candidates(tuple(ids)), **request), episode_id=episode)
+        return self.ask("recommend", RecommendationRequest.of(ids, **request), episode_id=episode)
 
     def tell(self, episode: str, **verdicts: str) -> Any:
         """Results of one second each."""
-        results = Results(tuple(verdicts), tuple(verdicts.values()), (1.0,) * len(verdicts))
-        return self.ask(ResultsRequest(episode, results))
+        results = ResultsRequest.of(verdicts, verdicts.values(), [1.0] * len(verdicts))
+        return self.ask("results", results, episode_id=episode)
 
     def reward(self, episode: str) -> Any:
         """The reward."""
-        return self.ask(RewardRequest(episode))
+        return self.ask("reward", episode_id=episode)
 
     def cycle(self, episode: str, failing: str = "b") -> Any:
         """A whole episode."""
@@ -115,24 +134,24 @@ def driver(make_owner: Callable[..., AgentOwner]) -> Driver:
 
 def test_a_whole_episode(driver: Driver) -> None:
     opened = driver.open("e1", time_budget_seconds=2.0, must_run=("d",))
-    assert opened.ranking.ids[0] == "d"
-    assert sorted(opened.ranking.ids) == list(IDS)
-    assert sum(opened.ranking.selected) == 2
+    ids = [test.id for test in opened.ranking]
+    assert ids[0] == "d"
+    assert sorted(ids) == list(IDS)
+    assert sum(test.selected for test in opened.ranking) == 2
     told = driver.tell("e1", d="failed")
     assert (told.recorded, told.repeated, told.missing) == (1, 0, 1)
     answer = driver.reward("e1")
     assert answer.agent_version == 1
-    assert answer.ids == opened.ranking.ids
-    assert dict(answer.metrics)["failed"] == 1.0
+    assert [test.id for test in answer.rewards] == ids
+    assert answer.metrics["failed"] == 1.0
 
 
 def test_a_repeated_reward_gets_the_first_answer(driver: Driver, make_owner: Callable[..., AgentOwner]) -> None:
     first = driver.cycle("e1")
     again = driver.reward("e1")
-    assert again == first
-    assert (first.repeated, again.repeated) == (False, True)
-    later = Driver(make_owner()).reward("e1")
-    assert later == first
+    assert not first.repeated
+    assert again == replace(first, repeated=True)
+    assert Driver(make_owner()).reward("e1") == again
     assert driver.scheduler.version == 1
 
 
@@ -175,10 +194,10 @@ def test_two_episodes_in_flight_do_not_mix(driver: Driver) -> None:
     driver.tell("e2", b="failed", c="passed")
     driver.tell("e1", a="passed", b="passed")
     second, first = driver.reward("e2"), driver.reward("e1")
-    assert set(second.ids) == {"b", "c"}
-    assert set(first.ids) == {"a", "b"}
-    assert "apfd" in dict(second.metrics)
-    assert "apfd" not in dict(first.metrics)
+    assert {test.id for test in second.rewards} == {"b", "c"}
+    assert {test.id for test in first.rewards} == {"a", "b"}
+    assert "apfd" in second.metrics
+    assert "apfd" not in first.metrics
 
 
 @pytest.mark.parametrize("agent", ["bandit", "failure_rate"])
@@ -214,36 +233,36 @@ def test_a_replaced_owner_is_refused_and_takes_over_again_only_when_asked_again(
 
 
 def test_a_second_try_of_a_recommendation_finds_the_first(driver: Driver) -> None:
-    request = RecommendationRequest(Candidates(IDS), idempotency_key="job-7")
-    first = driver.ask(request, episode_id="e1")
-    assert driver.ask(request, episode_id="e1") == first
-    other = RecommendationRequest(Candidates(("a",)), idempotency_key="job-7")
-    assert isinstance(driver.ask(other, episode_id="e1"), ConflictError)
+    request, other = RecommendationRequest.of(IDS), RecommendationRequest.of(("a",))
+    keyed = {"episode_id": "e1", "idempotency_key": "job-7"}
+    first = driver.ask("recommend", request, **keyed)
+    assert driver.ask("recommend", request, **keyed) == first
+    assert isinstance(driver.ask("recommend", other, **keyed), ConflictError)
     plain = driver.open("e2")
-    assert driver.ask(RecommendationRequest(Candidates(IDS)), episode_id="e2", again=True) == plain
+    assert driver.ask("recommend", request, episode_id="e2", again=True) == plain
 
 
 def test_a_batch_is_answered_in_order_and_one_refusal_harms_no_other(driver: Driver, store: SqlStore) -> None:
-    recommend = RecommendationRequest(Candidates(IDS))
-    results = ResultsRequest("e1", Results(("a",), ("failed",)))
+    recommend = RecommendationRequest.of(IDS)
+    failed, passed = (ResultsRequest.of(("a",), (verdict,)) for verdict in ("failed", "passed"))
     answers = driver.owner.execute(
         [
-            OwnerCall("bandit", recommend, episode_id="e1"),
-            OwnerCall("nobody", recommend, episode_id="e1"),
-            OwnerCall("failure_rate", recommend, episode_id="e1"),
-            OwnerCall("bandit", results),
-            OwnerCall("bandit", ResultsRequest("e1", Results(("a",), ("passed",)))),
-            OwnerCall("bandit", RewardRequest("e1")),
+            owner_call("bandit", "recommend", recommend, episode_id="e1"),
+            owner_call("nobody", "recommend", recommend, episode_id="e1"),
+            owner_call("failure_rate", "recommend", recommend, episode_id="e1"),
+            owner_call("bandit", "results", failed, episode_id="e1"),
+            owner_call("bandit", "results", passed, episode_id="e1"),
+            owner_call("bandit", "reward", episode_id="e1"),
         ]
     )
     kinds = [type(answer).__name__ for answer in answers]
     assert kinds == [
-        "RecommendationAnswer",
+        "OwnerAnswer",
         "NotFoundError",
-        "RecommendationAnswer",
-        "ResultsAnswer",
+        "OwnerAnswer",
+        "OwnerAnswer",
         "ConflictError",
-        "RewardAnswer",
+        "OwnerAnswer",
     ]
     assert equal_states(driver.scheduler, replay_log(store, "bandit"))
 
@@ -280,13 +299,13 @@ def test_a_defect_in_one_call_loses_no_other(driver: Driver, store: SqlStore, mo
         patched.setattr(Scheduler, "reward", broken)
         answers = driver.owner.execute(
             [
-                OwnerCall("bandit", ResultsRequest("e1", Results(("a",), ("failed",)))),
-                OwnerCall("bandit", RewardRequest("e1")),
-                OwnerCall("bandit", ResultsRequest("e2", Results(("b",), ("failed",)))),
+                owner_call("bandit", "results", ResultsRequest.of(("a",), ("failed",)), episode_id="e1"),
+                owner_call("bandit", "reward", episode_id="e1"),
+                owner_call("bandit", "results", ResultsRequest.of(("b",), ("failed",)), episode_id="e2"),
             ]
         )
     assert isinstance(answers[1], InternalError)
-    assert [type(answer).__name__ for answer in answers[::2]] == ["ResultsAnswer", "ResultsAnswer"]
+    assert [type(answer).__name__ for answer in answers[::2]] == ["OwnerAnswer", "OwnerAnswer"]
     assert driver.reward("e1").agent_version == 1
     assert driver.reward("e2").agent_version == 2
     assert equal_states(driver.scheduler, replay_log(store, "bandit"))
@@ -302,15 +321,15 @@ def test_a_restored_version_is_the_same_bits(
         states[number + 1] = replay_log(store, "bandit")
     driver.open("late")
     driver.tell("late", a="failed")
-    answer = driver.ask(RestoreRequest(version, "key"))
+    answer = driver.ask("restore", RestoreRequest(version), idempotency_key="key")
     assert (answer.agent_version, answer.restored) == (6, version)
     assert equal_states(driver.scheduler, states[version])
-    assert driver.ask(RestoreRequest(version, "key")) == answer
+    assert driver.ask("restore", RestoreRequest(version), idempotency_key="key") == answer
     assert equal_states(replay_log(store, "bandit"), states[version])
     assert driver.reward("late").agent_version == 7
     assert equal_states(driver.scheduler, replay_log(store, "bandit"))
     woken = Driver(make_owner())
-    assert woken.ask(RestoreRequest(6)).agent_version == 8
+    assert woken.ask("restore", RestoreRequest(6)).agent_version == 8
     assert equal_states(woken.scheduler, states[version])
 
 
@@ -328,7 +347,7 @@ def test_versions_restored_from_restored_ones_are_read_once_each(
     driver.cycle("e1")
     monkeypatch.setattr(StateRecovery, "_apply", counted)
     for version in range(1, 61):
-        assert driver.ask(RestoreRequest(version)).agent_version == version + 1
+        assert driver.ask("restore", RestoreRequest(version)).agent_version == version + 1
     assert applied <= 60 * 5, "each restored version once more than doubled what had to be read"
     applied = 0
     assert equal_states(driver.scheduler, replay_log(store, "bandit"))
@@ -358,11 +377,11 @@ def test_a_state_is_the_same_whatever_was_restored_in_between(
                 driver.reward(open_episodes.pop())
         elif step == "restore":
             version = rng.choice(sorted(states))
-            newest = driver.ask(RestoreRequest(version)).agent_version
+            newest = driver.ask("restore", RestoreRequest(version)).agent_version
             assert equal_states(driver.scheduler, states[version])
             states[newest] = states[version]
         elif step == "settings":
-            driver.ask(PatchAgent(reward=rng.choice(["failure_count", "time_ranked", "apfdc"])))
+            driver.ask("patch", PatchAgent(reward=rng.choice(["failure_count", "time_ranked", "apfdc"])))
         replayed = replay_log(store, "bandit")
         assert equal_states(driver.scheduler, replayed)
         assert driver.scheduler.settings == replayed.settings
@@ -371,7 +390,7 @@ def test_a_state_is_the_same_whatever_was_restored_in_between(
         states.setdefault(row.version, replayed)
         if rng.random() < 0.2:
             driver = Driver(make_owner(snapshot_every=rng.choice([3, 1000])))
-            driver.ask(RestoreRequest(row.version, "wakes it"))
+            driver.ask("restore", RestoreRequest(row.version), idempotency_key="wakes it")
             row = store.agent("bandit")
             assert row is not None
             states.setdefault(row.version, replay_log(store, "bandit"))
@@ -379,15 +398,15 @@ def test_a_state_is_the_same_whatever_was_restored_in_between(
 
 def test_a_version_that_is_not_there_cannot_be_restored(driver: Driver) -> None:
     driver.cycle("e1")
-    assert isinstance(driver.ask(RestoreRequest(2)), NotFoundError)
+    assert isinstance(driver.ask("restore", RestoreRequest(2)), NotFoundError)
 
 
 def test_settings_change_from_then_on(driver: Driver, store: SqlStore) -> None:
     driver.cycle("e1")
-    info = driver.ask(PatchAgent(description="new", reward="failure_count"))
-    assert (info.description, info.settings.reward, info.version) == ("new", "failure_count", 1)
+    info = driver.ask("patch", PatchAgent(description="new", reward="failure_count"))
+    assert (info.description, info.reward, info.version) == ("new", "failure_count", 1)
     driver.cycle("e2")
-    assert isinstance(driver.ask(PatchAgent(reward="nonsense")), InvalidRequestError)
+    assert isinstance(driver.ask("patch", PatchAgent(reward="nonsense")), InvalidRequestError)
     replayed = replay_log(store, "bandit")
     assert replayed.settings.reward == "failure_count"
     assert equal_states(driver.scheduler, replayed)
@@ -397,20 +416,21 @@ def test_settings_change_from_then_on(driver: Driver, store: SqlStore) -> None:
 
 
 def test_told_histories_are_taken_up_once(driver: Driver, store: SqlStore) -> None:
-    told = Candidates(IDS, histories=((("failed", 3.0, None), ("passed", 1.0, None)), (), (), ()))
-    opened = driver.ask(RecommendationRequest(told), episode_id="e1")
-    place = opened.ranking.ids.index("a")
-    assert opened.ranking.expected_duration[place] == 2.0
-    assert "failed in its last run" in opened.ranking.reasons[place]
-    driver.ask(RecommendationRequest(told), episode_id="e2")
+    runs = [PastRun(Verdict.FAILED, 3.0), PastRun(Verdict.PASSED, 1.0)]
+    request = RecommendationRequest([Candidate("a", history=runs), *map(Candidate, IDS[1:])])
+    opened = driver.ask("recommend", request, episode_id="e1")
+    (ranked,) = [test for test in opened.ranking if test.id == "a"]
+    assert ranked.expected_duration == 2.0
+    assert "failed in its last run" in ranked.reasons
+    driver.ask("recommend", request, episode_id="e2")
     assert [event.kind for event in store.events(1, 1)] == ["history"]
     assert driver.scheduler.history.counts(driver.scheduler.history.rows(["a"])).runs.tolist() == [2]
     assert equal_states(driver.scheduler, replay_log(store, "bandit"))
 
 
 def test_a_refused_recommendation_takes_up_no_history(driver: Driver, store: SqlStore) -> None:
-    told = Candidates(IDS, histories=((("failed", 3.0, None),), (), (), ()))
-    refused = driver.ask(RecommendationRequest(told, must_run=("nobody",)), episode_id="e1")
+    tests = [Candidate("a", history=[PastRun(Verdict.FAILED, 3.0)]), *map(Candidate, IDS[1:])]
+    refused = driver.ask("recommend", RecommendationRequest(tests, must_run=("nobody",)), episode_id="e1")
     assert isinstance(refused, InvalidRequestError)
     assert len(driver.scheduler.history) == 0
     assert store.events(1, 1) == []
@@ -418,13 +438,12 @@ def test_a_refused_recommendation_takes_up_no_history(driver: Driver, store: Sql
 
 def test_next_test_takes_results_and_says_what_is_left(driver: Driver) -> None:
     opened = driver.open("e1")
-    first = driver.ask(NextRequest("e1"))
-    assert first.test_id == opened.ranking.ids[0]
+    first = driver.ask("next", NextRequest("e1"))
+    assert first.test_id == opened.ranking[0].id
     assert first.remaining == 4
     for left in (3, 2, 1, 0):
-        told = driver.ask(NextRequest("e1", Results((first.test_id,), ("passed",))))
-        assert told.remaining == left
-        first = told
+        first = driver.ask("next", NextRequest("e1", (ReportedResult(first.test_id, Verdict.PASSED),)))
+        assert first.remaining == left
     assert first.test_id is None
 
 

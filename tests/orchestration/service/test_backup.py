@@ -15,18 +15,11 @@ import pytest
 import sqlalchemy as sa
 from typer.testing import CliRunner
 
-from agents.scheduling.settings import AgentSettings
 from envsearch.errors import CorruptArtifactError, InputError
 from orchestration.cli.app import app
 from orchestration.runtime.artifacts import ArtifactStore
-from orchestration.service.owners.messages import (
-    Candidates,
-    CreateAgent,
-    RecommendationRequest,
-    Results,
-    ResultsRequest,
-    RewardRequest,
-)
+from orchestration.service.api.agents import CreateAgent
+from orchestration.service.api.recommendations import RecommendationRequest, ResultsRequest
 from orchestration.service.owners.snapshots import Snapshots
 from orchestration.service.owners.state_recovery import replay_log
 from orchestration.service.service import SchedulingService, ServiceSettings
@@ -48,10 +41,10 @@ def places_of(settings: ServiceSettings) -> Places:
 
 
 async def run_episode(service: SchedulingService, agent: str, number: int) -> None:
-    episode = await service.recommend(agent, RecommendationRequest(Candidates(IDS), "unit"))
+    told = await service.recommend(agent, RecommendationRequest.of(IDS, job="unit"))
     verdicts = ("failed", "passed", "failed" if number % 2 else "passed")
-    await service.results(agent, ResultsRequest(episode.episode_id, Results(IDS, verdicts, (1.0, 2.0, 0.5))))
-    await service.reward(agent, RewardRequest(episode.episode_id))
+    await service.results(agent, told.episode_id, ResultsRequest.of(IDS, verdicts, (1.0, 2.0, 0.5)))
+    await service.reward(agent, told.episode_id)
 
 
 async def used_service(settings: ServiceSettings, episodes: int) -> None:
@@ -59,11 +52,11 @@ async def used_service(settings: ServiceSettings, episodes: int) -> None:
     service = SchedulingService(settings)
     service.tokens.create([Scope.ADMIN])
     for name in ("first", "second", "gone"):
-        await service.create_agent(CreateAgent(name, AgentSettings("bandit")))
+        await service.create_agent(CreateAgent(name, "bandit"))
     for number in range(episodes):
         for name in ("first", "second"):
             await run_episode(service, name, number)
-    await service.recommend("first", RecommendationRequest(Candidates(IDS)))  # stays open
+    await service.recommend("first", RecommendationRequest.of(IDS))  # stays open
     await service.delete_agent("gone")
     await service.housekeep()
     await service.close()
@@ -121,7 +114,7 @@ def test_a_restored_service_is_the_same_and_goes_on(settings: ServiceSettings, t
     async def goes_on() -> tuple[int, int]:
         service = SchedulingService(new)
         await run_episode(service, "first", 0)
-        await service.create_agent(CreateAgent("third", AgentSettings("random")))
+        await service.create_agent(CreateAgent("third", "random"))
         info = await service.agent("first")
         await service.close()
         return info.version, info.episodes

@@ -65,17 +65,23 @@ def test_a_later_version_is_marked_read_and_refused_by_older_programs(
     kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write, read, value = WRITERS[kind]
-    old, upcast = write(), []
+    old = write()
+    run: list[str] = []
+
+    def upcast_1_2(before: Any) -> Any:
+        run.append(kind)
+        return before
+
     for versions, upcasts in ((VERSIONS, UPCASTS), (agent_formats.VERSIONS, agent_formats.UPCASTS)):
         if kind in versions:
             monkeypatch.setitem(versions, kind, 2)
-            monkeypatch.setitem(upcasts, (kind, 1), lambda before: upcast.append(kind) or before)
+            monkeypatch.setitem(upcasts, (kind, 1), upcast_1_2)
     new = write()
     assert new[:3] in ("v2:", b"v2:")
     assert read(new) == value
-    assert upcast == []
+    assert run == []
     assert read(old) == value
-    assert upcast == [kind]
+    assert run == [kind]
     monkeypatch.undo()
     unreadable = new[:3] + type(new)()  # nobody knows yet what a later version looks like
     with pytest.raises(CorruptArtifactError, match=f"has version 2 of the format '{kind}'"):

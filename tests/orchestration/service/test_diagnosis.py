@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 from collections.abc import Iterator
 from dataclasses import replace
@@ -73,7 +74,7 @@ def test_an_old_python(installation: Installation, monkeypatch: pytest.MonkeyPat
 
 def test_a_full_disk_and_a_closed_folder(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patched:
-        patched.setattr("os.access", lambda *_: False)
+        patched.setattr(os, "access", lambda *_: False)
         assert "cannot be written" in finding_for(installation, "disk").detail
     monkeypatch.setattr(diagnosis, "FREE_BYTES", 1 << 60)
     assert "make room" in finding_for(installation, "disk").fix

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from dataclasses import replace
 
 import pytest
 
-from agents.scheduling.settings import AgentSettings
+from orchestration.service.api.agents import CreateAgent
+from orchestration.service.api.recommendations import RecommendationRequest
 from orchestration.service.errors import InvalidRequestError
-from orchestration.service.owners.messages import Candidates, CreateAgent, RecommendationRequest
 from orchestration.service.service import SchedulingService, ServiceSettings
 from serve_app.settings import checked_arguments
 
@@ -34,11 +33,11 @@ def path(tmp_path, monkeypatch):
     sys.modules.pop("kind_of_a_user", None)
 
 
-async def created(settings, agent):
+async def created(settings, **parts):
     service = SchedulingService(settings)
     try:
-        await service.create_agent(CreateAgent("nightly", agent))
-        answer = await service.recommend("nightly", RecommendationRequest(Candidates(("a", "b"))))
+        await service.create_agent(CreateAgent("nightly", **parts))
+        answer = await service.recommend("nightly", RecommendationRequest.of(("a", "b")))
         return answer.agent_version
     finally:
         await service.close()
@@ -48,14 +47,14 @@ async def created(settings, agent):
 def test_a_path_that_is_not_listed_is_refused_and_not_imported(tmp_path, path, field):
     settings = ServiceSettings.in_folder(tmp_path / "data", inline=True, import_paths=("somewhere:Else",))
     with pytest.raises(InvalidRequestError, match="does not import 'kind_of_a_user:Mine'") as refused:
-        asyncio.run(created(settings, replace(AgentSettings("random"), **{field: path})))
+        asyncio.run(created(settings, **{"kind": "random", field: path}))
     assert refused.value.field == field and "somewhere:Else" in str(refused.value)
     assert not (tmp_path / "imported").exists() and "kind_of_a_user" not in sys.modules
 
 
 def test_a_listed_path_is_used(tmp_path, path):
     settings = ServiceSettings.in_folder(tmp_path / "data", inline=True, import_paths=(path,))
-    assert asyncio.run(created(settings, AgentSettings(path))) == 0
+    assert asyncio.run(created(settings, kind=path)) == 0
     assert (tmp_path / "imported").exists()
 
 

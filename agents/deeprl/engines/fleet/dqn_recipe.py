@@ -72,30 +72,30 @@ class DQNNumbers(NamedTuple):
 
 def objection(recipe: TrainingRecipe) -> str | None:
     """Why the fleet's DQN cannot be trained with these hyper-parameters, or None if it can."""
-    for name, found in recipe.hyperparameters:
-        if name in NEUTRAL and found == NEUTRAL[name]:
+    for name, setting in recipe.hyperparameters:
+        if name in NEUTRAL and setting == NEUTRAL[name]:
             continue
         if name not in (*WHOLE, *REAL, "learning_rate"):
-            return f"the fleet engine has no {name} = {found!r} for dqn"
+            return f"the fleet engine has no {name} = {setting!r} for dqn"
     for name, smallest in WHOLE.items():
-        found = value(recipe, name)
-        if isinstance(found, bool) or not isinstance(found, int) or found < smallest:
-            return f"the fleet engine needs a whole number of {smallest} or more for {name}, not {found!r}"
+        setting = value(recipe, name)
+        if isinstance(setting, bool) or not isinstance(setting, int) or setting < smallest:
+            return f"the fleet engine needs a whole number of {smallest} or more for {name}, not {setting!r}"
     for name, least in REAL.items():
-        found = value(recipe, name)
-        if isinstance(found, bool) or not isinstance(found, int | float) or not found >= least:
-            return f"the fleet engine needs a number of {least:g} or more for {name}, not {found!r}"
+        setting = value(recipe, name)
+        if isinstance(setting, bool) or not isinstance(setting, int | float) or not setting >= least:
+            return f"the fleet engine needs a number of {least:g} or more for {name}, not {setting!r}"
     return _rate_objection(recipe)
 
 
 def _rate_objection(recipe: TrainingRecipe) -> str | None:
-    found = value(recipe, "learning_rate")
+    setting = value(recipe, "learning_rate")
     try:
         rate, _ = schedule(recipe, "learning_rate")
     except (InputError, ValueError):
         rate = -1.0
-    if isinstance(found, bool) or not rate >= 0.0:
-        return f"the fleet engine needs a number or lin_<number> of 0 or more for learning_rate, not {found!r}"
+    if isinstance(setting, bool) or not rate >= 0.0:
+        return f"the fleet engine needs a number or lin_<number> of 0 or more for learning_rate, not {setting!r}"
     return None
 
 

@@ -29,7 +29,7 @@ from envsearch.registry import make
 from envsearch.spec import EnvironmentSpec
 
 Outcome = tuple[float, ...] | Exception
-"""Returns of the episodes, or what went wrong with this one evaluation."""
+"""Returns of the episodes, or the exception of this evaluation."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -205,7 +205,7 @@ def _advance(
         chosen = actions(layers, now.observations, activation)
         following, reward, terminated = world.step(now.state, chosen, now.point, arithmetic)
         state = tuple(jnp.where(now.running, new, old) for new, old in zip(following, now.state, strict=True))
-        observations = jnp.stack([values.astype(jnp.float32) for values in world.observe(state)], axis=-1)
+        observations = jnp.stack([values.astype(jnp.float32) for values in world.observation(state)], axis=-1)
         returns = now.returns + jnp.where(now.running, reward, 0.0)
         return step + 1, EpisodeColumns(state, now.point, observations, returns, now.running & ~terminated)
 

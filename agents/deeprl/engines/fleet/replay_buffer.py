@@ -55,9 +55,9 @@ def row(
         terminal_draw, state_draw: uniform in [0, 1).
         sites: the recipe's.
     """
-    told = done & (terminal_draw >= sites.missed_terminal)
+    stored_end = done & (terminal_draw >= sites.missed_terminal)
     following = jnp.where(state_draw < sites.missed_state_update, observation, next_observation)
-    tail = jnp.stack([action.astype(jnp.float32), reward, (told & ~timed_out).astype(jnp.float32)])
+    tail = jnp.stack([action.astype(jnp.float32), reward, (stored_end & ~timed_out).astype(jnp.float32)])
     return jnp.concatenate([observation, following, tail])
 
 

@@ -118,4 +118,6 @@ def _coordinates(state: jax.Array) -> Coordinates:
 
 
 def _observed(world: World, state: jax.Array) -> jax.Array:
-    return jnp.stack(world.observe(_coordinates(state))).astype(jnp.float32)
+    if world.observe is not None:
+        state = jnp.stack(world.observe(_coordinates(state)))
+    return state.astype(jnp.float32)

@@ -21,10 +21,10 @@ from agents.deeprl.engines.fleet.worlds.registry import world_of
 from agents.deeprl.recipe import TrainingRecipe
 
 CALL_SECONDS = 2.0
-"""A compiled call cannot be interrupted, so it is given no more iterations than it does in this time (at least one)."""
+"""A compiled call cannot be interrupted, so it runs no more iterations than fit in this time (at least one)."""
 
 GROWTH = 8
-"""How many times more iterations the next call may be given. The first is given one, because it also compiles."""
+"""Factor by which the iterations of a call may grow. The first call runs one, because it also compiles."""
 
 
 class Training:
@@ -42,7 +42,7 @@ class Training:
     def __init__(self, recipe: TrainingRecipe, seeds: tuple[int, ...], selection: AgentSelection) -> None:
         self._started = time.perf_counter()
         self.recipe, self.seeds, self.selection = recipe, seeds, selection
-        fillers = [seeds[-1]] * (-len(seeds) % lanes_of(recipe))  # trained and thrown away
+        fillers = [seeds[-1]] * (-len(seeds) % lanes_of(recipe))  # trained and discarded
         self._learner = learner_of(recipe, (*seeds, *fillers))
         self._models = [untrained(recipe, seed) for seed in seeds]
         keys = jax.vmap(jax.random.key)(jnp.asarray((*seeds, *fillers), jnp.uint64))
@@ -65,7 +65,7 @@ class Training:
         return min(self.done * self._learner.program.iteration_steps, self.recipe.total_steps) * len(self.seeds)
 
     def advance(self) -> None:
-        """One compiled call. How many iterations it does changes no bit of the result."""
+        """Run one compiled call. Its number of iterations changes no bit of the result."""
         learner, done = self._learner, self.done
         count = min(self._iterations - done, learner.block_iterations - done % learner.block_iterations, self._allowed)
         if self._best is not None:
@@ -101,28 +101,28 @@ class Training:
 
     @property
     def seconds(self) -> float:
-        """Wall time so far, that before a checkpoint included."""
+        """Wall time so far, including the time before a resumed checkpoint."""
         return time.perf_counter() - self._started
 
     @property
     def resumable(self) -> bool:
-        """Whether the whole state is arrays. An environment on the host has a state of its own, out of reach."""
+        """Whether the whole state is arrays; the state of a hosted environment is not."""
         return world_of(self.recipe.environment) is not None
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """All that the rest of the training depends on, for `restore`."""
-        found: dict[str, NDArray[Any]] = {
+        arrays: dict[str, NDArray[Any]] = {
             "done": np.array(self.done, np.int64),
             "seconds": np.array(self.seconds, np.float64),
         }
-        found |= {f"state/{place}": _plain(leaf) for place, leaf in enumerate(jax.tree.leaves(self._state))}
-        found |= {f"episodes/{name}": array for name, array in self._episodes.arrays().items()}
+        arrays |= {f"state/{place}": _plain(leaf) for place, leaf in enumerate(jax.tree.leaves(self._state))}
+        arrays |= {f"episodes/{name}": array for name, array in self._episodes.arrays().items()}
         if self._best is not None:
-            found |= {f"best/{name}": array for name, array in self._best.arrays().items()}
-        return found
+            arrays |= {f"best/{name}": array for name, array in self._best.arrays().items()}
+        return arrays
 
     def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
-        """Go on as the training whose `arrays` these are.
+        """Restore the state that `arrays` returned.
 
         Raises:
             KeyError: one is missing.

@@ -1,4 +1,4 @@
-"""A callback that records episodes, tells progress and keeps the best checkpoint."""
+"""A callback that records episodes, reports progress and keeps the best checkpoint."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Recording(BaseCallback):
     Args:
         environment: the true environment, for the evaluations.
         selection: which model is judged.
-        progress: told the steps done so far, at most once per 1,000 steps.
+        progress: receives the steps done so far, at most once per 1,000 steps.
     """
 
     def __init__(

@@ -89,7 +89,7 @@ class World(NamedTuple):
         reset_states: (key, count) -> initial states, float64, shape (count, coordinates).
         library_reset: a generator -> state (coordinates,) and observation (observations,) that gymnasium's reset draws
             from it, float64 and float32.
-        observe: state -> observation, before it is rounded to float32.
+        observe: state -> observation, before it is rounded to float32; None where the observation is the state.
         step: (state, action, point, arithmetic) -> `Transition`. The point holds the parameters' values, in order.
         address: parts of the address of agents trained and evaluations run in this world, so that results of the time
             when the fleet stepped the environment on the host are not taken for these.
@@ -102,6 +102,10 @@ class World(NamedTuple):
     time_limit: int
     reset_states: Callable[[jax.Array, int], jax.Array]
     library_reset: Callable[[np.random.Generator], tuple[NDArray[np.float64], NDArray[np.float32]]]
-    observe: Callable[[Coordinates], Coordinates]
+    observe: Callable[[Coordinates], Coordinates] | None
     step: Callable[[Coordinates, Any, Coordinates, Arithmetic], Transition]
     address: tuple[str, ...] = ("compiled",)
+
+    def observation(self, state: Coordinates) -> Coordinates:
+        """What an agent sees of a state, in float64."""
+        return state if self.observe is None else self.observe(state)

@@ -50,6 +50,6 @@ MOUNTAIN_CAR = World(
     time_limit=200,
     reset_states=_reset_states,
     library_reset=_library_reset,
-    observe=lambda state: state,
+    observe=None,
     step=_step,
 )
