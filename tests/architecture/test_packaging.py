@@ -19,18 +19,6 @@ NOT_IN_CORE = {
     *("ray", "torch", "jax", "mlflow", "stable-baselines3", "gymnasium", "scipy", "pandas"),
     *("starlette", "httpx", "pydantic"),
 }
-    "ray",
-    "torch",
-    "jax",
-    "mlflow",
-    "stable-baselines3",
-    "gymnasium",
-    "scipy",
-    "pandas",
-    "starlette",
-    "httpx",
-    "pydantic",
-}
 
 
 @cache
