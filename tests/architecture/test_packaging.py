@@ -175,3 +175,8 @@ def test_notice_names_every_package_with_binary_parts() -> None:
     assert {"torch", "numpy"} < binary
     assert binary - listed == set()
     assert listed - {*locked("requirements.lock"), *locked("requirements-torch.txt")} == set()
+
+
+def test_the_citation_has_the_version() -> None:
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert re.findall(r"^version: (.+)$", citation, re.MULTILINE) == [project()["project"]["version"]]

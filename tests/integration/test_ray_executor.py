@@ -57,7 +57,7 @@ def one_by_one(keys: tuple[AgentKey, ...]) -> Iterator[WorkBlock]:
     return (TrainBlock((key,)) for key in keys)
 
 
-def wait_for(what: Callable[[], Any], seconds: float = 30.0) -> Any:
+def wait_for(what: Callable[[], Any], seconds: float = 120.0) -> Any:
     """The first true answer; polls, because what is waited for happens in another process."""
     until = time.monotonic() + seconds
     while not (answer := what()):
