@@ -111,7 +111,7 @@ def _versions(installation: Installation) -> Outcome:
     if other or absent:
         problems = [*other, *(f"{name} is not installed" for name in absent)]
         more = f" and {len(problems) - _NAMES} more" if len(problems) > _NAMES else ""
-        return False, ", ".join(problems[:_NAMES]) + more, f"pip install --requirement {installation.lock}"
+        return False, ", ".join(problems[:_NAMES]) + more, f"pip install --no-deps --requirement {installation.lock}"
     return (
         True,
         f"{len(pins) - missing} packages have the locked versions" + (f", {missing} not installed" if missing else ""),

@@ -63,7 +63,7 @@ def test_other_versions_than_the_locks(installation: Installation) -> None:
     assert not finding.ok
     assert "numpy" in finding.detail
     assert "0.0.1" in finding.detail
-    assert finding.fix == f"pip install --requirement {installation.lock}"
+    assert finding.fix == f"pip install --no-deps --requirement {installation.lock}"
     assert finding_for(replace(installation, lock=installation.home / "none"), "versions").ok
 
 
