@@ -144,6 +144,12 @@ class Load:
             time.sleep(0.05)
         return None
 
+    def wait_for_reward(self) -> None:
+        """Return after the first reward: a busy machine needs more than the usual seconds."""
+        end = time.monotonic() + PATIENCE_SECONDS
+        while not self.seen.rewards and time.monotonic() < end:
+            time.sleep(0.05)
+
     def caller(self, number: int) -> None:
         """Episodes one after another."""
         with httpx.Client(base_url=self.url, timeout=10.0) as http:
@@ -181,6 +187,7 @@ def under_load(service: Service, agent: str, fault: Callable[[Load], None], seco
     with ThreadPoolExecutor(4) as pool:
         callers = [pool.submit(load.caller, number) for number in range(4)]
         time.sleep(seconds)
+        load.wait_for_reward()
         fault(load)
         time.sleep(seconds)
         load.ended.set()

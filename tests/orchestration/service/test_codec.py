@@ -27,7 +27,7 @@ WRITERS: dict[str, tuple[Callable[[], bytes | str], Callable[[Any], object], obj
     "history": (lambda: codec.packed_history(*HISTORY), codec.history_of, HISTORY),
     "restored": (lambda: codec.packed_restore(3, 17), codec.restore_of, (3, 17)),
     "rewards": (lambda: codec.packed_rewards(np.array([0.5, np.nan])), codec.rewards_of, (0.5, None)),
-    "metrics": (lambda: codec.metrics_text({"b": 1.0, "a": 0.1}), codec.metrics_of, (("a", 0.1), ("b", 1.0))),
+    "metrics": (lambda: codec.metrics_text({"b": 1.0, "a": 0.1}), codec.metrics_of, {"a": 0.1, "b": 1.0}),
     "state": (lambda: to_bytes({"seed": 3}), from_bytes, {"seed": 3}),
 }
 
