@@ -14,11 +14,7 @@ PACKAGES = ("serve_app", "orchestration", "mutations", "agents", "envsearch")
 
 # -- variables --
 
-FOLDERS = (
-    *(*PACKAGES, "client/src", "benchmarks"),
-    *("tests/agents", "tests/architecture", "tests/client", "tests/contracts", "tests/docs"),
-    *("tests/envsearch", "tests/fakes", "tests/mutations"),
-)
+FOLDERS = (*PACKAGES, "client", "benchmarks", "tests")
 """Where the names of variables are checked."""
 
 EMPTY_NAMES = {"told", "one", "found", "given", "thing", "stuff", "it"}

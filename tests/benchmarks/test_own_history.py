@@ -35,8 +35,8 @@ def f(a: Literal[1], b) -> int:
 
 
 def test_faults_change_one_place_each() -> None:
-    found = {(fault.line, fault.old.decode().strip(), fault.new.decode().strip()) for fault in faults_of(SOURCE)}
-    assert found == {
+    texts = {(fault.line, fault.old.decode().strip(), fault.new.decode().strip()) for fault in faults_of(SOURCE)}
+    assert texts == {
         (2, "3", "4"),
         (7, "0.5", "0.75"),
         (11, "<", "<="),

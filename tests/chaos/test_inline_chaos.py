@@ -19,20 +19,20 @@ from orchestration.service.store.sql import SqlStore
 
 @pytest.mark.parametrize(("seed", "kind"), [(1, "bandit"), (2, "failure_rate"), (3, "bandit")])
 def test_nothing_acknowledged_is_lost_and_nothing_is_done_twice(tmp_path: Path, seed: int, kind: str) -> None:
-    one = Round(tmp_path, np.random.default_rng(seed), share=0.15, kind=kind)
-    assert one.run(12) == []
-    assert len(one.acknowledged.rewards) >= 8
-    assert {"store refuses", "store answers an error after it has written"} <= set(one.faults)
-    assert one.faults["owner gone"] + one.faults["owner replaced behind its back"] > 0
-    assert one.faults["clock step"] > 0
+    chaos_round = Round(tmp_path, np.random.default_rng(seed), share=0.15, kind=kind)
+    assert chaos_round.run(12) == []
+    assert len(chaos_round.acknowledged.rewards) >= 8
+    assert {"store refuses", "store answers an error after it has written"} <= set(chaos_round.faults)
+    assert chaos_round.faults["owner gone"] + chaos_round.faults["owner replaced behind its back"] > 0
+    assert chaos_round.faults["clock step"] > 0
 
 
 def test_the_same_seed_injects_the_same_faults(tmp_path: Path) -> None:
     counts = []
     for name in ("one", "other"):
-        one = Round(tmp_path / name, np.random.default_rng(5))
-        assert one.run(6) == []
-        counts.append(one.faults)
+        chaos_round = Round(tmp_path / name, np.random.default_rng(5))
+        assert chaos_round.run(6) == []
+        counts.append(chaos_round.faults)
     assert counts[0] == counts[1]
 
 
@@ -42,15 +42,15 @@ def test_a_store_that_forgets_is_noticed(tmp_path: Path, monkeypatch: pytest.Mon
 
     def forgetful(self: SqlStore, commits: Sequence[AgentCommit]) -> None:
         nonlocal seen
-        for one in commits:
-            seen += len(one.new_rewards)
-            if one.new_rewards and seen == 12:
-                one.new_events[:] = [event for event in one.new_events if event.kind != "reward"]
+        for chaos_round in commits:
+            seen += len(chaos_round.new_rewards)
+            if chaos_round.new_rewards and seen == 12:
+                chaos_round.new_events[:] = [event for event in chaos_round.new_events if event.kind != "reward"]
         really(self, commits)
 
     monkeypatch.setattr(SqlStore, "commit", forgetful)
-    one = Round(tmp_path, np.random.default_rng(1), share=0.0)
-    complaints = one.run(12)
+    chaos_round = Round(tmp_path, np.random.default_rng(1), share=0.0)
+    complaints = chaos_round.run(12)
     assert any("are in the log" in text for text in complaints)
     assert any("its log ends with event" in text for text in complaints)
 
@@ -66,8 +66,8 @@ def test_an_owner_that_learns_twice_is_noticed(tmp_path: Path, monkeypatch: pyte
         return answer
 
     monkeypatch.setitem(CALLS, "reward", (read, twice))
-    one = Round(tmp_path, np.random.default_rng(1), share=0.0)
-    assert any("another state" in text for text in one.run(6))
+    chaos_round = Round(tmp_path, np.random.default_rng(1), share=0.0)
+    assert any("another state" in text for text in chaos_round.run(6))
 
 
 class FakeService:

@@ -49,7 +49,9 @@ def _actors() -> list[dict[str, str]]:
     from ray._private.state import actors
 
     return [
-        {"name": one["Name"], "node": one["Address"]["NodeID"]} for one in actors().values() if one["State"] == "ALIVE"
+        {"name": actor["Name"], "node": actor["Address"]["NodeID"]}
+        for actor in actors().values()
+        if actor["State"] == "ALIVE"
     ]
 
 
@@ -105,10 +107,10 @@ async def _consistent(service: SchedulingService, store: SqlStore, agent: str, r
     """Every acknowledged reward stands in the log exactly once, and the log can be read as a whole."""
     row = store.agent(agent)
     assert row is not None
-    told = [event.subject for event in store.versions(row.id, None, 1_000_000)]
+    logged = [event.subject for event in store.versions(row.id, None, 1_000_000)]
     await asyncio.to_thread(replay_log, store, agent)
     again = await service.reward(agent, rewarded[0])
-    return set(rewarded) <= set(told) and len(told) == len(set(told)) == row.version and again.repeated
+    return set(rewarded) <= set(logged) and len(logged) == len(set(logged)) == row.version and again.repeated
 
 
 if __name__ == "__main__":

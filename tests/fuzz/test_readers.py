@@ -144,9 +144,9 @@ def test_a_huge_cell_is_told_in_one_short_line(tmp_path: Path, cell: str, proble
     file = tmp_path / "a.csv"
     name = cell if cell[0] == "x" else "a"
     file.write_text(f"Name;Duration;Verdict;Cycle\n{name};1;0;{cell if name == 'a' else 1}\n")
-    with pytest.raises(InputError, match=problem) as told:
+    with pytest.raises(InputError, match=problem) as refused:
         load_retecs(file)
-    assert len(str(told.value)) < 500
+    assert len(str(refused.value)) < 500
 
 
 def test_rows_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -244,7 +244,7 @@ def test_a_history_is_appended_to_as_before(tmp_path: Path) -> None:
     file = recorded(tmp_path / "a.parquet")
     cycle = load_recorded(file).cycles[0]
     assert append_cycle(cycle, file) == 2
-    assert [len(one) for one in load_recorded(file)] == [2, 2]
+    assert [len(cycle) for cycle in load_recorded(file)] == [2, 2]
 
 
 # -- YAML and JSON ----------------------------------------------------------------------------------------------------

@@ -88,8 +88,8 @@ class Fixture:
         row = self.store.agent(agent)
         assert row is not None
         assert row.version == rewards
-        told = [event.subject for event in self.store.versions(row.id, None, 100_000)]
-        assert len(told) == len(set(told)) == rewards
+        reported = [event.subject for event in self.store.versions(row.id, None, 100_000)]
+        assert len(reported) == len(set(reported)) == rewards
         newest = self.store.snapshots(row.id)[-1]
         assert (newest.seq, newest.version) == (row.last_seq, rewards)
         saved = self.service._snapshots.newest(row.id)
@@ -110,13 +110,13 @@ def _together(work: list[Any]) -> list[BaseException]:
     """Run each in a thread of its own; what failed."""
     failed: list[BaseException] = []
 
-    def guarded(one: Any) -> None:
+    def guarded(item: Any) -> None:
         try:
-            one()
+            item()
         except BaseException as error:  # noqa: BLE001 - shown by the caller's assertion
             failed.append(error)
 
-    threads = [threading.Thread(target=guarded, args=(one,)) for one in work]
+    threads = [threading.Thread(target=guarded, args=(item,)) for item in work]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -164,7 +164,7 @@ def test_an_owner_killed_in_mid_load_loses_nothing_and_does_nothing_twice(settin
     killer.join()
     assert len({*killed, fixture.process("agent")}) == 4
     assert sorted(answer.agent_version for answer in answers) == list(range(2, 242))
-    again = [fixture.wait(fixture.service.reward("agent", one.episode_id)) for one in answers[::20]]
+    again = [fixture.wait(fixture.service.reward("agent", item.episode_id)) for item in answers[::20]]
     assert again == [replace(answer, repeated=True) for answer in answers[::20]]
     fixture.check_log("agent", 241)
     fixture.close()
@@ -172,14 +172,14 @@ def test_an_owner_killed_in_mid_load_loses_nothing_and_does_nothing_twice(settin
 
 def test_episodes_in_flight_at_once_do_not_mix(settings: ServiceSettings) -> None:
     fixture = Fixture(settings, "agent")
-    one, other = fixture.open("agent", ("a", "b")), fixture.open("agent", ("b", "c"))
+    item, other = fixture.open("agent", ("a", "b")), fixture.open("agent", ("b", "c"))
     service = fixture.service
     with pytest.raises(InvalidRequestError):
-        fixture.wait(service.results("agent", one, ResultsRequest.of(("c",), ("passed",))))
+        fixture.wait(service.results("agent", item, ResultsRequest.of(("c",), ("passed",))))
     fixture.wait(service.results("agent", other, ResultsRequest.of(("b", "c"), ("failed", "passed"))))
-    fixture.wait(service.results("agent", one, ResultsRequest.of(("a", "b"), ("passed", "passed"))))
+    fixture.wait(service.results("agent", item, ResultsRequest.of(("a", "b"), ("passed", "passed"))))
     later = fixture.wait(service.reward("agent", other))
-    first = fixture.wait(service.reward("agent", one))
+    first = fixture.wait(service.reward("agent", item))
     assert {test.id for test in later.rewards} == {"b", "c"}
     assert {test.id for test in first.rewards} == {"a", "b"}
     assert later.metrics["failed"] == 1.0
@@ -220,9 +220,9 @@ def test_owners_of_shards_hold_many_agents(tmp_path: Path) -> None:
     fixture = Fixture(settings, *names)
     assert _together([lambda name=name: fixture.cycle(name) for name in names * 2]) == []
     assert len(fixture.wait(fixture.directory.live())) == 2
-    told = fixture.wait(fixture.service.statistics())
-    assert (told.agents, told.owners) == (12, 2)
-    assert told.awake <= 6
+    reported = fixture.wait(fixture.service.statistics())
+    assert (reported.agents, reported.owners) == (12, 2)
+    assert reported.awake <= 6
     for name in names:
         fixture.check_log(name, 2)
     fixture.close()
@@ -255,20 +255,20 @@ def test_an_owner_that_was_cut_off_cannot_write(settings: ServiceSettings) -> No
     stale = pickle.dumps([owner_call("agent", "recommend", request, episode_id="stale")])
     (refused,) = pickle.loads(ray.get(zombie.execute.remote(stale)))
     assert isinstance(refused, NotOwnerError)
-    assert [one.number for one in fixture.wait(fixture.service.episodes("agent")).episodes] == [1, 0]
+    assert [item.number for item in fixture.wait(fixture.service.episodes("agent")).episodes] == [1, 0]
     fixture.cycle("agent")
     fixture.check_log("agent", 2)
     fixture.close()
 
 
 def test_two_replicas_agree_on_one_owner(settings: ServiceSettings) -> None:
-    one, other = Fixture(settings, "agent"), Fixture(settings)
-    work = [lambda: [one.cycle("agent") for _ in range(10)], lambda: [other.cycle("agent") for _ in range(10)]]
+    item, other = Fixture(settings, "agent"), Fixture(settings)
+    work = [lambda: [item.cycle("agent") for _ in range(10)], lambda: [other.cycle("agent") for _ in range(10)]]
     assert _together(work) == []
-    assert len(one.wait(one.directory.live())) == 1
-    row = one.store.agent("agent")
+    assert len(item.wait(item.directory.live())) == 1
+    row = item.store.agent("agent")
     assert row is not None
     assert row.owner_epoch == 1
-    one.check_log("agent", 20)
-    one.close()
+    item.check_log("agent", 20)
+    item.close()
     other.close()

@@ -119,15 +119,15 @@ def test_a_flooded_agent_answers_429_and_another_one_is_served(
         async with httpx.AsyncClient(transport=transport, base_url=URL, timeout=60) as http:
             path, body = "/v1/agents/{}/recommendations", {"test_cases": [{"id": "a"}]}
             flood = [asyncio.ensure_future(http.post(path.format(agent), json=body)) for _ in range(limit + 20)]
-            while sum(one.done() for one in flood) < 20:  # the owner answers nobody: these were refused
+            while sum(task.done() for task in flood) < 20:  # the owner answers nobody: these were refused
                 await asyncio.sleep(0.01)
             calm = asyncio.ensure_future(http.post(path.format("calm"), json=body))
             gate.set()
             return await asyncio.gather(*flood), await calm
 
-    told, calm = asyncio.run(run())
-    codes = [answer.status_code for answer in told]
+    answers, calm = asyncio.run(run())
+    codes = [answer.status_code for answer in answers]
     assert codes.count(429) >= 20
     assert codes.count(200) == len(codes) - codes.count(429) > 0
-    assert {answer.headers.get("retry-after") for answer in told} == {None, "1"}
+    assert {answer.headers.get("retry-after") for answer in answers} == {None, "1"}
     assert calm.status_code == 200

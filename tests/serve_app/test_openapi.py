@@ -177,9 +177,9 @@ def takes_something(operation: Any) -> bool:
 
 def test_the_document_names_every_call(application: TestClient) -> None:
     paths = application.get("/openapi.json").json()["paths"]
-    told = {f"{method.upper()} {path}" for path, calls in paths.items() for method in calls}
+    described = {f"{method.upper()} {path}" for path, calls in paths.items() for method in calls}
     agent, episode = "/v1/agents/{agent}", "/v1/agents/{agent}/episodes/{episode}"
-    assert told == {
+    assert described == {
         "POST /v1/agents",
         "GET /v1/agents",
         f"GET {agent}",

@@ -60,7 +60,7 @@ def test_memory_is_bounded_however_many_addresses_fail(monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize(
-    ("peer", "told", "expected"),
+    ("peer", "forwarded", "expected"),
     [
         ("192.0.2.1", [], "192.0.2.1"),
         ("192.0.2.1", ["198.51.100.7"], "192.0.2.1"),  # a caller's own claim
@@ -73,8 +73,8 @@ def test_memory_is_bounded_however_many_addresses_fail(monkeypatch: pytest.Monke
         ("", ["x" * 1000], "x" * 45),
     ],
 )
-def test_the_address_is_the_peers_or_what_a_trusted_proxy_adds(peer: str, told: list[str], expected: str) -> None:
-    headers = [(b"x-forwarded-for", value.encode()) for value in told]
+def test_the_address_is_the_peers_or_what_a_trusted_proxy_adds(peer: str, forwarded: list[str], expected: str) -> None:
+    headers = [(b"x-forwarded-for", value.encode()) for value in forwarded]
     scope: dict[str, Any] = {"client": (peer, 1) if peer else None, "headers": headers}
     assert client_address(scope, trusted_networks("10.0.0.0/8, fd00::/8")) == expected
 
@@ -95,11 +95,11 @@ def test_guessing_is_answered_429_and_others_go_on(make_client: Any, token: str)
     assert client.get("/v1/agents", headers=bearer(token, **{"x-forwarded-for": "198.51.100.7"})).status_code == 200
     guess = bearer(WRONG, **{"x-forwarded-for": "198.51.100.7"})
     paths = [("GET", "/v1/agents"), ("POST", "/v1/agents/nightly/episodes/e/reward")]  # also the short way
-    told = [client.request(*paths[turn % 2], headers=guess) for turn in range(BURST + 4)]
-    assert [answer.status_code for answer in told] == [401] * BURST + [429] * 4
-    assert told[-1].json()["type"] == "urn:proctor:problem:too-many-failures"
-    assert told[-1].headers["content-type"] == "application/problem+json"
-    assert 1 <= int(told[-1].headers["retry-after"]) <= 60
+    forwarded = [client.request(*paths[turn % 2], headers=guess) for turn in range(BURST + 4)]
+    assert [answer.status_code for answer in forwarded] == [401] * BURST + [429] * 4
+    assert forwarded[-1].json()["type"] == "urn:proctor:problem:too-many-failures"
+    assert forwarded[-1].headers["content-type"] == "application/problem+json"
+    assert 1 <= int(forwarded[-1].headers["retry-after"]) <= 60
     assert client.get("/v1/agents", headers=bearer(WRONG, **other)).status_code == 401
     assert client.get("/v1/agents", headers=bearer(token, **other)).status_code == 200
     assert client.get("/v1/agents", headers=guess | bearer(token)).status_code == 200, "it was good before"

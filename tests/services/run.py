@@ -30,14 +30,14 @@ def main() -> int:
     """Start the servers, run the tests."""
     try:
         with postgresql() as database, s3() as endpoint:
-            told = {
+            settings = {
                 **endpoint,
                 "PROCTOR_TEST_POSTGRESQL": database.url(),
                 "PROCTOR_TEST_S3": endpoint["AWS_ENDPOINT_URL"],
             }
             chosen = () if any(not word.startswith("-") for word in sys.argv[1:]) else TESTS
             command = [sys.executable, "-m", "pytest", *sys.argv[1:], *chosen]
-            return subprocess.run(command, cwd=ROOT, env={**os.environ, **told}, check=False).returncode
+            return subprocess.run(command, cwd=ROOT, env={**os.environ, **settings}, check=False).returncode
     except UnavailableServerError as error:
         print(f"test-services: {error}", file=sys.stderr)
         return 3

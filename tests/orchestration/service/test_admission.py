@@ -40,8 +40,8 @@ class SlowOwner:
 
     async def send(self, calls: Sequence[OwnerCall]) -> Any:
         await self.open.wait()
-        self.order += [one.agent for one in calls]
-        return [f"{one.agent} {one.episode_id}" for one in calls]
+        self.order += [entry.agent for entry in calls]
+        return [f"{entry.agent} {entry.episode_id}" for entry in calls]
 
 
 def test_an_agent_gets_its_places_and_no_more() -> None:
@@ -136,8 +136,8 @@ def test_a_caller_does_not_wait_for_ever() -> None:
         owner = SlowOwner()
         batcher = CallBatcher(owner.send, hops=1, seconds=0.05)
         late = [asyncio.ensure_future(batcher.call(call(name))) for name in ("hangs", "waits")]
-        told = await asyncio.gather(*late, return_exceptions=True)
-        assert [type(one) for one in told] == [TimeoutError, TimeoutError]
+        answers = await asyncio.gather(*late, return_exceptions=True)
+        assert [type(entry) for entry in answers] == [TimeoutError, TimeoutError]
         assert batcher.busy, "the owner still has the first call"
         owner.open.set()
         assert await batcher.call(call("next")) == "next 0"
@@ -154,14 +154,14 @@ def test_a_saturated_service_refuses_and_serves_what_it_let_in(tmp_path: Path) -
         await service.create_agent(CreateAgent("calm", "failure_rate"))
         asked = RecommendationRequest.of(("a", "b"))
         flood = [service.recommend("busy", asked) for _ in range(12)]
-        told = await asyncio.gather(*flood, service.recommend("calm", asked), return_exceptions=True)
+        answers = await asyncio.gather(*flood, service.recommend("calm", asked), return_exceptions=True)
         again = await service.recommend("busy", asked)
         assert again.ranking
         assert (await service.agent("busy")).episodes == 6
         await service.close()
-        return told
+        return answers
 
-    told = asyncio.run(run())
-    refused = [one for one in told if isinstance(one, OverloadedError)]
+    answers = asyncio.run(run())
+    refused = [entry for entry in answers if isinstance(entry, OverloadedError)]
     assert len(refused) == 7
-    assert not isinstance(told[-1], BaseException)
+    assert not isinstance(answers[-1], BaseException)

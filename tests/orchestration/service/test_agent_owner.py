@@ -50,9 +50,9 @@ from orchestration.service.typed_calls import owner_call
 IDS = ("a", "b", "c", "d")
 
 
-def equal_states(one: Scheduler, other: Scheduler) -> bool:
+def equal_states(scheduler: Scheduler, other: Scheduler) -> bool:
     """Whether two schedulers are the same bit for bit."""
-    left, right = one.state(), other.state()
+    left, right = scheduler.state(), other.state()
     return left.keys() == right.keys() and all(
         np.asarray(left[name]).tobytes() == np.asarray(right[name]).tobytes() for name in left
     )
@@ -138,8 +138,8 @@ def test_a_whole_episode(driver: Driver) -> None:
     assert ids[0] == "d"
     assert sorted(ids) == list(IDS)
     assert sum(test.selected for test in opened.ranking) == 2
-    told = driver.tell("e1", d="failed")
-    assert (told.recorded, told.repeated, told.missing) == (1, 0, 1)
+    answer = driver.tell("e1", d="failed")
+    assert (answer.recorded, answer.repeated, answer.missing) == (1, 0, 1)
     answer = driver.reward("e1")
     assert answer.agent_version == 1
     assert [test.id for test in answer.rewards] == ids
@@ -498,7 +498,7 @@ def test_what_is_kept_now_is_not_thinned_out_differently_later() -> None:
         kept.append(seq)
         stay = kept_seqs(kept, 8)
         assert set(kept[-8:]) <= stay
-        kept = [one for one in kept if one in stay]
+        kept = [seq for seq in kept if seq in stay]
     assert len(kept) < 8 * 14
     gaps = np.diff(kept)
     assert all(gap <= max(7, 20_000 - seq) for seq, gap in zip(kept, gaps, strict=False))

@@ -41,10 +41,10 @@ def places_of(settings: ServiceSettings) -> Places:
 
 
 async def run_episode(service: SchedulingService, agent: str, number: int) -> None:
-    told = await service.recommend(agent, RecommendationRequest.of(IDS, job="unit"))
+    answer = await service.recommend(agent, RecommendationRequest.of(IDS, job="unit"))
     verdicts = ("failed", "passed", "failed" if number % 2 else "passed")
-    await service.results(agent, told.episode_id, ResultsRequest.of(IDS, verdicts, (1.0, 2.0, 0.5)))
-    await service.reward(agent, told.episode_id)
+    await service.results(agent, answer.episode_id, ResultsRequest.of(IDS, verdicts, (1.0, 2.0, 0.5)))
+    await service.reward(agent, answer.episode_id)
 
 
 async def used_service(settings: ServiceSettings, episodes: int) -> None:

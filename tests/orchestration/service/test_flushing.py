@@ -67,5 +67,5 @@ def test_results_and_rewards_wait_for_the_disk_and_recommendations_do_not(
     assert levels.of(owner, "patch", PatchAgent(reward="apfdc")) == ["FULL"]
     assert levels.of(owner, "patch", PatchAgent(description="release")) == ["FULL"]
     with_history = RecommendationRequest([Candidate("c", history=[PastRun(Verdict.FAILED)])])
-    assert levels.of(owner, "recommend", with_history, "fourth") == ["FULL"], "told histories are events"
+    assert levels.of(owner, "recommend", with_history, "fourth") == ["FULL"], "supplied histories are events"
     store.close()

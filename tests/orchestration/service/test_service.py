@@ -41,9 +41,9 @@ IDS = ("a", "b", "c")
 NAN, INFINITE = float("nan"), float("inf")
 
 
-def same_bits(one: Scheduler, other: Scheduler) -> bool:
+def same_bits(scheduler: Scheduler, other: Scheduler) -> bool:
     """Whether two schedulers are the same bit for bit."""
-    left, right = one.state(), other.state()
+    left, right = scheduler.state(), other.state()
     return left.keys() == right.keys() and all(
         np.asarray(left[name]).tobytes() == np.asarray(right[name]).tobytes() for name in left
     )
@@ -156,9 +156,9 @@ def test_a_shadow_that_cannot_be_told_is_not_named(settings: ServiceSettings, mo
 
             monkeypatch.setattr(owners, "call", full)
             results = ResultsRequest.of(("a",), ("passed",))
-            with pytest.raises(OverloadedError) as told:
+            with pytest.raises(OverloadedError) as refused:
                 await service.results("bandit", answer.episode_id, results)
-            assert "random" not in str(told.value)
+            assert "random" not in str(refused.value)
             monkeypatch.undo()
             assert (await service.results("bandit", answer.episode_id, results)).repeated == 1
 
@@ -185,9 +185,9 @@ def test_what_was_seen_chosen_and_rewarded_can_be_read(settings: ServiceSettings
         async with opened(settings, "bandit") as service:
             answers = [await cycle(service, "bandit", IDS[number % 3], job="job") for number in range(5)]
             page = await service.episodes("bandit", limit=2)
-            assert [one.number for one in page.episodes] == [4, 3]
+            assert [entry.number for entry in page.episodes] == [4, 3]
             rest = await service.episodes("bandit", page.next_cursor or "", limit=3)
-            assert [one.number for one in rest.episodes] == [2, 1, 0]
+            assert [entry.number for entry in rest.episodes] == [2, 1, 0]
             assert rest.next_cursor is None
             detail = await service.episode("bandit", answers[0].episode_id)
             assert detail.reward == answers[0]
@@ -200,14 +200,14 @@ def test_what_was_seen_chosen_and_rewarded_can_be_read(settings: ServiceSettings
             insights = await service.insights("bandit")
             assert insights.agent_version == 5
             versions = await service.versions("bandit", limit=4)
-            assert [one.version for one in versions.versions] == [5, 4, 3, 2]
+            assert [entry.version for entry in versions.versions] == [5, 4, 3, 2]
             older = await service.versions("bandit", versions.next_cursor or "", limit=4)
-            assert [one.version for one in older.versions] == [1, 0]
+            assert [entry.version for entry in older.versions] == [1, 0]
             await service.restore("bandit", RestoreRequest(2))
             (newest, *_) = (await service.versions("bandit")).versions
             assert (newest.version, newest.restored_from) == (6, 2)
             agents = await service.list_agents(prefix="ba")
-            assert [one.name for one in agents.agents] == ["bandit"]
+            assert [entry.name for entry in agents.agents] == ["bandit"]
             assert (await service.list_agents("bandit")).agents == []
 
     run(test)
@@ -224,11 +224,11 @@ def test_clusters_flaky_and_stale_tests_show(settings: ServiceSettings) -> None:
                 failing |= {"flaky"} if number % 2 else set()
                 verdicts = tuple("failed" if name in failing else "passed" for name in now)
                 await service.results("failure_rate", answer.episode_id, ResultsRequest.of(now, verdicts))
-            told = await service.insights("failure_rate")
-            assert [cluster.ids for cluster in told.clusters] == [("x", "y")]
-            assert told.clusters[0].strength == 1.0
-            assert (told.flaky[0].id, told.flaky[0].flips, told.flaky[0].runs) == ("flaky", 9, 10)
-            assert [(one.id, one.since_run) for one in told.stale] == [("old", 24)]
+            shown = await service.insights("failure_rate")
+            assert [cluster.ids for cluster in shown.clusters] == [("x", "y")]
+            assert shown.clusters[0].strength == 1.0
+            assert (shown.flaky[0].id, shown.flaky[0].flips, shown.flaky[0].runs) == ("flaky", 9, 10)
+            assert [(entry.id, entry.since_run) for entry in shown.stale] == [("old", 24)]
 
     run(test)
 
