@@ -147,7 +147,7 @@ class Round:
         return AgentOwner(self.settings, store, self.files)
 
     def run(self, episodes: int) -> list[str]:
-        """Episodes, some of them in flight at once; complaints about what came of them."""
+        """Episodes, some of them in flight at once; returns the complaints about their outcome."""
         clock = SimpleNamespace(**{name: getattr(time, name) for name in ("monotonic", "perf_counter", "sleep")})
         clock.time = self.clock
         with patch.object(live_agent, "time", clock):

@@ -89,7 +89,7 @@ class Bracket:
         if self.done:
             return []
         if self.rejected is None:
-            cuts, last = width, self._cells  # the end itself is asked about as well
+            cuts, last = width, self._cells  # the end itself is probed as well
         else:
             cuts, last = width + 1, self.rejected
         gap = last - self.accepted

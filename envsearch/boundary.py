@@ -56,7 +56,7 @@ class BoundaryResult:
 
     Attributes:
         environments: the initial one, then axis ends (by parameter, upper before lower), then corners; no two equal.
-        probes: every answer, in the order in which the points were asked.
+        probes: every answer, in the order of the requests.
         warnings: one sentence each: sides without an environment, answers that contradict monotonicity.
     """
 
@@ -124,7 +124,7 @@ class BoundarySearch:
         The published study counts an inconclusive test as accepted; what to do with it is the caller's choice.
 
         Raises:
-            InputError: the point was never asked about, or has another answer already.
+            InputError: the point was not requested, or already has another answer.
         """
         key = self._key(point)
         if self._answers.setdefault(key, bool(accepted)) != bool(accepted):
@@ -209,7 +209,7 @@ class BoundarySearch:
             key = tuple((known.name, float(values[known.name])) for known in self._parameters)
             if key in self._asked:
                 return key
-        raise InputError(f"{_text(pairs)} was not asked about", "tell", "a point that ask() gave")
+        raise InputError(f"{_text(pairs)} was not requested", "tell", "a point that ask() gave")
 
 
 def contradictions(initial: Point, probes: Sequence[Probe]) -> list[str]:

@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PAGES = ("*.md", "client/*.md", "docs/**/*.md", "results/**/*.md")
 CONFIGURATION = ("cluster.yaml", "serve_app/*.yaml", "deploy/*.yaml", "deploy/Dockerfile")
-FOLDERS: tuple[str, ...] = ()
+FOLDERS = ("serve_app", "orchestration", "mutations", "agents", "envsearch", "client", "benchmarks")
 """Folders of Python sources whose comments and string literals are read as well."""
 
 ODD: dict[str, str] = {

@@ -58,7 +58,7 @@ class Totals:
         self._last: dict[str, OwnerStatistics] = {}
 
     def add(self, owners: Iterable[OwnerStatistics]) -> None:
-        """What happened since these owners were asked before."""
+        """Add what happened since the last statistics of these owners."""
         seen: dict[str, OwnerStatistics] = {}
         for owner in owners:
             nothing = OwnerStatistics("", 0, 0, (0,) * len(self.commits), 0.0)

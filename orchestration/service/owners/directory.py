@@ -111,7 +111,7 @@ class Directory:
                     LOG.error("Owner %s cannot be reached: %s", owner.about.name, error)
                     raise UnavailableError(f"the owner of agent {call.agent!r} cannot be reached now") from error
             owner.lose()
-            self._kinds.pop(call.agent, None)  # deleted and made anew, it may be of another kind
+            self._kinds.pop(call.agent, None)  # deleted and created again, it may be of another kind
             call = replace(call, again=True)
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
@@ -312,7 +312,7 @@ class Directory:
                 LOG.warning("Owner %s does not end; it is killed. What it acknowledged is in the log.", name)
                 ray.kill(handle)
             except _owner_errors():
-                pass  # it is gone, which is what was wanted
+                pass  # it is gone already, which is the aim
         await asyncio.to_thread(self._store.release_owner, name, actor)
 
     async def _ask(self, name: str, method: str, *arguments: Any, timeout: float = PATIENCE_SECONDS) -> Any:
