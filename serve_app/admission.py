@@ -1,4 +1,4 @@
-"""How many calls, and how many bytes of bodies, one replica accepts at a time; further callers get 429 and try again later.
+"""How many calls, and how many bytes of bodies, one replica accepts at a time; further callers get 429 and retry later.
 
 The share of one agent and of one owner is limited further in: see `orchestration.service.owners.admission`.
 """
