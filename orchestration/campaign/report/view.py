@@ -22,7 +22,12 @@ from orchestration.campaign.report.summary import headline
 from orchestration.campaign.report.table import Cell, flatten
 from orchestration.campaign.result import CampaignResult, PopulationResult
 
-DIRECTIONS = {Direction.WORSE: "worse", Direction.BETTER: "better ↑", Direction.EQUAL: "equal"}
+DIRECTIONS = {
+    Direction.WORSE: "worse",
+    Direction.BETTER: "better ↑",
+    Direction.EQUAL: "equal",
+    Direction.LESS_RELIABLE: "less reliable",
+}
 
 
 def page_view(result: CampaignResult) -> View:
