@@ -106,8 +106,10 @@ def agents_for_kill(p_value: float, n: int, m: int, level: float) -> int | None:
     if p_value >= 1:
         return None
     reached, needed = float(stats.norm.isf(p_value / 2)), float(stats.norm.isf(level / 2) + stats.norm.isf(1 - _POWER))
-    harmonic = 2 * n * m / (n + m)
-    agents = max(math.ceil(harmonic * (needed / reached) ** 2), 2)
+    harmonic = 2 * n * m / (n + m) * (needed / reached) ** 2 if reached > 0 else math.inf
+    if harmonic > _MOST_SEEDS:
+        return None
+    agents = max(math.ceil(harmonic), 2)
     while smallest_split_p(agents, agents) > level:
         agents += 1
-    return agents if agents <= _MOST_SEEDS else None
+    return agents
