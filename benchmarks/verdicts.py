@@ -12,7 +12,6 @@ import argparse
 import json
 import sys
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -35,8 +34,9 @@ from benchmarks.verdict_laws import (
     saturated,
     shifted,
 )
-from mutations.killing.kill_test import KillVerdict, Outcome
+from mutations.killing.kill_test import Outcome
 from mutations.killing.margin_permutation import LEVEL, MarginPermutation
+from mutations.killing.margins import examine
 from mutations.killing.mean_interval import independent_replicates
 from mutations.killing.permutation_law import merge_rounding, paired_p_value, permutation_p_value
 from mutations.killing.splits import Splits, drawn_splits
@@ -92,12 +92,14 @@ class Simulation:
         ]
         return float(np.mean(rejections))
 
-    def verdicts(self, laws: tuple[Law, Law], sizes: tuple[int, int], pairs: int) -> list[KillVerdict]:
-        """Whole verdicts."""
-        return [
-            TEST.judge_with(healthy, mutant, self.rng, splits)
-            for healthy, mutant, splits in self.populations(laws, sizes, pairs)
+    def survived(self, laws: tuple[Law, Law], sizes: tuple[int, int], pairs: int) -> float:
+        """Share of comparisons with the outcome survived, which no p-value decides."""
+        healthy, mutant = draw_pairs(laws, sizes, pairs, self.rng)
+        survivals = [
+            examine(*merge_rounding(first, second), TEST.margins, paired=False).equivalent
+            for first, second in zip(healthy, mutant, strict=True)
         ]
+        return float(np.mean(survivals))
 
 
 def false_kills(simulation: Simulation) -> Iterator[Measurement]:
@@ -173,7 +175,7 @@ def false_survivals(simulation: Simulation) -> Iterator[Measurement]:
     }
     for name, laws in cases.items():
         shares = {
-            _sizes(sizes): _share(simulation.verdicts(laws, sizes, max(simulation.pairs // 2, 1)), Outcome.SURVIVED)
+            _sizes(sizes): simulation.survived(laws, sizes, simulation.pairs)
             for sizes in ((3, 3), (20, 20), (60, 60), (100, 60), (100, 100))
         }
         yield Measurement("survived at the margin (and, in the last two rows, when equal)", name, shares)
@@ -242,10 +244,6 @@ SECTIONS: dict[str, Callable[[Simulation], Iterator[Measurement]]] = {
 
 def _sizes(sizes: tuple[int, int]) -> str:
     return f"{sizes[0]}" if sizes[0] == sizes[1] else f"{sizes[0]} / {sizes[1]}"
-
-
-def _share(verdicts: list[KillVerdict], outcome: Outcome) -> float:
-    return Counter(verdict.outcome for verdict in verdicts)[outcome] / len(verdicts)
 
 
 def run(names: list[str], pairs: int, seed: int, report: Callable[[str], None]) -> list[Measurement]:
