@@ -16,29 +16,22 @@ from typing import Any
 
 import numpy as np
 
-from agents.scheduling.settings import AgentSettings
 from orchestration.runtime.ray import start_ray, stop_ray
-from orchestration.service.owners.messages import (
-    Candidates,
-    CreateAgent,
-    RecommendationRequest,
-    Results,
-    ResultsRequest,
-    RewardRequest,
-)
+from orchestration.service.api.agents import CreateAgent
+from orchestration.service.api.recommendations import RecommendationRequest, ResultsRequest
 from orchestration.service.service import SchedulingService, ServiceSettings
 
 IDS = tuple(f"tests/test_module_{number}.py::test_it" for number in range(100))
 VERDICTS = ("failed",) * 3 + ("passed",) * 97
 PAUSE_SECONDS = 3.0
-"""Before each wake-up that is timed, so that the spare process stands ready, as it does between a CI's jobs."""
+"""Before each wake-up that is timed, so that the standby process is ready, as it does between a CI's jobs."""
 
 
 async def cycle(service: SchedulingService, agent: str) -> None:
     """One whole episode of 100 tests."""
-    episode = (await service.recommend(agent, RecommendationRequest(Candidates(IDS)))).episode_id
-    await service.results(agent, ResultsRequest(episode, Results(IDS, VERDICTS, (1.0,) * len(IDS))))
-    await service.reward(agent, RewardRequest(episode))
+    episode = (await service.recommend(agent, RecommendationRequest.of(IDS))).episode_id
+    await service.results(agent, episode, ResultsRequest.of(IDS, VERDICTS, (1.0,) * len(IDS)))
+    await service.reward(agent, episode)
 
 
 async def measure(folder: Path, options: argparse.Namespace, shards: int) -> dict[str, Any]:
@@ -48,7 +41,7 @@ async def measure(folder: Path, options: argparse.Namespace, shards: int) -> dic
     names = [f"agent-{number:04d}" for number in range(options.agents)]
     started = time.perf_counter()
     for name in names:
-        await service.create_agent(CreateAgent(name, AgentSettings(options.kind)))
+        await service.create_agent(CreateAgent(name, options.kind))
     registered = time.perf_counter() - started
     started = time.perf_counter()
     await asyncio.gather(*(cycle(service, name) for name in names[: options.live]))

@@ -26,14 +26,14 @@ from orchestration.campaign.spec.resolving import resolve
 
 TRAIN = """
 import sys
-from agents.deeprl.engines.base import Selection
+from agents.deeprl.engines.base import AgentSelection
 from agents.deeprl.engines.registry import engine
 from agents.deeprl.recipe import TrainingRecipe
 import json, time
 recipe = TrainingRecipe.from_plain(json.loads(sys.argv[1]))
-engine("sb3").train(recipe.replace(total_steps=500), [0], Selection())
+engine("sb3").train(recipe.replace(total_steps=500), [0], AgentSelection())
 started = time.perf_counter()
-engine("sb3").train(recipe, [0], Selection())
+engine("sb3").train(recipe, [0], AgentSelection())
 print(time.perf_counter() - started)
 """
 
@@ -81,8 +81,8 @@ def run(arguments: argparse.Namespace, workers: int, folder: Path) -> dict[str, 
         stdout=subprocess.DEVNULL,
     )
     wall = time.perf_counter() - started
-    (found,) = home.glob("campaigns/*/result.json")
-    result = json.loads(found.read_text(encoding="utf-8"))
+    (path,) = home.glob("campaigns/*/result.json")
+    result = json.loads(path.read_text(encoding="utf-8"))
     cost = result["provenance"]["cost"]
     trained = [population for population in result["populations"] if not population["failed"]]
     steps = resolve(load_spec(spec)).healthy.total_steps

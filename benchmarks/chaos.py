@@ -54,12 +54,11 @@ def service_rounds(
             if number % 3 == 0:  # a few agents, each through several faults
                 ledgers.append(_agent(served, f"chaos-{number}"))
             started = time.monotonic()
-            count, found = _round(served, ledgers[-1], name, rng, seconds)
+            count, round_complaints = _round(served, ledgers[-1], name, rng, seconds)
             faults[name] += count
-            complaints += [f"round {number}, {name}: {text}" for text in found]
-            note(
-                f"{number + 1}/{rounds} {name} x{count}: {found or 'nothing lost'}, {time.monotonic() - started:.0f} s"
-            )
+            complaints += [f"round {number}, {name}: {text}" for text in round_complaints]
+            outcome, seconds_taken = round_complaints or "nothing lost", time.monotonic() - started
+            note(f"{number + 1}/{rounds} {name} x{count}: {outcome}, {seconds_taken:.0f} s")
         for ledger in ledgers:
             complaints += [f"in the end: {text}" for text in ledger.complaints(*_ways(served, ledger))]
     finally:
@@ -82,10 +81,10 @@ def _round(
         count = FAULTS[name](served, rng)
         time.sleep(seconds)
     finally:
-        found = callers.end()
+        round_complaints = callers.end()
     if ledger.acknowledged == before:
-        found.append("nothing was acknowledged in the whole round")
-    return count, found + ledger.complaints(*_ways(served, ledger), newest=20)
+        round_complaints.append("nothing was acknowledged in the whole round")
+    return count, round_complaints + ledger.complaints(*_ways(served, ledger), newest=20)
 
 
 def _ways(served: Served, ledger: Ledger) -> tuple[Callable[[str], object], Callable[[str], object]]:
@@ -130,7 +129,7 @@ def main() -> int:
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     print(as_table(outcomes))
-    complaints = [text for _, _, found in outcomes.values() for text in found]
+    complaints = [text for _, _, texts in outcomes.values() for text in texts]
     print(*complaints, sep="\n", file=sys.stderr)
     return 1 if complaints else 0
 

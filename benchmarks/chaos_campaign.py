@@ -66,18 +66,18 @@ class Campaign:
     def run(self) -> tuple[int, str]:
         """Run it to its end; exit code and what it said on stderr."""
         process = self.start()
-        _, told = process.communicate(timeout=RUN_SECONDS)
-        return process.returncode, told
+        _, stderr = process.communicate(timeout=RUN_SECONDS)
+        return process.returncode, stderr
 
     def processes(self, part: str) -> list[int]:
         """Its processes whose command line holds this."""
-        mark, found = "=".join(self._mark).encode(), []
+        mark, processes = "=".join(self._mark).encode(), []
         for folder in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
                 environ = (folder / "environ").read_bytes().split(b"\0")
                 if mark in environ and part in (folder / "cmdline").read_bytes().decode():
-                    found.append(int(folder.name))
-        return sorted(found)
+                    processes.append(int(folder.name))
+        return sorted(processes)
 
     def workers(self) -> list[int]:
         """Its workers that are at a block of work: Ray's agents have titles like theirs, and a node ends with them."""
@@ -117,30 +117,30 @@ def kill_driver(campaign: Campaign, disk: SmallDisk, rng: np.random.Generator) -
 
 
 def kill_worker(campaign: Campaign, disk: SmallDisk, rng: np.random.Generator) -> list[str]:
-    """kill -9 of a worker in mid-work; the running campaign goes on by itself."""
+    """kill -9 of a worker in mid-work; the running campaign continues by itself."""
     process = campaign.start()
     end = time.monotonic() + 120
-    while process.poll() is None and time.monotonic() < end and not (found := campaign.workers()):
+    while process.poll() is None and time.monotonic() < end and not (workers := campaign.workers()):
         time.sleep(0.05)
-    if process.poll() is not None or not found:
+    if process.poll() is not None or not workers:
         process.communicate(timeout=RUN_SECONDS)
         return ["no worker was seen at work"]
     with contextlib.suppress(ProcessLookupError):
-        os.kill(found[int(rng.integers(len(found)))], signal.SIGKILL)
-    _, told = process.communicate(timeout=RUN_SECONDS)
-    return [] if process.returncode == 0 else [f"a killed worker ended the campaign: {told[-300:]}"]
+        os.kill(workers[int(rng.integers(len(workers)))], signal.SIGKILL)
+    _, stderr = process.communicate(timeout=RUN_SECONDS)
+    return [] if process.returncode == 0 else [f"a killed worker ended the campaign: {stderr[-300:]}"]
 
 
 def full_disk(campaign: Campaign, disk: SmallDisk, rng: np.random.Generator) -> list[str]:
-    """The disk is full: one line says so; with room again the same command goes on."""
+    """The disk is full: one line says so; with free space again the same command continues."""
     if not disk.mounted:
         return []
     disk.fill()
-    code, told = campaign.run()
+    code, stderr = campaign.run()
     disk.free()
     complaints = _ends(campaign)
-    if code == 0 or "Traceback" in told or not re.search("full|space", told):
-        complaints.append(f"a full disk ended with {code}: {told[-300:]}")
+    if code == 0 or "Traceback" in stderr or not re.search("full|space", stderr):
+        complaints.append(f"a full disk ended with {code}: {stderr[-300:]}")
     return complaints
 
 
@@ -153,11 +153,11 @@ def damage(campaign: Campaign, disk: SmallDisk, rng: np.random.Generator) -> lis
     data = path.read_bytes()
     path.write_bytes(data[: int(rng.integers(len(data)))])
     _forget_result(campaign)
-    code, told = campaign.run()
+    code, stderr = campaign.run()
     if code == 0 and path.name.startswith("model-"):
-        return []  # nothing asked for this checkpoint: its evaluation is stored
-    if code != 2 or str(path) not in told or "delete" not in told or "Traceback" in told:
-        return [f"damage of {path.name} ended with {code}: {told[-300:]}"]
+        return []  # this checkpoint is not needed: its evaluation is stored
+    if code != 2 or str(path) not in stderr or "delete" not in stderr or "Traceback" in stderr:
+        return [f"damage of {path.name} ended with {code}: {stderr[-300:]}"]
     shutil.rmtree(path.parent)
     return _ends(campaign)
 
@@ -172,8 +172,8 @@ FAULTS: dict[str, Fault] = {
 
 
 def _ends(campaign: Campaign) -> list[str]:
-    code, told = campaign.run()
-    return [] if code == 0 else [f"the same command again ended with {code}: {told[-300:]}"]
+    code, stderr = campaign.run()
+    return [] if code == 0 else [f"the same command again ended with {code}: {stderr[-300:]}"]
 
 
 def _forget_result(campaign: Campaign) -> None:
@@ -188,9 +188,9 @@ def campaign_rounds(
     spec = folder / "small.yaml"
     spec.write_text(SPEC, encoding="utf-8")
     undisturbed = Campaign(spec, folder / "undisturbed", "inline")
-    code, told = undisturbed.run()
+    code, stderr = undisturbed.run()
     if code:
-        raise RuntimeError(told)
+        raise RuntimeError(stderr)
     disk = SmallDisk(folder / "campaign-disk")
     faults: Counter[str] = Counter()
     complaints: list[str] = []
@@ -199,12 +199,12 @@ def campaign_rounds(
             home = disk.folder / f"home-{number}"
             for name in _order(rng, number):
                 campaign = Campaign(spec, home, "inline" if name != "kill -9 of a worker" else "ray")
-                found = FAULTS[name](campaign, disk, rng)
+                round_complaints = FAULTS[name](campaign, disk, rng)
                 faults[name] += 1
-                if not found and campaign.tables() != undisturbed.tables():
-                    found = ["the tables are not those of the undisturbed campaign"]
-                complaints += [f"campaign round {number}, {name}: {text}" for text in found]
-                note(f"campaign {number + 1}/{rounds}, {name}: {'; '.join(found) or 'no complaint'}")
+                if not round_complaints and campaign.tables() != undisturbed.tables():
+                    round_complaints = ["the tables are not those of the undisturbed campaign"]
+                complaints += [f"campaign round {number}, {name}: {text}" for text in round_complaints]
+                note(f"campaign {number + 1}/{rounds}, {name}: {'; '.join(round_complaints) or 'no complaint'}")
     finally:
         disk.close()
     return faults, rounds * len(undisturbed.files("*.json")), complaints

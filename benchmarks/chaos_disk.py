@@ -51,7 +51,7 @@ class SmallDisk:
         return _run("mount", "-o", "remount,bind,ro", place)
 
     def release(self) -> None:
-        """Writable again. Files that were opened meanwhile stay read-only until they are opened anew."""
+        """Writable again. Files that were opened meanwhile stay read-only until they are reopened."""
         if self._covered:
             _run("umount", "-l", str(self.folder))
             self._covered = False

@@ -63,7 +63,7 @@ def hanging_store(served: Served, rng: np.random.Generator) -> int:
 
 
 def stopped_owner(served: Served, rng: np.random.Generator) -> int:
-    """An owner stands still and goes on."""
+    """An owner is suspended and resumed."""
     chosen = served.chosen("ray::AgentActor", rng)
     served.signal(chosen, signal.SIGSTOP)
     time.sleep(float(rng.uniform(1, 4)))
@@ -95,7 +95,7 @@ FAULTS: dict[str, Fault] = {
     "full disk": full_disk,
     "read-only disk": read_only_disk,
     "store hangs": hanging_store,
-    "owner stands still": stopped_owner,
+    "owner is suspended": stopped_owner,
     "snapshot cut short": damaged_snapshots,
 }
 """The explicit table."""

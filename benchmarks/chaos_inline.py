@@ -10,35 +10,33 @@ import errno
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
+import msgspec
 import numpy as np
 
 from agents.scheduling.settings import AgentSettings
 from envsearch.errors import CorruptArtifactError, StoreUnavailableError
 from orchestration.runtime.artifacts import ArtifactStore
-from orchestration.service.errors import NotOwnerError, UnavailableError
-from orchestration.service.owners import live_agent
-from orchestration.service.owners.calls import Call, Request
-from orchestration.service.owners.folding import replay_log
-from orchestration.service.owners.holder import AgentHolder, HolderSettings
-from orchestration.service.owners.messages import (
-    Candidates,
-    RecommendationAnswer,
+from orchestration.service.api.decoding import decode
+from orchestration.service.api.recommendations import (
     RecommendationRequest,
-    Results,
-    ResultsAnswer,
     ResultsRequest,
     RewardAnswer,
-    RewardRequest,
 )
-from orchestration.service.owners.payloads import results_of, settings_text
-from orchestration.service.store.base import StateStore
+from orchestration.service.errors import NotOwnerError, UnavailableError
+from orchestration.service.owners import live_agent
+from orchestration.service.owners.agent_owner import AgentOwner, OwnerSettings
+from orchestration.service.owners.owner_call import OwnerAnswer, OwnerCall
+from orchestration.service.owners.state_recovery import replay_log
+from orchestration.service.store.codec import results_of, settings_text
+from orchestration.service.store.roles import StateStore
 from orchestration.service.store.sql import SqlStore
+from orchestration.service.typed_calls import owner_call
 
 AGENT = "chaos"
 IDS = tuple(f"test_{number}" for number in range(6))
@@ -117,7 +115,7 @@ class SteppingClock:
 
 
 @dataclass
-class Told:
+class Acknowledged:
     """What was acknowledged."""
 
     results: dict[str, dict[str, str]]
@@ -134,19 +132,19 @@ class Round:
 
     def __init__(self, folder: Path, rng: np.random.Generator, share: float = 0.1, kind: str = "bandit") -> None:
         self.faults: Counter[str] = Counter()
-        self.told = Told({}, {})
+        self.acknowledged = Acknowledged({}, {})
         self._rng = rng
-        self.settings = HolderSettings(str(folder / "service.db"), str(folder / "states"), snapshot_every=5)
+        self.settings = OwnerSettings(str(folder / "service.db"), str(folder / "states"), snapshot_every=5)
         self.real = SqlStore(self.settings.store_url)
         self.real.create_agent(AGENT, settings_text(AgentSettings(kind)), "", time.time())
         self.store = FaultyStore(self.real, rng, self.faults, share)
         self.files = FaultyFiles(self.settings.artifact_url, rng, self.faults, 3 * share)
         self.clock = SteppingClock(rng, self.faults, share)
-        self.holder = self._owner()
+        self.owner = self._owner()
 
-    def _owner(self) -> AgentHolder:
+    def _owner(self) -> AgentOwner:
         store: Any = self.store
-        return AgentHolder(self.settings, store, self.files)
+        return AgentOwner(self.settings, store, self.files)
 
     def run(self, episodes: int) -> list[str]:
         """Episodes, some of them in flight at once; complaints about what came of them."""
@@ -161,81 +159,84 @@ class Round:
         self.store.calm = True
         return self.complaints()
 
-    def _call(self, request: Request, kind: type[Any], episode: str = "") -> Any:
-        """Ask until it is answered, as every caller does."""
-        again = False
+    def _call(self, call: OwnerCall) -> bytes:
+        """The answer's body, after as many tries as it takes."""
         for _ in range(1000):
             if self._rng.random() < 0.03:
                 self.faults["owner gone"] += 1
-                self.holder = self._owner()
+                self.owner = self._owner()
             if self._rng.random() < 0.02:
                 self.faults["owner replaced behind its back"] += 1
                 self.real.take_over(AGENT)
-            (answer,) = self.holder.execute([Call(AGENT, request, episode_id=episode, again=again)])
-            if isinstance(answer, kind):
-                return answer
+            (answer,) = self.owner.execute([call])
+            if isinstance(answer, OwnerAnswer):
+                return answer.body
             assert isinstance(answer, NotOwnerError | UnavailableError), answer
-            again = True
+            call = replace(call, again=True)
         raise AssertionError("never answered")
 
     def _open(self, episode: str) -> str:
-        answer: RecommendationAnswer = self._call(RecommendationRequest(Candidates(IDS)), RecommendationAnswer, episode)
-        return answer.episode_id
+        self._call(owner_call(AGENT, "recommend", RecommendationRequest.of(IDS), episode_id=episode))
+        return episode
 
     def _finish(self, episode: str) -> None:
         verdicts = {name: "failed" if self._rng.random() < 0.2 else "passed" for name in IDS}
         for part in (IDS[:4], IDS[4:]):
-            columns = Results(part, tuple(verdicts[name] for name in part), (1.0,) * len(part))
-            self._call(ResultsRequest(episode, columns), ResultsAnswer)
-            self.told.results.setdefault(episode, {}).update({name: verdicts[name] for name in part})
-        self.told.rewards[episode] = self._call(RewardRequest(episode), RewardAnswer)
+            results = ResultsRequest.of(part, [verdicts[name] for name in part], [1.0] * len(part))
+            self._call(owner_call(AGENT, "results", results, episode_id=episode))
+            self.acknowledged.results.setdefault(episode, {}).update({name: verdicts[name] for name in part})
+        self.acknowledged.rewards[episode] = self._reward(episode)
+
+    def _reward(self, episode: str) -> RewardAnswer:
+        return decode(RewardAnswer, self._call(owner_call(AGENT, "reward", episode_id=episode)))
 
     # -- what must hold ---------------------------------------------------------------------------------------------
 
     def complaints(self) -> list[str]:
         """Lost, doubled, or another state than the log's."""
-        found = []
+        complaints = []
         row = self.real.agent(AGENT)
         assert row is not None
         rewarded = [event.subject for event in self.real.versions(row.id, None, 10**6)]
-        if sorted(rewarded) != sorted(self.told.rewards) or row.version != len(rewarded):
-            found.append(f"{len(self.told.rewards)} rewards were acknowledged, {len(rewarded)} are in the log")
-        for episode, verdicts in self.told.results.items():
-            found += self._results_complaints(row.id, episode, verdicts)
-        for episode, first in self.told.rewards.items():
-            again = self._call(RewardRequest(episode), RewardAnswer)
-            if again != first or not again.repeated:
-                found.append(f"the reward of {episode} is another one now")
-        return found + self._state_complaints()
+        if sorted(rewarded) != sorted(self.acknowledged.rewards) or row.version != len(rewarded):
+            complaints.append(
+                f"{len(self.acknowledged.rewards)} rewards were acknowledged, {len(rewarded)} are in the log"
+            )
+        for episode, verdicts in self.acknowledged.results.items():
+            complaints += self._results_complaints(row.id, episode, verdicts)
+        for episode, first in self.acknowledged.rewards.items():
+            if self._reward(episode) != msgspec.structs.replace(first, repeated=True):
+                complaints.append(f"the reward of {episode} is another one now")
+        return complaints + self._state_complaints()
 
     def _results_complaints(self, agent: int, episode: str, verdicts: dict[str, str]) -> list[str]:
         events = [event for event in self.real.events_of(agent, episode) if event.kind == "results"]
-        told = [result for event in events for result in results_of(event.payload)]
-        kept = {result.id: result.verdict.value for result in told}
-        if len(kept) != len(told):
-            return [f"a result of {episode} stands twice in the log"]
+        results = [result for event in events for result in results_of(event.payload)]
+        kept = {result.id: result.verdict.value for result in results}
+        if len(kept) != len(results):
+            return [f"a result of {episode} appears twice in the log"]
         return [] if kept == verdicts else [f"results of {episode} are not those that were acknowledged"]
 
     def _state_complaints(self) -> list[str]:
         """The owner's memory, a new owner's (from snapshots) and the log from its beginning are the same bits."""
-        self.holder.execute([Call(AGENT, RewardRequest(next(iter(self.told.rewards))))])
+        self.owner.execute([owner_call(AGENT, "reward", episode_id=next(iter(self.acknowledged.rewards)))])
         try:
             replayed = replay_log(self.real, AGENT).state()
         except CorruptArtifactError as error:
             return [f"the log is damaged: {error}"]
         fresh = self._owner()
-        fresh.execute([Call(AGENT, RewardRequest(next(iter(self.told.rewards))))])
-        owners = {"the owner that lived": self.holder, "a new owner": fresh}
+        fresh.execute([owner_call(AGENT, "reward", episode_id=next(iter(self.acknowledged.rewards)))])
+        owners = {"the owner that lived": self.owner, "a new owner": fresh}
         return [
             f"{name} has another state than the log"
-            for name, holder in owners.items()
-            if not _same(holder._live[AGENT].scheduler.state(), replayed)
+            for name, owner in owners.items()
+            if not _same(owner._live[AGENT].scheduler.state(), replayed)
         ]
 
 
-def _same(one: Any, other: Any) -> bool:
-    return one.keys() == other.keys() and all(
-        np.asarray(one[name]).tobytes() == np.asarray(other[name]).tobytes() for name in one
+def _same(first: Any, second: Any) -> bool:
+    return first.keys() == second.keys() and all(
+        np.asarray(first[name]).tobytes() == np.asarray(second[name]).tobytes() for name in first
     )
 
 
@@ -246,11 +247,11 @@ def inline_rounds(
     faults: Counter[str] = Counter()
     acknowledged, complaints = 0, []
     for number in range(rounds):
-        one = Round(folder / f"inline-{number}", rng)
-        found = one.run(episodes)
-        one.real.close()
-        faults += one.faults
-        acknowledged += sum(map(len, one.told.results.values())) + len(one.told.rewards)
-        complaints += [f"round {number}: {text}" for text in found]
-        note(f"inline {number + 1}/{rounds}: {one.faults.total()} faults, {len(found)} complaints")
+        this_round = Round(folder / f"inline-{number}", rng)
+        round_complaints = this_round.run(episodes)
+        this_round.real.close()
+        faults += this_round.faults
+        acknowledged += sum(map(len, this_round.acknowledged.results.values())) + len(this_round.acknowledged.rewards)
+        complaints += [f"round {number}: {text}" for text in round_complaints]
+        note(f"inline {number + 1}/{rounds}: {this_round.faults.total()} faults, {len(round_complaints)} complaints")
     return faults, acknowledged, complaints

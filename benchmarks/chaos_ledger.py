@@ -23,7 +23,7 @@ class Ledger:
     results: dict[str, dict[str, str]] = field(default_factory=dict)
     rewards: dict[str, Mapping[str, Any]] = field(default_factory=dict)
 
-    def told(self, episode: str, verdicts: Mapping[str, str]) -> None:
+    def reported(self, episode: str, verdicts: Mapping[str, str]) -> None:
         """Results were acknowledged."""
         self.results.setdefault(episode, {}).update(verdicts)
 
@@ -37,48 +37,48 @@ class Ledger:
         return len(self.results) + len(self.rewards)
 
     def complaints(self, get: Get, post: Post, newest: int | None = None) -> list[str]:
-        """What is lost or stands twice; empty: nothing is.
+        """What is lost or appears twice; empty: nothing.
 
         Args:
             get, post: answers of the service, by path below the agent's.
             newest: look into only so many episodes; the rewards' listing is always looked through.
         """
         rows = _pages(get, "/metrics", "rows")
-        found = [f"{self.agent}: {text}" for text in self._rewards_complaints(rows, int(get("")["version"]))]
+        complaints = [f"{self.agent}: {text}" for text in self._rewards_complaints(rows, int(get("")["version"]))]
         for episode in list(self.results)[-(newest or len(self.results)) :]:
-            found += self._results_complaints(episode, get(f"/episodes/{episode}")["results"])
+            complaints += self._results_complaints(episode, get(f"/episodes/{episode}")["results"])
         for episode in list(self.rewards)[-(newest or len(self.rewards)) :]:
             again = post(f"/episodes/{episode}/reward")
             if {**again, "repeated": False} != self.rewards[episode] or not again["repeated"]:
-                found.append(f"{self.agent}: reward of {episode} was given a second time, or is another one now")
+                complaints.append(f"{self.agent}: reward of {episode} was given a second time, or is another one now")
         if int(get("")["version"]) != len(rows):
-            found.append(f"{self.agent}: repeated rewards made versions")
-        return found
+            complaints.append(f"{self.agent}: repeated rewards made versions")
+        return complaints
 
     def _rewards_complaints(self, rows: list[Any], version: int) -> list[str]:
         ids = [row["episode_id"] for row in rows]
-        found = [f"reward of {episode} is lost" for episode in self.rewards.keys() - set(ids)]
+        complaints = [f"reward of {episode} is lost" for episode in self.rewards.keys() - set(ids)]
         if len(set(ids)) != len(ids):
-            found.append("an episode was rewarded twice")
+            complaints.append("an episode was rewarded twice")
         if [row["agent_version"] for row in rows] != list(range(1, len(rows) + 1)) or version != len(rows):
-            found.append(f"{len(rows)} rewards do not make version {version}")
-        return found
+            complaints.append(f"{len(rows)} rewards do not make version {version}")
+        return complaints
 
-    def _results_complaints(self, episode: str, told: list[Any]) -> list[str]:
-        kept = {result["id"]: result["verdict"] for result in told}
-        found = []
-        if len(kept) != len(told):
-            found.append(f"{self.agent}: a result of {episode} stands twice")
+    def _results_complaints(self, episode: str, results: list[Any]) -> list[str]:
+        kept = {result["id"]: result["verdict"] for result in results}
+        complaints = []
+        if len(kept) != len(results):
+            complaints.append(f"{self.agent}: a result of {episode} appears twice")
         if not self.results[episode].items() <= kept.items():
-            found.append(f"{self.agent}: a result of {episode} is lost")
-        return found
+            complaints.append(f"{self.agent}: a result of {episode} is lost")
+        return complaints
 
 
 def _pages(get: Get, path: str, name: str) -> list[Any]:
-    found: list[Any] = []
+    rows: list[Any] = []
     cursor: str | None = ""
     while cursor is not None:
         page = get(f"{path}?limit=500&cursor={cursor}")
-        found += page[name]
+        rows += page[name]
         cursor = page["next_cursor"]
-    return found
+    return rows

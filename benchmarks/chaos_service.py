@@ -79,17 +79,17 @@ class Served:
 
     def processes(self) -> dict[int, str]:
         """Command lines of all its processes, by id."""
-        mark, found = "=".join(self._mark).encode(), {}
+        mark, processes = "=".join(self._mark).encode(), {}
         for folder in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
                 if mark in (folder / "environ").read_bytes().split(b"\0"):
-                    found[int(folder.name)] = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-        return found
+                    processes[int(folder.name)] = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+        return processes
 
     def chosen(self, part: str, rng: np.random.Generator) -> list[int]:
         """One process whose command line holds this; none if there is none."""
-        found = sorted(process for process, command in self.processes().items() if part in command)
-        return [found[int(rng.integers(len(found)))]] if found else []
+        processes = sorted(process for process, command in self.processes().items() if part in command)
+        return [processes[int(rng.integers(len(processes)))]] if processes else []
 
     def signal(self, processes: list[int], what: signal.Signals = signal.SIGKILL) -> int:
         """Send a signal; how many it reached."""
@@ -103,8 +103,8 @@ class Served:
     def kill_tree(self) -> int:
         """kill -9 of all of it, until nothing is left."""
         count = 0
-        while found := self.processes():
-            count += self.signal(list(found))
+        while processes := self.processes():
+            count += self.signal(list(processes))
             time.sleep(0.1)
             if self._process is not None:
                 self._process.poll()
@@ -185,5 +185,5 @@ class Callers:
         for part in (TESTS[:12], TESTS[12:]):
             results = [{"id": name, "verdict": verdicts[name], "duration": 1.0} for name in part]
             self._call(f"/episodes/{episode}/results", {"results": results})
-            self._ledger.told(episode, {name: verdicts[name] for name in part})
+            self._ledger.reported(episode, {name: verdicts[name] for name in part})
         self._ledger.rewarded(episode, self._call(f"/episodes/{episode}/reward"))

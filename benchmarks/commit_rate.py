@@ -1,4 +1,4 @@
-"""Rewards by one owner beside the bare commits of its own store, in one run, alternating.
+"""Rewards by one owner compared with bare commits of its store, alternating in one run.
 
     python -m benchmarks.commit_rate [--rounds 5] [--batch 1 8 32] [--count 400]
 
@@ -19,19 +19,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from agents.scheduling.settings import AgentSettings
-from orchestration.service.owners.calls import Call
-from orchestration.service.owners.holder import AgentHolder, HolderSettings
-from orchestration.service.owners.messages import (
-    Candidates,
-    RecommendationRequest,
-    Results,
-    ResultsRequest,
-    RewardAnswer,
-    RewardRequest,
-)
-from orchestration.service.owners.payloads import settings_text
-from orchestration.service.store.base import AgentCommit, EventRow, RewardRow
+from orchestration.service.api.recommendations import RecommendationRequest, ResultsRequest
+from orchestration.service.owners.agent_owner import AgentOwner, OwnerSettings
+from orchestration.service.owners.owner_call import OwnerAnswer
+from orchestration.service.store.codec import settings_text
+from orchestration.service.store.rows import AgentCommit, EventRow, RewardRow
 from orchestration.service.store.sql import SqlStore
+from orchestration.service.typed_calls import owner_call
 
 TESTS = tuple(f"tests/test_module_{number % 17}.py::test_case_{number}" for number in range(100))
 VERDICTS = tuple("failed" if number % 20 == 0 else "passed" for number in range(100))
@@ -52,11 +46,11 @@ class Both:
     """One owner, and the same store below it."""
 
     def __init__(self, folder: Path, kind: str) -> None:
-        settings = HolderSettings(str(folder / "service.db"), str(folder / "states"))
+        settings = OwnerSettings(str(folder / "service.db"), str(folder / "states"))
         self.store = SqlStore(settings.store_url)
         for name in ("owner", "bare"):
             self.store.create_agent(name, settings_text(AgentSettings(kind)), "", time.time())
-        self.holder = AgentHolder(settings, self.store, background=True)
+        self.owner = AgentOwner(settings, self.store, background=True)
         bare = self.store.take_over("bare")
         assert bare is not None
         self._bare, self._seq, self._number = bare, bare.last_seq, 0
@@ -65,15 +59,15 @@ class Both:
         """Rewards per second."""
         names = [f"e{self._number + place}" for place in range(count)]
         self._number += count
-        results = Results(TESTS, VERDICTS, (1.0,) * len(TESTS))
+        results = ResultsRequest.of(TESTS, VERDICTS, (1.0,) * len(TESTS))
         for name in names:
-            opened = Call("owner", RecommendationRequest(Candidates(TESTS)), episode_id=name)
-            self.holder.execute([opened, Call("owner", ResultsRequest(name, results))])
-        calls = [Call("owner", RewardRequest(name)) for name in names]
+            opened = owner_call("owner", "recommend", RecommendationRequest.of(TESTS), episode_id=name)
+            self.owner.execute([opened, owner_call("owner", "results", results, episode_id=name)])
+        calls = [owner_call("owner", "reward", episode_id=name) for name in names]
         started = time.perf_counter()
         for first in range(0, count, batch):
-            answers = self.holder.execute(calls[first : first + batch])
-            assert all(isinstance(answer, RewardAnswer) for answer in answers)
+            answers = self.owner.execute(calls[first : first + batch])
+            assert all(isinstance(answer, OwnerAnswer) for answer in answers)
         return count / (time.perf_counter() - started)
 
     def commits(self, count: int, batch: int) -> float:
@@ -94,8 +88,8 @@ class Both:
             self._seq += 1
             name = f"bare-{self._seq}"
             events.append(EventRow(self._bare.id, self._seq, "reward", name, self._seq, time.time(), b""))
-            told = {**asdict(answer), "agent_id": self._bare.id, "episode_id": name, "seq": self._seq}
-            rows.append(RewardRow(**told))
+            payload = {**asdict(answer), "agent_id": self._bare.id, "episode_id": name, "seq": self._seq}
+            rows.append(RewardRow(**payload))
         row = self._bare
         counters = (self._seq, self._seq, row.episodes, time.time())
         return AgentCommit(row.id, row.owner_epoch, *counters, row.settings, "", [], events, rows)
@@ -103,15 +97,15 @@ class Both:
 
 def measure(kind: str, rounds: int, batches: Sequence[int], count: int) -> list[Row]:
     """Both sides in turn."""
-    found = []
+    rows = []
     with tempfile.TemporaryDirectory(prefix="proctor-commits-") as folder:
         both = Both(Path(folder), kind)
         both.rewards(20, 1)
         for batch in batches:
             pairs = [(both.rewards(count, batch), both.commits(count, batch)) for _ in range(rounds)]
             ours, bare = (statistics.median(side) for side in zip(*pairs, strict=True))
-            found.append(Row(batch, round(ours), round(bare), round(bare / batch), round(ours / bare, 2)))
-    return found
+            rows.append(Row(batch, round(ours), round(bare), round(bare / batch), round(ours / bare, 2)))
+    return rows
 
 
 def main() -> None:
@@ -125,12 +119,12 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=400, help="rewards of one side in one round")
     parser.add_argument("--format", choices=("table", "json"), default="table")
     options = parser.parse_args()
-    found = measure(options.kind, options.rounds, options.batch, options.count)
+    rows = measure(options.kind, options.rounds, options.batch, options.count)
     if options.format == "json":
-        print(json.dumps([asdict(row) for row in found], indent=2))
+        print(json.dumps([asdict(row) for row in rows], indent=2))
         return
     print("| callers at once | rewards/s | the store's rows/s | commits/s | ratio |\n|---:|---:|---:|---:|---:|")
-    for row in found:
+    for row in rows:
         print("| " + " | ".join(str(value) for value in asdict(row).values()) + " |")
 
 

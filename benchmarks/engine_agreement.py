@@ -1,9 +1,9 @@
-"""Can healthy populations of the two engines be told apart? The calibrated test says, at 20 seeds.
+"""Can healthy populations of the two engines be distinguished? The calibrated test decides, at 20 seeds.
 
     python -m benchmarks.engine_agreement --algorithm ppo --steps 65536 --cache agreement.json
 
 Trains the same seeds with the fleet and with Stable-Baselines3 (the long part; finished agents are kept in `--cache`,
-so an interrupted run goes on), and compares the final evaluation (10 deterministic episodes) and the area under the
+so an interrupted run continues), and compares the final evaluation (10 deterministic episodes) and the area under the
 learning curve (mean training return per environment step) by the paired permutation test.
 """
 
@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.deeprl.engines.base import Selection, TrainedAgent
+from agents.deeprl.engines.base import AgentSelection, TrainedAgent
 from agents.deeprl.engines.registry import engine
 from agents.deeprl.evaluation import evaluate
 from agents.deeprl.presets.preset import preset
@@ -68,7 +68,7 @@ def rows_of(recipe: TrainingRecipe, side: str, seeds: int, known: dict[str, Row]
     block = len(missing) if side == "fleet" else 1
     for start in range(0, len(missing), max(1, block)):
         chosen = missing[start : start + block]
-        for agent in engine(side).train(recipe, chosen, Selection()):
+        for agent in engine(side).train(recipe, chosen, AgentSelection()):
             known[keys[agent.seed]] = measured(agent, recipe)
         temporary = cache.with_suffix(".new")
         temporary.write_text(json.dumps(known), encoding="utf-8")

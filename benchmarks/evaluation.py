@@ -25,7 +25,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.evaluation import evaluate_policy
 
 from agents.deeprl.checkpoint import from_bytes
-from agents.deeprl.engines.base import Selection
+from agents.deeprl.engines.base import AgentSelection
 from agents.deeprl.engines.fleet.evaluation import SavedAgent, evaluate_together, read
 from agents.deeprl.engines.registry import engine
 from agents.deeprl.presets import preset
@@ -40,7 +40,7 @@ TRAIN_STEPS = {"fleet": 60_000, "sb3": 2_000}
 REPLAYED_AGENTS = 3
 
 Returns = list[tuple[float, ...]]
-Tell = Callable[[str], None]
+Report = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class Result:
         differing_episodes: whose returns are not the same on both sides (to 1e-3: the library keeps rewards as
             float32).
         fleet_load_milliseconds, sb3_load_milliseconds: of one agent from its zip file; not part of the ratio.
-        environment_seconds: of the same number of steps without any policy (None: compiled, there is no such step).
+        environment_seconds: of the same number of steps without any policy (None: compiled, so no such step exists).
         share_of_limit: environment_seconds / fleet_seconds.
         cpu_ratio: the same of the processor's seconds, which a busy machine disturbs less.
         ratio: median over the pairs of sb3's seconds / the fleet's seconds.
@@ -103,8 +103,8 @@ def trained(recipe: TrainingRecipe, agents: int, steps: int | None) -> tuple[lis
     chosen = fleet if fleet.objection(recipe) is None else engine("sb3")
     budget = steps or TRAIN_STEPS[chosen.name]
     short = recipe.replace(total_steps=budget)
-    found = chosen.train(short, list(range(agents)), Selection())
-    saved = [SavedAgent(agent.checkpoint, recipe.algorithm, recipe.policy) for agent in found]
+    agents_trained = chosen.train(short, list(range(agents)), AgentSelection())
+    saved = [SavedAgent(agent.checkpoint, recipe.algorithm, recipe.policy) for agent in agents_trained]
     return saved, f"{chosen.name}, {budget} steps"
 
 
@@ -183,14 +183,16 @@ def load_milliseconds(agents: Sequence[SavedAgent]) -> tuple[float, float]:
 def differing(ours: Returns, theirs: Returns) -> int:
     """Episodes whose returns differ."""
     pairs = zip((value for row in ours for value in row), (value for row in theirs for value in row), strict=True)
-    return sum(bool(abs(one - other) > 1e-3) for one, other in pairs)
+    return sum(bool(abs(first - second) > 1e-3) for first, second in pairs)
 
 
-def measure(name: str, algorithm: str, agents: int, episodes: int, pairs: int, steps: int | None, tell: Tell) -> Result:
+def measure(
+    name: str, algorithm: str, agents: int, episodes: int, pairs: int, steps: int | None, report: Report
+) -> Result:
     """Everything, on this process's one core."""
     definition = environment(name)
     place = initial_spec(definition)
-    tell("training")
+    report("training")
     saved, how = trained(preset(definition.name, algorithm).recipe(place), agents, steps)
     models = [from_bytes(agent.checkpoint, algorithm) for agent in saved]
     loads = load_milliseconds(saved)
@@ -204,7 +206,7 @@ def measure(name: str, algorithm: str, agents: int, episodes: int, pairs: int, s
             theirs, slow, done = by_library(models, place, episodes)
             ours, fast = by_fleet(saved, place, episodes)
         rows.append((*slow, *fast))
-        tell(f"[{pair + 1}/{pairs}] sb3 {slow[0]:.2f} s, fleet {1e3 * fast[0]:.1f} ms, ratio {slow[0] / fast[0]:.1f}")
+        report(f"[{pair + 1}/{pairs}] sb3 {slow[0]:.2f} s, fleet {1e3 * fast[0]:.1f} ms, ratio {slow[0] / fast[0]:.1f}")
     library_seconds, _, fleet_seconds, _ = (statistics.median(column) for column in zip(*rows, strict=True))
     compiled = definition.name == "CartPole-v1"
     limit = None if compiled else done * step_seconds(models[:REPLAYED_AGENTS], place, episodes)

@@ -3,7 +3,7 @@
     python -m benchmarks.kill_tests [--pairs 2000] [--seed 0] [--format json|table]
 
 A *false kill* is a verdict killed for two healthy populations drawn independently from one law. Mann-Whitney's test at
-5 % stands beside the product's own as an outside reference.
+5 % is listed with the product's own tests as an outside reference.
 """
 
 from __future__ import annotations
@@ -121,18 +121,18 @@ def measure_families(law: str, draw: Draw, families: int, seed: np.random.SeedSe
     return Row(name, law, "paired_permutation", AGENTS, families, any_killed / families, None, None)
 
 
-def run(pairs: int, seed: int, tell: Callable[[str], None]) -> list[Row]:
+def run(pairs: int, seed: int, report: Callable[[str], None]) -> list[Row]:
     """Every scenario, then the families; one line of progress each."""
     todo = scenarios()
     seeds = np.random.SeedSequence(seed).spawn(len(todo) + len(LAWS))
     started, rows = time.monotonic(), []
     for done, ((name, law, pair), child) in enumerate(zip(todo, seeds, strict=False)):
-        tell(f"[{done + 1}/{len(seeds)}] {time.monotonic() - started:4.0f} s  {name}, {law}")
+        report(f"[{done + 1}/{len(seeds)}] {time.monotonic() - started:4.0f} s  {name}, {law}")
         rows += measure(name, law, pair, pairs, child)
     for done, ((law, draw), child) in enumerate(zip(LAWS.items(), seeds[len(todo) :], strict=True), start=len(todo)):
-        tell(f"[{done + 1}/{len(seeds)}] {time.monotonic() - started:4.0f} s  families, {law}")
+        report(f"[{done + 1}/{len(seeds)}] {time.monotonic() - started:4.0f} s  families, {law}")
         rows.append(measure_families(law, draw, max(1, pairs // 4), child))
-    tell(f"done in {time.monotonic() - started:.0f} s")
+    report(f"done in {time.monotonic() - started:.0f} s")
     return rows
 
 

@@ -1,4 +1,4 @@
-"""Load on a real `proctor serve`: rising concurrency over many agents, then one noisy agent beside calm ones.
+"""Load on a real `proctor serve`: rising concurrency over many agents, then one noisy agent among calm ones.
 
     python -m benchmarks.load [--minutes 10] [--agents 50] [--shards 2] [--connections 1 8 32 ... ] [--format json]
 
@@ -75,7 +75,7 @@ class Connection:
     """One caller.
 
     Args:
-        patient: it waits as long as it is told to before it comes back; a noisy one does not.
+        patient: it waits as long as the answer says before it retries; a noisy caller does not.
     """
 
     def __init__(self, port: int, tally: Tally, end: float, patient: bool = True) -> None:
@@ -95,9 +95,9 @@ class Connection:
                 self._writer.close()
 
     async def _cycle(self, agent: str) -> None:
-        told = await self._call(f"{agent}/recommendations", RECOMMENDATION)
-        if told is not None:
-            episode = f"{agent}/episodes/{json.loads(told)['episode_id']}"
+        answer = await self._call(f"{agent}/recommendations", RECOMMENDATION)
+        if answer is not None:
+            episode = f"{agent}/episodes/{json.loads(answer)['episode_id']}"
             if await self._call(f"{episode}/results", RESULTS) is not None:
                 await self._call(f"{episode}/reward")
 
@@ -181,32 +181,32 @@ def row(step: str, connections: int, seconds: float, tally: Tally, served: Serve
 
 def rising(served: Served, agents: Sequence[str], steps: Sequence[int], seconds: float) -> list[Row]:
     """One step for each number of connections."""
-    found = []
+    rows = []
     for connections in steps:
         tally = drive(served.port, agents, connections, seconds)
-        found.append(row("rising", connections, seconds, tally, served))
-        print(found[-1], dict(tally.errors), file=sys.stderr, flush=True)
-    return found
+        rows.append(row("rising", connections, seconds, tally, served))
+        print(rows[-1], dict(tally.errors), file=sys.stderr, flush=True)
+    return rows
 
 
 def noisy(served: Served, agents: Sequence[str], seconds: float) -> list[Row]:
     """Calm callers of all agents but one, without and with a flood of that one from another process."""
     loud, calm = agents[:1], agents[1:]
     alone = drive(served.port, calm, CALM_CONNECTIONS, seconds)
-    found = [row("calm agents alone", CALM_CONNECTIONS, seconds, alone, served)]
+    rows = [row("calm agents alone", CALM_CONNECTIONS, seconds, alone, served)]
     flood = multiprocessing.get_context("spawn").Process(
         target=_flood, args=(served.port, loud, NOISY_CONNECTIONS, seconds + 4)
     )
     flood.start()
     time.sleep(2.0)
-    beside = drive(served.port, calm, CALM_CONNECTIONS, seconds)
-    found.append(
-        row(f"calm agents, {NOISY_CONNECTIONS} connections on another", CALM_CONNECTIONS, seconds, beside, served)
+    mixed = drive(served.port, calm, CALM_CONNECTIONS, seconds)
+    rows.append(
+        row(f"calm agents, {NOISY_CONNECTIONS} connections on another", CALM_CONNECTIONS, seconds, mixed, served)
     )
     flood.join()
-    for one in found:
-        print(one, file=sys.stderr, flush=True)
-    return found
+    for entry in rows:
+        print(entry, file=sys.stderr, flush=True)
+    return rows
 
 
 def _flood(port: int, agents: Sequence[str], connections: int, seconds: float) -> None:
@@ -231,11 +231,11 @@ def measure(options: argparse.Namespace) -> list[Row]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def as_table(found: Sequence[Row]) -> str:
+def as_table(rows: Sequence[Row]) -> str:
     """Markdown."""
-    names = tuple(asdict(found[0]))
+    names = tuple(asdict(rows[0]))
     lines = [f"| {' | '.join(name.replace('_', ' ') for name in names)} |", "|---|" + "---:|" * (len(names) - 1)]
-    return "\n".join([*lines, *(f"| {' | '.join(str(value) for value in asdict(one).values())} |" for one in found)])
+    return "\n".join([*lines, *(f"| {' | '.join(str(value) for value in asdict(entry).values())} |" for entry in rows)])
 
 
 def main() -> int:
@@ -248,9 +248,9 @@ def main() -> int:
     parser.add_argument("--connections", type=int, nargs="+", default=list(STEPS))
     parser.add_argument("--format", choices=("table", "json"), default="table")
     options = parser.parse_args()
-    found = measure(options)
-    print(json.dumps([asdict(one) for one in found], indent=2) if options.format == "json" else as_table(found))
-    return 1 if any(one.errors for one in found) else 0
+    rows = measure(options)
+    print(json.dumps([asdict(entry) for entry in rows], indent=2) if options.format == "json" else as_table(rows))
+    return 1 if any(entry.errors for entry in rows) else 0
 
 
 if __name__ == "__main__":

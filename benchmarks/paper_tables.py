@@ -1,4 +1,4 @@
-"""The tables of docs/paper.md from results/paper: published verdicts and boundaries beside ours.
+"""The tables of docs/paper.md from results/paper: published verdicts and boundaries next to this project's.
 
     python -m benchmarks.paper_tables results/paper
 

@@ -3,7 +3,7 @@
     python -m benchmarks.record_own_history --cycles 160 --history own_history.parquet
 
 Which fault appears and disappears in which cycle is drawn from one seeded generator and does not depend on what the
-tests find. The same command goes on where it stopped. How the history that is shipped was made: docs/recording.md.
+tests find. The same command continues where it stopped. How the history that is shipped was made: docs/recording.md.
 """
 
 from __future__ import annotations
@@ -130,8 +130,8 @@ class Code:
             tests = [path for pattern in TEST_FILES for path in _below(folder, pattern)]
             imports = {path: _imported((folder / path).read_bytes()) for path in tests}
             paths = sorted({path for pattern in SOURCES for path in _below(folder, pattern)}, key=_drawn(seed))
-            found = [(path, tuple(faults_of((folder / path).read_bytes()))) for path in paths]
-        return cls(archive, tuple(entry for entry in found if entry[1]), imports)
+            committed = [(path, tuple(faults_of((folder / path).read_bytes()))) for path in paths]
+        return cls(archive, tuple(entry for entry in committed if entry[1]), imports)
 
     def located(self, fault: PlannedFault, tests: Sequence[str]) -> tuple[str, Fault]:
         """Where a planned fault falls in this code, if these are the test files of the cycle in which it appears."""
@@ -214,8 +214,8 @@ def record(history: Path, cycles: int, seed: int, commit: str) -> Iterator[str]:
             exit_code = record_cycle(Path(folder), history, test_files(cycle, cycles, list(code.tests)), seed + cycle)
         if recorded_cycles(history) != cycle:
             raise SystemExit(f"cycle {cycle} was not recorded (exit code {exit_code})")
-        told = ", ".join(f"{path}:{f.line} {f.old.decode()} -> {f.new.decode()}" for path, f in active)
-        yield f"cycle {cycle}/{cycles}: exit code {exit_code}; faults: {told or 'none'}"
+        description = ", ".join(f"{path}:{f.line} {f.old.decode()} -> {f.new.decode()}" for path, f in active)
+        yield f"cycle {cycle}/{cycles}: exit code {exit_code}; faults: {description or 'none'}"
 
 
 def main() -> None:
@@ -225,8 +225,8 @@ def main() -> None:
     parser.add_argument("--cycles", type=int, default=160)
     parser.add_argument("--seed", type=int, default=23)
     parser.add_argument("--commit", default="HEAD", help="whose code is copied")
-    given = parser.parse_args()
-    for line in record(given.history.absolute(), given.cycles, given.seed, given.commit):
+    options = parser.parse_args()
+    for line in record(options.history.absolute(), options.cycles, options.seed, options.commit):
         print(line, flush=True)
 
 

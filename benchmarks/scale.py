@@ -22,7 +22,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from agents.deeprl.engines.base import Selection, TrainedAgent
+from agents.deeprl.engines.base import AgentSelection, TrainedAgent
 from agents.deeprl.recipe import PolicySite, TrainingRecipe
 from benchmarks.scale_model import HIGHER_ORDER_MUTANTS, Pair, Prediction, Rates, ServiceNode, capacity, predict
 from envsearch.registry import make
@@ -33,10 +33,10 @@ from orchestration.campaign.plan import plan_campaign
 from orchestration.campaign.spec.campaign import ResolvedCampaign
 from orchestration.campaign.spec.loading import load_spec
 from orchestration.campaign.spec.resolving import resolve
-from orchestration.execution.block_progress import Partly
+from orchestration.execution.block_progress import ProgressCallback
 from orchestration.execution.executors.ray_tasks import RayExecutor
 from orchestration.execution.results import ResultStore
-from orchestration.execution.tasks import Parts
+from orchestration.execution.tasks import TaskFunctions
 from orchestration.execution.work import (
     AgentKey,
     BlockReport,
@@ -47,7 +47,7 @@ from orchestration.execution.work import (
     item_addresses,
 )
 from orchestration.runtime.progress import Progress
-from orchestration.service.store.base import AgentCommit, EventRow
+from orchestration.service.store.rows import AgentCommit, EventRow
 from orchestration.service.store.sql import SqlStore
 
 CORES = (2, 64, 1000)
@@ -80,7 +80,7 @@ class InstantEngine:
         self,
         recipe: TrainingRecipe,
         seeds: Sequence[int],
-        selection: Selection | None = None,
+        selection: AgentSelection | None = None,
         progress: Callable[[int], None] | None = None,
     ) -> list[TrainedAgent]:
         """An agent that is all zeros."""
@@ -90,7 +90,7 @@ class InstantEngine:
 
 
 def instant_engine(_name: str) -> InstantEngine:
-    """For `Parts`."""
+    """For `TaskFunctions`."""
     return InstantEngine()
 
 
@@ -103,14 +103,16 @@ class SimulatedExecutor:
     def __init__(self, failing: bool = False) -> None:
         self._failing = failing
 
-    def run(self, blocks: Iterable[WorkBlock], store_url: str, partly: Partly | None = None) -> Iterator[BlockReport]:
+    def run(
+        self, blocks: Iterable[WorkBlock], store_url: str, progress: ProgressCallback | None = None
+    ) -> Iterator[BlockReport]:
         """See `Executor.run`."""
         for block in blocks:
             if self._failing:
-                told = tuple(
+                failures = tuple(
                     (address, "Traceback\n" + "  line\n" * 200 + "Error: x") for address in item_addresses(block)
                 )
-                yield BlockReport(block, JobOutcome.FAILED, 0.0, told)
+                yield BlockReport(block, JobOutcome.FAILED, 0.0, failures)
             else:
                 yield BlockReport(block, JobOutcome.DONE, 0.0)
 
@@ -125,7 +127,7 @@ def many_items(count: int) -> list[TrainBlock]:
 
 
 def driver_growth(count: int, failing: bool = False) -> tuple[float, float]:
-    """Bytes per work item: of the plan, and of what running it leaves and takes at most beside the plan."""
+    """Bytes per work item: of the plan, and of what running it adds at most."""
     tracemalloc.start()
     try:
         before = tracemalloc.get_traced_memory()[0]
@@ -149,27 +151,27 @@ def campaign(name: str) -> ResolvedCampaign:
 
 def pair(name: str, quick: bool) -> Pair:
     """A pair's plan and costs."""
-    found = campaign(name)
-    costs = LAST_COSTS[name] if quick else measured(found)
+    resolved = campaign(name)
+    costs = LAST_COSTS[name] if quick else measured(resolved)
     with tempfile.TemporaryDirectory() as folder:
-        phases = plan_campaign(found, ResultStore(folder), costs, 2).phases
+        phases = plan_campaign(resolved, ResultStore(folder), costs, 2).phases
     points = next(phase.items for phase in phases if phase.phase == "kill matrix") // (
-        len(found.seeds) * len(found.mutants)
+        len(resolved.seeds) * len(resolved.mutants)
     )
-    above = HIGHER_ORDER_MUTANTS * len(found.seeds)
+    above = HIGHER_ORDER_MUTANTS * len(resolved.seeds)
     environment, _, algorithm = name.partition("_")
     return Pair(
         name=name,
         algorithm=algorithm,
-        steps=found.healthy.total_steps,
-        seeds=len(found.seeds),
+        steps=resolved.healthy.total_steps,
+        seeds=len(resolved.seeds),
         agents=sum(phase.items for phase in phases if phase.phase == "train") + above,
         evaluations=sum(phase.items for phase in phases if phase.phase != "train") + above * (points + 1),
-        populations=1 + len(found.mutants) + HIGHER_ORDER_MUTANTS,
-        searches=len(found.boundary.tests),
+        populations=1 + len(resolved.mutants) + HIGHER_ORDER_MUTANTS,
+        searches=len(resolved.boundary.tests),
         train_seconds=costs.train,
         evaluation_seconds=costs.evaluation,
-        host_steps_per_second=None if environment == "cartpole" else _steps_per_second(found.healthy.environment),
+        host_steps_per_second=None if environment == "cartpole" else _steps_per_second(resolved.healthy.environment),
     )
 
 
@@ -205,7 +207,7 @@ def rates(store: str, state: str, seconds: float = 5.0) -> Rates:
         commits = [_commits_per_second(state or f"{folder}/service.db", writers) for writers in (1, 8)]
     block = many_items(1)[0]
     report = BlockReport(block, JobOutcome.DONE, 1.0)
-    plan, beside = driver_growth(20_000)
+    plan, added = driver_growth(20_000)
     return Rates(
         tasks=tasks,
         requests=requests,
@@ -215,7 +217,7 @@ def rates(store: str, state: str, seconds: float = 5.0) -> Rates:
         block_bytes=len(pickle.dumps(block)),
         report_bytes=len(pickle.dumps(report)),
         agent_bytes=CHECKPOINT_BYTES + 30_000,
-        item_bytes=plan + beside,
+        item_bytes=plan + added,
     )
 
 
@@ -225,7 +227,7 @@ def _evaluation_keys(count: int) -> list[EvaluationKey]:
 
 def _tasks_per_second(url: str, seconds: float) -> float:
     """Blocks through the executor, each an agent that is saved."""
-    executor = RayExecutor(cpus=2, parts=Parts(engine="benchmarks.scale:instant_engine"))
+    executor = RayExecutor(cpus=2, functions=TaskFunctions(engine="benchmarks.scale:instant_engine"))
     try:
         blocks = many_items(100_000)
         reports = executor.run(blocks, url)
@@ -309,24 +311,24 @@ def main() -> None:
     parser.add_argument("--format", choices=("table", "json"), default="table")
     arguments = parser.parse_args()
     pairs = [pair(name, arguments.quick) for name in PAIRS]
-    found = rates(arguments.store, arguments.state)
+    measured_rates = rates(arguments.store, arguments.state)
     predictions: list[Prediction] = [
-        predict(pairs, found, engine, cores) for engine in ("sb3", "fleet") for cores in CORES
+        predict(pairs, measured_rates, engine, cores) for engine in ("sb3", "fleet") for cores in CORES
     ]
-    plan, beside = driver_growth(ITEMS)
+    plan, added = driver_growth(ITEMS)
     service = {"node": asdict(ServiceNode()), "capacity": asdict(capacity(ServiceNode()))}
-    driver = {"items": ITEMS, "plan_bytes_per_item": plan, "bytes_beside_the_plan_per_item": beside}
-    told = {
-        "pairs": [asdict(one) for one in pairs],
-        "rates": [asdict(found)],
-        "predictions": [asdict(one) for one in predictions],
+    driver = {"items": ITEMS, "plan_bytes_per_item": plan, "bytes_beside_the_plan_per_item": added}
+    report = {
+        "pairs": [asdict(entry) for entry in pairs],
+        "rates": [asdict(measured_rates)],
+        "predictions": [asdict(entry) for entry in predictions],
         "driver": [driver],
         "service": [service["capacity"]],
     }
     if arguments.format == "json":
-        print(json.dumps(told, indent=1))
+        print(json.dumps(report, indent=1))
     else:
-        print("\n\n".join(f"{name}\n\n{_table(rows)}" for name, rows in told.items()))
+        print("\n\n".join(f"{name}\n\n{_table(rows)}" for name, rows in report.items()))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """What the six published pairs cost on more cores than one machine has: inputs in one table, arithmetic, no measuring.
 
-`benchmarks.scale` measures the inputs that this machine can tell and prints the tables of docs/scale.md.
+`benchmarks.scale` measures the inputs that this machine can provide and prints the tables of docs/scale.md.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ FLEET_STEPS_PER_SECOND: dict[str, float] = {
     "a2c": 148_000.0,
     "dqn": 5_200.0,  # network of 256 x 256
 }
-"""On one core. An environment that is stepped on the host costs its own time besides (`Pair.host_steps_per_second`)."""
+"""On one core. An environment that is stepped on the host costs extra time (`Pair.host_steps_per_second`)."""
 
 EUROS_PER_CORE_HOUR = 0.04
 """Of a rented core on demand; spot machines cost about a third of it."""

@@ -34,11 +34,11 @@ def cycle(scheduler: Scheduler, tests: list[TestCase], number: int, rng: np.rand
         TestResult(test.id, Verdict.FAILED if bad else Verdict.PASSED, seconds)
         for test, bad, seconds in zip(tests, failed.tolist(), took, strict=True)
     ]
-    told = {result.id: result for result in results}
+    by_id = {result.id: result for result in results}
     started = time.perf_counter()
     episode = scheduler.recommend(tests, str(number), number, Budget(share=0.5), explain=False)
     scheduler.record(episode, results)
-    scheduler.reward(episode, told)
+    scheduler.reward(episode, by_id)
     return time.perf_counter() - started
 
 
@@ -46,13 +46,13 @@ def seconds(kinds: list[str], count: int, cycles: int) -> dict[str, list[float]]
     """Per kind, the seconds of each cycle after the warm-up."""
     tests = [TestCase(f"suite/area_{place // 20}/test_{place}") for place in range(count)]
     schedulers = {kind: Scheduler(AgentSettings(kind)) for kind in kinds}
-    found: dict[str, list[float]] = {kind: [] for kind in kinds}
+    times: dict[str, list[float]] = {kind: [] for kind in kinds}
     for number in range(cycles + WARM_UP):
         for kind, scheduler in schedulers.items():
             taken = cycle(scheduler, tests, number, np.random.default_rng(number))
             if number >= WARM_UP:
-                found[kind].append(taken)
-    return found
+                times[kind].append(taken)
+    return times
 
 
 def memory(kind: str, count: int, cycles: int) -> tuple[int, int]:
@@ -79,9 +79,9 @@ def main() -> None:
     options = parser.parse_args()
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     for count in options.tests:
-        found = seconds(options.kinds, count, options.cycles)
-        base = float(np.median(found[options.kinds[-1]]))
-        for kind, values in found.items():
+        times = seconds(options.kinds, count, options.cycles)
+        base = float(np.median(times[options.kinds[-1]]))
+        for kind, values in times.items():
             allocated, saved = memory(kind, count, 5)
             row: dict[str, Any] = {
                 "kind": kind,

@@ -39,7 +39,7 @@ Curve = NDArray[np.float64]
 DRAWS = 10_000
 WINDOW = 50
 MEASURED = {"failures_first": ("napfd", "recall"), "time_first": ("apfdc", "ttff")}
-"""Per objective: what the best heuristic is chosen by and differences are told in; then what else is shown."""
+"""Per objective: the metric that chooses the best heuristic and expresses differences; then the other metric shown."""
 
 GROUPS: dict[str, dict[str, Any]] = {
     "without learning": {"precision": 1e9},
@@ -62,21 +62,23 @@ class Replays:
         self._cache = cache
 
     def curves(
-        self, source: HistorySource, kind: str, feedback: str, seeds: int, share: float = 0.5, **given: Any
+        self, source: HistorySource, kind: str, feedback: str, seeds: int, share: float = 0.5, **hyperparameters: Any
     ) -> dict[str, Curve]:
         """Metric -> value per failing cycle, in order; also ``cycle``: their numbers from 0."""
-        told = []
+        results = []
         for seed in range(seeds):
-            settings = AgentSettings(kind, seed=seed, hyperparameters=tuple(sorted(given.items())))
+            settings = AgentSettings(kind, seed=seed, hyperparameters=tuple(sorted(hyperparameters.items())))
             item = ReplayItem(source, settings, feedback=feedback, budget_share=share)
             stored = StoredItem(item, self._cache)
             plain = finished(stored)
-            told.append(from_plain(item, run_item(stored) if plain is None else plain))
-        failing = told[0].failing
-        found = {name: np.mean([one.metrics[name][failing] for one in told], axis=0) for name in told[0].metrics}
-        found["cycle"] = np.flatnonzero(failing).astype(np.float64)
-        found["milliseconds"] = np.array([1e3 * float(np.mean([one.seconds.mean() for one in told]))])
-        return found
+            results.append(from_plain(item, run_item(stored) if plain is None else plain))
+        failing = results[0].failing
+        means = {
+            name: np.mean([result.metrics[name][failing] for result in results], axis=0) for name in results[0].metrics
+        }
+        means["cycle"] = np.flatnonzero(failing).astype(np.float64)
+        means["milliseconds"] = np.array([1e3 * float(np.mean([result.seconds.mean() for result in results]))])
+        return means
 
 
 def interval(difference: Curve, rng: np.random.Generator) -> tuple[float, float]:
@@ -113,20 +115,20 @@ def _one_table(
 ) -> None:
     metric, other = MEASURED[objective]
     print(f"\n### {objective}, {feedback} feedback: {metric} ({other})\n")
-    found: dict[str, list[dict[str, Curve]]] = {}
+    by_kind: dict[str, list[dict[str, Curve]]] = {}
     for kind in (*options.heuristics, *options.kinds):
-        given = settings_for(kind, objective)
+        settings = settings_for(kind, objective)
         seeds = options.seeds if kind in BASELINES or kind == DEFAULT_KIND else options.learned_seeds
-        found[kind] = [replays.curves(source, kind, feedback, seeds, **given) for source in sources]
+        by_kind[kind] = [replays.curves(source, kind, feedback, seeds, **settings) for source in sources]
         print(f"{objective} {feedback} {kind}", file=sys.stderr, flush=True)
     _header(["agent", *(load(source).name for source in sources)])
-    for kind, curves in found.items():
-        _row([f"`{kind}`", *(f"{one[metric].mean():.3f} ({one[other].mean():.3f})" for one in curves)])
+    for kind, curves in by_kind.items():
+        _row([f"`{kind}`", *(f"{curve[metric].mean():.3f} ({curve[other].mean():.3f})" for curve in curves)])
     for kind in options.kinds:
         cells = []
-        for place, mine in enumerate(found[kind]):
-            best = max(options.heuristics, key=lambda name: float(found[name][place][metric].mean()))
-            difference = mine[metric] - found[best][place][metric]
+        for place, mine in enumerate(by_kind[kind]):
+            best = max(options.heuristics, key=lambda name: float(by_kind[name][place][metric].mean()))
+            difference = mine[metric] - by_kind[best][place][metric]
             low, high = interval(difference, np.random.default_rng(0))
             cells.append(f"{difference.mean():+.3f} [{low:+.3f}, {high:+.3f}] to `{best}`")
         _row([f"`{kind}` - best heuristic", *cells])
@@ -137,9 +139,9 @@ def print_unlimited(replays: Replays, sources: list[HistorySource], options: arg
     print("\n### time_first without a budget, full feedback: ttff (apfdc)\n")
     _header(["agent", *(load(source).name for source in sources)])
     for kind in dict.fromkeys((*options.heuristics, DEFAULT_KIND)):
-        given = settings_for(kind, "time_first")
-        found = [replays.curves(source, kind, "full", options.seeds, share=1.0, **given) for source in sources]
-        _row([f"`{kind}`", *(f"{one['ttff'].mean():.4f} ({one['apfdc'].mean():.4f})" for one in found)])
+        settings = settings_for(kind, "time_first")
+        curves = [replays.curves(source, kind, "full", options.seeds, share=1.0, **settings) for source in sources]
+        _row([f"`{kind}`", *(f"{curve['ttff'].mean():.4f} ({curve['apfdc'].mean():.4f})" for curve in curves)])
 
 
 def print_windows(replays: Replays, sources: list[HistorySource], options: argparse.Namespace) -> None:
@@ -163,11 +165,13 @@ def print_ablation(replays: Replays, sources: list[HistorySource], options: argp
     """What each part of the default kind is worth: napfd, full / partial."""
     print("\n### Ablation of the default kind: napfd, full / partial\n")
     _header(["changed", *(load(source).name for source in sources)])
-    for name, given in {"nothing": {}, **GROUPS}.items():
+    for name, settings in {"nothing": {}, **GROUPS}.items():
         cells = []
         for source in sources:
             means = [
-                float(replays.curves(source, DEFAULT_KIND, feedback, options.ablation_seeds, **given)["napfd"].mean())
+                float(
+                    replays.curves(source, DEFAULT_KIND, feedback, options.ablation_seeds, **settings)["napfd"].mean()
+                )
                 for feedback in ("full", "partial")
             ]
             cells.append(" / ".join(f"{mean:.3f}" for mean in means))
@@ -183,8 +187,8 @@ def draw_curves(replays: Replays, sources: list[HistorySource], options: argpars
         for feedback in ("full", "partial"):
             lines = []
             for kind in (DEFAULT_KIND, "failure_rate", "failure_rate_per_second", "random"):
-                given = settings_for(kind, "failures_first")
-                curves = replays.curves(source, kind, feedback, options.seeds, **given)
+                settings = settings_for(kind, "failures_first")
+                curves = replays.curves(source, kind, feedback, options.seeds, **settings)
                 whole = np.full(len(load(source)), np.nan)
                 whole[curves["cycle"].astype(np.int64)] = curves["napfd"]
                 lines.append((kind, kind in BASELINES, whole))
@@ -212,7 +216,7 @@ def _row(cells: Iterable[str]) -> None:
 
 
 def main() -> None:
-    """Print what was asked for."""
+    """Print the requested tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("histories", type=Path, nargs="+")
     parser.add_argument("--kinds", nargs="+", default=[DEFAULT_KIND])

@@ -55,14 +55,14 @@ def faults_of(source: bytes) -> list[Fault]:
     tree = ast.parse(source)
     lines = _line_starts(source)
     passed_over = set(_not_computed(tree))
-    found = {
+    faults = {
         fault
         for node in ast.walk(tree)
         if id(node) not in passed_over
         for fault in _at(node, source, lines)
         if _parses(fault.applied(source))
     }
-    return sorted(found)
+    return sorted(faults)
 
 
 def _line_starts(source: bytes) -> list[int]:

@@ -1,4 +1,4 @@
-"""The scheduling service over HTTP beside a constant endpoint in the same Ray Serve, in one run.
+"""The scheduling service over HTTP compared with a constant endpoint in the same Ray Serve, in one run.
 
     python -m benchmarks.service [--seconds 4] [--rounds 3] [--kind failure_rate] [--format json|table]
 
@@ -94,7 +94,7 @@ class Client:
 
 @contextmanager
 def both_sides(kind: str) -> Iterator[Client]:
-    """The service with an agent that has seen a few cycles, and the constant endpoint beside it."""
+    """The service with an agent that has seen a few cycles, and the constant endpoint."""
     from orchestration.runtime.serve import free_port, serving
 
     with tempfile.TemporaryDirectory(prefix="proctor-benchmark-") as home:
@@ -172,7 +172,7 @@ def rows(call: str, sides: Any) -> list[Row]:
 
 
 def measure_many_tests(client: Client, kind: str, rounds: int) -> Row:
-    """10,000 tests: the whole call beside the library's own time for the same job."""
+    """10,000 tests: the whole call compared with the library's own time for the same job."""
     from agents.scheduling.scheduler import Scheduler
     from agents.scheduling.settings import AgentSettings
     from agents.scheduling.testcase import TestCase
@@ -201,21 +201,21 @@ def measure_many_tests(client: Client, kind: str, rounds: int) -> Row:
 def run(kind: str, rounds: int, seconds: float) -> list[Row]:
     """Everything, with a line of progress each."""
     with both_sides(kind) as client:
-        found = []
+        rows = []
         for name, measure in (("recommend", measure_recommend), ("reward", measure_reward)):
             print(f"{name} ...", file=sys.stderr, flush=True)
-            found += measure(client, rounds, seconds)
+            rows += measure(client, rounds, seconds)
         print("10,000 tests ...", file=sys.stderr, flush=True)
-        return [*found, measure_many_tests(client, kind, rounds)]
+        return [*rows, measure_many_tests(client, kind, rounds)]
 
 
-def as_table(found: list[Row]) -> str:
+def as_table(rows: list[Row]) -> str:
     """Markdown."""
     lines = ["| call | connections | measure | service | constant | ratio | bar |", "|---|---:|---|---:|---:|---:|---|"]
     lines += [
         f"| {row.call} | {row.connections} | {row.measure.replace('_', ' ')} | {row.service:.4g} | {row.constant:.4g} "
         f"| {row.ratio:.2f} | {row.bar} |"
-        for row in found
+        for row in rows
     ]
     return "\n".join(lines)
 
@@ -228,8 +228,8 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=4.0, help="of each burst")
     parser.add_argument("--format", choices=("table", "json"), default="table")
     options = parser.parse_args()
-    found = run(options.kind, options.rounds, options.seconds)
-    print(json.dumps([asdict(row) for row in found], indent=2) if options.format == "json" else as_table(found))
+    rows = run(options.kind, options.rounds, options.seconds)
+    print(json.dumps([asdict(row) for row in rows], indent=2) if options.format == "json" else as_table(rows))
 
 
 if __name__ == "__main__":

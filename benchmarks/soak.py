@@ -4,7 +4,7 @@
 
 The agent's owner, the SQLite store and the Parquet archive are the real ones, in this process and in a temporary
 folder; only HTTP and Ray are left out. `--seconds` ends the run earlier. The exit code is 1 if memory grows, or an
-episode is missing or stands twice.
+episode is missing or appears twice.
 """
 
 from __future__ import annotations
@@ -23,21 +23,14 @@ import numpy as np
 import pandas as pd
 
 from agents.scheduling.settings import AgentSettings
+from orchestration.service.api.recommendations import RecommendationRequest, ResultsRequest
+from orchestration.service.owners.agent_owner import AgentOwner, OwnerSettings
 from orchestration.service.owners.archiving import Archivist
-from orchestration.service.owners.calls import Call
-from orchestration.service.owners.holder import AgentHolder, HolderSettings
-from orchestration.service.owners.messages import (
-    Candidates,
-    RecommendationRequest,
-    Results,
-    ResultsAnswer,
-    ResultsRequest,
-    RewardAnswer,
-    RewardRequest,
-)
-from orchestration.service.owners.payloads import settings_text
+from orchestration.service.owners.owner_call import OwnerAnswer
 from orchestration.service.store.archive import EPISODES, EXECUTIONS, Archive
+from orchestration.service.store.codec import settings_text
 from orchestration.service.store.sql import SqlStore
+from orchestration.service.typed_calls import owner_call
 
 AGENT = "soak"
 WARM_SHARE = 0.2
@@ -87,10 +80,10 @@ class Run:
 
     def __init__(self, folder: Path, tests: int, kept: int) -> None:
         self.folder = folder
-        settings = HolderSettings(str(folder / "service.db"), str(folder / "states"))
+        settings = OwnerSettings(str(folder / "service.db"), str(folder / "states"))
         self.store = SqlStore(settings.store_url)
         self.store.create_agent(AGENT, settings_text(AgentSettings("failure_rate", history_length=20)), "", time.time())
-        self.holder = AgentHolder(settings, self.store, background=True)
+        self.owner = AgentOwner(settings, self.store, background=True)
         self._archivist = Archivist(self.store, Archive(str(folder / "archive")), kept)
         self._tests = tests
 
@@ -99,17 +92,17 @@ class Run:
         ids = (*(f"t{place}" for place in range(self._tests - 1)), f"generated[{number // 100 % 500}]")
         name = f"e{number}"
         verdicts = tuple("failed" if (number + place) % 7 == 0 else "passed" for place in range(len(ids)))
-        opened = Call(AGENT, RecommendationRequest(Candidates(ids), job="soak"), episode_id=name)
-        told = Call(AGENT, ResultsRequest(name, Results(ids, verdicts, (1.0,) * len(ids))))
-        *_, results, reward = self.holder.execute([opened, told, Call(AGENT, RewardRequest(name))])
-        assert isinstance(results, ResultsAnswer), results
-        assert isinstance(reward, RewardAnswer), reward
+        opened = owner_call(AGENT, "recommend", RecommendationRequest.of(ids, job="soak"), episode_id=name)
+        reported = owner_call(AGENT, "results", ResultsRequest.of(ids, verdicts, (1.0,) * len(ids)), episode_id=name)
+        *_, results, reward = self.owner.execute([opened, reported, owner_call(AGENT, "reward", episode_id=name)])
+        assert isinstance(results, OwnerAnswer), results
+        assert isinstance(reward, OwnerAnswer), reward
 
     def mark(self, episodes: int, started: float) -> Mark:
         """How it stands."""
         row = self.store.agent(AGENT)
         assert row is not None
-        verdicts = self.holder._live[AGENT].scheduler.history.state()["verdicts"]
+        verdicts = self.owner._live[AGENT].scheduler.history.state()["verdicts"]
         runs = int((np.asarray(verdicts) >= 0).sum())
         size = sum(path.stat().st_size for path in self.folder.glob("service.db*"))
         return Mark(
@@ -129,8 +122,8 @@ class Run:
         """Episodes and executions, missing and doubled, over archive and store together."""
         row = self.store.agent(AGENT)
         assert row is not None
-        found = list(_column(self.folder, EPISODES, "episode"))
-        found += [pair[0].id for pair in self.store.episodes_between(row.id, row.archived_number, row.episodes)]
+        rows = list(_column(self.folder, EPISODES, "episode"))
+        rows += [pair[0].id for pair in self.store.episodes_between(row.id, row.archived_number, row.episodes)]
         expected = {f"e{number}" for number in range(episodes)}
         runs = pd.Series(list(_column(self.folder, EXECUTIONS, "episode")))
         counts = runs.value_counts()
@@ -138,7 +131,7 @@ class Run:
         archived = {f"e{number}" for number in range((row.archived_seq - 1) // 2)}
         lacking = sum(int(counts.get(name, 0)) < tests for name in archived)
         doubled = int((counts > tests).sum())
-        return len(expected - set(found)), len(found) - len(set(found)), lacking, doubled
+        return len(expected - set(rows)), len(rows) - len(set(rows)), lacking, doubled
 
 
 def _column(folder: Path, table: str, name: str) -> Iterator[str]:
@@ -152,12 +145,12 @@ def resident() -> int:
 
 
 def soak(
-    folder: Path, episodes: int, tests: int = 5, kept: int = 2000, marks: int = 20, seconds: float = 0.0
+    folder: Path, episodes: int, tests: int = 5, kept: int = 2000, measurements: int = 20, seconds: float = 0.0
 ) -> tuple[Soak, int]:
-    """Run so many episodes, or as many as fit into the seconds; what came of it, and how many they were."""
+    """Run so many episodes, or as many as fit into the seconds; the result, and their number."""
     run, started = Run(folder, tests, kept), time.perf_counter()
-    every = max(1, episodes // marks)
-    found: list[Mark] = []
+    every = max(1, episodes // measurements)
+    marks: list[Mark] = []
     done = 0
     while done < episodes and not (seconds and time.perf_counter() - started > seconds):
         run.episode(done)
@@ -165,11 +158,11 @@ def soak(
         if done % 1000 == 0 or done % every == 0:
             run.archive()
         if done % every == 0:
-            found.append(run.mark(done, started))
-            print(json.dumps(asdict(found[-1])), file=sys.stderr, flush=True)
-    run.holder.passivate()
+            marks.append(run.mark(done, started))
+            print(json.dumps(asdict(marks[-1])), file=sys.stderr, flush=True)
+    run.owner.passivate()
     run.archive()
-    return Soak(tuple(found), *run.audit(done, tests), growth(found)), done
+    return Soak(tuple(marks), *run.audit(done, tests), growth(marks)), done
 
 
 def growth(marks: list[Mark]) -> float:
@@ -178,20 +171,20 @@ def growth(marks: list[Mark]) -> float:
     return max(warm) / warm[0] if warm else float("nan")
 
 
-def complaints(found: Soak) -> list[str]:
+def complaints(result: Soak) -> list[str]:
     """What is wrong; empty: nothing."""
-    told = [f"memory grew to {found.growth:.2f} times of what it was"] if not found.growth <= GROWTH else []
+    texts = [f"memory grew to {result.growth:.2f} times of what it was"] if not result.growth <= GROWTH else []
     names = ("missing", "doubled", "executions_missing", "executions_doubled")
-    told += [f"{name}: {getattr(found, name)}" for name in names if getattr(found, name)]
-    return told
+    texts += [f"{name}: {getattr(result, name)}" for name in names if getattr(result, name)]
+    return texts
 
 
-def as_table(found: Soak) -> str:
+def as_table(result: Soak) -> str:
     """Markdown."""
-    names = tuple(asdict(found.marks[0]))
+    names = tuple(asdict(result.marks[0]))
     lines = [f"| {' | '.join(name.replace('_', ' ') for name in names)} |", "|---:" * len(names) + "|"]
-    lines += [f"| {' | '.join(str(value) for value in asdict(mark).values())} |" for mark in found.marks]
-    audit = {name: value for name, value in asdict(found).items() if name != "marks"}
+    lines += [f"| {' | '.join(str(value) for value in asdict(mark).values())} |" for mark in result.marks]
+    audit = {name: value for name, value in asdict(result).items() if name != "marks"}
     return "\n".join([*lines, "", ", ".join(f"{name} {value:.4g}" for name, value in audit.items())])
 
 
@@ -205,10 +198,10 @@ def main() -> int:
     parser.add_argument("--format", choices=("table", "json"), default="table")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="proctor-soak-") as folder:
-        found, done = soak(Path(folder), options.episodes, options.tests, options.kept, seconds=options.seconds)
-    print(json.dumps(asdict(found)) if options.format == "json" else as_table(found))
-    print(f"{done} episodes", *complaints(found), sep="\n", file=sys.stderr)
-    return 1 if complaints(found) else 0
+        result, done = soak(Path(folder), options.episodes, options.tests, options.kept, seconds=options.seconds)
+    print(json.dumps(asdict(result)) if options.format == "json" else as_table(result))
+    print(f"{done} episodes", *complaints(result), sep="\n", file=sys.stderr)
+    return 1 if complaints(result) else 0
 
 
 if __name__ == "__main__":

@@ -2,10 +2,10 @@
 
     python -m benchmarks.training --algorithm ppo --environment CartPole-v1 --seeds 20 --format json
 
-Both sides run in this process, on one thread, in alternation. Every run of the fleet compiles its program anew and
+Both sides run in this process, on one thread, in alternation. Every run of the fleet compiles its program again and
 builds the agents' first networks; `--warm` leaves the compilation out. The library's side of a long training is timed
 on a part of its steps (`--reference-steps`) and scaled by the number of steps. Time is the process's CPU time, which
-for one thread is the wall time of an idle core; wall times stand beside it.
+for one thread is the wall time of an idle core; wall times are listed next to it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ os.environ["PROCTOR_COMPILATION_CACHE"] = "off"  # so that every run of the flee
 
 import jax
 
-from agents.deeprl.engines.base import Selection
+from agents.deeprl.engines.base import AgentSelection
 from agents.deeprl.engines.registry import engine
 from agents.deeprl.presets.preset import preset
 from agents.deeprl.recipe import TrainingRecipe
@@ -41,7 +41,7 @@ def main() -> None:
     recipe = chosen.recipe(place, arguments.steps, overrides)
     reference = recipe.replace(total_steps=min(arguments.reference_steps, recipe.total_steps))
     if arguments.warm:
-        engine("fleet").train(recipe.replace(total_steps=1), range(arguments.seeds), Selection())
+        engine("fleet").train(recipe.replace(total_steps=1), range(arguments.seeds), AgentSelection())
     pairs = [_pair(recipe, reference, arguments.seeds, arguments.warm) for _ in range(arguments.pairs)]
     result = summary(recipe, reference, arguments.seeds, pairs, arguments.warm)
     if arguments.format == "json":
@@ -54,8 +54,8 @@ def main() -> None:
 def _pair(recipe: TrainingRecipe, reference: TrainingRecipe, seeds: int, warm: bool) -> dict[str, float]:
     if not warm:
         jax.clear_caches()  # type: ignore[no-untyped-call]
-    fleet_cpu, fleet_wall = _timed(lambda: engine("fleet").train(recipe, range(seeds), Selection()))
-    library_cpu, library_wall = _timed(lambda: engine("sb3").train(reference, [0], Selection()))
+    fleet_cpu, fleet_wall = _timed(lambda: engine("fleet").train(recipe, range(seeds), AgentSelection()))
+    library_cpu, library_wall = _timed(lambda: engine("sb3").train(reference, [0], AgentSelection()))
     return {
         "fleet": seeds * recipe.total_steps / fleet_cpu,
         "library": reference.total_steps / library_cpu,

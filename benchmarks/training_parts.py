@@ -24,12 +24,14 @@ os.environ["PROCTOR_COMPILATION_CACHE"] = "off"
 import jax
 import jax.numpy as jnp
 
-from agents.deeprl.engines.fleet import on_policy
-from agents.deeprl.engines.fleet import world as worlds
+from agents.deeprl.engines.fleet import stepping
+from agents.deeprl.engines.fleet.capability import learner_of
 from agents.deeprl.engines.fleet.lanes import in_lanes
-from agents.deeprl.engines.fleet.on_policy import FaultDraws, OnPolicy, State
+from agents.deeprl.engines.fleet.learner import AgentState, Learner
+from agents.deeprl.engines.fleet.on_policy import OnPolicyProgram
+from agents.deeprl.engines.fleet.on_policy_update import FaultDraws, learn
 from agents.deeprl.engines.fleet.policies import first_parameters, untrained
-from agents.deeprl.engines.fleet.rollout import StepDraws, collect
+from agents.deeprl.engines.fleet.rollout import RolloutDraws, collect
 from agents.deeprl.engines.fleet.sites import stream
 from agents.deeprl.presets.preset import preset
 from agents.deeprl.recipe import TrainingRecipe
@@ -53,11 +55,11 @@ def main() -> None:
 
 def measured(recipe: TrainingRecipe, seeds: int, repeats: int) -> dict[str, Any]:
     """CPU seconds of one block of iterations for `seeds` agents, part by part."""
-    learner = OnPolicy(recipe)
+    learner = learner_of(recipe, range(seeds))
     models = [untrained(recipe, seed) for seed in range(seeds)]
     keys = jax.vmap(jax.random.key)(jnp.arange(seeds, dtype=jnp.uint64))
-    state = learner.start(keys, first_parameters(models, learner.networks, len(recipe.policy.net_arch)))
-    iterations, steps = learner.block_iterations, learner.iteration_steps
+    state = learner.start(keys, first_parameters(models, learner.program.networks, len(recipe.policy.net_arch)))
+    iterations, steps = learner.block_iterations, learner.program.iteration_steps
     draws, collecting, learning = _parts(learner)
     compiling = _seconds(lambda: learner.run(jax.tree.map(jnp.copy, state), 0, iterations), 1)
     whole = _seconds(lambda: learner.run(jax.tree.map(jnp.copy, state), 0, iterations), repeats)
@@ -88,27 +90,28 @@ def measured(recipe: TrainingRecipe, seeds: int, repeats: int) -> dict[str, Any]
     }
 
 
-def _parts(learner: OnPolicy) -> tuple[Callable[..., Any], Callable[..., Any], Callable[..., Any]]:
+def _parts(learner: Learner) -> tuple[Callable[..., Any], Callable[..., Any], Callable[..., Any]]:
     """(random numbers of one iteration, its rollout, its learner update), each a compiled program of its own."""
-    settings, steps = learner.settings, learner.iteration_steps
+    program, data = learner.program, learner.data
+    assert isinstance(program, OnPolicyProgram) and program.world is not None
+    world, settings, steps = program.world, program.settings, program.iteration_steps
 
-    def one_draw(key: jax.Array) -> StepDraws:
-        return StepDraws(
-            worlds.draws(key, 0, steps),
+    def one_draw(key: jax.Array) -> RolloutDraws:
+        return RolloutDraws(
+            stepping.draws(world, key, 0, steps),
             jax.random.uniform(stream(key, "actions", 0), (steps,), jnp.float32),
             jax.random.uniform(stream(key, "state", 0), (steps,), jnp.float32),
         )
 
-    def one_rollout(own: tuple[State, StepDraws]) -> Any:
+    def one_rollout(own: tuple[AgentState, RolloutDraws]) -> Any:
         state, draws = own
+        assert state.episode is not None
         actor, activation = state.learner.parameters["actor"], settings.policy.activation
-        return collect(actor, activation, state.world, state.held, draws, learner.sites, learner.masses)
+        return collect(world, data.point, actor, activation, state.episode, state.observation, draws, data.sites)
 
-    def one_update(own: tuple[State, Any, FaultDraws]) -> Any:
+    def one_update(own: tuple[AgentState, Any, FaultDraws]) -> Any:
         state, rollout, faults = own
-        return on_policy.learn(
-            state.learner, rollout, faults, state.key, jnp.int32(0), learner.sites, learner.numbers, settings
-        )
+        return learn(state.learner, rollout, faults, state.key, jnp.int32(0), data.sites, data.numbers, settings)
 
     return (
         jax.jit(lambda keys: in_lanes(one_draw, keys)),

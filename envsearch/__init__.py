@@ -1,1 +1,1 @@
-"""Parameterised environments and the boundary search: the floor that every other package stands on."""
+"""Parameterised environments and the boundary search: the package that all others build on."""

@@ -1,4 +1,4 @@
-"""Bisection of one segment, as data to ask about and answers to be told.
+"""Bisection of one segment, as points to ask about and answers to receive.
 
 A segment runs from the initial environment outwards. It is halved `levels` times, so its grid has 2**levels cells, none
 longer than the precision. Plain bisection asks one grid point per round; with `width` points per round it becomes a

@@ -1,11 +1,11 @@
 """Boundary search: at which values of an environment's parameters do healthy agents start to behave differently?
 
 Ask and tell, with no agents in it: `BoundarySearch.ask` gives points, the caller finds out whether healthy agents can
-be told from healthy agents in the initial environment, and `BoundarySearch.tell` takes the answer.
+be distinguished from those in the initial environment, and `BoundarySearch.tell` takes the answer.
 
 Source: Tambon et al., "Mutation Testing of Deep Reinforcement Learning Based on Real Faults", ICST 2023: axis ends
 first, then a corner for every pair of them, each by bisection from the initial environment. What Proctor does
-otherwise is told in docs/boundary-search.md.
+otherwise is described in docs/boundary-search.md.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class BoundaryPoint:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """One answer: `accepted` = healthy agents are not told apart there."""
+    """One answer: `accepted` = healthy agents cannot be distinguished there."""
 
     point: Point
     accepted: bool
@@ -83,7 +83,7 @@ class BoundarySearch:
         batch: how many points the caller can answer at once. Every open segment asks for at least one point per round
             whatever the batch; a larger batch is spent on several interior points per segment, for fewer rounds.
         ask_initial: ask about the initial point too (in the first round). If it is rejected the search stops: then
-            the test tells healthy agents from themselves and every other answer means nothing.
+            the test distinguishes healthy agents from themselves, and every other answer means nothing.
         scaling: when a corner's bisection stops. ``per_axis``: each coordinate is divided by its own precision, and the
             bracket is at most sqrt(2) long. ``published``: norm of the bracket <= norm of the two precisions, which
             adds up different units.
@@ -141,7 +141,7 @@ class BoundarySearch:
 
     @property
     def initial_rejected(self) -> bool:
-        """Whether the healthy agents were told from themselves in the initial environment."""
+        """Whether the healthy agents were distinguished from themselves in the initial environment."""
         return self._initial_rejected
 
     def result(self) -> BoundaryResult:
@@ -152,7 +152,7 @@ class BoundarySearch:
         """
         if self._initial_rejected:
             raise InputError(
-                "the healthy agents are told from themselves in the initial environment",
+                "the healthy agents are distinguished from themselves in the initial environment",
                 "boundary",
                 "a test that accepts the initial environment (more agents or episodes, or another kill test)",
             )
@@ -164,12 +164,12 @@ class BoundarySearch:
         return BoundaryResult(tuple(self._environments()), probes, tuple(doubts))
 
     def _environments(self) -> list[BoundaryPoint]:
-        found = {self._named(self._initial): BoundaryPoint("initial", self._named(self._initial), "initial")}
+        points = {self._named(self._initial): BoundaryPoint("initial", self._named(self._initial), "initial")}
         for ray in self._rays:
             point = self._named(ray.segment.point(ray.bracket.accepted))
             beyond = " (limit)" if ray.kind == "axis" and ray.bracket.rejected is None else ""
-            found.setdefault(point, BoundaryPoint(ray.kind, point, ray.label + beyond))
-        return list(found.values())
+            points.setdefault(point, BoundaryPoint(ray.kind, point, ray.label + beyond))
+        return list(points.values())
 
     def _waiting(self) -> list[Point]:
         return [point for point in self._asked if point not in self._answers]

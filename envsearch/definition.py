@@ -87,15 +87,15 @@ class EnvironmentDefinition:
             raise InputError(f"{self.name} declares no parameter {name!r}", field, "declared parameters")
         raise unknown_name(f"parameter of {self.name}", name, (known.name for known in self.parameters), field)
 
-    def values(self, given: Sequence[tuple[str, float]], field: str = "") -> dict[str, float]:
-        """The value of every parameter: as given, else initial. Open parameters: the given ones only.
+    def values(self, chosen: Sequence[tuple[str, float]], field: str = "") -> dict[str, float]:
+        """The value of every parameter: the chosen one, else the initial one. Open parameters: the chosen ones only.
 
         Raises:
             InputError: a name is unknown or comes twice, a value is not finite or physically impossible.
         """
-        chosen = {} if self.open_parameters else {known.name: known.initial for known in self.parameters}
+        point = {} if self.open_parameters else {known.name: known.initial for known in self.parameters}
         seen: set[str] = set()
-        for name, value in given:
+        for name, value in chosen:
             if not self.open_parameters:
                 self.parameter(name, field)
             if name in seen:
@@ -104,8 +104,8 @@ class EnvironmentDefinition:
                 raise InputError(f"{value!r} is not a finite number", _at(field, name), "a finite number")
             self._check_physical(name, value, _at(field, name))
             seen.add(name)
-            chosen[name] = float(value)
-        return chosen
+            point[name] = float(value)
+        return point
 
     def _check_physical(self, name: str, value: float, field: str) -> None:
         for limit in self.physical_limits:

@@ -131,8 +131,8 @@ def _gymnasium_checker(definition: EnvironmentDefinition) -> str:
         warnings.simplefilter("always")
         # Wrapped as agents meet it. Rendering and re-making from gymnasium's own spec are of no use to a campaign.
         check_env(env, skip_render_check=True, skip_close_check=True)
-    told = {_COLOUR.sub("", str(warning.message)).removeprefix("WARN: ") for warning in caught}
-    return " ".join(sorted(text for text in told if "different from the unwrapped version" not in text))
+    texts = {_COLOUR.sub("", str(warning.message)).removeprefix("WARN: ") for warning in caught}
+    return " ".join(sorted(text for text in texts if "different from the unwrapped version" not in text))
 
 
 def _same_seed(definition: EnvironmentDefinition) -> str:

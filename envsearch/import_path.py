@@ -25,17 +25,17 @@ def load_object(path: str, field: str = "") -> Any:
     module_name, separator, attribute = path.partition(":")
     if not (separator and module_name and attribute):
         raise InputError(
-            f"{path!r} is no import path", field, "module:object, for instance my_package.parts:MyOperator"
+            f"{path!r} is not an import path", field, "module:object, for instance my_package.parts:MyOperator"
         )
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.insert(0, here)
     try:  # a user's module may fail in any way while it is imported
-        found: Any = importlib.import_module(module_name)
+        item: Any = importlib.import_module(module_name)
     except Exception as error:
         raise InputError(f"{path!r}: cannot import {module_name!r} ({type(error).__name__}: {error})", field) from error
     for part in attribute.split("."):
-        if not hasattr(found, part):
+        if not hasattr(item, part):
             raise InputError(f"{path!r}: {module_name!r} has no {attribute!r}", field)
-        found = getattr(found, part)
-    return found
+        item = getattr(item, part)
+    return item

@@ -31,7 +31,7 @@ ENVIRONMENTS: dict[str, EnvironmentDefinition] = {
 
 
 def resolve_name(name: str) -> tuple[str, str | None]:
-    """The canonical name, and for an alias a sentence that the report must tell.
+    """The canonical name, and for an alias a sentence that the report must show.
 
     Names outside the table are returned as they are; `environment` says whether they exist.
     """
@@ -46,7 +46,7 @@ def environment(name: str, parameters: Sequence[Parameter] = (), field: str = ""
 
     Args:
         parameters: declared by the user. For an environment that declares its own they replace those of the same name.
-        field: where the name stands, for the error.
+        field: position of the name, for the error.
 
     Raises:
         InputError: there is no such environment, or it has no such parameter.
@@ -55,9 +55,9 @@ def environment(name: str, parameters: Sequence[Parameter] = (), field: str = ""
     if canonical in ENVIRONMENTS:
         return _with_parameters(ENVIRONMENTS[canonical], parameters, field)
     if is_user_path(canonical):
-        found = load_object(canonical, field)
-        if isinstance(found, EnvironmentDefinition):
-            return _with_parameters(dataclasses.replace(found, name=canonical), parameters, field)
+        loaded = load_object(canonical, field)
+        if isinstance(loaded, EnvironmentDefinition):
+            return _with_parameters(dataclasses.replace(loaded, name=canonical), parameters, field)
         return imported_definition(canonical, parameters, field)
     spec = gymnasium_spec(canonical)
     if spec is None:

@@ -14,7 +14,7 @@ class Parameter:
     """One physical parameter that a boundary search may move.
 
     Attributes:
-        name: as it stands in specs and reports.
+        name: as written in specs and reports.
         initial: the value that agents are trained with.
         low, high: limits of the search, in the parameter's own unit.
         precision: the bisection stops when the bracket is not wider than this.

@@ -78,15 +78,15 @@ def in_effect(recipe: TrainingRecipe) -> TrainingRecipe:
     hyperparameters = recipe.hyperparameters
     if not is_on_policy(recipe):
         returns = dataclasses.replace(returns, forward=0.0, gae_lambda=None)
-        if returns.undiscounted == 1.0:  # off-policy, gamma stands in the target and nowhere else
+        if returns.undiscounted == 1.0:  # off-policy, gamma is in the target and nowhere else
             hyperparameters = tuple(pair for pair in hyperparameters if pair[0] != "gamma")
     return recipe.replace(experience=experience, returns=returns, hyperparameters=hyperparameters)
 
 
 def _canonical(mutant: Mutant) -> tuple[Mutation, ...]:
     """The mutations with canonical names and settings, in canonical order."""
-    named = [dataclasses.replace(one, operator=canonical_name(one.operator)) for one in mutant.mutations]
-    return in_canonical_order(canonical(operator(one.operator), one) for one in named).mutations
+    named = [dataclasses.replace(each, operator=canonical_name(each.operator)) for each in mutant.mutations]
+    return in_canonical_order(canonical(operator(each.operator), each) for each in named).mutations
 
 
 def _fold(recipe: TrainingRecipe, mutations: Sequence[Mutation]) -> TrainingRecipe:
@@ -106,12 +106,12 @@ def _first_objection(recipe: TrainingRecipe, mutations: Sequence[Mutation]) -> s
 
 
 def _alone_objection(recipe: TrainingRecipe, mutation: Mutation) -> str | None:
-    found = operator(mutation.operator)
-    reason = found.objection(recipe)
+    fault = operator(mutation.operator)
+    reason = fault.objection(recipe)
     if reason is not None:
         return f"{mutation.id} does not apply: {reason}"
-    if in_effect(found.apply(recipe, mutation)) == in_effect(recipe):
-        site = found.sites[0]
+    if in_effect(fault.apply(recipe, mutation)) == in_effect(recipe):
+        site = fault.sites[0]
         return f"{mutation.id} would change nothing: {site} is {_flat(recipe).get(site)!r} already"
     return None
 

@@ -52,14 +52,14 @@ class KillMatrix:
         Raises:
             InputError: a cell is there twice or is missing.
         """
-        found: dict[tuple[str, Point], Outcome] = {}
+        outcomes: dict[tuple[str, Point], Outcome] = {}
         for mutant, point, outcome in cells:
-            if (mutant, point) in found:
+            if (mutant, point) in outcomes:
                 raise InputError(f"two outcomes for {mutant} in {point_label(point)}", "kill matrix", "one")
-            found[mutant, point] = Outcome(outcome)
-        mutants = tuple(dict.fromkeys(mutant for mutant, _ in found))
-        environments = tuple(dict.fromkeys(point for _, point in found))
-        rows = tuple(_row(found, mutant, environments) for mutant in mutants)
+            outcomes[mutant, point] = Outcome(outcome)
+        mutants = tuple(dict.fromkeys(mutant for mutant, _ in outcomes))
+        environments = tuple(dict.fromkeys(point for _, point in outcomes))
+        rows = tuple(_row(outcomes, mutant, environments) for mutant in mutants)
         return cls(mutants, environments, rows)
 
     @classmethod
@@ -135,11 +135,13 @@ def point_label(point: Point) -> str:
     return f"({', '.join(f'{name} {value:.10g}' for name, value in point)})"
 
 
-def _row(found: Mapping[tuple[str, Point], Outcome], mutant: str, environments: Iterable[Point]) -> tuple[Outcome, ...]:
+def _row(
+    outcomes: Mapping[tuple[str, Point], Outcome], mutant: str, environments: Iterable[Point]
+) -> tuple[Outcome, ...]:
     row = []
     for point in environments:
-        if (mutant, point) not in found:
+        if (mutant, point) not in outcomes:
             expected = "every mutant in every environment"
             raise InputError(f"no outcome for {mutant} in {point_label(point)}", "kill matrix", expected)
-        row.append(found[mutant, point])
+        row.append(outcomes[mutant, point])
     return tuple(row)

@@ -57,7 +57,7 @@ class ClassifiedMutant:
 
     Attributes:
         environments: how many test environments there are.
-        inconclusive: cells of the mutant and its constituents where the test could not tell; they count as not killed.
+        inconclusive: cells of the mutant and its constituents where the test was inconclusive; counted as not killed.
     """
 
     environment: str
@@ -120,19 +120,19 @@ def _classify_group(group: Group, known: KillMatrix, higher: KillMatrix, source:
         kills = higher.killed[row][columns]
         unsure = int(higher.inconclusive[row].sum())
         unsure += sum(int(known.inconclusive[known.index(name)].sum()) for name in constituents)
-        found = classify_kills(kills, [known.kills_of(name) for name in constituents])
-        classified.append(ClassifiedMutant(*group, mutant, constituents, found, len(columns), unsure))
+        classification = classify_kills(kills, [known.kills_of(name) for name in constituents])
+        classified.append(ClassifiedMutant(*group, mutant, constituents, classification, len(columns), unsure))
     return classified
 
 
-def _columns(known: Sequence[Point], given: Sequence[Point], source: str) -> list[int]:
-    """Where the known environments stand among the given ones."""
-    for point in given:
-        if _position(point, known) is None:
+def _columns(expected: Sequence[Point], actual: Sequence[Point], source: str) -> list[int]:
+    """The position of each expected environment among the actual ones."""
+    for point in actual:
+        if _position(point, expected) is None:
             raise InputError(f"environment {point_label(point)} is not in {source}", "", "the same environments")
     columns = []
-    for point in known:
-        column = _position(point, given)
+    for point in expected:
+        column = _position(point, actual)
         if column is None:
             raise InputError(f"environment {point_label(point)} of {source} is missing", "", "the same environments")
         columns.append(column)
@@ -170,7 +170,7 @@ def _outcome(record: Record) -> Outcome:
     outcome = _OUTCOMES.get(" ".join(text.lower().replace("_", " ").split()))
     if outcome is None:
         expected = "True or False (or killed, survived, inconclusive)"
-        raise InputError(f"{text!r} is no outcome", record.where("killed"), expected, record.source)
+        raise InputError(f"{text!r} is not an outcome", record.where("killed"), expected, record.source)
     return outcome
 
 

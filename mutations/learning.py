@@ -13,8 +13,8 @@ def is_on_policy(recipe: TrainingRecipe) -> bool:
 
 def is_set_to(recipe: TrainingRecipe, name: str, value: float) -> bool:
     """Whether a hyper-parameter is spelled out in the recipe and has this value."""
-    found = recipe.hyperparameter(name)
-    return isinstance(found, int | float) and found == value
+    setting = recipe.hyperparameter(name)
+    return isinstance(setting, int | float) and setting == value
 
 
 def bootstrap_objection(recipe: TrainingRecipe) -> str | None:

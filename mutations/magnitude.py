@@ -51,7 +51,7 @@ def probability(operator: MutationOperator, mutation: Mutation) -> float:
             raise MutationRefusedError(f"{mutation.operator} needs a magnitude", *_in_range())
         return 1.0
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise MutationRefusedError(f"{value!r} is no number; {mutation.operator} has a probability", *_in_range())
+        raise MutationRefusedError(f"{value!r} is not a number; {mutation.operator} has a probability", *_in_range())
     if not (math.isfinite(value) and 0.0 <= value <= 1.0):
         raise MutationRefusedError(f"{value!r} is out of range", *_in_range())
     return float(value) + 0.0  # -0.0 is 0
@@ -70,7 +70,7 @@ def choice(operator: MutationOperator, mutation: Mutation) -> str:
     if value is None:
         raise MutationRefusedError(f"{mutation.operator} needs a magnitude", "magnitude", f"one of {_listed(choices)}")
     if not isinstance(value, str):
-        raise MutationRefusedError(f"{value!r} is no name", "magnitude", f"one of {_listed(choices)}")
+        raise MutationRefusedError(f"{value!r} is not a name", "magnitude", f"one of {_listed(choices)}")
     spelled = {known.lower(): known for known in choices}.get(value.lower())
     if spelled is None:
         raise refused_name(f"magnitude of {mutation.operator}", value, choices, "magnitude")

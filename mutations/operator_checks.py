@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any
 
-from agents.deeprl.engines.base import Engine, Selection
+from agents.deeprl.engines.base import AgentSelection, Engine
 from agents.deeprl.presets import preset
 from agents.deeprl.recipe import TrainingRecipe
 from envsearch.checks import Check
@@ -119,7 +119,7 @@ def check_operator(
 
 
 def _checked(name: str, clause: Callable[[_Subject], str], subject: _Subject) -> Check:
-    try:  # a user's operator may fail in any way; that is what the check tells
+    try:  # a user's operator may fail in any way; the check reports how
         fault = clause(subject)
     except Exception as error:  # noqa: BLE001
         fault = f"raised {type(error).__name__}: {error}"
@@ -140,7 +140,7 @@ def _metadata(subject: _Subject) -> str:
     if isinstance(operator.magnitude, ChoiceMagnitude) and not operator.magnitude.choices:
         return "magnitude has no choices"
     if not operator.sites or isinstance(operator.sites, str):
-        return "sites is no tuple of recipe fields"
+        return "sites is not a tuple of recipe fields"
     if tuple(operator.variants)[:1] != ("defined",):
         return f"variants are {operator.variants!r}; the first must be 'defined'"
     bad = [name for name, values in operator.options if name in RESERVED or not values]
@@ -248,7 +248,7 @@ def _trained(subject: _Subject, digest: _Digest) -> list[Check]:
 
 
 def _digest(engine: Engine, seed: int, recipe: TrainingRecipe) -> str:
-    return engine.train(recipe, [seed], Selection())[0].weights_digest
+    return engine.train(recipe, [seed], AgentSelection())[0].weights_digest
 
 
 def _applies_to(recipe: TrainingRecipe, subject: _Subject) -> str:

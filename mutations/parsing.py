@@ -44,7 +44,7 @@ def parse_mutation(text: str, field: str = "") -> Mutation:
 
     Args:
         text: ``<operator>``, ``<operator>_<magnitude>``, then perhaps ``[<variant>,<option>=<value>,...]``.
-        field: where the text stands, for errors.
+        field: position of the text, for errors.
 
     Raises:
         InputError: the text is malformed or names no operator.
@@ -52,7 +52,7 @@ def parse_mutation(text: str, field: str = "") -> Mutation:
     """
     match = _SETTINGS.fullmatch(text.strip())
     if match is None or not match["base"]:
-        raise InputError(f"{text!r} is no mutation", field, _EXAMPLES)
+        raise InputError(f"{text!r} is not a mutation", field, _EXAMPLES)
     name, magnitude = _name_and_magnitude(match["base"], field)
     variant, options = _settings(match["settings"], field)
     mutation = Mutation(canonical_name(name, field), _typed(name, magnitude), variant, options)
@@ -65,7 +65,7 @@ def parse_mutant(text: str, field: str = "") -> Mutant:
 
     Args:
         text: ids of mutations joined by ``-``, or ``Healthy``.
-        field: where the text stands, for errors.
+        field: position of the text, for errors.
 
     Raises:
         InputError, MutationRefusedError: see `parse_mutation`. Whether the mutant makes sense for a recipe is said
@@ -84,32 +84,32 @@ def parse_operators(
     Args:
         entries: ids; the words ``published`` or ``all``; mappings with ``operator`` and perhaps ``magnitude`` or
             ``magnitudes``, ``variant`` and the operator's options. None: the published mutants.
-        recipe: the healthy one. A word stands for those published mutants that apply to it and change it (without
+        recipe: the healthy one. A word means those published mutants that apply to it and change it (without
             what is listed besides); a mutation that is named and does not is an error.
         field: name of the list, for errors.
 
     Raises:
-        InputError: an entry is malformed, names no operator, has an unknown key, or stands twice.
+        InputError: an entry is malformed, names no operator, has an unknown key, or appears twice.
         MutationRefusedError: a mutation has a wrong setting, does not apply or would change nothing.
     """
     if entries is None:
         return _published(recipe)
     if isinstance(entries, str) or not isinstance(entries, Sequence):
-        raise InputError(f"{entries!r} is no list", field, "a list of operators")
+        raise InputError(f"{entries!r} is not a list", field, "a list of operators")
     parsed = [_entry(entry, recipe, f"{field}[{index}]") for index, entry in enumerate(entries)]
     named: dict[Mutation, str] = {}
-    for found in parsed:
-        for mutation, place in found.named:
+    for entry in parsed:
+        for mutation, place in entry.named:
             if mutation in named:
-                raise InputError(f"{mutation.id} stands twice, also in {named[mutation]}", place, "distinct mutations")
+                raise InputError(f"{mutation.id} appears twice, also in {named[mutation]}", place, "distinct mutations")
             named[mutation] = place
-    wanted = (mutation for found in parsed for mutation in found.mutations)
-    return tuple(dict.fromkeys(wanted))
+    mutations = (mutation for entry in parsed for mutation in entry.mutations)
+    return tuple(dict.fromkeys(mutations))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Entry:
-    """What one entry stands for: mutations named one by one with their field, or a set of them."""
+    """What an entry means: mutations named one by one with their field, or a set of them."""
 
     named: tuple[tuple[Mutation, str], ...] = ()
     meant: tuple[Mutation, ...] = ()
@@ -129,25 +129,25 @@ def _entry(entry: Any, recipe: TrainingRecipe, field: str) -> _Entry:
         return _Entry(((mutation, field),))
     if isinstance(entry, Mapping):
         return _mapping(entry, recipe, field)
-    raise InputError(f"{entry!r} is no operator", field, f"{_EXAMPLES}, or a mapping with the key 'operator'")
+    raise InputError(f"{entry!r} is not an operator", field, f"{_EXAMPLES}, or a mapping with the key 'operator'")
 
 
 def _mapping(entry: Mapping[Any, Any], recipe: TrainingRecipe, field: str) -> _Entry:
     name = entry.get("operator")
     if not isinstance(name, str) or not name:
-        problem = "the key 'operator' is missing" if "operator" not in entry else f"{name!r} is no name"
+        problem = "the key 'operator' is missing" if "operator" not in entry else f"{name!r} is not a name"
         raise InputError(problem, f"{field}.operator", f"one of {', '.join(OPERATORS)}, or module:object")
     if name.lower() in SETS:
         _refuse_unknown_keys(entry, ("operator", "variant"), field)
         return _Entry(meant=_published(recipe, _variant(entry, field)))
-    found = operator(name, f"{field}.operator")
-    option_names = tuple(option for option, _ in found.options)
+    fault = operator(name, f"{field}.operator")
+    option_names = tuple(option for option, _ in fault.options)
     _refuse_unknown_keys(entry, ("operator", "magnitude", "magnitudes", "variant", *option_names), field)
     options = tuple((option, entry[option]) for option in option_names if option in entry)
     named = []
     for magnitude, place in _magnitudes(entry, field):
         with _located(field, place):
-            mutation = canonical(found, Mutation(canonical_name(name), magnitude, _variant(entry, field), options))
+            mutation = canonical(fault, Mutation(canonical_name(name), magnitude, _variant(entry, field), options))
             mutate(recipe, Mutant((mutation,)))
         named.append((mutation, place or field))
     return _Entry(tuple(named))
@@ -159,16 +159,18 @@ def _magnitudes(entry: Mapping[Any, Any], field: str) -> list[tuple[Any, str]]:
         return [(entry["magnitude"], f"{field}.magnitude")] if entry.get("magnitude") is not None else [(None, "")]
     magnitudes = entry["magnitudes"]
     if "magnitude" in entry:
-        raise InputError("magnitude and magnitudes stand together", f"{field}.magnitudes", "one of them")
+        raise InputError("magnitude and magnitudes are both set", f"{field}.magnitudes", "one of them")
     if not isinstance(magnitudes, list | tuple) or not magnitudes:
-        raise InputError(f"{magnitudes!r} is no list of magnitudes", f"{field}.magnitudes", "a list such as [0.2, 1.0]")
+        raise InputError(
+            f"{magnitudes!r} is not a list of magnitudes", f"{field}.magnitudes", "a list such as [0.2, 1.0]"
+        )
     return [(magnitude, f"{field}.magnitudes[{index}]") for index, magnitude in enumerate(magnitudes)]
 
 
 def _variant(entry: Mapping[Any, Any], field: str) -> str:
     variant = entry.get("variant", "defined")
     if not isinstance(variant, str):
-        raise InputError(f"{variant!r} is no name", f"{field}.variant", "defined or published")
+        raise InputError(f"{variant!r} is not a name", f"{field}.variant", "defined or published")
     return variant
 
 
@@ -208,7 +210,7 @@ def _name_and_magnitude(base: str, field: str) -> tuple[str, str | None]:
     numbered = [cut for cut in cuts if cut[1] is not None and re.fullmatch(r"[+-]?[\d.]+(e[+-]?\d+)?", cut[1])]
     likely = numbered or ([] if is_import_path(base) else cuts[-1:])
     operator((likely or cuts)[0][0] or base, field)
-    raise InputError(f"{base!r} is no mutation", field, _EXAMPLES)
+    raise InputError(f"{base!r} is not a mutation", field, _EXAMPLES)
 
 
 def _is_known(name: str) -> bool:
@@ -239,7 +241,7 @@ def _settings(text: str | None, field: str) -> tuple[str, tuple[tuple[str, str],
     names = [name.strip() for name, _, _ in pairs]
     twice = next((name for index, name in enumerate(names) if name in names[:index]), None)
     if twice is not None:
-        raise InputError(f"option {twice!r} stands twice in '[{text}]'", field, "each option once")
+        raise InputError(f"option {twice!r} appears twice in '[{text}]'", field, "each option once")
     options = tuple(sorted((name.strip(), value.strip()) for name, _, value in pairs))
     return (variants[0] if variants else "defined"), options
 
@@ -260,7 +262,7 @@ def _constituents(pieces: tuple[str, ...], field: str) -> tuple[Mutation, ...]:
     """The mutations in the pieces of an id, as many as there can be: a dash may also belong to a magnitude's name.
 
     Raises:
-        InputError: what is wrong with the first piece that is no mutation of its own.
+        InputError: what is wrong with the first piece that is not a mutation by itself.
     """
     rest: dict[int, tuple[Mutation, ...]] = {len(pieces): ()}  # from which piece on: the mutations of that remainder
     for start in reversed(range(len(pieces))):

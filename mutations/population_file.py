@@ -22,7 +22,7 @@ from mutations.delimited_file import (
     records_of,
 )
 from mutations.mutant import HEALTHY
-from mutations.reward_table import COLUMNS, KEYS, Comparison, Population, compare, population_of
+from mutations.reward_table import COLUMNS, KEYS, Comparison, RewardSample, compare, population_of
 
 _FORMS = "tidy lines with a column mean_reward, one column or one row of numbers, or RLMutation's two lines"
 _WORD = re.compile(r"[^\W\d]")
@@ -30,9 +30,9 @@ _WORD = re.compile(r"[^\W\d]")
 
 @dataclass(frozen=True, slots=True)
 class _File:
-    """One population as read; `named` and `seeded` say what the file itself told."""
+    """One population as read; `named` and `seeded`: whether the file itself has names and seeds."""
 
-    population: Population
+    population: RewardSample
     named: bool
     seeded: bool
 
@@ -65,7 +65,7 @@ def read_pair(healthy_path: Path, mutant_path: Path, paired: bool = True) -> tup
     return (compare(left, [right], str(mutant_path), paired),)
 
 
-def _share_key(population: Population, other: Population, field: str, path: Path) -> Population:
+def _share_key(population: RewardSample, other: RewardSample, field: str, path: Path) -> RewardSample:
     own, others = getattr(population, field), getattr(other, field)
     if own and others and own != others:
         raise InputError(f"two populations of different {field}s, {own!r} and {others!r}", field, "the same", str(path))
@@ -85,7 +85,7 @@ def _read(path: Path) -> _File:
     if len(lines) == 1:
         cells = lines[0].cells
         return _unnamed([finite_number(cell, f"line 1, cell {i + 1}", source) for i, cell in enumerate(cells)], path)
-    raise InputError(f"{len(lines)} lines of {len(header)} cells are no known form", "", _FORMS, source)
+    raise InputError(f"{len(lines)} lines of {len(header)} cells match no known form", "", _FORMS, source)
 
 
 def _tidy(lines: Sequence[Line], path: Path) -> _File:
@@ -98,7 +98,7 @@ def _tidy(lines: Sequence[Line], path: Path) -> _File:
     if "seed" in header:
         return _File(population_of(records, names), "mutant" in key, seeded=True)
     rewards = tuple(record.number("mean_reward") for record in records)
-    return _File(Population(*names, tuple(range(len(rewards))), rewards), "mutant" in key, seeded=False)
+    return _File(RewardSample(*names, tuple(range(len(rewards))), rewards), "mutant" in key, seeded=False)
 
 
 def _single(values: Sequence[str], name: str, source: str) -> str:
@@ -128,7 +128,7 @@ def _named_row(lines: Sequence[Line], path: Path) -> _File:
     if len(seeds) != len(names) or len(set(seeds)) != len(seeds):
         return _unnamed(rewards, path)
     order = sorted(range(len(seeds)), key=seeds.__getitem__)
-    population = Population("", "", _stem(path), tuple(seeds[i] for i in order), tuple(rewards[i] for i in order))
+    population = RewardSample("", "", _stem(path), tuple(seeds[i] for i in order), tuple(rewards[i] for i in order))
     return _File(population, named=False, seeded=True)
 
 
@@ -148,7 +148,7 @@ def _column_values(lines: Sequence[Line], source: str) -> list[float]:
 
 
 def _unnamed(rewards: Sequence[float], path: Path) -> _File:
-    population = Population("", "", _stem(path), tuple(range(len(rewards))), tuple(rewards))
+    population = RewardSample("", "", _stem(path), tuple(range(len(rewards))), tuple(rewards))
     return _File(population, named=False, seeded=False)
 
 

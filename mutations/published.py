@@ -1,4 +1,4 @@
-"""Published figures for CartPole, to stand beside a campaign's own.
+"""Published figures for CartPole, to compare with a campaign's own.
 
 Source: Tambon, Majdinasab, Nikanjam, Khomh and Antoniol, "Mutation Testing of Deep Reinforcement Learning Based on Real
 Faults", ICST 2023, with its replication package RLMutation (20 agents per population, 10 episodes per agent).

@@ -60,7 +60,7 @@ def operator(name: str, field: str = "") -> MutationOperator:
 
     Args:
         name: ``NR``, ``no_reverse``, or the path of a `MutationOperator` class (without arguments) or instance.
-        field: where the name stands, for the error.
+        field: position of the name, for the error.
 
     Raises:
         InputError: there is no such operator; the nearest known name is in the text.
@@ -72,9 +72,9 @@ def operator(name: str, field: str = "") -> MutationOperator:
 def _lookup(name: str, field: str) -> MutationOperator:
     by_any_name = {known.acronym.lower(): known for known in OPERATORS.values()}
     by_any_name |= {known.name.lower(): known for known in OPERATORS.values()}
-    found = by_any_name.get(name.lower())
-    if found is not None:
-        return found
+    loaded = by_any_name.get(name.lower())
+    if loaded is not None:
+        return loaded
     if is_import_path(name):
         return _imported(name, field)
     known_names = [*OPERATORS, *(known.name for known in OPERATORS.values())] if len(name) > 5 else list(OPERATORS)
@@ -82,16 +82,16 @@ def _lookup(name: str, field: str) -> MutationOperator:
 
 
 def _imported(path: str, field: str) -> MutationOperator:
-    found = load_object(path, field)
+    loaded = load_object(path, field)
     expected = "a MutationOperator instance, or a subclass that needs no arguments"
-    if inspect.isclass(found) and issubclass(found, MutationOperator):
+    if inspect.isclass(loaded) and issubclass(loaded, MutationOperator):
         try:  # a user's constructor may fail in any way
-            found = found()
+            loaded = loaded()
         except Exception as error:
             raise InputError(f"{path!r} cannot be created ({error})", field, expected) from error
-    if not isinstance(found, MutationOperator):
-        raise InputError(f"{path!r} is no mutation operator", field, expected)
-    return found
+    if not isinstance(loaded, MutationOperator):
+        raise InputError(f"{path!r} is not a mutation operator", field, expected)
+    return loaded
 
 
 def canonical_name(name: str, field: str = "") -> str:
@@ -100,14 +100,16 @@ def canonical_name(name: str, field: str = "") -> str:
     Raises:
         InputError: see `operator`.
     """
-    found = operator(name, field)
-    return next((acronym for acronym, known in OPERATORS.items() if type(known) is type(found)), name)
+    loaded = operator(name, field)
+    return next((acronym for acronym, known in OPERATORS.items() if type(known) is type(loaded)), name)
 
 
 def in_canonical_order(mutations: Iterable[Mutation]) -> Mutant:
     """The mutant of some mutations: in the table's order, operators by import path after it."""
     ranks = {acronym: rank for rank, acronym in enumerate(OPERATORS)}
-    return Mutant(tuple(sorted(mutations, key=lambda one: (ranks.get(one.operator, len(ranks)), one.id))))
+    return Mutant(
+        tuple(sorted(mutations, key=lambda mutation: (ranks.get(mutation.operator, len(ranks)), mutation.id)))
+    )
 
 
 def published_mutations(algorithm: str) -> tuple[Mutation, ...]:

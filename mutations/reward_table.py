@@ -19,7 +19,7 @@ COLUMNS = (*KEYS, "seed", "mean_reward")
 
 
 @dataclass(frozen=True, slots=True)
-class Population:
+class RewardSample:
     """Agents of one mutant in one environment, or the healthy ones.
 
     Attributes:
@@ -44,14 +44,14 @@ class Population:
 class Comparison:
     """The mutants of one environment and algorithm beside their healthy population: one family of tests."""
 
-    healthy: Population
-    mutants: tuple[Population, ...]
+    healthy: RewardSample
+    mutants: tuple[RewardSample, ...]
 
 
 def read_reward_table(path: Path, paired: bool = True) -> tuple[Comparison, ...]:
     """Read a tidy table: columns environment, algorithm, mutant, seed, mean_reward; healthy rows named ``Healthy``.
 
-    Comparisons, and the mutants in each, stand in the order in which the table first names them.
+    Comparisons, and the mutants in each, are in the order of their first row.
 
     Args:
         paired: whether agents are compared in pairs, so that sizes and seeds must agree.
@@ -69,7 +69,7 @@ def read_reward_table(path: Path, paired: bool = True) -> tuple[Comparison, ...]
     return tuple(_comparison(key, family, str(path), paired) for key, family in families.items())
 
 
-def population_of(records: Sequence[Record], key: tuple[str, str, str]) -> Population:
+def population_of(records: Sequence[Record], key: tuple[str, str, str]) -> RewardSample:
     """The population in some lines with columns ``seed`` and ``mean_reward``; ordered by seed.
 
     Raises:
@@ -83,10 +83,10 @@ def population_of(records: Sequence[Record], key: tuple[str, str, str]) -> Popul
             raise InputError(problem, record.where("seed"), "every seed once per population", record.source)
         rewards[seed] = (reward, record.line)
     seeds = tuple(sorted(rewards))
-    return Population(*key, seeds=seeds, rewards=tuple(rewards[seed][0] for seed in seeds))
+    return RewardSample(*key, seeds=seeds, rewards=tuple(rewards[seed][0] for seed in seeds))
 
 
-def compare(healthy: Population, mutants: Iterable[Population], source: str, paired: bool = True) -> Comparison:
+def compare(healthy: RewardSample, mutants: Iterable[RewardSample], source: str, paired: bool = True) -> Comparison:
     """Put populations side by side.
 
     Raises:
@@ -114,7 +114,7 @@ def _comparison(key: tuple[str, str], family: dict[str, list[Record]], source: s
     return compare(healthy, populations.values(), source, paired)
 
 
-def _check_pairing(healthy: Population, mutant: Population, source: str) -> None:
+def _check_pairing(healthy: RewardSample, mutant: RewardSample, source: str) -> None:
     name = "/".join(filter(None, (mutant.environment, mutant.algorithm, mutant.mutant)))
     if len(healthy.rewards) != len(mutant.rewards):
         problem = f"{name} has {len(mutant.rewards)} agents, the healthy population {len(healthy.rewards)}"
@@ -124,7 +124,7 @@ def _check_pairing(healthy: Population, mutant: Population, source: str) -> None
         raise InputError(problem, "seed", "the same seeds in both: agents are compared in pairs", source)
 
 
-def _seed_difference(healthy: Population, mutant: Population) -> str:
+def _seed_difference(healthy: RewardSample, mutant: RewardSample) -> str:
     sides = ((healthy, mutant, "the mutant"), (mutant, healthy, "the healthy one"))
     for having, lacking, name in sides:
         missing = sorted(set(having.seeds) - set(lacking.seeds))

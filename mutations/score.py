@@ -16,10 +16,10 @@ class MutationScore:
     Attributes:
         mutation_score: killed mutants / all mutants of the matrix.
         killed: in at least one environment. trivial: in every environment.
-        never_killed: in none, whether the test could tell or not.
-        inconclusive: those of `never_killed` for which the test could not tell in at least one environment.
+        never_killed: in none, conclusively or not.
+        inconclusive: those of `never_killed` for which the test was inconclusive in at least one environment.
         minimal_environments: smallest subset of environments that kills all of `killed`; of several, the one whose
-            environments stand first in the matrix.
+            environments come first in the matrix.
     """
 
     test: str

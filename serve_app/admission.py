@@ -1,17 +1,16 @@
-"""How many calls, and how many bytes of bodies, one replica takes in at a time; what is over is told to come later.
+"""How many calls, and how many bytes of bodies, one replica accepts at a time; further callers are asked to come later.
 
-The part of one agent and of one owner is limited further in: see `orchestration.service.owners.admission`.
+The share of one agent and of one owner is limited further in: see `orchestration.service.owners.admission`.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 
-from starlette.types import Scope
-
 from orchestration.service.errors import OverloadedError
-from serve_app.limits import BODY_BYTES, MOST_DIGITS
+from serve_app.body_limits import BODY_BYTES, announced_length
 
 CALLS = 400
 """Calls that one replica works on at a time: nearly all of them wait for an agent's owner."""
@@ -20,12 +19,11 @@ BYTES = 4 * BODY_BYTES
 """Announced bytes of the bodies of these calls. Read, a body takes several times as much memory."""
 
 RETRY_SECONDS = 1
-"""What `Retry-After` says: by then all calls that wait now are answered, or the service is far beyond its capacity."""
-
+"""What `Retry-After` says: by then all waiting calls are answered, or the service is far beyond its capacity."""
 
 HOLD_SECONDS = 1.0
-"""A call that is refused for too many others is answered after so long: callers who come back at once, whatever they
-are told, would otherwise keep the replica busy with refusing them."""
+"""A call that is refused because of too many others is answered after this time: callers who ignore `Retry-After` would
+otherwise keep the replica busy with refusals."""
 
 MOST_HELD = 1_000
 """Refused calls that wait for their answer; further ones are answered at once."""
@@ -42,13 +40,13 @@ class Capacity:
         self._most_calls, self._most_bytes = calls, size
         self._calls = self._bytes = self._held = 0
 
-    def place(self, scope: Scope) -> AbstractContextManager[None]:
+    def place(self, headers: Mapping[bytes, bytes]) -> AbstractContextManager[None]:
         """A place for this call while the context lasts.
 
         Raises:
             OverloadedError: there is none.
         """
-        return _Place(self, scope)
+        return _Place(self, headers)
 
     async def hold(self) -> None:
         """Let a refused caller wait for its answer, unless very many do."""
@@ -79,8 +77,8 @@ class Capacity:
 class _Place:
     __slots__ = ("_capacity", "_size")
 
-    def __init__(self, capacity: Capacity, scope: Scope) -> None:
-        self._capacity, self._size = capacity, _announced(scope)
+    def __init__(self, capacity: Capacity, headers: Mapping[bytes, bytes]) -> None:
+        self._capacity, self._size = capacity, _announced(headers)
 
     def __enter__(self) -> None:
         self._capacity.enter(self._size)
@@ -89,11 +87,8 @@ class _Place:
         self._capacity.leave(self._size)
 
 
-def _announced(scope: Scope) -> int:
-    """Bytes of the body as announced; without a length, what it may have at most."""
-    for name, value in scope["headers"]:
-        if name == b"content-length":
-            return min(int(value[:MOST_DIGITS]), BODY_BYTES) if value.isdigit() else 0
-        if name == b"transfer-encoding":
-            return BODY_BYTES
-    return 0
+def _announced(headers: Mapping[bytes, bytes]) -> int:
+    """Bytes of the body as announced; without a length, the most that it may have."""
+    if b"content-length" in headers:
+        return min(announced_length(headers[b"content-length"]), BODY_BYTES)
+    return BODY_BYTES if b"transfer-encoding" in headers else 0

@@ -1,4 +1,4 @@
-"""Who may call: bearer tokens, and without any token this machine alone.
+"""Who may call: bearer tokens, and without any token this machine only.
 
 | the store has | a call | is |
 |---|---|---|
@@ -7,59 +7,27 @@
 | a token | without or with a wrong one | 401 |
 | a token | with a new one, after too many wrong ones from its address | 429 |
 | a token | with one whose scope is too small | 403 |
-| a token | for an agent that is not one of the token's | 404, as if there were no such agent |
+| a token | for an agent that is not one of the token's | 404, as if the agent did not exist |
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import ip_address
 from typing import Final
 
-from starlette.requests import Request
 from starlette.types import Scope as Asgi
 
 from orchestration.service.errors import ForbiddenError, NotFoundError, UnauthenticatedError
 from orchestration.service.tokens import TRUSTED_SECONDS, Grant, Scope, Tokens
-from serve_app.failures import Failures, ThrottledError, client_address, trusted_networks
+from serve_app.throttling import FailureCounter, ThrottledError, client_address, trusted_networks
 
-_KNOWN = 1000
+_REMEMBERED = 1000
 _EVERYTHING: Final = Grant("", frozenset(Scope), "")
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Somebody who was let in."""
-
-    grant: Grant
-
-    @property
-    def agent_prefix(self) -> str:
-        """Only agents whose name begins with it; "": all."""
-        return self.grant.agent_prefix
-
-    def may_create(self, agent: str) -> None:
-        """Raise unless the name is one of the token's.
-
-        Raises:
-            ForbiddenError: it is not.
-        """
-        if not self.grant.sees(agent):
-            raise ForbiddenError(f"the token is for agents whose name begins with {self.agent_prefix!r}", "name")
-
-    def may_observe(self, agents: Iterable[str]) -> None:
-        """Raise unless the shadow agents are the token's.
-
-        Raises:
-            NotFoundError: one is not, and nobody learns whether it exists.
-        """
-        for place, agent in enumerate(agents):
-            if not self.grant.sees(agent):
-                raise NotFoundError(f"there is no agent {agent!r}", f"observe[{place}]")
+NOBODY: Final = Grant("", frozenset(), "\0")
+"""Of a call without a token: it sees no agent."""
 
 
 class Gate:
@@ -73,16 +41,17 @@ class Gate:
     def __init__(self, tokens: Tokens, loopback: bool) -> None:
         self._tokens = tokens
         self._loopback = loopback
-        self._known: dict[str, tuple[float, Grant]] = {}
+        self._trusted: dict[str, tuple[float, Grant]] = {}
         self._in_use: tuple[float, bool] = (0.0, False)
-        self._failures = Failures()
+        self._failures = FailureCounter()
         self._proxies = trusted_networks()
 
-    async def admit(self, request: Request, scope: Scope, agent: str = "") -> Caller:
-        """The caller, if the call may be made.
+    async def admit(self, authorization: str | None, host: str, scope: Scope, agent: str, request: Asgi) -> Grant:
+        """What the caller may do, if the call may be made.
 
         Args:
-            agent: whom the call is for; "": none in particular.
+            authorization, host: headers of the request; None: it has no such header.
+            agent: that the call is for; "": none in particular.
 
         Raises:
             UnauthenticatedError: no token, or one that is not valid.
@@ -90,43 +59,35 @@ class Gate:
             NotFoundError: the agent is not one of the token's.
             ThrottledError: too many wrong tokens came from the caller's address.
         """
-        headers = request.headers
-        given, host = headers.get("authorization"), headers.get("host", "")
-        return await self.admit_headers(given, host, scope, agent, request.scope)
-
-    async def admit_headers(
-        self, authorization: str | None, host: str, scope: Scope, agent: str, request: Asgi
-    ) -> Caller:
-        """The same, from the request's headers."""
         grant = await self._grant(authorization, host, request)
         if agent and not grant.sees(agent):
             raise NotFoundError(f"there is no agent {agent!r}", "agent")
         if not grant.allows(scope):
             raise ForbiddenError(f"the token lacks the scope {scope.value!r}")
-        return Caller(grant)
+        return grant
 
-    async def _grant(self, given: str | None, host: str, request: Asgi) -> Grant:
-        if given is None:
+    async def _grant(self, authorization: str | None, host: str, request: Asgi) -> Grant:
+        if authorization is None:
             return await self._anonymous(host)
-        kind, _, text = given.partition(" ")
+        kind, _, text = authorization.partition(" ")
         now = time.monotonic()
-        known = self._known.get(text)
-        if known is not None and now < known[0] and kind.lower() == "bearer":
-            return known[1]
+        trusted = self._trusted.get(text)
+        if trusted is not None and now < trusted[0] and kind.lower() == "bearer":
+            return trusted[1]
         client = client_address(request, self._proxies)
-        if known is None:  # a token that was good once is looked at again, whoever else shares its address
+        if trusted is None:  # a token that was valid once is checked again, whoever else shares its address
             self._refuse_throttled(client)
         if kind.lower() != "bearer":
             self._failures.note(client)
             raise UnauthenticatedError("expected the header 'authorization: Bearer TOKEN'")
         grant = await asyncio.to_thread(self._tokens.verify, text.strip())
         if grant is None:
-            self._known.pop(text, None)
+            self._trusted.pop(text, None)
             self._failures.note(client)
             raise UnauthenticatedError("the token is not valid")
-        if len(self._known) >= _KNOWN:
-            self._known.clear()
-        self._known[text] = (now + TRUSTED_SECONDS, grant)
+        if len(self._trusted) >= _REMEMBERED:
+            self._trusted.clear()
+        self._trusted[text] = (now + TRUSTED_SECONDS, grant)
         return grant
 
     def _refuse_throttled(self, client: str) -> None:
@@ -146,8 +107,8 @@ class Gate:
                 "create one where it runs: proctor token create --scope admin"
             )
         if not _names_this_machine(host):
-            # A page of another site whose name was made to point to this machine.
-            raise UnauthenticatedError("without tokens the service answers to the names of this machine alone")
+            # A page of another site whose name points to this machine.
+            raise UnauthenticatedError("without tokens the service answers only to the names of this machine")
         return _EVERYTHING
 
 

@@ -1,7 +1,7 @@
-"""What `/metrics` tells Prometheus. Each replica counts for itself.
+"""What `/metrics` shows Prometheus. Each replica counts for itself.
 
-No label holds a name that callers choose, but for one: the queue of each agent, which only the bearer of a token hears,
-and only of the token's agents.
+No label holds a name that callers choose, but for one: the queue of each agent, which is shown only to the bearer of a
+token, and only for the token's agents.
 """
 
 from __future__ import annotations
@@ -11,8 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily
 
-from orchestration.service.owners.measuring import COMMIT_BOUNDS, Totals
-from orchestration.service.owners.messages import ServiceStatistics
+from orchestration.service.owners.call_statistics import COMMIT_BOUNDS, ServiceStatistics, Totals
 
 SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 """Bounds of the buckets of request times."""
@@ -21,7 +20,7 @@ PARTS = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0
 """Bounds of the buckets of what lies between 0 and 1; rewards outside are still in the sum."""
 
 MOST_AGENTS = 100
-"""Agents whose queues are told, the longest first."""
+"""Agents whose queues are shown, the longest first."""
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
@@ -44,7 +43,7 @@ class ServiceMetrics:
             buckets=SECONDS,
             registry=self.registry,
         )
-        self._errors = Counter("proctor_errors", "Problems told to callers.", ("type",), registry=self.registry)
+        self._errors = Counter("proctor_errors", "Problems reported to callers.", ("type",), registry=self.registry)
         self._recommendations = Counter("proctor_recommendations", "Recommendations given.", registry=self.registry)
         self._results = Counter("proctor_results", "Test results accepted.", registry=self.registry)
         self._rewards = Counter("proctor_rewards", "Episodes rewarded.", registry=self.registry)
@@ -61,7 +60,7 @@ class ServiceMetrics:
         self._owners = Gauge("proctor_owners", "Owners that answer, in the whole cluster.", registry=self.registry)
         self._queue = Gauge(
             "proctor_queue_calls",
-            "Calls of this replica that wait for agents or are under way.",
+            "Calls of this replica that wait for agents or are in progress.",
             registry=self.registry,
         )
         self._longest = Gauge(
@@ -86,12 +85,12 @@ class ServiceMetrics:
             seconds: how long it took.
         """
         key = (route, method if method in METHODS else "other", status)
-        found = self._by_request.get(key)
-        if found is None:
-            found = (self._requests.labels(*key[:2], str(status)), self._seconds.labels(*key[:2]))
-            self._by_request[key] = found
-        found[0].inc()
-        found[1].observe(seconds)
+        counters = self._by_request.get(key)
+        if counters is None:
+            counters = (self._requests.labels(*key[:2], str(status)), self._seconds.labels(*key[:2]))
+            self._by_request[key] = counters
+        counters[0].inc()
+        counters[1].observe(seconds)
 
     def error(self, slug: str) -> None:
         """Count one problem."""
@@ -100,30 +99,30 @@ class ServiceMetrics:
     def recommendation(self, numbers: Mapping[str, float]) -> None:
         """Count one recommendation; `numbers` holds its exploration."""
         self._recommendations.inc()
-        if "exploration" in numbers:
-            self._exploration.observe(numbers["exploration"])
+        self._exploration.observe(numbers["exploration"])
 
-    def results(self, accepted: int) -> None:
+    def results(self, numbers: Mapping[str, float]) -> None:
         """Count accepted results."""
-        self._results.inc(accepted)
+        self._results.inc(numbers["results"])
 
     def reward(self, numbers: Mapping[str, float]) -> None:
-        """Count one rewarded episode; `numbers` holds its reward and, where a test failed, its metrics."""
+        """Count one rewarded episode: `numbers` holds its reward and, where a test failed, its metrics."""
+        if not numbers:  # it was rewarded before
+            return
         self._rewards.inc()
-        if "reward" in numbers:
-            self._reward.observe(numbers["reward"])
+        self._reward.observe(numbers["reward"])
         if "ttff" in numbers:
             self._ttff.observe(numbers["ttff"])
 
-    def owners(self, told: ServiceStatistics) -> None:
+    def owners(self, statistics: ServiceStatistics) -> None:
         """Set what the service itself counts."""
-        self._totals.add(told.each)
-        self._agents.set(told.agents)
-        self._awake.set(told.awake)
-        self._owners.set(told.owners)
+        self._totals.add(statistics.each)
+        self._agents.set(statistics.agents)
+        self._awake.set(statistics.awake)
+        self._owners.set(statistics.owners)
         self._wake_ups.set(self._totals.wake_ups)
-        self._store.observe(told.read_seconds)
-        queues = [calls for _, calls in told.waiting]
+        self._store.observe(statistics.read_seconds)
+        queues = [calls for _, calls in statistics.waiting]
         self._queue.set(sum(queues))
         self._longest.set(max(queues, default=0))
 
@@ -132,12 +131,14 @@ class ServiceMetrics:
         return generate_latest(self.registry)
 
 
-def queues_exposition(told: ServiceStatistics, sees: Callable[[str], bool]) -> bytes:
+def queues_exposition(statistics: ServiceStatistics, sees: Callable[[str], bool]) -> bytes:
     """The queue of each agent that the caller may know of; the longest ones of many."""
     family = GaugeMetricFamily(
-        "proctor_agent_queue_calls", "Calls of this replica that wait for the agent or are under way.", labels=["agent"]
+        "proctor_agent_queue_calls",
+        "Calls of this replica that wait for the agent or are in progress.",
+        labels=["agent"],
     )
-    seen = sorted(((calls, name) for name, calls in told.waiting if sees(name)), reverse=True)
+    seen = sorted(((calls, name) for name, calls in statistics.waiting if sees(name)), reverse=True)
     for calls, name in seen[:MOST_AGENTS]:
         family.add_metric([name], calls)
     return generate_latest(_Only(family))

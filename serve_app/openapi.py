@@ -1,67 +1,147 @@
-"""The OpenAPI document: what FastAPI knows of the routes, and the bodies, problems and tokens it does not."""
+"""The OpenAPI document, made from the table of calls and the structs of their bodies; the pages that show it."""
 
 from __future__ import annotations
 
-from typing import Any
+import json
+from collections.abc import Mapping
+from functools import partial
+from http import HTTPStatus
+from typing import Any, Final
 
-from fastapi import FastAPI
-from fastapi.openapi.utils import get_openapi
-from pydantic import TypeAdapter
-from pydantic.json_schema import models_json_schema
+import msgspec
+from starlette.responses import HTMLResponse, Response
 
-from serve_app.routes.calls import Call
-from serve_app.schemas.common import ProblemOut
+from serve_app.http_call import JSON, HttpCall
+from serve_app.parameters import PARAMETERS, path_names
+from serve_app.problems import MEDIA_TYPE, Problem
+from serve_app.router import Page
 
-REFERENCE = "#/components/schemas/{model}"
+TITLE: Final = "Proctor scheduling service"
+DESCRIPTION: Final = """Agents that order the test cases of CI jobs, and learn.
 
-DESCRIPTION = """Agents that order the test cases of CI jobs, and learn.
-
-Create an agent once. Then, for every job: ask for an order (`recommendations`), run the tests, report their results
-(`results`), ask for the reward (`reward`). Every call can be repeated: nothing happens twice. What is acknowledged is
+Create an agent once. Then, for every job: request an order (`recommendations`), run the tests, report their results
+(`results`), request the reward (`reward`). Every call can be repeated: nothing happens twice. What is acknowledged is
 stored. Errors are problem documents (RFC 9457) with a stable `type`.
+"""
+PROBLEMS: Final = {
+    400: "The body is not valid JSON.",
+    401: "No token, or one that is not valid.",
+    403: "The token lacks the scope.",
+    404: "No such agent, episode or version.",
+    408: "The body did not arrive in time.",
+    409: "Contradicts what is already stored; nothing was changed.",
+    413: "Larger than the limits.",
+    415: "The body does not say that it is JSON.",
+    422: "The call is wrong; the problem names the field.",
+    429: "Too many calls wait, or too many with wrong tokens came from this address; see `retry-after`.",
+    503: "Not possible now; the same call again is safe.",
+}
+_REFERENCE: Final = "#/components/schemas/"
+_SCHEME: Final = {
+    "type": "http",
+    "scheme": "bearer",
+    "description": "proctor token create --scope SCOPE; without any token only this machine is let in.",
+}
+_SWAGGER: Final = """<!DOCTYPE html>
+<html><head><meta charset="utf-8"><title>{title}</title>
+<link rel="stylesheet" href="https://cdn.jsdelivr.net/npm/swagger-ui-dist@5/swagger-ui.css"></head>
+<body><div id="swagger-ui"></div><script src="https://cdn.jsdelivr.net/npm/swagger-ui-dist@5/swagger-ui-bundle.js">
+</script><script>SwaggerUIBundle({{url: "/openapi.json", dom_id: "#swagger-ui", deepLinking: true}})</script>
+</body></html>
+"""
+_REDOC: Final = """<!DOCTYPE html>
+<html><head><meta charset="utf-8"><title>{title}</title></head>
+<body><redoc spec-url="/openapi.json"></redoc>
+<script src="https://cdn.jsdelivr.net/npm/redoc@2/bundles/redoc.standalone.js"></script></body></html>
 """
 
 
-def install(app: FastAPI, calls: tuple[Call, ...]) -> None:
-    """Make the application tell this document."""
-
-    def document() -> dict[str, Any]:
-        if app.openapi_schema is None:
-            app.openapi_schema = _document(app, calls)
-        return app.openapi_schema
-
-    app.openapi = document  # type: ignore[method-assign]
-
-
-def _document(app: FastAPI, calls: tuple[Call, ...]) -> dict[str, Any]:
-    schema = get_openapi(title=app.title, version=app.version, description=DESCRIPTION, routes=app.routes)
-    components = schema.setdefault("components", {})
-    components.setdefault("schemas", {}).update(_bodies(calls), ProblemOut=_problem())
-    components["securitySchemes"] = {
-        "token": {
-            "type": "http",
-            "scheme": "bearer",
-            "description": "proctor token create --scope SCOPE; without any token this machine alone is let in.",
-        }
+def pages(calls: Mapping[str, tuple[HttpCall, ...]], version: str) -> dict[str, Page]:
+    """The document as JSON, and two pages that show it, by path."""
+    text = msgspec.json.encode(document(calls, version))
+    return {
+        "/openapi.json": partial(Response, text, media_type=JSON),
+        "/docs": partial(HTMLResponse, _SWAGGER.format(title=TITLE)),
+        "/redoc": partial(HTMLResponse, _REDOC.format(title=TITLE)),
     }
-    schema["security"] = [{"token": []}, {}]
-    for path, operations in schema["paths"].items():
-        for operation in operations.values():
-            if not path.startswith("/v1/"):
-                operation["security"] = [{}, {"token": []}] if path == "/metrics" else []
-    return schema
 
 
-def _bodies(calls: tuple[Call, ...]) -> dict[str, Any]:
-    models = {call.body: None for call in calls if call.body is not None}
-    _, defined = models_json_schema([(model, "validation") for model in models], ref_template=REFERENCE)
-    found: dict[str, Any] = defined["$defs"]
-    return found
+def document(calls: Mapping[str, tuple[HttpCall, ...]], version: str) -> dict[str, Any]:
+    """The document.
+
+    Args:
+        calls: by the group that they are shown in.
+    """
+    paths: dict[str, dict[str, Any]] = {}
+    structs: dict[type[msgspec.Struct], None] = {}
+    for tag, group in calls.items():
+        for call in group:
+            paths.setdefault(call.path, {})[call.method.lower()] = {"tags": [tag], **_operation(call)}
+            structs |= {kind: None for kind in (call.answer, call.request) if kind is not None}
+    _, schemas = msgspec.json.schema_components([*structs, Problem], ref_template=_REFERENCE + "{name}")
+    components = {"schemas": schemas, "securitySchemes": {"token": _SCHEME}}
+    whole = {
+        "openapi": "3.1.0",
+        "info": {"title": TITLE, "description": DESCRIPTION, "version": version},
+        "paths": paths,
+        "components": components,
+        "security": [{"token": []}, {}],
+    }
+    # The end of a text is \Z in the patterns of Python, and $ in those of JSON Schema.
+    readable: dict[str, Any] = json.loads(json.dumps(whole).replace("\\\\Z", "$"))
+    return readable
 
 
-def _problem() -> dict[str, Any]:
-    schema = TypeAdapter(ProblemOut).json_schema(ref_template=REFERENCE)
-    field_problem = schema.pop("$defs")["FieldProblemOut"]
-    schema["properties"]["errors"]["items"] = field_problem
-    schema["required"] = ["type", "title", "status", "detail"]
-    return schema
+def _operation(call: HttpCall) -> dict[str, Any]:
+    operation: dict[str, Any] = {
+        "summary": call.summary,
+        "description": call.description,
+        "operationId": call.name,
+        "responses": _responses(call),
+    }
+    if names := path_names(call.path) + call.parameters:
+        operation["parameters"] = list(map(_parameter, names))
+    if call.request is not None:
+        operation["requestBody"] = {"required": True, "content": _content(JSON, call.request)}
+    if call.scope is None or call.anonymous:
+        operation["security"] = [{}, {"token": []}] if call.anonymous else []
+    return operation
+
+
+def _parameter(name: str) -> dict[str, Any]:
+    parameter = PARAMETERS[name]
+    schema = msgspec.json.schema(parameter.type)
+    required = parameter.source == "path"
+    if not required:
+        schema["default"] = parameter.default
+    return {"name": parameter.alias, "in": parameter.source, "required": required, "schema": schema}
+
+
+def _responses(call: HttpCall) -> dict[str, Any]:
+    content = {"text/plain": {"schema": {"type": "string"}}} if call.answer is None else _content(JSON, call.answer)
+    answer: dict[str, Any] = {"description": HTTPStatus(call.status).phrase}
+    if call.status != HTTPStatus.NO_CONTENT:
+        answer["content"] = content
+    responses = {str(call.status): answer}
+    if call.repeated is not None:
+        responses[str(call.repeated)] = {**answer, "description": "It already existed."}
+    for status in _problems(call):
+        responses[str(status)] = {"description": PROBLEMS[status], "content": _content(MEDIA_TYPE, Problem)}
+    return responses
+
+
+def _problems(call: HttpCall) -> list[int]:
+    statuses = {503, *call.problems}
+    if call.scope is not None:
+        statuses |= {401, 403, 429}
+    if call.scope is not None and not call.anonymous:
+        statuses |= {422}
+    if call.request is not None:
+        statuses |= {400, 408, 413, 415}
+    if path_names(call.path):
+        statuses.add(404)
+    return sorted(statuses)
+
+
+def _content(media_type: str, kind: type[msgspec.Struct]) -> dict[str, Any]:
+    return {media_type: {"schema": {"$ref": _REFERENCE + kind.__name__}}}

@@ -6,13 +6,15 @@ import os
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+import msgspec
+from msgspec import Meta
 
 from envsearch.errors import InputError
-from orchestration.service.service import ServiceSettings
+from orchestration.service.api.decoding import violation
+from orchestration.service.settings import ServiceSettings
 
 
-class ServiceArguments(BaseModel):
+class ServiceArguments(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Arguments of the application: `args` of a Serve config file, of ``serve run``, or from ``proctor serve``.
 
     Attributes:
@@ -23,40 +25,41 @@ class ServiceArguments(BaseModel):
         tracking: MLflow tracking URI; default ``PROCTOR_TRACKING``, then none.
         max_live: most owners of agents alive at a time.
         shards: owners that share all agents; 0: an owner for each.
-        idle_seconds: owners that are not used for so long go to sleep.
+        idle_seconds: after which an unused owner goes to sleep.
         namespace: of Ray, for the owners' names.
         replicas: processes that answer HTTP.
+        import_paths: custom agent kinds, rewards and explorations that clients may name (``module:Class``).
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     home: str = ""
     store: str = ""
     artifacts: str = ""
     archive: str = ""
     tracking: str = ""
-    max_live: Annotated[int, Field(ge=1)] = 40
-    shards: Annotated[int, Field(ge=0)] = 0
-    idle_seconds: Annotated[float, Field(gt=0)] = 900.0
+    max_live: Annotated[int, Meta(ge=1)] = 40
+    shards: Annotated[int, Meta(ge=0)] = 0
+    idle_seconds: Annotated[float, Meta(gt=0)] = 900.0
     namespace: str = "proctor"
-    replicas: Annotated[int, Field(ge=1, le=64)] = 1
+    replicas: Annotated[int, Meta(ge=1, le=64)] = 1
+    import_paths: tuple[str, ...] = ()
 
     def service_settings(self) -> ServiceSettings:
         """For the service; paths become absolute, because replicas run in another folder."""
         home = Path(self.home or os.environ.get("PROCTOR_HOME") or "proctor-data")
-        told = {
+        urls = {
             "store_url": self.store or os.environ.get("PROCTOR_STORE"),
             "artifact_url": self.artifacts or os.environ.get("PROCTOR_ARTIFACTS"),
             "archive_url": self.archive or os.environ.get("PROCTOR_ARCHIVE"),
         }
         return ServiceSettings.in_folder(
             home,
-            **{name: _absolute(value) for name, value in told.items() if value},
+            **{name: _absolute(value) for name, value in urls.items() if value},
             tracking=self.tracking or os.environ.get("PROCTOR_TRACKING", ""),
             max_live=self.max_live,
             shards=self.shards,
             idle_seconds=self.idle_seconds,
             namespace=self.namespace,
+            import_paths=self.import_paths,
         )
 
 
@@ -68,11 +71,10 @@ def checked_arguments(arguments: dict[str, Any]) -> ServiceArguments:
     """The arguments.
 
     Raises:
-        InputError: one is not known, or of the wrong type.
+        InputError: one is unknown, or of the wrong type.
     """
     try:
-        return ServiceArguments.model_validate(arguments)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        field = ".".join(str(part) for part in first["loc"])
-        raise InputError(first["msg"], field, ", ".join(ServiceArguments.model_fields), "args") from error
+        return msgspec.convert(arguments, ServiceArguments, strict=False)
+    except msgspec.ValidationError as error:
+        wrong = violation(error)
+        raise InputError(wrong.detail, wrong.field, ", ".join(ServiceArguments.__struct_fields__), "args") from error

@@ -9,7 +9,7 @@ from typing import Any
 
 from agents.deeprl.algorithms import algorithm_facts
 from agents.deeprl.checkpoint import from_bytes, weights_digest
-from agents.deeprl.engines.base import Selection, TrainedAgent
+from agents.deeprl.engines.base import AgentSelection, TrainedAgent
 from agents.deeprl.engines.sb3.build import build
 from agents.deeprl.engines.sb3.engine import train_one
 from agents.deeprl.evaluation import evaluate
@@ -78,14 +78,14 @@ def _built(name: str) -> tuple[Check, TrainingRecipe | None]:
 
 
 def _recipe(name: str, environment: str) -> TrainingRecipe:
-    found = preset("", name)
+    defaults = preset("", name)
     settings = SHORT[algorithm_facts(name).family]
-    short = {key: value for key, value in settings.items() if key in dict(found.hyperparameters)}
-    return found.recipe(EnvironmentSpec(environment), STEPS, short)
+    short = {key: value for key, value in settings.items() if key in dict(defaults.hyperparameters)}
+    return defaults.recipe(EnvironmentSpec(environment), STEPS, short)
 
 
 def _trained(recipe: TrainingRecipe, seed: int = 0, all_seams: bool = False) -> TrainedAgent:
-    return train_one(recipe, seed, Selection(), all_seams=all_seams)
+    return train_one(recipe, seed, AgentSelection(), all_seams=all_seams)
 
 
 def _same_seed(recipe: TrainingRecipe, healthy: TrainedAgent) -> str:

@@ -100,10 +100,10 @@ def algorithm_class(name: str) -> type[BaseAlgorithm]:
     from stable_baselines3.common.base_class import BaseAlgorithm
 
     known = ALGORITHMS.get(name.lower())
-    found = load_object(known.source if known else name, field="algorithm")
-    if not (inspect.isclass(found) and issubclass(found, BaseAlgorithm)):
-        raise InputError(f"{name!r} is no algorithm class", "algorithm", "a Stable-Baselines3 algorithm class")
-    return found
+    loaded = load_object(known.source if known else name, field="algorithm")
+    if not (inspect.isclass(loaded) and issubclass(loaded, BaseAlgorithm)):
+        raise InputError(f"{name!r} is not an algorithm class", "algorithm", "a Stable-Baselines3 algorithm class")
+    return loaded
 
 
 def constructor_arguments(name: str) -> dict[str, inspect.Parameter]:
@@ -117,12 +117,12 @@ def hyperparameter_names(name: str) -> tuple[str, ...]:
     return tuple(sorted(argument for argument in arguments if argument not in NOT_HYPERPARAMETERS))
 
 
-def _facts_of_class(name: str, found: type[BaseAlgorithm]) -> AlgorithmFacts:
+def _facts_of_class(name: str, loaded: type[BaseAlgorithm]) -> AlgorithmFacts:
     """Facts of a user's class, read from its bases and from the signature of its multi-layer policy."""
     from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
-    family: Family = "on_policy" if issubclass(found, OnPolicyAlgorithm) else "off_policy"
-    policy_class = found.policy_aliases.get("MlpPolicy")
+    family: Family = "on_policy" if issubclass(loaded, OnPolicyAlgorithm) else "off_policy"
+    policy_class = loaded.policy_aliases.get("MlpPolicy")
     if policy_class is None:
         raise InputError(f"{name!r} has no 'MlpPolicy'", "algorithm", "an algorithm with a multi-layer perceptron")
     defaults = {key: argument.default for key, argument in inspect.signature(policy_class.__init__).parameters.items()}
@@ -130,8 +130,8 @@ def _facts_of_class(name: str, found: type[BaseAlgorithm]) -> AlgorithmFacts:
     kwargs = (("eps", 1e-5),) if family == "on_policy" and optimizer == "Adam" else ()
     architecture = (64, 64) if family == "on_policy" else (256, 256)
     policy = PolicySite(_class_name(defaults.get("activation_fn"), "Tanh"), optimizer, kwargs, architecture)
-    return AlgorithmFacts(name, family, name, policy, (inspect.getdoc(found) or name).splitlines()[0])
+    return AlgorithmFacts(name, family, name, policy, (inspect.getdoc(loaded) or name).splitlines()[0])
 
 
-def _class_name(found: Any, default: str) -> str:
-    return found.__name__ if inspect.isclass(found) else default
+def _class_name(loaded: Any, default: str) -> str:
+    return loaded.__name__ if inspect.isclass(loaded) else default

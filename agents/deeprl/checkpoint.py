@@ -45,7 +45,7 @@ def from_bytes(checkpoint: bytes, algorithm: str, name: str = "checkpoint") -> B
         name: what to call the file in errors.
 
     Raises:
-        CorruptArtifactError: the bytes are no such file, exceed a bound, or need code that is not read from files.
+        CorruptArtifactError: the bytes are not such a file, exceed a bound, or need code that is not read from files.
     """
     kind = algorithm_class(algorithm)
     try:

@@ -72,10 +72,10 @@ class _Unpickler(pickle.Unpickler):
         """
         if (module, name) in _NAMES:
             return super().find_class(module, name)
-        if "." not in name and any(module == one or module.startswith(f"{one}.") for one in self._packages):
-            found = super().find_class(module, name)
-            if isinstance(found, type) and issubclass(found, _BASES):
-                return found
+        if "." not in name and any(module == package or module.startswith(f"{package}.") for package in self._packages):
+            item = super().find_class(module, name)
+            if isinstance(item, type) and issubclass(item, _BASES):
+                return item
         raise RefusedPickleError(f"{module}.{name} is not read from files")
 
 
@@ -111,15 +111,15 @@ def _is_pickle(value: Any) -> bool:
 
 
 def _objects(data: dict[str, Any], own: str) -> dict[str, Any]:
-    found = {}
+    values = {}
     for name, value in data.items():
         if _is_pickle(value):
             try:
-                found[name] = _Unpickler(base64.b64decode(str(value[_SERIALIZED])), own).load()
+                values[name] = _Unpickler(base64.b64decode(str(value[_SERIALIZED])), own).load()
             except Exception:
                 if name in _NEEDED:
                     raise
-    return found
+    return values
 
 
 def _without_pickles(archive: zipfile.ZipFile, data: dict[str, Any]) -> bytes:

@@ -8,7 +8,7 @@ Faults that strike at random carry a probability per *event*: a step for the sit
 state, a learner update (one rollout on-policy, one sampled batch off-policy) for returns and loss. Probability 0 is
 the healthy site, bit for bit; draws come from the recipe's own generator, so that they disturb no other randomness.
 
-Sources: DESIGN "mutation operator is a function from recipe to recipe"; operators of Tambon et al., "Mutation Testing
+Operators: those of Tambon et al., "Mutation Testing
 of Deep Reinforcement Learning Based on Real Faults", ICST 2023, section IV.
 """
 
@@ -72,7 +72,7 @@ class ExperienceSite:
 
 @dataclass(frozen=True, slots=True)
 class TerminalSite:
-    """What the learner is told about the end of an episode (MTS).
+    """What the learner sees of the end of an episode (MTS).
 
     Attributes:
         missed: per step, probability that a terminal flag is lost: the transition is stored as not terminal.

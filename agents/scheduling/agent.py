@@ -1,7 +1,7 @@
 """What a scheduling agent is: observation -> scores, and learning from an episode's rewards.
 
-An agent never keeps a generator: each call is given one that is derived from the agent's seed and the episode, so
-that recommending changes no state and the state is a function of the rewarded episodes, in order, alone.
+An agent never keeps a generator. Each call gets one that derives from the agent's seed and the episode. A
+recommendation therefore changes no state, and the state is a function of the rewarded episodes and their order alone.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from agents.scheduling.testcase import Verdict
 class SchedulingAgent(ABC):
     """Gives each test case of a cycle one continuous priority.
 
-    Class attributes are read by the listings and by the contract.
+    The listings and the contract read the class attributes.
 
     Args:
         hyperparameters: values for names in `defaults`; the others keep their default.
-        seed: for what must be drawn when an agent is made (initial weights).
+        seed: for random initial values (weights).
     """
 
     kind: ClassVar[str]
@@ -52,9 +52,9 @@ class SchedulingAgent(ABC):
         """Learn from one rewarded episode.
 
         Args:
-            observation, scores: what the agent saw and answered then.
-            verdicts: what came of each test, shape (n,); NOT_RUN for tests that no result arrived of.
-            rewards: one per test, shape (n,); NaN where nothing is to be learned from.
+            observation, scores: what the agent observed and answered in that episode.
+            verdicts: of each test, shape (n,); NOT_RUN for tests without a result.
+            rewards: one per test, shape (n,); NaN where there is nothing to learn.
             rng: derived from the seed and the number of rewarded episodes.
         """
 
@@ -63,4 +63,4 @@ class SchedulingAgent(ABC):
         return {}
 
     def restore(self, state: State) -> None:  # noqa: B027 - see `learn`
-        """Take over a state that `state` gave; bit for bit the same agent afterwards."""
+        """Restore what `state` returned; the agent is bit for bit the same afterwards."""

@@ -16,12 +16,12 @@ _SLACK = 1e-9
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Selection:
-    """What a budget makes of an order.
+class BudgetedOrder:
+    """An order after a budget was applied.
 
     Attributes:
         order: indices of all tests: must-run tests, then the other selected ones, then those that are not selected,
-            each part in the order given; shape (n,).
+            each part in its previous order; shape (n,).
         selected: by test, not by position; shape (n,).
     """
 
@@ -36,11 +36,11 @@ def budget_seconds(budget: Budget, durations: FloatArray) -> float | None:
     return None if budget.share is None else budget.share * float(durations.sum())
 
 
-def fill(order: IntArray, durations: FloatArray, budget: Budget, ids: Sequence[str], new: BoolArray) -> Selection:
+def fill(order: IntArray, durations: FloatArray, budget: Budget, ids: Sequence[str], new: BoolArray) -> BudgetedOrder:
     """Select from an order of n tests.
 
-    Must-run tests, and new ones if the budget wants them in, are selected first, whatever they take; the rest of the
-    time is filled from the top of the order. `ids`, `durations` and `new` are by test.
+    Must-run tests, and new tests if the budget includes them, are selected first, however long they take. The rest of
+    the time is filled from the top of the order. `ids`, `durations` and `new` are by test.
     """
     seconds = budget_seconds(budget, durations)
     if seconds is not None and not budget.must_run and not budget.new_tests_in:
@@ -48,7 +48,7 @@ def fill(order: IntArray, durations: FloatArray, budget: Budget, ids: Sequence[s
         chosen = order[fits]
         selected = np.zeros(len(ids), np.bool_)
         selected[chosen] = True
-        return Selection(np.concatenate([chosen, order[~fits]]), selected)
+        return BudgetedOrder(np.concatenate([chosen, order[~fits]]), selected)
     must = among(ids, budget.must_run)
     if seconds is None:
         selected = np.ones(len(ids), np.bool_)
@@ -59,7 +59,7 @@ def fill(order: IntArray, durations: FloatArray, budget: Budget, ids: Sequence[s
         spent = float(durations[always].sum())
         selected[rest[_fits(durations[rest], spent, seconds, budget.fill)]] = True
     rank = np.where(must, 0, np.where(selected, 1, 2))
-    return Selection(order[np.argsort(rank[order], kind="stable")], selected)
+    return BudgetedOrder(order[np.argsort(rank[order], kind="stable")], selected)
 
 
 def _fits(durations: FloatArray, spent: float, seconds: float, way: str) -> BoolArray:

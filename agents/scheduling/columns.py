@@ -1,7 +1,7 @@
-"""Tests and rankings in columns: sequences whose entries are made when somebody asks for one.
+"""Tests and rankings in columns: sequences whose entries are created on access.
 
-A recommendation needs ids and durations as columns anyway. To make an object for each of its tests, and another one
-for each position, takes longer than to rank them, and the kept ones keep the garbage collector busy.
+A recommendation needs ids and durations as columns anyway. To create one object per test and per position takes longer
+than to rank the tests, and the objects keep the garbage collector busy.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Entry = TypeVar("Entry")
 
 
 class _Entries(Sequence[Entry]):
-    """A sequence that is equal to another one with equal entries."""
+    """A sequence that equals another one with equal entries."""
 
     __slots__ = ()
     __hash__ = None  # type: ignore[assignment]
@@ -31,7 +31,7 @@ class _Entries(Sequence[Entry]):
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, tuple | list | _Entries):
             return NotImplemented
-        return len(self) == len(other) and all(own == one for own, one in zip(self, other, strict=True))
+        return len(self) == len(other) and all(left == right for left, right in zip(self, other, strict=True))
 
 
 class TestColumns(_Entries[TestCase]):
@@ -40,12 +40,12 @@ class TestColumns(_Entries[TestCase]):
     Args:
         ids: shape (n,).
         job: of all of them.
-        durations: expected seconds or None, shape (n,); (): none is told.
-        features: of each test, shape (n,); (): none is told.
-        checked: whoever calls has looked at all ids and durations.
+        durations: expected seconds or None, shape (n,); (): none is known.
+        features: of each test, shape (n,); (): there are none.
+        checked: the caller has checked all ids and durations.
 
     Raises:
-        InputError: an id is empty, or a number is out of range; as `TestCase` says it.
+        InputError: an id is empty, or a number is out of range; the same error as of `TestCase`.
     """
 
     __slots__ = ("_keys", "_unique", "durations", "features", "ids", "job", "seconds")
@@ -56,7 +56,7 @@ class TestColumns(_Entries[TestCase]):
     durations: tuple[float | None, ...]
     features: tuple[Features, ...]
     seconds: FloatArray
-    """`durations` with NaN for None, shape (n,); not to be written to."""
+    """`durations` with NaN for None, shape (n,); read-only."""
 
     def __init__(
         self,
@@ -72,21 +72,21 @@ class TestColumns(_Entries[TestCase]):
         self.seconds.flags.writeable = False  # an observation may be this very array
         self._keys: tuple[str, ...] | None = None
         self._unique: bool | None = None
-        if self.features or not (checked or self._plain()):
-            for _ in self:  # the one test that is wrong says what is wrong
+        if self.features or not (checked or self._valid()):
+            for _ in self:  # creating the invalid test raises its error
                 pass
 
-    def _plain(self) -> bool:
-        """Whether all ids and durations are fine."""
-        told = self.seconds
-        if untold := self.durations.count(None) if self.durations else len(self.ids):
-            told = told[~np.isnan(told)]  # what is NaN without being None is missing from the count
-        fine = len(told) + untold == len(self.ids) and bool(((told >= 0.0) & (told < np.inf)).all())
-        return fine and all(self.ids) and SEPARATOR not in self.job and SEPARATOR not in "".join(self.ids)
+    def _valid(self) -> bool:
+        """Whether all ids and durations are valid."""
+        measured = self.seconds
+        if unknown := self.durations.count(None) if self.durations else len(self.ids):
+            measured = measured[~np.isnan(measured)]  # a NaN that was not None is missing from the sum below
+        valid = len(measured) + unknown == len(self.ids) and bool(((measured >= 0.0) & (measured < np.inf)).all())
+        return valid and all(self.ids) and SEPARATOR not in self.job and SEPARATOR not in "".join(self.ids)
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """What the tests' histories are kept under, shape (n,); the same object each time."""
+        """The keys of the tests' histories, shape (n,); the same object each time."""
         if self._keys is None:
             start = self.job + SEPARATOR
             self._keys = tuple([start + own for own in self.ids]) if self.job else self.ids
@@ -94,7 +94,7 @@ class TestColumns(_Entries[TestCase]):
 
     @property
     def unique(self) -> bool:
-        """Whether each id stands once."""
+        """Whether each id appears once."""
         if self._unique is None:
             self._unique = len(set(self.ids)) == len(self.ids)
         return self._unique
@@ -109,19 +109,20 @@ class TestColumns(_Entries[TestCase]):
     def __getitem__(self, place: int | slice) -> TestCase | tuple[TestCase, ...]:
         """The test at that place."""
         if isinstance(place, slice):
-            return tuple(self[one] for one in range(*place.indices(len(self))))
+            return tuple(self[index] for index in range(*place.indices(len(self))))
         duration = self.durations[place] if self.durations else None
         return TestCase(self.ids[place], self.job, duration, self.features[place] if self.features else ())
 
 
 class RankedColumns(_Entries[RankedTest]):
-    """A recommendation of n tests, the test to run first in front; each column has shape (n,).
+    """A ranking of n tests, the test to run first in front; each column has shape (n,).
 
     Args:
-        places: where each of them stands among the candidates; None: to be found by its id.
+        places: index of each of them among the candidates; None: looked up by id.
+        chances: the estimated probability that each test fails, None where there is no estimate; (): none is estimated.
     """
 
-    __slots__ = ("ids", "places", "priority", "reasons", "seconds", "selected")
+    __slots__ = ("chances", "ids", "places", "priority", "reasons", "seconds", "selected")
 
     def __init__(
         self,
@@ -131,16 +132,17 @@ class RankedColumns(_Entries[RankedTest]):
         seconds: Sequence[float],
         reasons: Sequence[Reasons],
         places: IntArray | None = None,
+        chances: Sequence[float | None] = (),
     ) -> None:
         self.places = places
         self.ids, self.priority, self.selected = tuple(ids), tuple(priority), tuple(selected)
-        self.seconds, self.reasons = tuple(seconds), tuple(reasons)
+        self.seconds, self.reasons, self.chances = tuple(seconds), tuple(reasons), tuple(chances)
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def places_among(self, ids: Sequence[str]) -> IntArray:
-        """Where each position's test stands among these candidates, shape (n,)."""
+        """Index of each position's test among these candidates, shape (n,)."""
         if self.places is None:
             index = {name: place for place, name in enumerate(ids)}
             self.places = np.array([index[name] for name in self.ids], np.int64)
@@ -153,7 +155,7 @@ class RankedColumns(_Entries[RankedTest]):
     def __getitem__(self, place: int | slice) -> RankedTest | tuple[RankedTest, ...]:
         """The entry at that place; its position is one more."""
         if isinstance(place, slice):
-            return tuple(self[one] for one in range(*place.indices(len(self))))
+            return tuple(self[index] for index in range(*place.indices(len(self))))
         position = 1 + (place if place >= 0 else place + len(self.ids))
         return RankedTest(
             self.ids[place],
@@ -162,6 +164,7 @@ class RankedColumns(_Entries[RankedTest]):
             self.selected[place],
             self.seconds[place],
             self.reasons[place],
+            self.chances[place] if self.chances else None,
         )
 
 
@@ -176,12 +179,12 @@ def ids_of(tests: Sequence[TestCase]) -> tuple[str, ...]:
 
 
 def keys_of(tests: Sequence[TestCase]) -> tuple[str, ...]:
-    """What the tests' histories are kept under, shape (n,)."""
+    """The keys of the tests' histories, shape (n,)."""
     return tests.keys if isinstance(tests, TestColumns) else tuple([test.key for test in tests])
 
 
-def told_seconds(tests: Sequence[TestCase]) -> FloatArray:
-    """Expected seconds as told, NaN where nothing was told, shape (n,)."""
+def declared_seconds(tests: Sequence[TestCase]) -> FloatArray:
+    """Expected seconds as the job declared them, NaN where it declared none, shape (n,)."""
     return tests.seconds if isinstance(tests, TestColumns) else seconds_of([test.duration for test in tests])
 
 
@@ -195,12 +198,13 @@ def ranking_columns(ranking: Sequence[RankedTest]) -> RankedColumns:
         [entry.selected for entry in ranking],
         [entry.expected_duration for entry in ranking],
         [entry.reasons for entry in ranking],
+        chances=[entry.chance for entry in ranking],
     )
 
 
-def among(ids: Sequence[str], wanted: Sequence[str]) -> BoolArray:
-    """Which ids are wanted, shape (n,)."""
-    if not wanted:
+def among(ids: Sequence[str], names: Sequence[str]) -> BoolArray:
+    """Which ids are among these names, shape (n,)."""
+    if not names:
         return np.zeros(len(ids), np.bool_)
-    known = set(wanted)
-    return np.array([name in known for name in ids], np.bool_)
+    members = set(names)
+    return np.array([name in members for name in ids], np.bool_)

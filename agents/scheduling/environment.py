@@ -26,22 +26,22 @@ from envsearch.errors import InputError
 ENVIRONMENT_ID = "TestScheduling-v0"
 
 Cycle = tuple[Array32, FloatArray]
-"""Inputs of the m test cases of a cycle, shape (m, d), and what each was worth, in [-1, 1], shape (m,)."""
+"""Inputs of the m test cases of a cycle, shape (m, d), and the worth of each, in [-1, 1], shape (m,)."""
 
 _WORTH = {Verdict.FAILED: 1.0, Verdict.PASSED: -1.0}
 
 
 class TestScheduling(gymnasium.Env[Array32, Any]):
-    """Asks for the priority of one test case after the other.
+    """Presents one test case after the other; the action is its priority.
 
-    The reward of a priority a in [-1, 1] is -(a - v)^2, with v what the test case was worth: the best priority is the
-    expected worth, and the order of priorities is the best order. What follows does not depend on what was done, so a
-    discount of 0 loses nothing. The test cases come in an order drawn at each reset.
+    The reward of a priority a in [-1, 1] is -(a - v)^2, with v the worth of the test case: the best priority is the
+    expected worth, and the order of priorities is the best order. The next test case does not depend on the action, so
+    a discount of 0 loses nothing. The order of the test cases is drawn at each reset.
 
     Args:
         cycles: one episode each, in turn; a reset with a seed begins again with the first.
-        levels: 0: a continuous action, shape (1,); else the action is one of so many priorities, evenly from -1 to 1.
-        steps: at most so many test cases per episode; None: all of the cycle.
+        levels: 0: a continuous action, shape (1,); else the action is one of this many priorities, evenly from -1 to 1.
+        steps: most test cases per episode; None: all of the cycle.
         balanced: test cases worth more than the cycle's mean and the others are shown equally often, with repetition
             (rare failures are seen; the order of the expected worths stays the same).
 
@@ -117,22 +117,22 @@ def cycle_of(observation: Observation, rewards: FloatArray, history_length: int)
 def cycles_of(history: CiHistory, history_length: int) -> list[Cycle]:
     """A recorded history as cycles of the environment: a failed test is worth 1, a passed one -1.
 
-    Each cycle is observed with what the cycles before it have told.
+    Each cycle is observed with the history of the cycles before it.
     """
-    known, cycles = History(max(history_length, 1)), []
+    past, cycles = History(max(history_length, 1)), []
     for number, recorded in enumerate(history):
         verdicts = np.array([_WORTH.get(verdict, np.nan) for verdict in recorded.verdicts], dtype=np.float64)
-        cycles.append(cycle_of(observe(known, recorded.tests), verdicts, history_length))
+        cycles.append(cycle_of(observe(past, recorded.tests), verdicts, history_length))
         results = [
             TestResult(test.id, verdict, None if np.isnan(seconds) else float(seconds))
             for test, verdict, seconds in zip(recorded.tests, recorded.verdicts, recorded.durations, strict=True)
         ]
-        known.record(recorded.tests, results, number)
+        past.record(recorded.tests, results, number)
     return cycles
 
 
 def register() -> None:
-    """Make ``gymnasium.make("TestScheduling-v0", cycles=...)`` known; may be called again."""
+    """Register ``gymnasium.make("TestScheduling-v0", cycles=...)``; may be called again."""
     if ENVIRONMENT_ID not in gymnasium.registry:
         gymnasium.register(ENVIRONMENT_ID, entry_point="agents.scheduling.environment:TestScheduling")
 

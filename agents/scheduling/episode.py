@@ -1,6 +1,6 @@
-"""An episode: one recommendation, what was seen and chosen for it, and later its results and reward.
+"""An episode: one recommendation with what was observed and chosen for it.
 
-Nothing about a recommendation is remembered outside its episode, so two jobs in flight never mix.
+Nothing about a recommendation is kept outside its episode, so two jobs in flight never mix.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from envsearch.errors import InputError, unknown_name
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """How much of a cycle is to be run.
+    """How much of a cycle may run.
 
     Attributes:
         seconds: time budget; None: everything is selected.
         share: budget as a share of the summed expected durations, instead of seconds.
-        fill: ``greedy``: a later, shorter test may still fit; ``prefix``: the order is cut at the first that does not.
+        fill: ``greedy``: a later, shorter test may still fit; ``prefix``: the order ends at the first that does not.
         must_run: ids that are always selected, first.
-        new_tests_in: tests without any execution are always selected.
+        new_tests_in: tests that never ran are always selected.
     """
 
     seconds: float | None = None
@@ -36,7 +36,7 @@ class Budget:
         if self.fill not in ("greedy", "prefix"):
             raise unknown_name("fill", self.fill, ("greedy", "prefix"), "budget.fill")
         if self.seconds is not None and self.share is not None:
-            raise InputError("both seconds and share are given", "budget", "one of them, or none")
+            raise InputError("seconds and share exclude each other", "budget", "one of them, or neither")
         if self.seconds is not None and not (math.isfinite(self.seconds) and self.seconds >= 0.0):
             raise InputError(f"{self.seconds!r} is out of range", "budget.seconds", "a finite number of at least 0")
         if self.share is not None and not 0.0 <= self.share <= 1.0:
@@ -48,9 +48,10 @@ class RankedTest:
     """One position of a recommendation.
 
     Attributes:
-        position: from 1, in the order to run; not selected tests follow the selected ones.
+        position: from 1, in the order to run; tests that are not selected follow the selected ones.
         selected: fits the budget.
-        reasons: why it stands there ("failed 2 runs ago", "new", "exploring"), the strongest first.
+        reasons: why it is there ("failed 2 runs ago", "new", "exploring"), the strongest first.
+        chance: the estimated probability that the test fails; None: not estimated.
     """
 
     id: str
@@ -59,6 +60,7 @@ class RankedTest:
     selected: bool
     expected_duration: float
     reasons: tuple[str, ...]
+    chance: float | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,11 +68,11 @@ class Episode:
     """One recommendation.
 
     Attributes:
-        id: unique; given by the caller of the library.
+        id: unique; chosen by the caller of the library.
         number: how many episodes the agent had opened before; its generator derives from (seed, number).
         agent_version: version of the agent that recommended.
-        tests: the candidates, in the order given.
-        observation, scores: what the agent saw and answered.
+        tests: the candidates, in the job's order.
+        observation, scores: what the agent observed and answered.
         order: indices of the tests by priority, as if there were no budget and no must-run list, shape (n,).
         ranking: the recommendation, best first.
         opened_at: Unix time, seconds.

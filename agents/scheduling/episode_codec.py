@@ -1,8 +1,8 @@
 """Episodes as plain bytes, without pickle: what a store keeps of a recommendation.
 
-A header in JSON, the ids, and the numbers as the arrays' own bytes, behind one checksum. Only what cannot be worked out
-of the rest is kept: features, for one, are a function of what else was seen. Floats come back bit for bit. The ids are
-compressed; to compress the numbers too would take longer than to write them.
+A magic number with the version, a checksum, a header in JSON, the ids, and the arrays' own bytes. Derived values are
+left out: features, for example, are a function of the rest of the observation. Floats come back bit for bit. The ids
+are compressed; compressing the numbers too would take longer than writing them.
 """
 
 from __future__ import annotations
@@ -21,11 +21,12 @@ from agents.scheduling.budget import budget_seconds
 from agents.scheduling.columns import Features, RankedColumns, TestColumns, ids_of, keys_of, ranking_columns
 from agents.scheduling.episode import Budget, Episode
 from agents.scheduling.features import FEATURE_NAMES, features_of
+from agents.scheduling.formats import AGENT_FORMATS
 from agents.scheduling.observation import FloatArray, Observation, Scores
 from agents.scheduling.testcase import SEPARATOR, TestCase
 from envsearch.errors import CorruptArtifactError
 
-_MAGIC = b"PEP2"
+_MAGIC = b"PEP"  # followed by the version in one digit
 _SIZES = struct.Struct("<III")  # checksum of what follows, bytes of the header, bytes of the ids
 _LEVEL = 1
 _BUDGET = ("seconds", "share", "fill", "must_run", "new_tests_in")
@@ -37,12 +38,12 @@ def episode_to_bytes(episode: Episode) -> bytes:
     """The whole episode; `episode_from_bytes` gives an equal one."""
     seen, scores = episode.observation, episode.scores
     ranking = ranking_columns(episode.ranking)
-    # Equal reasons are nearly always the same object, and to look for that is faster than to compare texts.
-    texts = {id(one): one for one in ranking.reasons}
-    number = {one: place for place, one in enumerate(texts)}
+    # Equal reasons are nearly always the same object, and comparing identities is faster than comparing texts.
+    texts = {id(reason): reason for reason in ranking.reasons}
+    number = {identity: place for place, identity in enumerate(texts)}
     places = ranking.places_among(ids_of(episode.tests))
     integers, doubles, past = seen.once(_seen_to)
-    told = [number[id(one)] for one in ranking.reasons]
+    reasons = [number[id(reason)] for reason in ranking.reasons]
     ids, tests = _tests_to(episode.tests)
     header = _coded(
         {
@@ -56,6 +57,7 @@ def episode_to_bytes(episode: Episode) -> bytes:
             "tests": tests,
             "shape": [len(seen), seen.past_failures.shape[1]],
             "integers": integers.dtype.str,
+            "chances": scores.chances is not None,
         }
     ).encode()
     body = b"".join(
@@ -66,28 +68,33 @@ def episode_to_bytes(episode: Episode) -> bytes:
             _doubles(scores.priority),
             integers.tobytes(),
             np.array((episode.order, places), integers.dtype).tobytes(),
-            bytes(told) if len(texts) <= 256 else np.array(told, "<u4").tobytes(),
+            bytes(reasons) if len(texts) <= 256 else np.array(reasons, "<u4").tobytes(),
             past,
             np.asarray(scores.explored, np.bool_).tobytes(),
             bytes(ranking.selected),
+            b"" if scores.chances is None else _doubles(scores.chances),
         ]
     )
-    return b"".join([_MAGIC, _SIZES.pack(zlib.crc32(body), len(header), len(ids)), body])
+    magic = b"%b%d" % (_MAGIC, AGENT_FORMATS.versions["episode"])
+    return b"".join([magic, _SIZES.pack(zlib.crc32(body), len(header), len(ids)), body])
 
 
 def episode_from_bytes(data: bytes, name: str = "episode") -> Episode:
     """The inverse of `episode_to_bytes`.
 
     Raises:
-        CorruptArtifactError: the bytes are no episode.
+        CorruptArtifactError: the bytes are not an episode, are damaged, or have an unknown version.
     """
-    if data[:4] != _MAGIC:
-        raise CorruptArtifactError("is no episode", name, "a saved episode")
+    start, version = len(_MAGIC) + 1, data[len(_MAGIC) : len(_MAGIC) + 1]
+    if not data.startswith(_MAGIC) or not version.isdigit():
+        raise CorruptArtifactError("is not an episode", name, "a saved episode")
+    AGENT_FORMATS.check("episode", int(version), name)
     try:
-        checksum, size, text = _SIZES.unpack_from(data, len(_MAGIC))
-        body = data[len(_MAGIC) + _SIZES.size :]
+        data = AGENT_FORMATS.upcast("episode", int(version), data[start:])
+        checksum, size, text = _SIZES.unpack_from(data)
+        body = data[_SIZES.size :]
         if zlib.crc32(body) != checksum:
-            raise ValueError("the checksum is another one")
+            raise ValueError("the checksum differs")
         return _episode(json.loads(body[:size]), body[size : size + text], _Reader(body, size + text))
     except (zlib.error, struct.error, ValueError, KeyError, TypeError, IndexError) as error:
         raise CorruptArtifactError(f"cannot be read ({type(error).__name__})", name, "a saved episode") from error
@@ -120,16 +127,16 @@ def _doubles(values: FloatArray) -> bytes:
 
 
 def _tests_to(tests: Sequence[TestCase]) -> tuple[bytes, Any]:
-    """Ids and what else is told of the tests: columns where all are of one job, else a list for each."""
+    """Ids, and the other fields of the tests: columns where all tests are of one job, else a list for each test."""
     if not isinstance(tests, TestColumns):
         return b"", [[test.id, test.job, test.duration, test.features, test.history_id] for test in tests]
-    told: str | list[bool] = "all" if tests.durations else "none"
+    supplied: str | list[bool] = "all" if tests.durations else "none"
     if None in tests.durations:
-        told = [seconds is not None for seconds in tests.durations]
+        supplied = [seconds is not None for seconds in tests.durations]
     packed = _kept_packed_ids(tests.ids) if len(tests) <= _SHORT else _packed_ids(tests.ids)
     return packed, {
         "job": tests.job,
-        "told": told,
+        "told": supplied,
         "features": tests.features,
     }
 
@@ -147,18 +154,19 @@ def _narrowest(largest: int) -> str:
     return "<i2" if largest < 1 << 15 else "<i4" if largest < 1 << 31 else "<i8"
 
 
-def _tests_from(told: Any, ids: bytes, durations: FloatArray) -> Sequence[TestCase]:
-    if isinstance(told, list):
+def _tests_from(header: Any, ids: bytes, durations: FloatArray) -> Sequence[TestCase]:
+    if isinstance(header, list):
         return tuple(
             TestCase(own, job, duration, _pairs(features), history_id)
-            for own, job, duration, features, history_id in told
+            for own, job, duration, features, history_id in header
         )
+    supplied = header["told"]
     text = zlib.decompress(ids).decode("utf-8", "surrogatepass")
-    seconds: Sequence[float | None] = durations.tolist() if told["told"] != "none" else ()
-    if isinstance(told["told"], list):
-        seconds = [value if known else None for value, known in zip(seconds, told["told"], strict=True)]
+    seconds: Sequence[float | None] = durations.tolist() if supplied != "none" else ()
+    if isinstance(supplied, list):
+        seconds = [value if present else None for value, present in zip(seconds, supplied, strict=True)]
     names = text.split(SEPARATOR) if text else []
-    return TestColumns(names, told["job"], seconds, [_pairs(one) for one in told["features"]])
+    return TestColumns(names, header["job"], seconds, [_pairs(features) for features in header["features"]])
 
 
 def _pairs(features: list[Any]) -> Features:
@@ -169,10 +177,11 @@ def _episode(header: dict[str, Any], text: bytes, arrays: _Reader) -> Episode:
     count, kept = header["shape"]
     durations, failure_rate, priority = (arrays.take("<f8", count) for _ in range(3))
     integers = arrays.take(header["integers"], 7, count).astype(np.int64)
-    told = arrays.take("|u1" if len(header["reasons"]) <= 256 else "<u4", count).tolist()
+    numbers = arrays.take("|u1" if len(header["reasons"]) <= 256 else "<u4", count).tolist()
     past_failures = arrays.take("|i1", count, kept).astype(np.float64)
     past_failures[past_failures < 0.0] = np.nan
     explored, selected = arrays.take("?", count), arrays.take("?", count)
+    chances = arrays.take("<f8", count) if header.get("chances") else None  # episodes of 0.1 have none
     tests = _tests_from(header["tests"], text, durations)
     *counted, order, places = integers
     budget = Budget(**{**header["budget"], "must_run": tuple(header["budget"]["must_run"])})
@@ -193,8 +202,9 @@ def _episode(header: dict[str, Any], text: bytes, arrays: _Reader) -> Episode:
         priority[places].tolist(),
         selected.tolist(),
         durations[places].tolist(),
-        [reasons[number] for number in told],
+        [reasons[number] for number in numbers],
         places,
+        () if chances is None else [None if value != value else value for value in chances[places].tolist()],
     )
     return Episode(
         id=header["id"],
@@ -202,7 +212,7 @@ def _episode(header: dict[str, Any], text: bytes, arrays: _Reader) -> Episode:
         agent_version=header["agent_version"],
         tests=tests,
         observation=observation,
-        scores=Scores(priority, explored, header["exploration"]),
+        scores=Scores(priority, explored, header["exploration"], chances),
         order=order,
         ranking=ranking,
         budget=budget,

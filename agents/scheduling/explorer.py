@@ -1,4 +1,4 @@
-"""What an exploration is: it changes an agent's scores, by chance, and says how much."""
+"""What an exploration is: it changes an agent's scores at random and reports how much."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from agents.scheduling.settings import checked_settings
 
 
 class Exploration(ABC):
-    """Lays chance over the scores of an agent. Has no state: how far it is annealed is a function of the version.
+    """Adds chance to the scores of an agent. Has no state: the annealing is a function of the version.
 
     Args:
         settings: values for names in `defaults`; the others keep their default.
@@ -31,5 +31,5 @@ class Exploration(ABC):
         """The explored scores.
 
         Args:
-            version: how many episodes the agent was rewarded for so far.
+            version: how many episodes the agent has been rewarded for.
         """

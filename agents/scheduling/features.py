@@ -1,4 +1,4 @@
-"""What is told to an agent about one cycle: history and metadata as numbers, all known before the cycle runs."""
+"""What an agent observes of one cycle: history and metadata as numbers, all known before the cycle runs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from functools import lru_cache, partial
 import numpy as np
 
 from agents.scheduling.budget import budget_seconds
-from agents.scheduling.columns import TestColumns, keys_of, told_seconds
+from agents.scheduling.columns import TestColumns, declared_seconds, keys_of
 from agents.scheduling.episode import Budget
 from agents.scheduling.history import History
 from agents.scheduling.observation import FloatArray, Observation
@@ -31,14 +31,14 @@ HISTORY_FEATURES = (
     "youth",  # 1 / cycles since the test became known; 1 now
     "duration",  # expected seconds, squashed
     "relative_duration",  # ln of the expected seconds over the cycle's mean, squashed
-    "place",  # where the job's own order has it: 0 first, 1 last
+    "place",  # in the job's own order: 0 first, 1 last
 )
 
 FEATURE_NAMES = (*HISTORY_FEATURES, *(f"metadata_{slot}" for slot in range(METADATA_SLOTS)))
 
 
 def observe(history: History, tests: Sequence[TestCase], budget: Budget | None = None) -> Observation:
-    """What an agent sees of these candidates, of which it may run what the budget allows; changes nothing."""
+    """What an agent observes of these candidates under this budget. Changes nothing."""
     keys = keys_of(tests)
     rows = history.rows(keys)
     counts = history.counts(rows)
@@ -61,17 +61,17 @@ def observe(history: History, tests: Sequence[TestCase], budget: Budget | None =
 
 
 def features_of(tests: Sequence[TestCase], seen: Observation) -> FloatArray:
-    """The features, a function of what else was seen of these tests; shape (n, len(FEATURE_NAMES))."""
+    """The features, a function of the rest of the observation; shape (n, len(FEATURE_NAMES))."""
     return np.concatenate([_history_features(seen), metadata_features(tests)], axis=1, dtype=np.float64)
 
 
 def expected_durations(tests: Sequence[TestCase], past_mean: FloatArray) -> FloatArray:
-    """Seconds: as told, else the mean of past runs, else the mean over the known tests of the cycle, else 1."""
-    told = told_seconds(tests)
-    untold = np.isnan(told)
-    if not untold.any():
-        return told
-    durations = np.where(untold, past_mean, told)
+    """Seconds: as declared, else the mean of past runs, else the mean over the known tests of the cycle, else 1."""
+    declared = declared_seconds(tests)
+    missing = np.isnan(declared)
+    if not missing.any():
+        return declared
+    durations = np.where(missing, past_mean, declared)
     unknown = np.isnan(durations)
     if unknown.any():
         durations[unknown] = 1.0 if unknown.all() else durations[~unknown].mean()
@@ -79,7 +79,7 @@ def expected_durations(tests: Sequence[TestCase], past_mean: FloatArray) -> Floa
 
 
 def squash(values: FloatArray) -> FloatArray:
-    """sign(x) ln(1 + |x|) / (1 + ln(1 + |x|)): into (-1, 1), order kept, large numbers still told apart."""
+    """sign(x) ln(1 + |x|) / (1 + ln(1 + |x|)): into (-1, 1), monotone, large numbers still differ."""
     size = np.log1p(np.abs(values))
     squashed: FloatArray = np.sign(values) * size / (1.0 + size)
     return squashed

@@ -24,8 +24,8 @@ def flip_rate(past_failures: FloatArray) -> FloatArray:
 def flakiness(past_failures: FloatArray) -> FloatArray:
     """Flip rate without the first change, in [0, 1], shape (n,).
 
-    One change is a fault that came, or its repair, and no sign of a flaky test: max(changes - 1, 0) / (pairs - 1), with
-    the arguments of `flip_rate`; 0 for a test with fewer than three executions.
+    One change is a new fault or its repair, not a sign of a flaky test: max(changes - 1, 0) / (pairs - 1), with the
+    arguments of `flip_rate`; 0 for a test with fewer than three executions.
     """
     changes, pairs = _changes(past_failures)
     rate: FloatArray = np.maximum(changes - 1, 0) / np.maximum(pairs - 1, 1)

@@ -1,6 +1,6 @@
-"""What is known of each test's past executions: the last N of them, and counters over all of them.
+"""The past executions of each test: the last N of them, and counters over all of them.
 
-Everything is kept in arrays with one row per test, so that thousands of tests are observed and recorded at once.
+The arrays have one row per test, so that thousands of tests are observed and recorded at once.
 """
 
 from __future__ import annotations
@@ -14,30 +14,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.scheduling.observation import FloatArray, IntArray
-from agents.scheduling.past import PastCounts, PastExecutions
+from agents.scheduling.past_executions import PastCounts, PastExecutions
 from agents.scheduling.state import State
 from agents.scheduling.testcase import TestCase, TestResult, Verdict
-from agents.scheduling.truncated import TruncatedExecutions
+from agents.scheduling.truncated_executions import TruncatedExecutions
 from envsearch.errors import CorruptArtifactError
 
 FAILURE_DECAY = 0.8
 """Weight of an execution relative to the next later one, in the exponentially weighted failure rate."""
 
 MAX_TESTS = 200_000
-"""Tests kept; of more, those that were longest not part of any results are forgotten."""
+"""Tests kept; beyond this, those that had no result for the longest time are forgotten."""
 
 CODES: dict[Verdict, int] = {verdict: code for code, verdict in enumerate(Verdict)}
-"""Passed is 0 and failed is 1, as the array of past failures wants them."""
+"""Passed is 0 and failed is 1, as in the array of past failures."""
 _VERDICTS = tuple(Verdict)
 _FAILED, _ERROR = CODES[Verdict.FAILED], CODES[Verdict.ERROR]
 
-# name -> value of a test of which nothing is known. The columns of one type are rows of one matrix, so that a cycle's
-# tests are looked up once for each type.
+# name -> value of an unknown test. The columns of one type are rows of one matrix, so that a cycle's tests are looked
+# up once for each type.
 _CYCLES = {"last_run": -1, "last_failure": -1, "first_seen": -1}
 _INTEGERS = {**_CYCLES, "job": 0, "runs": 0, "failures": 0, "durations": 0, "last_seen": -1}
 _SUMS = {"failure_sum": 0.0, "duration_sum": 0.0, "weight_sum": 0.0}
 _COLUMNS = (*_INTEGERS, *_SUMS)
-# name -> (dtype, value of an execution that there was not)
+# name -> (dtype, value of a missing execution)
 _RINGS: dict[str, tuple[type, float]] = {
     "verdicts": (np.int8, -1),
     "seconds": (np.float64, np.nan),
@@ -49,9 +49,9 @@ _RINGS: dict[str, tuple[type, float]] = {
 class History:
     """The last `length` executions of each test; older ones are truncated after each execution.
 
-    Executions that failed for the infrastructure (error) say nothing about the test: they only move the time since
-    the last run. Skipped and not run tests become known and nothing more. Tests of different jobs are kept apart,
-    and each job counts its own cycles: a cycle begins with the first results of an episode with a higher number.
+    An infrastructure error says nothing about the test: it only resets the time since the last run. Tests that were
+    skipped or not run only become known. Tests of different jobs are separate, and each job counts its own cycles: a
+    cycle begins with the first results of an episode with a higher number.
 
     Args:
         length: executions kept per test.
@@ -59,7 +59,7 @@ class History:
         max_tests: most tests kept.
 
     Attributes:
-        changes: how often anything was entered or taken over; as long as it stays the same, so does all that is read.
+        changes: how often the history changed; while it is the same, every read gives the same.
     """
 
     def __init__(self, length: int, keep_truncated: bool = False, max_tests: int = MAX_TESTS) -> None:
@@ -76,7 +76,7 @@ class History:
         self._integers = np.zeros((len(_INTEGERS), 0), np.int64)
         self._sums = np.zeros((len(_SUMS), 0), np.float64)
         self._heads = np.zeros(0, np.int64)
-        self._found: tuple[Sequence[str], int, IntArray] = ((), -1, np.zeros(0, np.int64))
+        self._last_lookup: tuple[Sequence[str], int, IntArray] = ((), -1, np.zeros(0, np.int64))
         self._reserve(64)
 
     def __len__(self) -> int:
@@ -84,23 +84,23 @@ class History:
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """Of all known tests, in the order in which they became known."""
+        """The keys of all known tests, in the order in which they became known."""
         return tuple(self._rows)
 
     def cycles(self, job: str = "") -> int:
-        """How many cycles of the job have brought results."""
+        """How many cycles of the job had results."""
         return self._clock[self._jobs[job]] if job in self._jobs else 0
 
     # -- reading ------------------------------------------------------------------------------------------------
 
     def rows(self, keys: Sequence[str]) -> IntArray:
-        """Rows of the tests, shape (n,); -1 for unknown ones: the last row of every array, which stays empty."""
-        known = self._rows
-        asked, size, rows = self._found
-        if keys is not asked or len(known) != size:  # a job mostly asks for the same tests, and a row never changes
-            rows = np.fromiter(map(known.get, keys, repeat(-1)), np.int64, len(keys))
+        """Rows of the tests, shape (n,); -1 for unknown tests: the last row of every array, which stays empty."""
+        row_of = self._rows
+        last_keys, size, rows = self._last_lookup
+        if keys is not last_keys or len(row_of) != size:  # a job mostly has the same tests, and a row never changes
+            rows = np.fromiter(map(row_of.get, keys, repeat(-1)), np.int64, len(keys))
             rows.flags.writeable = False
-            self._found = keys if isinstance(keys, tuple) else (), len(known), rows
+            self._last_lookup = keys if isinstance(keys, tuple) else (), len(row_of), rows
         return rows
 
     def past_failures(self, rows: IntArray) -> FloatArray:
@@ -130,7 +130,7 @@ class History:
     # -- writing ------------------------------------------------------------------------------------------------
 
     def record(self, tests: Sequence[TestCase], results: Sequence[TestResult], number: int) -> None:
-        """Enter the results of tests[i] in results[i]; a test that stands twice was executed twice, in this order.
+        """Enter results[i] for tests[i]; a test that appears twice was executed twice, in this order.
 
         Args:
             number: of the episode; results of one episode may come in parts.
@@ -155,9 +155,9 @@ class History:
         broken = codes == _ERROR
         if self.keep_truncated and broken.any():
             self._offload(rows[broken], clocks[broken], codes[broken], seconds[broken], finished[broken])
-        told = np.flatnonzero(codes <= _FAILED)
-        for part in _rounds(rows[told]):
-            at = told[part]
+        informative = np.flatnonzero(codes <= _FAILED)
+        for part in _rounds(rows[informative]):
+            at = informative[part]
             self._enter(rows[at], clocks[at], codes[at], seconds[at], finished[at])
         if len(self) > self.max_tests:
             self._forget(len(self) - self.max_tests * 3 // 4)
@@ -165,8 +165,8 @@ class History:
     def drain_truncated(self) -> dict[str, NDArray[Any]]:
         """The executions truncated since the last call, as columns of the recorded format, oldest first.
 
-        cycle, job, test, duration (seconds; NaN not measured), verdict, finished_at (Unix seconds; NaN not told).
-        They are no part of the state: drain before a state is taken.
+        cycle, job, test, duration (seconds; NaN not measured), verdict, finished_at (Unix seconds; NaN not reported).
+        They are not part of the state: drain them before a state is taken.
         """
         return self._truncated.drain()
 
@@ -178,14 +178,14 @@ class History:
         state: State = {name: values[:count].copy() for name, values in self._columns.items()}
         state["heads"] = self._heads[:count].copy()
         state["length"] = self.length
-        # Texts as bytes of JSON: numpy's own text arrays cut trailing zero characters and take four bytes for each.
+        # Texts as JSON bytes: numpy's text arrays drop trailing zero characters and use four bytes per character.
         state["keys"] = np.frombuffer(json.dumps(list(self._rows)).encode(), np.uint8)
         jobs = {"jobs": list(self._jobs), "clock": self._clock, "last_number": self._last_number}
         state["jobs"] = np.frombuffer(json.dumps(jobs).encode(), np.uint8)
         return state
 
     def restore(self, state: State) -> None:
-        """Take over a state; bit for bit the same history afterwards.
+        """Restore a state; bit for bit the same history afterwards.
 
         Raises:
             CorruptArtifactError: the state lacks a part, or was made with another history length.
@@ -205,7 +205,7 @@ class History:
         self._clock, self._last_number = jobs["clock"], jobs["last_number"]
         self._truncated = TruncatedExecutions()
         self._columns, self._heads = {}, np.zeros(0, np.int64)
-        self._found = ((), -1, np.zeros(0, np.int64))
+        self._last_lookup = ((), -1, np.zeros(0, np.int64))
         self._reserve(len(keys))
         for name in (*_COLUMNS, *_RINGS):
             self._columns[name][: len(keys)] = state[name]
@@ -214,7 +214,7 @@ class History:
     # -- inside -------------------------------------------------------------------------------------------------
 
     def _reserve(self, count: int) -> None:
-        """Room for `count` tests and for the empty last row that unknown tests are read from."""
+        """Make room for `count` tests and for the empty last row, which unknown tests are read from."""
         old = len(self._heads)
         if count < old:
             return
@@ -238,24 +238,24 @@ class History:
         newest: NDArray[Any] = self._columns[name][rows[:, None], slots]
         return newest
 
-    def _intern(self, names: Sequence[str], told: Sequence[str], number: int) -> tuple[IntArray, IntArray]:
-        """Rows of the tests with these keys and jobs, new ones added, and the cycle that each test's job is in."""
-        jobs = {job: self._advance(job, number) for job in dict.fromkeys(told)}
+    def _intern(self, names: Sequence[str], job_names: Sequence[str], number: int) -> tuple[IntArray, IntArray]:
+        """Rows of the tests with these keys and jobs, new ones added, and the current cycle of each test's job."""
+        jobs = {job: self._advance(job, number) for job in dict.fromkeys(job_names)}
         known = len(self)
         rows = np.array([self._rows.setdefault(name, len(self._rows)) for name in names], np.int64)
         clocks = np.full(len(names), self._clock[next(iter(jobs.values()))], np.int64)
         if len(jobs) > 1:
-            clocks = np.array([self._clock[jobs[job]] for job in told], np.int64)
+            clocks = np.array([self._clock[jobs[job]] for job in job_names], np.int64)
         if len(self) > known:
             # `_reserve` copies what the arrays hold, and the new rows lie beyond it.
             self._reserve(len(self))
             fresh = rows >= known
             self._columns["first_seen"][rows[fresh]] = clocks[fresh]
-            self._columns["job"][rows[fresh]] = [jobs[job] for job, new in zip(told, fresh, strict=True) if new]
+            self._columns["job"][rows[fresh]] = [jobs[job] for job, new in zip(job_names, fresh, strict=True) if new]
         return rows, clocks
 
     def _advance(self, job: str, number: int) -> int:
-        """The job's index; its clock moved if this episode is its newest so far."""
+        """The job's index; its clock advances if this episode is its newest so far."""
         index = self._jobs.setdefault(job, len(self._jobs))
         if index == len(self._clock):
             self._clock.append(0)
@@ -287,7 +287,7 @@ class History:
         column["durations"][rows[measured]] += 1
 
     def _forget(self, count: int) -> None:
-        """Drop the `count` tests that were longest not part of any results."""
+        """Drop the `count` tests that had no result for the longest time."""
         known = len(self)
         dropped = np.argsort(self._columns["last_seen"][:known], kind="stable")[:count]
         if self.keep_truncated:
@@ -321,7 +321,7 @@ class History:
 
 
 def _rounds(rows: IntArray) -> Iterator[IntArray]:
-    """Indices split so that no row stands twice in one part, and each row's order is kept."""
+    """Indices, split so that no row appears twice in a part and each row's order is kept."""
     order = np.argsort(rows, kind="stable")
     ordered, index = rows[order], np.arange(len(rows))
     begins = np.ones(len(rows), np.bool_)

@@ -31,10 +31,10 @@ class ReplayResult:
         metrics: `metrics.METRIC_NAMES` -> values; NaN in cycles without a failing test.
         missed: every failure of the cycle was missed.
         exploration: how much was explored, in [0, 1].
-        seconds: what the scheduler took for the cycle: recommend, record and reward.
-        first_failure: seconds until the end of the first failing test that was run; where none was, seconds until all
-            selected tests were run.
-        scheduler: as it was after the last cycle.
+        seconds: of the scheduler's own work in the cycle: recommend, record and reward.
+        first_failure: seconds until the end of the first failing test that ran; if none did, until all selected tests
+            had run.
+        scheduler: its state after the last cycle.
     """
 
     history: str
@@ -74,7 +74,7 @@ def replay(
     """Recommend, execute, reward for each cycle in turn.
 
     As in the published numbers, the budget is a share of the cycle's summed true durations and is filled with the true
-    durations. The agent knows only those of past runs. Tests whose duration was not measured count as the mean of the
+    durations. The agent knows only past durations. A test without a measured duration counts as the mean of the
     cycle's measured ones (one second if there is none).
 
     Args:
@@ -128,8 +128,8 @@ def replay(
 def summarise(results: Sequence[ReplayResult]) -> dict[str, Any]:
     """Means over the failing cycles and over seeds of one agent on one history, as a JSON object.
 
-    A metric is null where no cycle has a failing test. `missed_cycles` is the mean number of failing cycles of which
-    every failure was missed: they count 1 in `ttff`.
+    A metric is null if no cycle has a failing test. `missed_cycles` is the mean number of failing cycles whose failures
+    were all missed: they count 1 in `ttff`.
     """
     first = results[0]
     failing = first.failing
@@ -163,13 +163,13 @@ def true_durations(cycle: Cycle) -> FloatArray:
 
 def executed(cycle: Cycle, episode: Episode, feedback: str) -> list[TestResult]:
     """The results that become known, in the cycle's own order."""
-    known = None
+    reported = None
     if feedback == "partial":
-        known = {entry.id for entry in episode.ranking if entry.selected}
+        reported = {entry.id for entry in episode.ranking if entry.selected}
     return [
         TestResult(test.id, verdict, None if duration != duration else duration, cycle.finished_at)
         for test, verdict, duration in zip(cycle.tests, cycle.verdicts, cycle.durations.tolist(), strict=True)
-        if known is None or test.id in known
+        if reported is None or test.id in reported
     ]
 
 
@@ -183,8 +183,8 @@ def _measure(
     selected[order] = [entry.selected for entry in episode.ranking]
     failed = cycle.failed
     run = order[selected[order]]
-    found = np.flatnonzero(failed[run])
-    until = run[: found[0] + 1] if len(found) else run
+    failures = np.flatnonzero(failed[run])
+    until = run[: failures[0] + 1] if len(failures) else run
     measured = cycle_metrics(order, selected, failed, durations, episode.order)
     if measured is not None:
         for name in METRIC_NAMES:

@@ -1,4 +1,4 @@
-"""What a history tells people: tests that fail together, tests not run for long, flaky tests."""
+"""Insights into a history for people: tests that fail together, tests not run for long, flaky tests."""
 
 from __future__ import annotations
 
@@ -6,14 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.cluster.hierarchy import fcluster, linkage
-from scipy.sparse import csr_array
-from scipy.spatial.distance import squareform
 
+from agents.scheduling.average_linkage import average_linkage
 from agents.scheduling.flakiness import flip_rate
 from agents.scheduling.history import History
 from agents.scheduling.observation import FloatArray, IntArray
-from agents.scheduling.past import PastExecutions
+from agents.scheduling.past_executions import PastExecutions
 from agents.scheduling.testcase import split_key
 from envsearch.errors import InputError
 
@@ -23,7 +21,7 @@ MOST_COMPARED = 2_000
 
 @dataclass(frozen=True, slots=True)
 class InsightSettings:
-    """From where on something is worth telling.
+    """The thresholds of an insight.
 
     Attributes:
         similarity: least mean Jaccard index between the failing cycles of a cluster's tests, in (0, 1].
@@ -31,7 +29,7 @@ class InsightSettings:
         stale_cycles: least cycles of the job without a run.
         flip_rate: least share of neighbouring executions with different verdicts, in (0, 1].
         changes: least changes of verdict; one or two are a fault and its repair.
-        limit: most entries of each list.
+        limit: most entries per list.
     """
 
     similarity: float = 0.6
@@ -68,7 +66,7 @@ class FailureCluster:
 
 @dataclass(frozen=True, slots=True)
 class StaleTest:
-    """A test that was not run for long.
+    """A test that has not run for long.
 
     Attributes:
         cycles: of the job since its last run; since it became known if it never ran.
@@ -99,7 +97,7 @@ class FlakyTest:
 
 @dataclass(frozen=True, slots=True)
 class Insights:
-    """The lists, the most telling entry first."""
+    """The lists, the most conspicuous entry first."""
 
     clusters: tuple[FailureCluster, ...]
     stale: tuple[StaleTest, ...]
@@ -107,7 +105,7 @@ class Insights:
 
 
 def insights(history: History, settings: InsightSettings | None = None, keys: Sequence[str] | None = None) -> Insights:
-    """What the kept executions of these tests tell.
+    """The insights from the kept executions of these tests.
 
     Args:
         keys: tests to look at, for instance those of the last cycle (a test that was deleted is never run again);
@@ -127,47 +125,51 @@ def insights(history: History, settings: InsightSettings | None = None, keys: Se
 
 
 def _clusters(names: Sequence[str], past: PastExecutions, settings: InsightSettings) -> tuple[FailureCluster, ...]:
-    """Average linkage: a chain of tests in which only neighbours are alike is no cluster."""
+    """By average linkage: a chain of tests in which only neighbours are alike is not a cluster."""
     compared = np.argsort(-past.failed.sum(axis=1), kind="stable")[:MOST_COMPARED]
     compared = compared[past.failed[compared].sum(axis=1) >= settings.common_failures]
     if len(compared) < 2:
         return ()
     jobs = [split_key(names[test])[0] for test in compared]
-    fails = _failing_cycles(jobs, past, compared)
-    jaccard = _jaccard(fails, settings.common_failures)
-    tree = linkage(squareform(1.0 - jaccard, checks=False), "average")
-    labels = fcluster(tree, 1.0 - settings.similarity + 1e-9, "distance")
-    found = []
-    for label in np.flatnonzero(np.bincount(labels) > 1):
-        members = np.flatnonzero(labels == label)
+    failures = _failing_cycles(jobs, past, compared)
+    jaccard = _jaccard(failures, len(compared), settings.common_failures)
+    clusters = []
+    for members in average_linkage(1.0 - jaccard, 1.0 - settings.similarity + 1e-9):
+        if len(members) < 2:
+            continue
         pairs = jaccard[np.ix_(members, members)][np.triu_indices(len(members), 1)]
-        cycles = int(np.count_nonzero(fails[members].sum(axis=0) >= 2))
+        failing = np.bincount(failures[1][np.isin(failures[0], members)])
         tests = tuple(sorted(split_key(names[compared[member]])[1] for member in members))
-        found.append(FailureCluster(jobs[members[0]], tests, float(pairs.mean()), cycles))
-    found.sort(key=lambda cluster: (-len(cluster.tests), -cluster.similarity, cluster.job, cluster.tests))
-    return tuple(found[: settings.limit])
+        clusters.append(
+            FailureCluster(jobs[members[0]], tests, float(pairs.mean()), int(np.count_nonzero(failing >= 2)))
+        )
+    clusters.sort(key=lambda cluster: (-len(cluster.tests), -cluster.similarity, cluster.job, cluster.tests))
+    return tuple(clusters[: settings.limit])
 
 
-def _jaccard(fails: csr_array[np.float64], common_failures: int) -> FloatArray:
-    """Cycles in which both failed over cycles in which one did, shape (tests, tests); 1 on the diagonal."""
-    common: FloatArray = (fails @ fails.T).toarray()
+def _jaccard(failures: IntArray, count: int, common_failures: int) -> FloatArray:
+    """Cycles in which both failed over cycles in which either did, shape (tests, tests); 1 on the diagonal."""
+    common = np.zeros((count, count))
+    test, cycle = failures[:, np.argsort(failures[1], kind="stable")]
+    for together in np.split(test, np.flatnonzero(np.diff(cycle)) + 1):
+        common[np.ix_(together, together)] += 1.0
     total: FloatArray = common.diagonal()
-    jaccard = common / (total[:, None] + total[None, :] - common)
+    jaccard: FloatArray = common / (total[:, None] + total[None, :] - common)
     jaccard[common < common_failures] = 0.0
     np.fill_diagonal(jaccard, 1.0)
     return jaccard
 
 
-def _failing_cycles(jobs: Sequence[str], past: PastExecutions, compared: IntArray) -> csr_array[np.float64]:
-    """1 where a test failed in a cycle, shape (tests, cycles); each job has cycles of its own."""
+def _failing_cycles(jobs: Sequence[str], past: PastExecutions, compared: IntArray) -> IntArray:
+    """(test, cycle) of each failure, each pair once, shape (2, failures); each job has its own cycles."""
     number = {job: index for index, job in enumerate(dict.fromkeys(jobs))}
     job = np.array([number[name] for name in jobs], dtype=np.int64)
     test, slot = np.nonzero(past.failed[compared])
     cycle = past.cycles[compared][test, slot] * len(number) + job[test]
     column = np.unique(cycle, return_inverse=True)[1]
-    fails = csr_array((np.ones(len(test)), (test, column)), shape=(len(compared), int(column.max()) + 1))
-    fails.data[:] = 1.0  # a test may have failed twice in one cycle
-    return fails
+    # A test may have failed twice in one cycle.
+    failures: IntArray = np.unique(np.stack([test, column]).astype(np.int64), axis=1)
+    return failures
 
 
 def _stale(names: Sequence[str], history: History, rows: IntArray, settings: InsightSettings) -> tuple[StaleTest, ...]:

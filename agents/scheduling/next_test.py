@@ -1,4 +1,4 @@
-"""Real time: which test to run next, given what has run in this episode so far."""
+"""Real time: which test to run next, after what has run in this episode so far."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from agents.scheduling.budget import budget_seconds
 from agents.scheduling.episode import Episode, RankedTest
 from agents.scheduling.history import History
 from agents.scheduling.observation import BoolArray, FloatArray, IntArray
-from agents.scheduling.past import PastExecutions
+from agents.scheduling.past_executions import PastExecutions
 from agents.scheduling.testcase import TestResult, Verdict
 
 _RAN = (Verdict.PASSED, Verdict.FAILED, Verdict.ERROR)
 
 
 def next_test(history: History, episode: Episode, results: Mapping[str, TestResult]) -> RankedTest | None:
-    """The test to run next; None if nothing is left that the budget has time for. Changes nothing.
+    """The test to run next; None if the budget has no time for any of the rest. Changes nothing.
 
     The recommendation is ranked anew by place + kinship. Place is 1 for the first and near 0 for the last of the n
     recommended tests. Kinship is how often a test failed in the same cycles as a test that failed in this episode
     (`kinship`): 1 for a test that always fails with it, which then runs at once. Must-run tests come before all.
-    The time that is left counts what the finished tests really took.
+    The remaining time is what the finished tests really left of the budget.
 
     Args:
         results: of this episode so far, by test id.
@@ -56,9 +56,10 @@ def next_test(history: History, episode: Episode, results: Mapping[str, TestResu
 
 
 def kinship(history: History, episode: Episode, failed: BoolArray) -> FloatArray:
-    """For each test of the episode, the largest share of a failed test's kept failures that it failed along with.
+    """For each test of the episode, how often it failed in the cycles in which a test failed that failed now.
 
-    Shape (n,), in [0, 1]; 0 where no test failed or nothing is known. Only tests of one job fail together.
+    The largest share over those tests, in [0, 1], shape (n,); 0 where no test failed or nothing is known. Only tests of
+    one job fail together.
     """
     kin = np.zeros(len(episode.tests))
     past = history.past(history.rows(episode.observation.keys))
@@ -81,14 +82,14 @@ def _failed_in(past: PastExecutions, cycles: IntArray) -> FloatArray:
     """1 where a test failed in a cycle, else 0; cycles ascend. Shape (n, cycles)."""
     column = np.minimum(np.searchsorted(cycles, past.cycles), len(cycles) - 1)
     hit = past.failed & (cycles[column] == past.cycles)
-    found = np.zeros((len(past.cycles), len(cycles)))
+    failed = np.zeros((len(past.cycles), len(cycles)))
     tests = np.broadcast_to(np.arange(len(past.cycles))[:, None], hit.shape)
-    found[tests[hit], column[hit]] = 1.0
-    return found
+    failed[tests[hit], column[hit]] = 1.0
+    return failed
 
 
 def _possible(episode: Episode, finished: BoolArray, spent: float, index: Mapping[str, int]) -> list[RankedTest]:
-    """What has not run and still fits; must-run tests always do."""
+    """The tests that have not run and still fit; must-run tests always do."""
     limit = budget_seconds(episode.budget, episode.observation.durations)
     waiting = [entry for entry in episode.ranking if not finished[index[entry.id]]]
     if limit is None:

@@ -1,4 +1,4 @@
-"""Why a test stands where it stands, in a few words: for people, computed for all tests at once."""
+"""Why a test has its position, in a few words for people; computed for all tests at once."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from agents.scheduling.observation import BoolArray, FloatArray, IntArray, Obser
 OFTEN = 0.2
 """A share of failures among the kept executions from which a test "fails often"."""
 LONG = 5
-"""Cycles since the last run that are told."""
+"""A test that was not run for more cycles than this has that as a reason."""
 FAST = 0.25
 """A test is fast if it takes at most this share of the cycle's mean."""
 
@@ -22,7 +22,7 @@ Reasons = tuple[str, ...]
 def reasons(observation: Observation, scores: Scores, must_run: BoolArray) -> Sequence[Reasons]:
     """The reasons for each test, strongest first; every test has at least one.
 
-    Many tests have the same ones, now and later, so what they depend on is packed into a number and that into words.
+    Many tests share their reasons, so the values behind them are packed into a number whose words are cached.
     """
     if not (must_run.any() or scores.explored.any()):
         return observation.once(_of_the_past)
@@ -46,14 +46,14 @@ def _packed(observation: Observation) -> IntArray:
     ever = failures > 0
     share = failures / np.maximum(kept, 1)
     waiting = observation.since_run
-    told = np.zeros((len(_BITS), len(observation)), np.int64)
-    told[1] = observation.new
-    told[3] = ever * (failed.argmax(axis=1) + 1)
-    told[4] = ((share >= OFTEN) & (failures > 1)) * np.rint(100.0 * share)
-    told[5] = (waiting > LONG) * np.minimum(waiting, _LONGEST)
-    told[6] = _fast(observation.durations, observation.new)
-    told[7] = ~(ever | observation.new) * kept
-    packed: IntArray = _WEIGHTS @ told
+    fields = np.zeros((len(_BITS), len(observation)), np.int64)
+    fields[1] = observation.new
+    fields[3] = ever * (failed.argmax(axis=1) + 1)
+    fields[4] = ((share >= OFTEN) & (failures > 1)) * np.rint(100.0 * share)
+    fields[5] = (waiting > LONG) * np.minimum(waiting, _LONGEST)
+    fields[6] = _fast(observation.durations, observation.new)
+    fields[7] = ~(ever | observation.new) * kept
+    packed: IntArray = _WEIGHTS @ fields
     return packed
 
 

@@ -1,10 +1,11 @@
-"""The three explicit tables of scheduling: agent kinds, rewards, explorations.
+"""The three explicit tables of scheduling: agent kinds, rewards, explorations. A custom part has an import path.
 
-Each line is ``name: (module, class)`` and is imported when the name is used, so that a heuristic needs no torch.
+Each line is ``name: (module, class)``. The module is imported when the name is used: a heuristic needs no torch.
 """
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from importlib import import_module
 from typing import Any, cast
@@ -12,7 +13,10 @@ from typing import Any, cast
 from agents.scheduling.agent import SchedulingAgent
 from agents.scheduling.explorer import Exploration
 from agents.scheduling.reward import Reward
-from envsearch.errors import unknown_name
+from agents.scheduling.settings import AgentSettings
+from envsearch.errors import InputError, unknown_name
+from envsearch.extras import missing_extra
+from envsearch.import_path import is_import_path, load_object
 
 Table = dict[str, tuple[str, str]]
 
@@ -52,16 +56,16 @@ EXPLORATIONS: Table = {
 
 
 def agent_kind(name: str, field: str = "kind") -> type[SchedulingAgent]:
-    """The class of that agent kind.
+    """The class of an agent kind: a name in the table, or an import path ``module:Class``.
 
     Raises:
-        InputError: no such kind.
+        InputError: no such kind, or its library is not installed.
     """
-    return cast(type[SchedulingAgent], _look_up("agent kind", name, AGENT_KINDS, field))
+    return cast(type[SchedulingAgent], _class_named("agent kind", name, AGENT_KINDS, SchedulingAgent, field))
 
 
 def make_agent(name: str, hyperparameters: Mapping[str, Any], seed: int, field: str = "kind") -> SchedulingAgent:
-    """A new agent of that kind.
+    """A new agent of a kind.
 
     Raises:
         InputError: no such kind, or a wrong hyper-parameter.
@@ -69,26 +73,63 @@ def make_agent(name: str, hyperparameters: Mapping[str, Any], seed: int, field: 
     return agent_kind(name, field)(hyperparameters, seed)
 
 
-def reward(name: str, field: str = "reward") -> Reward:
-    """The reward of that name.
+def reward_class(name: str, field: str = "reward") -> type[Reward]:
+    """The class of a reward: a name in the table, or an import path ``module:Class``.
 
     Raises:
         InputError: no such reward.
     """
-    return cast(Reward, _look_up("reward", name, REWARDS, field)())
+    return cast(type[Reward], _class_named("reward", name, REWARDS, Reward, field))
+
+
+def reward(name: str, field: str = "reward") -> Reward:
+    """A reward; raises as `reward_class` does."""
+    return reward_class(name, field)()
+
+
+def exploration_class(name: str, field: str = "exploration") -> type[Exploration]:
+    """The class of an exploration: a name in the table, or an import path ``module:Class``.
+
+    Raises:
+        InputError: no such exploration.
+    """
+    return cast(type[Exploration], _class_named("exploration", name, EXPLORATIONS, Exploration, field))
 
 
 def exploration(name: str, settings: Mapping[str, Any], field: str = "exploration") -> Exploration:
-    """A new exploration of that name.
+    """A new exploration.
 
     Raises:
         InputError: no such exploration, or a wrong setting.
     """
-    return cast(Exploration, _look_up("exploration", name, EXPLORATIONS, field)(settings))
+    return exploration_class(name, field)(settings)
 
 
-def _look_up(what: str, name: str, table: Table, field: str) -> Any:
+def import_paths(settings: AgentSettings) -> dict[str, str]:
+    """Those of kind, reward and exploration that are import paths, by field: to use them runs the code they name."""
+    names = {"kind": settings.kind, "reward": settings.reward, "exploration": settings.exploration}
+    return {field: name for field, name in names.items() if is_import_path(name)}
+
+
+def _class_named(what: str, name: str, table: Table, base: type[Any], field: str) -> type[Any]:
+    if is_import_path(name):
+        return _imported(what, name, base, field)
     if name not in table:
         raise unknown_name(what, name, table, field=field)
     module, class_name = table[name]
-    return getattr(import_module(module), class_name)
+    try:
+        listed: type[Any] = getattr(import_module(module), class_name)
+    except ModuleNotFoundError as error:
+        raise missing_extra(f"{what} {name!r}", error.name or "a library", field) from error
+    return listed
+
+
+def _imported(what: str, path: str, base: type[Any], field: str) -> type[Any]:
+    part: type[Any] = load_object(path, field)
+    if not (inspect.isclass(part) and issubclass(part, base)):
+        expected = f"a subclass of {base.__module__}.{base.__name__}"
+        raise InputError(f"{path!r} is not a class for the {what}", field, expected)
+    if inspect.isabstract(part):
+        missing = ", ".join(sorted(getattr(part, "__abstractmethods__", ())))
+        raise InputError(f"{path!r} lacks {missing}", field, f"every abstract method of {base.__name__}")
+    return part

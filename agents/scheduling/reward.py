@@ -8,18 +8,18 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from agents.scheduling.episode import Episode
+from agents.scheduling.memo import Memo
 from agents.scheduling.observation import BoolArray, FloatArray, IntArray
-from agents.scheduling.once import Once
 from agents.scheduling.testcase import Verdict
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class EpisodeOutcome(Once):
-    """What came of an episode. All arrays are in the order of `episode.tests`, shape (n,).
+class EpisodeOutcome(Memo):
+    """The outcome of an episode. All arrays are in the order of `episode.tests`, shape (n,).
 
     Attributes:
-        verdicts: NOT_RUN for tests that no result arrived of.
-        durations: measured seconds; the expected ones where none was measured.
+        verdicts: NOT_RUN for tests without a result.
+        durations: measured seconds; the expected ones where none were measured.
         order: indices of the tests in the order of the recommendation.
         selected: fitted the budget.
     """
@@ -29,21 +29,27 @@ class EpisodeOutcome(Once):
     durations: FloatArray
     order: IntArray
     selected: BoolArray
-    _made: dict[Callable[[EpisodeOutcome], Any], Any] = field(default_factory=dict, init=False, repr=False)
+    _memo: dict[Callable[[EpisodeOutcome], Any], Any] = field(default_factory=dict, init=False, repr=False)
 
     def __len__(self) -> int:
         return len(self.verdicts)
 
 
 class Reward(ABC):
-    """Scores each test of a finished episode. Has no state: the same outcome gives the same rewards."""
+    """Scores each test of a finished episode. Has no state: the same outcome gives the same rewards.
+
+    Attributes:
+        marks_failures: every failed test gets 1 and every passed one 0, so that the expected reward of a test is the
+            probability that it fails.
+    """
 
     name: ClassVar[str]
     summary: ClassVar[str]
+    marks_failures: ClassVar[bool] = False
 
     @abstractmethod
     def rewards(self, outcome: EpisodeOutcome) -> FloatArray:
-        """One reward per test in the order of `episode.tests`, shape (n,); NaN: nothing is to be learned from it."""
+        """One reward per test in the order of `episode.tests`, shape (n,); NaN: nothing to learn from it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,9 +57,9 @@ class RewardOutcome:
     """The answer to a reward call.
 
     Attributes:
-        rewards: shape (n,), in the order of `episode.tests`; NaN where nothing was to be learned from.
-        total: sum of those that are numbers.
-        metrics: of the episode (see `metrics.episode_metrics`); a metric that is not defined there is left out.
+        rewards: shape (n,), in the order of `episode.tests`; NaN where there was nothing to learn.
+        total: sum of the rewards that are numbers.
+        metrics: of the episode (see `scheduler.episode_metrics`); undefined metrics are left out.
         version: of the agent after it learned.
     """
 

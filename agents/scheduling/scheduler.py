@@ -1,7 +1,8 @@
-"""The scheduler: an agent with its history, reward and exploration. What the service's actor and a notebook hold."""
+"""The scheduler: an agent with its history, reward and exploration."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -29,13 +30,13 @@ _RECOMMEND, _LEARN = 0, 1
 
 
 class Scheduler:
-    """Recommends orders of tests, hears results, is rewarded, and gets better.
+    """Recommends orders of tests, records results, and learns from rewards.
 
     Its state is a function of the sequence of `record` and `reward` calls alone: the same calls on a restored state
     give the same bits. `recommend` and `next_test` change nothing.
 
     Args:
-        settings: what the agent is.
+        settings: of the agent.
         keep_truncated: keep executions that the history truncates for `history.drain_truncated`.
 
     Raises:
@@ -68,10 +69,10 @@ class Scheduler:
             budget: None: the agent's own.
             fill_durations: seconds to fill the budget with, shape (n,), instead of the expected ones: a replay knows
                 the true ones.
-            explain: without it no reasons are given, which is faster.
+            explain: whether to give reasons; without them it is faster.
 
         Raises:
-            InputError: an id stands twice, or a must-run test is not among the tests.
+            InputError: an id appears twice, or a must-run test is not among the tests.
         """
         kept = tests if isinstance(tests, TestColumns) else tuple(tests)
         ids = ids_of(kept)
@@ -84,18 +85,18 @@ class Scheduler:
         order = np.lexsort((rng.random(len(ids)), -scores.priority))
         durations = observation.durations if fill_durations is None else fill_durations
         selection = fill(order, durations, budget, ids, observation.new)
-        told: Sequence[Reasons] = [()] * len(ids)
+        texts: Sequence[Reasons] = [()] * len(ids)
         if explain:
-            told = reasons(observation, scores, among(ids, budget.must_run))
-        ranking = ranked(selection.order, ids, scores, selection.selected, observation.durations, told)
+            texts = reasons(observation, scores, among(ids, budget.must_run))
+        ranking = ranked(selection.order, ids, scores, selection.selected, observation.durations, texts)
         return Episode(episode_id, number, self.version, kept, observation, scores, order, ranking, budget, opened_at)
 
     def record(self, episode: Episode, results: Sequence[TestResult]) -> None:
         """Enter results, all or some of the episode's, into the history. Each result is to be entered once.
 
         Raises:
-            InputError: a result is of a test that is not in the episode, or a test has two results; nothing is
-                entered then.
+            InputError: a result is for a test that is not in the episode, or a test has two results. Then nothing is
+                entered.
         """
         places = {name: place for place, name in enumerate(ids_of(episode.tests))}
         _refuse_unknown((result.id for result in results), places, episode.id)
@@ -111,14 +112,16 @@ class Scheduler:
         """Score the episode by its own record, learn from it, and become the next version.
 
         Args:
-            results: all that arrived, by test id; tests without one count as not run.
+            results: by test id; tests without a result count as not run.
 
         Raises:
-            InputError: a result is of a test that is not in the episode; nothing is learned then.
+            InputError: a result is for a test that is not in the episode. Then nothing is learned.
         """
         _refuse_unknown(results, set(ids_of(episode.tests)), episode.id)
         outcome = episode_outcome(episode, results)
         rewards = self._reward.rewards(outcome)
+        if rewards.shape != (len(outcome),) or np.isinf(rewards).any():
+            raise ProctorError(f"reward {self.settings.reward} gave no finite number or NaN for each test")
         if self.agent.learns:
             rng = np.random.default_rng(np.random.SeedSequence([self.settings.seed, self.version, _LEARN]))
             self.agent.learn(episode.observation, episode.scores, outcome.verdicts, rewards, rng)
@@ -130,13 +133,13 @@ class Scheduler:
         """The test to run next, given this episode's results so far; see `next_test.next_test`. Changes no state.
 
         Raises:
-            InputError: a result is of a test that is not in the episode.
+            InputError: a result is for a test that is not in the episode.
         """
         _refuse_unknown(results, set(ids_of(episode.tests)), episode.id)
         return next_test(self.history, episode, results)
 
     def state(self) -> State:
-        """Everything learned and remembered, as plain arrays and numbers."""
+        """Everything learned and recorded, as plain arrays and numbers."""
         return {
             "version": self.version,
             **prefixed("history", self.history.state()),
@@ -144,7 +147,7 @@ class Scheduler:
         }
 
     def restore(self, state: State) -> None:
-        """Take over a state of a scheduler with the same settings; bit for bit the same afterwards.
+        """Restore the state of a scheduler with the same settings; bit for bit the same afterwards.
 
         Raises:
             CorruptArtifactError: the state does not belong to such a scheduler.
@@ -157,9 +160,9 @@ class Scheduler:
         self.version = version
 
     def _observed(self, tests: Sequence[TestCase], budget: Budget) -> Observation:
-        """What is seen of the tests; the same again as long as nothing new is known.
+        """The observation of the tests, kept as long as the history does not change.
 
-        Jobs of one commit ask at the same time, before a result of any of them has come.
+        The jobs of one commit often request their orders before any of them has a result.
         """
         seen, changes = self._seen, self.history.changes
         if seen is None or seen.tests is not tests or seen.changes != changes or seen.budget != budget:
@@ -170,24 +173,27 @@ class Scheduler:
         scores = self.agent.score(observation, rng)
         scores = self._exploration.apply(scores, observation, self.version, rng)
         if not np.isfinite(scores.priority).all():
-            raise ProctorError(f"agent kind {self.settings.kind} gave a priority that is no finite number")
+            raise ProctorError(f"agent kind {self.settings.kind} gave a priority that is not a finite number")
+        if scores.chances is not None and self.agent.learns and not self._reward.marks_failures:
+            # What it learns from such rewards is not how likely a test is to fail.
+            return replace(scores, chances=None)
         return scores
 
-    def _checked_budget(self, given: Budget | None, ids: Collection[str]) -> Budget:
-        if given is None:
+    def _checked_budget(self, budget: Budget | None, ids: Collection[str]) -> Budget:
+        if budget is None:
             # An agent's own list names tests of all its jobs.
-            known = set(ids)
+            candidates = set(ids)
             own = self.settings.budget
-            return replace(own, must_run=tuple(name for name in own.must_run if name in known))
-        absent = sorted(set(given.must_run) - set(ids)) if given.must_run else []
+            return replace(own, must_run=tuple(name for name in own.must_run if name in candidates))
+        absent = sorted(set(budget.must_run) - set(ids)) if budget.must_run else []
         if absent:
             raise InputError(f"{absent[0]!r} is not among the test cases", "must_run", "ids of the test cases")
-        return given
+        return budget
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Seen:
-    """The newest observation, and what it was made of."""
+    """The newest observation, and what it was made from."""
 
     tests: Sequence[TestCase]
     budget: Budget
@@ -201,43 +207,48 @@ def ranked(
     scores: Scores,
     selected: BoolArray,
     durations: FloatArray,
-    told: Sequence[Reasons],
+    texts: Sequence[Reasons],
 ) -> RankedColumns:
-    """The positions of an order; all but `order` by test."""
+    """The ranking in this order; every other argument is by test."""
     places = order.tolist()
     return RankedColumns(
         [ids[test] for test in places],
         scores.priority[order].tolist(),
         selected[order].tolist(),
         durations[order].tolist(),
-        [told[test] for test in places],
+        [texts[test] for test in places],
         order,
+        () if scores.chances is None else _none_for_nan(scores.chances[order]),
     )
 
 
+def _none_for_nan(values: FloatArray) -> list[float | None]:
+    return [None if math.isnan(value) else value for value in values.tolist()]
+
+
 def episode_outcome(episode: Episode, results: Mapping[str, TestResult]) -> EpisodeOutcome:
-    """An episode together with what came of its tests."""
+    """An episode together with the results of its tests."""
     ids = ids_of(episode.tests)
     ranking = ranking_columns(episode.ranking)
     order = ranking.places_among(ids)
     selected = np.zeros(len(ids), np.bool_)
     selected[order] = ranking.selected
-    found = list(map(results.get, ids))
-    verdicts = tuple([Verdict.NOT_RUN if one is None else one.verdict for one in found])
-    seconds = seconds_of([None if one is None else one.duration for one in found])
+    by_test = list(map(results.get, ids))
+    verdicts = tuple([Verdict.NOT_RUN if result is None else result.verdict for result in by_test])
+    seconds = seconds_of([None if result is None else result.duration for result in by_test])
     durations = np.where(np.isnan(seconds), episode.observation.durations, seconds)
     return EpisodeOutcome(episode, verdicts, durations, order, selected)
 
 
 def episode_metrics(outcome: EpisodeOutcome) -> dict[str, float]:
-    """Metrics of a finished episode, counted over the tests whose verdict is known.
+    """Metrics of a finished episode, over the tests whose verdict is known.
 
-    Tests that never ran can have failed or not; without their verdicts recall and NAPFD are upper bounds. The number
-    of tests, of selected and of failing ones and the exploration are always there; the metrics of the order only if
-    a test failed.
+    A test that never ran might have failed; without its verdict recall and NAPFD are upper bounds. The numbers of
+    tests, of selected and of failing tests and the exploration are always present; the metrics of the order only if a
+    test failed.
     """
     failures = failed(outcome)
-    told: dict[str, float] = {
+    values: dict[str, float] = {
         "tests": float(len(outcome)),
         "selected": float(outcome.selected.sum()),
         "failed": float(failures.sum()),
@@ -245,8 +256,8 @@ def episode_metrics(outcome: EpisodeOutcome) -> dict[str, float]:
     }
     metrics = cycle_metrics(outcome.order, outcome.selected, failures, outcome.durations, outcome.episode.order)
     if metrics is not None:
-        told.update({name: getattr(metrics, name) for name in METRIC_NAMES})
-    return told
+        values.update({name: getattr(metrics, name) for name in METRIC_NAMES})
+    return values
 
 
 def _refuse_repeated(ids: Sequence[str], field: str) -> None:
@@ -255,13 +266,13 @@ def _refuse_repeated(ids: Sequence[str], field: str) -> None:
     seen: set[str] = set()
     for name in ids:
         if name in seen:
-            raise InputError(f"{name!r} stands twice", f"{field}.id", "each id once")
+            raise InputError(f"{name!r} appears twice", f"{field}.id", "each id once")
         seen.add(name)
 
 
-def _refuse_unknown(ids: Iterable[str], known: Collection[str], episode_id: str) -> None:
-    told = list(ids)
-    if all(map(known.__contains__, told)):
+def _refuse_unknown(ids: Iterable[str], candidates: Collection[str], episode_id: str) -> None:
+    names = list(ids)
+    if all(map(candidates.__contains__, names)):
         return
-    name = next(name for name in told if name not in known)
+    name = next(name for name in names if name not in candidates)
     raise InputError(f"{name!r} is not in episode {episode_id!r}", "results.id", "a test of the episode")

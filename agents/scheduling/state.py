@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from agents.scheduling.formats import AGENT_FORMATS
 from envsearch.errors import CorruptArtifactError
 
 StateValue = NDArray[Any] | int | float | bool | str
@@ -19,30 +20,33 @@ def to_bytes(state: State) -> bytes:
     """A compressed .npz without pickled objects; equal states give equal arrays, not always equal bytes.
 
     Raises:
-        TypeError: a value is no plain array, number or text.
+        TypeError: a value is not a plain array, number or text.
     """
     arrays: dict[str, NDArray[Any]] = {}
     for name, value in state.items():
         array = np.asarray(value)
         if array.dtype == object:
-            raise TypeError(f"{name} is no plain array, number or text")
+            raise TypeError(f"{name} is not a plain array, number or text")
         arrays[name] = array
     buffer = io.BytesIO()
     np.savez_compressed(buffer, allow_pickle=False, **arrays)
-    return buffer.getvalue()
+    return AGENT_FORMATS.marked("state", buffer.getvalue())
 
 
 def from_bytes(data: bytes, name: str = "state") -> State:
     """The inverse of `to_bytes`: 0-d arrays come back as Python scalars.
 
     Raises:
-        CorruptArtifactError: the bytes are no such file, or hold pickled objects.
+        CorruptArtifactError: the bytes are not such a file, hold pickled objects, or have an unknown version.
     """
+    version, body = AGENT_FORMATS.unmarked("state", data, name)
     try:
-        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-            return {key: _scalar(arrays[key]) for key in arrays.files}
+        with np.load(io.BytesIO(body), allow_pickle=False) as arrays:
+            state = {key: _scalar(arrays[key]) for key in arrays.files}
     except Exception as error:  # zipfile and numpy each raise their own kinds on damaged bytes
         raise CorruptArtifactError(f"cannot be read ({type(error).__name__})", name, "a saved learner state") from error
+    upcast: State = AGENT_FORMATS.upcast("state", version, state)
+    return upcast
 
 
 def prefixed(prefix: str, state: State) -> State:

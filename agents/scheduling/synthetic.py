@@ -1,4 +1,4 @@
-"""Made-up CI histories for demos: a suite with flaky tests, drawn from a generator."""
+"""Synthetic CI histories for demos: a suite with flaky tests, drawn from a generator."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from agents.scheduling.testcase import TestCase, Verdict
 from envsearch.errors import InputError
 
 BROKEN_DEVICE = 0.02
-"""Share of executions in which the infrastructure fails and not the test."""
+"""Share of executions in which the infrastructure fails, not the test."""
 
 
 def flaky_history(rng: np.random.Generator, tests: int = 120, flaky: int = 8, cycles: int = 60) -> CiHistory:
     """A device's regression suite as in the demo of the original article: 100 and more tests, several of them flaky.
 
     Every cycle runs all tests, in a shuffled order. A flaky test fails with a rate of its own between 15 % and 60 %;
-    the others fail once in 2,000 executions. Now and then (2 %) the device breaks: an error, which says nothing about
-    the test. Durations are log-normal, about 75 s in the middle, so the suite takes about three hours and a budget
+    the others fail once in 2,000 executions. In 2 % of the executions the device breaks: an error, which says nothing
+    about the test. Durations are log-normal with a median of 75 s, so the suite takes about three hours and a budget
     of 60 minutes leaves most of it out.
 
     Raises:

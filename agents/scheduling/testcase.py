@@ -1,4 +1,4 @@
-"""Test cases and their results, as the CI job tells them."""
+"""Test cases and their results, as a CI job reports them."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ SEPARATOR = "\x1f"
 
 
 class Verdict(StrEnum):
-    """What came of running one test case."""
+    """The verdict of one execution."""
 
     PASSED = "passed"
     FAILED = "failed"
     ERROR = "error"
-    """The infrastructure failed and not the test."""
+    """The infrastructure failed, not the test."""
     SKIPPED = "skipped"
     NOT_RUN = "not_run"
 
     @property
     def informative(self) -> bool:
-        """Whether the verdict says anything about the test itself."""
+        """Whether the verdict is about the test itself."""
         return self in (Verdict.PASSED, Verdict.FAILED)
 
 
@@ -43,9 +43,9 @@ class TestCase:
         id: unique within the job.
         job: the job's name; histories of equal ids in different jobs are kept apart.
         duration: expected seconds; None: taken from past runs.
-        features: domain-specific meta-information, (name, number or category) pairs.
-        history_id: what its history is kept under, where several candidates of one job are the same test (a row that
-            is repeated in a cycle); "": under its id.
+        features: domain-specific metadata, (name, number or category) pairs.
+        history_id: key of its history, if several candidates of one job are the same test (a row that is repeated in
+            a cycle); "": its id.
     """
 
     __test__ = False  # pytest: not a class of tests
@@ -60,7 +60,7 @@ class TestCase:
         if not self.id:
             raise InputError("a test case has no id", "test_cases.id", "a non-empty text")
         if SEPARATOR in self.id or SEPARATOR in self.job or SEPARATOR in self.history_id:
-            raise InputError("holds the character U+001F", f"test_cases[{self.id}]", "an id and a job without it")
+            raise InputError("contains the character U+001F", f"test_cases[{self.id}]", "an id and a job without it")
         _seconds(self.duration, f"test_cases[{self.id}].duration")
         for name, value in self.features:
             if isinstance(value, float) and not math.isfinite(value):
@@ -70,7 +70,7 @@ class TestCase:
 
     @property
     def key(self) -> str:
-        """What its history is kept under: unique over all jobs of an agent."""
+        """The key of its history: unique over all jobs of an agent."""
         own = self.history_id or self.id
         return f"{self.job}{SEPARATOR}{own}" if self.job else own
 
@@ -87,7 +87,7 @@ class TestResult:
 
     Attributes:
         duration: seconds it took; None: not measured.
-        finished_at: Unix time, seconds; None: not told.
+        finished_at: Unix time, seconds; None: not reported.
     """
 
     __test__ = False

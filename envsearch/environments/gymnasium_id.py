@@ -94,8 +94,8 @@ def _build_gymnasium(name: str, field: str, values: Mapping[str, float]) -> gymn
 
 def _creator_of(spec: EnvSpec, name: str, field: str) -> Callable[..., Any]:
     if isinstance(spec.entry_point, str):
-        found: Callable[..., Any] = load_object(spec.entry_point, field)
-        return found
+        creator: Callable[..., Any] = load_object(spec.entry_point, field)
+        return creator
     if spec.entry_point is None:
         raise InputError(f"gymnasium lists {name!r} without a constructor", field)
     return spec.entry_point
@@ -113,15 +113,15 @@ def _build(
     make: Callable[..., Any],
     values: Mapping[str, float],
 ) -> gymnasium.Env[Any, Any]:
-    """`creator` tells which keywords there are, `make` is called with them."""
+    """`creator` has the signature with the keywords, `make` is called with them."""
     keywords = {key: value for key, value in values.items() if _takes(creator, key)}
     try:  # a user's constructor may fail in any way
         env = make(**keywords)
     except InputError:
         raise
     except Exception as error:
-        told = ", ".join(f"{key}={value:g}" for key, value in keywords.items())
-        raise InputError(f"{name}({told}) cannot be built ({type(error).__name__}: {error})", field) from error
+        shown = ", ".join(f"{key}={value:g}" for key, value in keywords.items())
+        raise InputError(f"{name}({shown}) cannot be built ({type(error).__name__}: {error})", field) from error
     if not isinstance(env, gymnasium.Env):
         raise InputError(f"{name} returned a {type(env).__name__}", field, "a gymnasium environment")
     for key, value in values.items():
@@ -133,7 +133,7 @@ def _build(
 def _takes(creator: Callable[..., Any], keyword: str) -> bool:
     try:
         parameters = inspect.signature(creator).parameters
-    except (TypeError, ValueError):  # a constructor written in C may tell no signature
+    except (TypeError, ValueError):  # a constructor written in C may have no signature
         return False
     if keyword in parameters:
         return parameters[keyword].kind in (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)

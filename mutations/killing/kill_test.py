@@ -62,7 +62,7 @@ class KillVerdict:
 
 
 class KillTest(Protocol):
-    """Decides whether a mutant's rewards can be told from the healthy ones.
+    """Decides whether a mutant's rewards can be distinguished from the healthy ones.
 
     Attributes:
         name: as in specs and on the command line.

@@ -26,7 +26,7 @@ def check_kill_test(test: KillTest) -> list[Check]:
         "fills the verdict": _fields,
         "kills separated populations": _kills,
         "never kills identical populations": _spares,
-        "tells the direction": _direction,
+        "reports the direction": _direction,
         "same generator, same verdict": _reproducible,
         "does not need the generator unless it resamples": _deterministic,
         "rejects NaN and infinity": _rejects_nonfinite,
@@ -40,7 +40,7 @@ def check_kill_test(test: KillTest) -> list[Check]:
 
 
 def _checked(name: str, clause: Callable[[KillTest], str], test: KillTest) -> Check:
-    try:  # a user's test may fail in any way; that is what the check tells
+    try:  # a user's test may fail in any way; the check reports how
         fault = clause(test)
     except Exception as error:  # noqa: BLE001
         fault = f"raised {type(error).__name__}: {error}"
@@ -54,7 +54,7 @@ def _judge(test: KillTest, mutant: Rewards, healthy: Rewards = _HEALTHY, seed: i
 def _attributes(test: KillTest) -> str:
     texts = [name for name in ("name", "summary", "source") if not _is_text(getattr(test, name, None))]
     flags = [name for name in ("resampling", "corrected") if not isinstance(getattr(test, name, None), bool)]
-    wrong = [f"{name} is no text" for name in texts] + [f"{name} is neither True nor False" for name in flags]
+    wrong = [f"{name} is not text" for name in texts] + [f"{name} is neither True nor False" for name in flags]
     return ", ".join(wrong)
 
 
@@ -87,7 +87,7 @@ def _out_of_range(verdict: KillVerdict) -> str:
     for name in ("statistic", "effect_size", "effect_low", "effect_high"):
         value = getattr(verdict, name)
         if value is not None and not np.isfinite(value):
-            return f"{name} is {value!r}; None says that there is no finite number"
+            return f"{name} is {value!r}; None means that there is no finite number"
     return ""
 
 
@@ -112,7 +112,7 @@ def _direction(test: KillTest) -> str:
     for mutant, direction in expected:
         seen = _judge(test, mutant).direction
         if seen is not direction:
-            return f"a mutant that is {direction} is told as {seen}"
+            return f"a mutant that is {direction} is reported as {seen}"
     return ""
 
 

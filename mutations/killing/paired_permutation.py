@@ -57,7 +57,7 @@ class PairedPermutation:
 
     def __init__(self, level: float = LEVEL) -> None:
         if not 0 < level < 1:
-            raise InputError(f"{level} is no level of significance", "level", "a number in (0, 1)")
+            raise InputError(f"{level} is not a level of significance", "level", "a number in (0, 1)")
         self.level = level
 
     def judge(self, healthy: NDArray[np.float64], mutant: NDArray[np.float64], rng: np.random.Generator) -> KillVerdict:
@@ -109,8 +109,8 @@ class PairedPermutation:
         a = 0.5 if verdict.effect_size is None else verdict.effect_size
         evidence = Evidence(verdict.n_healthy, verdict.n_healthy, verdict.direction, a, before, after)
         outcome, reason = decide(evidence, self.level)
-        told = f"p = {before:.3g} before Holm's correction for {family} mutants; {reason}"
-        return replace(verdict, p_value=after, outcome=outcome, reason=told)
+        explanation = f"p = {before:.3g} before Holm's correction for {family} mutants; {reason}"
+        return replace(verdict, p_value=after, outcome=outcome, reason=explanation)
 
 
 def _power(healthy: Rewards, mutant: Rewards, differences: Rewards, level: float) -> float:

@@ -31,14 +31,14 @@ def kill_test(name: str, field: str = "") -> KillTest:
     """The test of that name in the table, or the one that ``module:object`` names (a class or an instance).
 
     Raises:
-        InputError: no such name (the nearest known one is told), nothing importable there, or it is no kill test.
+        InputError: the name is unknown (the error suggests the nearest), cannot be imported, or is not a kill test.
     """
     if name in KILL_TESTS:
         return KILL_TESTS[name]
     if not is_import_path(name):
         raise unknown_name("kill test", name, KILL_TESTS, field)
-    found = load_object(name, field)
-    return as_kill_test(_instance(found, name, field) if isinstance(found, type) else found, name, field)
+    loaded = load_object(name, field)
+    return as_kill_test(_instance(loaded, name, field) if isinstance(loaded, type) else loaded, name, field)
 
 
 def as_kill_test(candidate: Any, name: str, field: str = "") -> KillTest:
@@ -51,14 +51,16 @@ def as_kill_test(candidate: Any, name: str, field: str = "") -> KillTest:
     missing += [part for part in _METHODS if not callable(getattr(candidate, part, None))]
     if missing:
         raise InputError(
-            f"{name!r} is no kill test: it has no {', '.join(missing)}", field, "mutations.killing.kill_test.KillTest"
+            f"{name!r} is not a kill test: it has no {', '.join(missing)}",
+            field,
+            "mutations.killing.kill_test.KillTest",
         )
     return cast(KillTest, candidate)
 
 
-def _instance(found: type[Any], name: str, field: str) -> Any:
+def _instance(loaded: type[Any], name: str, field: str) -> Any:
     try:  # a user's class may fail in any way
-        return found()
+        return loaded()
     except Exception as error:
         problem = f"{name!r} cannot be made without arguments ({type(error).__name__}: {error})"
         raise InputError(problem, field, "a class without arguments, or an instance") from error

@@ -14,7 +14,7 @@ class RewardDistribution:
     """Published compatibility test: `statistic` is z (mutant minus healthy), `effect_size` the absolute Cohen's d.
 
     Identical lists are survived. The pairing by seed is not used. A mutant that is better is killed like one that is
-    worse; `direction` tells them apart. `power` is the published number, which overstates the power of the test.
+    worse; `direction` distinguishes them. `power` is the published number, which overstates the power of the test.
     """
 
     name: str = "reward_distribution"

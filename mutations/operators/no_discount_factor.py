@@ -31,7 +31,7 @@ class NoDiscountFactor(MutationOperator):
 
     def objection(self, recipe: TrainingRecipe) -> str | None:
         """There must be a discount to leave out."""
-        return "gamma is 1 already, so there is no discount to leave out" if is_set_to(recipe, "gamma", 1) else None
+        return "gamma is already 1, so there is no discount to leave out" if is_set_to(recipe, "gamma", 1) else None
 
     def apply(self, recipe: TrainingRecipe, mutation: Mutation) -> TrainingRecipe:
         """The recipe with undiscounted returns."""

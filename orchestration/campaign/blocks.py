@@ -1,4 +1,4 @@
-"""Work items as tasks: how many of them go together, by the engine and by the cores that there are.
+"""Work items as tasks: how many form a task, by the engine and by the number of cores.
 
 Results do not depend on it: every agent depends on its own recipe and seed, every evaluation on its own agent.
 """
@@ -21,18 +21,18 @@ LARGEST_BLOCK = 8
 """Evaluations per task, one after another: each takes tens of milliseconds to seconds, a task costs about two."""
 
 BLOCKS_PER_SLOT = 4
-"""At least so many such tasks per core, so that the last ones end together."""
+"""At least this many tasks per core, so that the last ones end together."""
 
 LARGEST_FLEET = 400
-"""Evaluations per task that run together: what a killed task loses, a second on CartPole and half a minute at most."""
+"""Evaluations per task that run together: a killed task loses them: a second on CartPole, at most half a minute."""
 
 Item = TypeVar("Item")
 
 
 def train_blocks(keys: Sequence[AgentKey], slots: int) -> list[TrainBlock]:
-    """Agents as tasks: whole blocks of seeds while there are as many as cores, the last ones shared out.
+    """Agents as tasks: whole blocks of seeds while there are enough for all cores, the last ones split.
 
-    Agents of an engine that trains one at a time are a task each, in the order given.
+    Agents of an engine that trains one at a time are a task each, in the order of the keys.
     """
     sizes: dict[tuple[str, str], int] = {}
     for key in keys:
@@ -51,9 +51,9 @@ def train_blocks(keys: Sequence[AgentKey], slots: int) -> list[TrainBlock]:
 
 def _block_size(key: AgentKey) -> int:
     try:
-        found: Engine = load_object(key.engine) if is_import_path(key.engine) else engine(key.engine)
-        return agents_together(found, key.recipe)
-    except Exception:  # noqa: BLE001 - the task that needs the engine tells what is wrong
+        loaded: Engine = load_object(key.engine) if is_import_path(key.engine) else engine(key.engine)
+        return agents_together(loaded, key.recipe)
+    except Exception:  # noqa: BLE001 - the task that needs the engine reports the error
         return 1
 
 
@@ -69,7 +69,7 @@ def _even(items: Sequence[Item], count: int) -> list[list[Item]]:
 
 
 def evaluation_blocks(keys: Sequence[EvaluationKey], slots: int) -> list[EvaluateBlock]:
-    """Evaluations as tasks. What the fleet evaluates is shared out over the cores; one agent's stay together."""
+    """Evaluations as tasks. The fleet's are spread over the cores; the evaluations of one agent stay together."""
     alone = [key for key in keys if key.method != "fleet"]
     size = max(1, min(LARGEST_BLOCK, len(alone) // (BLOCKS_PER_SLOT * slots)))
     blocks = [EvaluateBlock(tuple(alone[start : start + size])) for start in range(0, len(alone), size)]

@@ -1,4 +1,4 @@
-"""What a campaign's work costs on this machine: measured for a second or two, or read from what was done already."""
+"""What a campaign's work costs on this machine: measured for a second or two, or read from finished work."""
 
 from __future__ import annotations
 
@@ -9,25 +9,21 @@ from dataclasses import dataclass
 import numpy as np
 
 from agents.deeprl.checkpoint import from_bytes
-from agents.deeprl.engines.base import Selection, TrainedAgent, agents_together
+from agents.deeprl.engines.base import AgentSelection, TrainedAgent, agents_together
 from agents.deeprl.engines.registry import engine
 from agents.deeprl.recipe import TrainingRecipe
 from agents.deeprl.threads import one_thread
-from envsearch.environments.cartpole import CARTPOLE
 from envsearch.registry import environment, make
 from envsearch.spec import EnvironmentSpec
+from orchestration.campaign.population import Populations
 from orchestration.campaign.spec.campaign import ResolvedCampaign
-from orchestration.campaign.train import HEALTHY_MUTANT, agents_of
 from orchestration.execution.results import ResultStore
 
 TRAIN_SECONDS = 1.0
 """A training is measured for at least this long (unless its whole budget is shorter)."""
 
 SHORTEST = 1000
-"""Steps of the first one."""
-
-COMPILED = CARTPOLE.name
-"""The environment that the fleet steps inside its compiled program."""
+"""Steps of the first training."""
 
 EVALUATION_STEPS = 200
 UNLIMITED_STEPS = 1000
@@ -59,8 +55,8 @@ def costs(campaign: ResolvedCampaign, store: ResultStore) -> Costs:
 
 def _recorded(campaign: ResolvedCampaign, store: ResultStore) -> Costs | None:
     trainings, evaluations = [], []
-    for agent in agents_of(campaign, HEALTHY_MUTANT).values():
-        key = campaign.evaluation_of(agent, campaign.initial_point)
+    healthy = Populations(campaign, store).healthy
+    for agent, key in zip(healthy.agents.values(), healthy.evaluations([campaign.initial_point]), strict=True):
         if store.has_agent(agent) and store.has_evaluation(key):
             trainings.append(store.agent_record(agent).train_seconds)
             evaluations.append(store.evaluation_seconds(key))
@@ -86,16 +82,16 @@ def measured(campaign: ResolvedCampaign) -> Costs:
 
 
 def _timed_training(campaign: ResolvedCampaign) -> tuple[int, float, list[TrainedAgent]]:
-    """Train with growing budgets until one takes long enough; the start-up is in the shorter ones."""
+    """Train with growing budgets until a training takes long enough; the shorter ones absorb the start-up."""
     trainer, total = engine(campaign.engine), campaign.healthy.total_steps
     together = agents_together(trainer, campaign.healthy)
     seeds = list(range(min(together, len(campaign.seeds))))
     steps = min(total, SHORTEST)
-    if together > 1:  # the program is compiled once and kept
-        trainer.train(_short(campaign.healthy, steps), seeds, Selection())
+    if together > 1:  # compiles the program, which is then cached
+        trainer.train(_short(campaign.healthy, steps), seeds, AgentSelection())
     while True:
         started = time.perf_counter()
-        agents = trainer.train(_short(campaign.healthy, steps), seeds, Selection())
+        agents = trainer.train(_short(campaign.healthy, steps), seeds, AgentSelection())
         seconds = time.perf_counter() - started
         done = max(steps, agents[0].selected_step)  # on-policy algorithms end with a whole rollout
         if seconds >= TRAIN_SECONDS or steps >= total:
@@ -115,24 +111,19 @@ def _short(recipe: TrainingRecipe, steps: int) -> TrainingRecipe:
 
 def _fleet_evaluation_seconds(campaign: ResolvedCampaign, agents: Sequence[TrainedAgent]) -> float:
     """Seconds of one agent's share of a batch, as if its episodes lasted until the time limit."""
-    from agents.deeprl.engines.fleet.evaluation import SavedAgent, evaluate_together
+    from agents.deeprl.engines.fleet.evaluation import SavedAgent, compiled_step_seconds
 
     recipe = campaign.healthy
     place, episodes = recipe.environment, campaign.evaluation.episodes
     pairs = [(SavedAgent(agent.checkpoint, recipe.algorithm, recipe.policy), place) for agent in agents]
-    evaluate_together(pairs, 1)  # compiled, and the agents are read
-    evaluate_together(pairs, episodes)
-    started = time.perf_counter()
-    outcomes = evaluate_together(pairs, episodes)
-    seconds = (time.perf_counter() - started) / len(pairs)
-    if place.name == COMPILED:  # its episodes advance together; a return is a number of steps
-        longest = max(max(outcome) for outcome in outcomes if isinstance(outcome, tuple))
-        return seconds * _time_limit(campaign) / longest
+    together = compiled_step_seconds(pairs, episodes)
+    if together is not None:
+        return together / len(pairs) * _time_limit(campaign)
     return _step_seconds(place) * episodes * _time_limit(campaign)
 
 
 def _step_seconds(place: EnvironmentSpec) -> float:
-    """Seconds of an environment's step: the rest of an evaluation by the fleet is little beside it."""
+    """Seconds of an environment's step: the rest of an evaluation by the fleet costs little in comparison."""
     env = make(place)
     env.action_space.seed(0)
     env.reset(seed=0)

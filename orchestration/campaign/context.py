@@ -1,4 +1,4 @@
-"""What every pipeline runs with."""
+"""What the steps of a campaign run with: an executor, a store, and counts of what was done."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ from orchestration.execution.work import BlockReport, WorkBlock, item_addresses
 from orchestration.runtime.progress import Phase, Progress
 
 
-def _nowhere(_text: str) -> None:
-    """A log that nobody reads."""
+def _discard(_text: str) -> None:
+    """The log of a campaign that keeps none."""
 
 
 @dataclass
 class RunContext:
-    """Where work is done, where results are kept and who is told.
+    """Where work is done, where results are kept and where progress is shown.
 
     Attributes:
+        log: takes one entry for the campaign's log.
         failures: content address -> last line of the traceback, of every item that failed in this run.
         computed: items computed in this run (the others were in the store).
         reused: items that were in the store already.
@@ -30,7 +31,7 @@ class RunContext:
     executor: Executor
     store: ResultStore
     progress: Progress
-    log: Callable[[str], None] = _nowhere
+    log: Callable[[str], None] = _discard
     failures: dict[str, str] = field(default_factory=dict)
     computed: int = 0
     reused: int = 0
@@ -52,12 +53,12 @@ class RunContext:
             for address in item_addresses(block):
                 self.failures.pop(address, None)
         with self._bar(phase, items, earlier) as bar:
-            for report in self.executor.run(blocks, self.store.url, bar.partly):
+            for report in self.executor.run(blocks, self.store.url, bar.update_running):
                 self._count(phase, bar, report)
 
     @contextmanager
-    def together(self, phase: str) -> Iterator[None]:
-        """Show all runs inside as one phase, of a length that nobody knows yet."""
+    def as_one_phase(self, phase: str) -> Iterator[None]:
+        """Show all runs inside as one phase, whose length is not known yet."""
         with self.progress.phase(phase, None) as bar:
             self._open = bar
             try:
@@ -86,6 +87,6 @@ class RunContext:
 
 
 def last_line(traceback: str) -> str:
-    """What a traceback ends with: the error and its text."""
+    """The last line of a traceback: the error and its text."""
     lines = [line.strip() for line in traceback.strip().splitlines() if line.strip()]
     return lines[-1] if lines else "failed"

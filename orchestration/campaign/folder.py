@@ -21,13 +21,13 @@ HOME_VARIABLE = "PROCTOR_HOME"
 DEFAULT_HOME = "proctor-data"
 
 
-def campaign_home(given: Path | None = None) -> Path:
-    """The folder of all campaigns: as given, else ``PROCTOR_HOME``, else ``./proctor-data``. Absolute.
+def campaign_home(requested: Path | None = None) -> Path:
+    """The folder of all campaigns: the requested one, else ``PROCTOR_HOME``, else ``./proctor-data``. Absolute.
 
     Raises:
-        InputError: the folder would vanish with the Ray job that this process is.
+        InputError: the folder would be removed with the Ray job that runs this process.
     """
-    home = Path(given or os.environ.get(HOME_VARIABLE) or DEFAULT_HOME).expanduser().absolute()
+    home = Path(requested or os.environ.get(HOME_VARIABLE) or DEFAULT_HOME).expanduser().absolute()
     refuse_job_folder(home, "home")
     return home
 
@@ -65,7 +65,7 @@ class CampaignFolder:
         return read_result(path) if path.exists() else None
 
     def write_spec(self, campaign: ResolvedCampaign) -> None:
-        """The canonical resolved spec, which the run id is the hash of."""
+        """The canonical resolved spec; the run id is its hash."""
         text = yaml.safe_dump(campaign.canonical(), sort_keys=True, allow_unicode=True)
         write_whole(self.path / "spec.yaml", f"# {campaign.name}, run {campaign.run_id}\n{text}")
 
@@ -74,7 +74,7 @@ class CampaignFolder:
         write_whole(self.path / "result.json", result_json(result))
 
     def append_log(self, text: str) -> None:
-        """One entry; a log that cannot be written stops nothing."""
+        """One entry; a log that cannot be written does not stop the campaign."""
         stamp = datetime.now(UTC).isoformat(timespec="seconds")
         try:
             with self.log.open("a", encoding="utf-8") as stream:
@@ -88,7 +88,7 @@ class CampaignFolder:
 
         Raises:
             InputError: another process runs this campaign.
-            StoreUnavailableError: the folder cannot be made or written.
+            StoreUnavailableError: the folder cannot be created or written.
         """
         path = self.path / "lock"
         try:
@@ -102,7 +102,7 @@ class CampaignFolder:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 owner = os.read(descriptor, 32).decode(errors="replace").strip() or "unknown"
-                problem = f"campaign {self.run_id} is running already (process {owner})"
+                problem = f"campaign {self.run_id} is already running (process {owner})"
                 raise InputError(problem, source=str(self.path)) from error
             os.ftruncate(descriptor, 0)
             os.write(descriptor, f"{os.getpid()}\n".encode())
@@ -112,7 +112,7 @@ class CampaignFolder:
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write a file so that it is there whole or not at all.
+    """Write a file completely or not at all.
 
     Raises:
         StoreUnavailableError: it cannot be written.

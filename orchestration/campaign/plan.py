@@ -1,6 +1,6 @@
 """What a campaign will do and cost, before it does it.
 
-What is in the store is counted as done. Where later phases depend on results that are there already, they are counted
+What is in the store is counted as done. Where later phases depend on results that exist already, they are counted
 exactly; otherwise the published counts bound them (source: Tambon et al., ICST 2023, boundary search: per axis side
 1 + ceil(log2(length / precision)) evaluations of the healthy population, per corner the same along the diagonal).
 """
@@ -15,21 +15,20 @@ from typing import TypeVar
 
 from envsearch.bisection import halvings
 from envsearch.spec import Parameter
-from mutations.mutant import Mutant
 from orchestration.campaign.calibration import Costs
 from orchestration.campaign.context import RunContext
-from orchestration.campaign.higher_order import chosen_mutants
+from orchestration.campaign.findings import Findings
 from orchestration.campaign.pipeline import (
-    Findings,
+    environments_of,
     judge_first_order,
     judge_initially,
-    live_mutants,
-    places_of,
+    keep_live,
     search_boundaries,
 )
+from orchestration.campaign.population import Population, Populations, seed_by_seed
 from orchestration.campaign.result import Point
 from orchestration.campaign.spec.campaign import BoundaryPlan, ResolvedCampaign
-from orchestration.campaign.train import HEALTHY_MUTANT, agents_of, interleaved
+from orchestration.campaign.steps.higher_order import chosen_mutants
 from orchestration.execution.executors.inline import InlineExecutor
 from orchestration.execution.results import ResultStore
 from orchestration.execution.work import AgentKey, EvaluationKey, WorkBlock
@@ -56,7 +55,7 @@ class PlannedPhase:
 
 @dataclass(frozen=True, slots=True)
 class CampaignPlan:
-    """The phases, what they cost, and what cannot be told yet.
+    """The phases, what they cost, and what cannot be predicted yet.
 
     Attributes:
         cores: cores that the wall time is predicted for.
@@ -103,37 +102,37 @@ class _StoredOnly(RunContext):
 
 def plan_campaign(campaign: ResolvedCampaign, store: ResultStore, costs: Costs, cores: int) -> CampaignPlan:
     """Count the work items of a campaign and predict their cost."""
-    counter = _Counter(store, costs)
-    everybody = [HEALTHY_MUTANT, *campaign.mutants]
-    initial = [campaign.initial_point]
+    counter, populations = _Counter(store, costs), Populations(campaign, store)
+    everybody = [populations.healthy, *populations.first_order]
     phases = [
-        counter.trainings("train", interleaved(campaign, everybody)),
-        counter.evaluations("evaluate", _evaluations(campaign, everybody, initial)),
+        counter.trainings("train", everybody),
+        counter.evaluations("evaluate", everybody, [campaign.initial_point]),
     ]
-    findings, notes = replay(campaign, store)
+    findings, notes = stored_findings(populations)
     if findings is not None and len(findings.boundaries) == len(campaign.boundary.tests):
-        phases += _known_search(counter, campaign, findings)
+        phases += _known_search(counter, findings)
     else:
         phases += _bounded_search(counter, campaign)
-    phases += _higher_order(counter, campaign, findings)
-    told = [campaign.engine_choice, *costs.notes, *notes]
-    return CampaignPlan(campaign.run_id, campaign.name, tuple(phases), costs, cores, tuple(filter(None, told)))
+    phases += _higher_order(counter, populations, findings)
+    all_notes = filter(None, (campaign.engine_choice, *costs.notes, *notes))
+    return CampaignPlan(campaign.run_id, campaign.name, tuple(phases), costs, cores, tuple(all_notes))
 
 
-def replay(campaign: ResolvedCampaign, store: ResultStore) -> tuple[Findings | None, list[str]]:
+def stored_findings(populations: Populations) -> tuple[Findings | None, list[str]]:
     """What the store's results say without computing anything, as far as they go, and what they cannot say."""
-    context, findings = _StoredOnly(InlineExecutor(), store, Progress("silent")), Findings([])
-    agents = interleaved(campaign, [HEALTHY_MUTANT, *campaign.mutants])
-    if not all(store.has_agent(agent) for agent in agents):
-        return None, [f"{name} are known when the phases before are done." for name in _later(campaign)]
-    findings.live = live_mutants(context, campaign, campaign.mutants, findings)
+    store = populations.store
+    context, findings = _StoredOnly(InlineExecutor(), store, Progress("silent")), Findings(populations)
+    later = [f"{name} are known when the phases before are done." for name in _later(populations.campaign)]
+    if not all(store.has_agent(agent) for agent in seed_by_seed([populations.healthy, *populations.first_order])):
+        return None, later
+    keep_live(findings)
     try:
-        judge_initially(context, campaign, findings)
-        search_boundaries(context, campaign, findings)
-        judge_first_order(context, campaign, findings)
+        judge_initially(context, findings)
+        search_boundaries(context, findings)
+        judge_first_order(context, findings)
     except _UnfinishedError:
         findings.first_order = []
-        return findings, [f"{name} are known when the phases before are done." for name in _later(campaign)]
+        return findings, later
     return findings, list(findings.notes)
 
 
@@ -150,13 +149,14 @@ class _Counter:
         self._costs = costs
         self._seen: set[str] = set()
 
-    def trainings(self, phase: str, keys: Sequence[AgentKey]) -> PlannedPhase:
-        new = self._new({key.address(): key for key in keys})
+    def trainings(self, phase: str, populations: Sequence[Population]) -> PlannedPhase:
+        new: list[AgentKey] = self._new({key.address(): key for key in seed_by_seed(populations)})
         done = sum(self._store.has_agent(key) for key in new)
         return PlannedPhase(phase, len(new), done, (len(new) - done) * self._costs.train)
 
-    def evaluations(self, phase: str, keys: Sequence[EvaluationKey]) -> PlannedPhase:
-        new = self._new({key.address(): key for key in keys})
+    def evaluations(self, phase: str, populations: Sequence[Population], points: Sequence[Point]) -> PlannedPhase:
+        keys = [key for population in populations for key in population.evaluations(points)]
+        new: list[EvaluationKey] = self._new({key.address(): key for key in keys})
         done = sum(self._store.has_evaluation(key) for key in new)
         return PlannedPhase(phase, len(new), done, (len(new) - done) * self._costs.evaluation)
 
@@ -170,26 +170,18 @@ class _Counter:
         return fresh
 
 
-def _evaluations(campaign: ResolvedCampaign, mutants: Sequence[Mutant], points: Sequence[Point]) -> list[EvaluationKey]:
-    agents = [agent for mutant in mutants for agent in agents_of(campaign, mutant).values()]
-    return [campaign.evaluation_of(agent, point) for agent in agents for point in points]
-
-
-def _known_search(counter: _Counter, campaign: ResolvedCampaign, findings: Findings) -> list[PlannedPhase]:
+def _known_search(counter: _Counter, findings: Findings) -> list[PlannedPhase]:
     """Search and kill matrix, now that the store holds every answer of the search."""
-    phases = []
-    for report in findings.boundaries:
-        points = [probe.point for probe in report.probes]
-        phases.append(
-            counter.evaluations(f"boundary by {report.test}", _evaluations(campaign, [HEALTHY_MUTANT], points))
-        )
-    everybody = [HEALTHY_MUTANT, *findings.live]
-    phases.append(counter.evaluations("kill matrix", _evaluations(campaign, everybody, _points(campaign, findings))))
-    return phases
+    healthy = findings.populations.healthy
+    phases = [
+        counter.evaluations(f"boundary by {report.test}", [healthy], [probe.point for probe in report.probes])
+        for report in findings.boundaries
+    ]
+    return [*phases, counter.evaluations("kill matrix", [healthy, *findings.live], _points(findings))]
 
 
-def _points(campaign: ResolvedCampaign, findings: Findings) -> list[Point]:
-    return list(dict.fromkeys(point for points in places_of(campaign, findings).values() for point in points))
+def _points(findings: Findings) -> list[Point]:
+    return list(dict.fromkeys(point for points in environments_of(findings).values() for point in points))
 
 
 def _bounded_search(counter: _Counter, campaign: ResolvedCampaign) -> list[PlannedPhase]:
@@ -201,19 +193,19 @@ def _bounded_search(counter: _Counter, campaign: ResolvedCampaign) -> list[Plann
     return phases
 
 
-def _higher_order(counter: _Counter, campaign: ResolvedCampaign, findings: Findings | None) -> list[PlannedPhase]:
-    mutants, known = list(campaign.higher_order.mutants), findings is not None and bool(findings.first_order)
-    if findings is not None and known:
-        mutants, _ = chosen_mutants(campaign, findings.first_order, findings.tests)
+def _higher_order(counter: _Counter, populations: Populations, findings: Findings | None) -> list[PlannedPhase]:
+    campaign, judged = populations.campaign, findings if findings is not None and findings.first_order else None
+    if judged is not None:
+        mutants, _ = chosen_mutants(populations, judged.first_order, judged.tests)
+    else:
+        mutants = [populations.of(mutant) for mutant in campaign.higher_order.mutants]
     if not mutants:
         return []
-    phases = [counter.trainings("train higher order", interleaved(campaign, mutants))]
-    if findings is not None and known:
-        keys = _evaluations(campaign, mutants, [campaign.initial_point, *_points(campaign, findings)])
-        return [*phases, counter.evaluations("kill matrix, higher order", keys)]
+    phase, training = "kill matrix, higher order", counter.trainings("train higher order", mutants)
+    if judged is not None:
+        return [training, counter.evaluations(phase, mutants, [campaign.initial_point, *_points(judged)])]
     places = max(1, len(campaign.boundary.tests) * most_environments(campaign.boundary))
-    items = len(mutants) * len(campaign.seeds) * places
-    return [*phases, counter.bounded("kill matrix, higher order", items)]
+    return [training, counter.bounded(phase, len(mutants) * len(campaign.seeds) * places)]
 
 
 def _sides(parameter: Parameter) -> list[float]:
@@ -227,11 +219,11 @@ def most_answers(plan: BoundaryPlan) -> int:
     for parameter in plan.parameters:
         answers += sum(1 + halvings(length, parameter.precision) for length in _sides(parameter))
     for first, second in itertools.combinations(plan.parameters, 2):
-        for one, other in itertools.product(_sides(first), _sides(second)):
+        for length, width in itertools.product(_sides(first), _sides(second)):
             if plan.scaling == "published":
-                levels = halvings(math.hypot(one, other), math.hypot(first.precision, second.precision))
+                levels = halvings(math.hypot(length, width), math.hypot(first.precision, second.precision))
             else:
-                scaled = math.hypot(one / first.precision, other / second.precision)
+                scaled = math.hypot(length / first.precision, width / second.precision)
                 levels = halvings(scaled, math.sqrt(2.0))
             answers += 1 + levels
     return answers
@@ -240,4 +232,4 @@ def most_answers(plan: BoundaryPlan) -> int:
 def most_environments(plan: BoundaryPlan) -> int:
     """Test environments that one search finds, at most: the initial one, a bound per side, a point per corner."""
     sides = [len(_sides(parameter)) for parameter in plan.parameters]
-    return 1 + sum(sides) + sum(one * other for one, other in itertools.combinations(sides, 2))
+    return 1 + sum(sides) + sum(first * second for first, second in itertools.combinations(sides, 2))

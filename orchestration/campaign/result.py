@@ -1,4 +1,4 @@
-"""What a campaign found, as frozen plain data: the one thing that reports, tables and MLflow are made from."""
+"""What a campaign found, as frozen plain data: reports, tables and MLflow runs are made from it alone."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class PopulationResult:
         seeds: agents that were trained and evaluated, in order.
         rewards: mean reward per agent over the evaluation episodes, same order.
         failed: (seed, last line of its traceback) of agents whose job failed.
-        identical_seeds: seeds whose weights equal the same-seed healthy agent's; a live mutant has none or few.
+        identical_seeds: seeds whose weights equal the same-seed healthy agent's; a live mutant has few or none.
         train_seconds: CPU time of the trainings, summed over agents.
     """
 
@@ -77,7 +77,7 @@ class BoundaryReport:
 
     Attributes:
         environments: the test environments found, the initial one included, in a fixed order.
-        probes: every point asked about, in order.
+        probes: every point evaluated, in order.
         warnings: non-monotonicities and other doubts, one sentence each.
         precision: per parameter.
     """
@@ -125,7 +125,7 @@ class CampaignResult:
 
     Attributes:
         status: ``complete``, or ``stopped`` (then `stop_reason` says why and what to change).
-        notes: what the reader must know (accepted names, missing agents, engines taken).
+        notes: what the reader must know (accepted names, missing agents, chosen engines).
         parameters: names of the environment's parameters.
         kill_matrix: verdicts of mutants x boundary environments for every test, first and higher order.
         published: rows of the side-by-side with the published figures (empty where the pair was not published).

@@ -20,7 +20,7 @@ NOT_COMPARED = ("name", "provenance")
 
 
 def encode(value: Any) -> Any:
-    """Plain data for strict JSON; infinity and NaN, which JSON does not know, become their names."""
+    """Plain data for strict JSON; infinity and NaN, which JSON lacks, become their names."""
     if is_dataclass(value) and not isinstance(value, type):
         return {field.name: encode(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, Mapping):

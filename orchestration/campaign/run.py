@@ -1,4 +1,4 @@
-"""Conduct a campaign with everything around it: lock, executor, store, progress, files, report, tracker."""
+"""Run a campaign with everything around it: lock, executor, store, progress, files, report, tracker."""
 
 from __future__ import annotations
 
@@ -8,15 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from mutations.folding import mutate
-from mutations.mutant import HEALTHY
 from orchestration.campaign.context import RunContext
 from orchestration.campaign.folder import CampaignFolder
-from orchestration.campaign.pipeline import run_campaign
+from orchestration.campaign.pipeline import run_steps
+from orchestration.campaign.population import Populations
 from orchestration.campaign.report.report import write_report
 from orchestration.campaign.result import CampaignResult
 from orchestration.campaign.spec.campaign import ResolvedCampaign
-from orchestration.campaign.tracking.base import Tracker
 from orchestration.campaign.tracking.registry import tracker
 from orchestration.execution.executors.base import Executor
 from orchestration.execution.executors.registry import executor
@@ -25,7 +23,7 @@ from orchestration.runtime.progress import Progress
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class RunSettings:
     """Where and how a campaign runs; its results do not depend on any of it.
 
     Attributes:
@@ -51,7 +49,7 @@ class Surroundings:
 
 
 @dataclass(frozen=True, slots=True)
-class Conducted:
+class CampaignRun:
     """A finished campaign and where to read about it.
 
     Attributes:
@@ -65,49 +63,41 @@ class Conducted:
     tracking_uri: str
 
 
-def conduct(
+def run_campaign(
     campaign: ResolvedCampaign,
-    surroundings: Surroundings,
+    settings: RunSettings,
     make_executor: Callable[[], Executor] | None = None,
-) -> Conducted:
+) -> CampaignRun:
     """Run a campaign, or go on with it, and write everything about it.
 
     Args:
-        make_executor: instead of the one that `surroundings` names.
+        make_executor: instead of the one that `settings` names.
 
     Raises:
         InputError: the campaign is running already, the store or the tracking URI cannot be used.
         KeyboardInterrupt: Ctrl-C or SIGTERM; finished items are kept.
     """
-    folder = CampaignFolder(surroundings.home, campaign.run_id)
+    folder = CampaignFolder(settings.home, campaign.run_id)
     with folder.locked():
-        memory = tracker(surroundings.tracking_uri, surroundings.home)
+        chosen_tracker = tracker(settings.tracking_uri, settings.home)
         folder.write_spec(campaign)
         folder.append_log(f"run {campaign.name} ({campaign.run_id})")
-        result = _run(campaign, surroundings, folder, make_executor)
+        populations = Populations(campaign, settings.result_store())
+        result = _run_steps(populations, settings, folder, make_executor)
         folder.write_result(result)
         page = write_report(result, folder.report)
-        _remember(memory, campaign, result, folder)
+        chosen_tracker.log_campaign(result, folder.report, populations.recipes())
         folder.append_log(f"{result.status}: {result.stop_reason or 'report written'}")
-    return Conducted(result, folder.path, page, memory.uri)
+    return CampaignRun(result, folder.path, page, chosen_tracker.uri)
 
 
-def _run(
-    campaign: ResolvedCampaign,
-    surroundings: Surroundings,
+def _run_steps(
+    populations: Populations,
+    settings: RunSettings,
     folder: CampaignFolder,
     make_executor: Callable[[], Executor] | None,
 ) -> CampaignResult:
-    store = surroundings.result_store()
-    store.mark()  # a store that cannot be written is told before anything is computed for it
-    chosen = (
-        make_executor() if make_executor else executor(surroundings.executor, surroundings.cpus, surroundings.address)
-    )
-    with closing(chosen), Progress(surroundings.progress) as progress:
-        return run_campaign(RunContext(chosen, store, progress, folder.append_log), campaign)
-
-
-def _remember(memory: Tracker, campaign: ResolvedCampaign, result: CampaignResult, folder: CampaignFolder) -> None:
-    everybody = {mutant.id: mutant for mutant in (*campaign.mutants, *campaign.higher_order.mutants)}
-    recipes = {name: mutate(campaign.healthy, mutant) for name, mutant in everybody.items()}
-    memory.log_campaign(result, folder.report, {HEALTHY: campaign.healthy, **recipes})
+    populations.store.mark()  # a store that cannot be written is refused before anything is computed for it
+    chosen = make_executor() if make_executor else executor(settings.executor, settings.cpus, settings.address)
+    with closing(chosen), Progress(settings.progress) as progress:
+        return run_steps(RunContext(chosen, populations.store, progress, folder.append_log), populations)

@@ -1,4 +1,4 @@
-"""The table of commands. A command's module is imported when it is called, so that help comes at once."""
+"""The table of commands. A command's module is imported when it is called, so that help appears at once."""
 
 from __future__ import annotations
 
@@ -12,14 +12,18 @@ from typer.core import TyperGroup
 COMMANDS: dict[str, tuple[str, str, str]] = {
     "campaign": ("orchestration.cli.campaign", "campaign", "Run a mutation campaign, plan it, or show what it found."),
     "demo": ("orchestration.cli.demo", "demo", "Show both halves: a small campaign, and the scheduling service."),
-    "judge": ("orchestration.cli.judge", "judge", "Say which mutants the kill tests can tell from healthy agents."),
+    "judge": (
+        "orchestration.cli.judge",
+        "judge",
+        "Say which mutants the kill tests can distinguish from healthy agents.",
+    ),
     "classify": (
         "orchestration.cli.classify",
         "classify",
         "Say how higher-order mutants relate to their parts.",
     ),
     "serve": ("orchestration.cli.serve", "serve", "Start the scheduling service on this machine."),
-    "smoke": ("orchestration.cli.smoke", "smoke", "Run the whole protocol against a service and say what works."),
+    "smoke": ("orchestration.cli.smoke", "smoke", "Run the whole protocol against a service and report what works."),
     "tune": ("orchestration.cli.tune", "tune", "Search hyper-parameters around a preset, with Ray Tune."),
     "tune-agent": (
         "orchestration.cli.tune_agent",
@@ -28,8 +32,8 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     ),
     "replay": ("orchestration.cli.replay", "replay", "Measure scheduling agents on a CI history."),
     "record": ("orchestration.cli.record", "record", "Run a test command and append the run to a CI history."),
-    "check": ("orchestration.cli.check", "check", "Run on a part of your own the contract that built-in ones pass."),
-    "token": ("orchestration.cli.token", "token", "Make, rotate, revoke and list the tokens of a service."),
+    "check": ("orchestration.cli.check", "check", "Run the contract of the built-in parts on a part of your own."),
+    "token": ("orchestration.cli.token", "token", "Create, rotate, revoke and list the tokens of a service."),
     "doctor": (
         "orchestration.cli.doctor",
         "doctor",
@@ -46,10 +50,10 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
 
 
 class CommandTable(TyperGroup):
-    """A group whose commands are only named until one is called."""
+    """A group whose commands are loaded only when called."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
-        """Put the real command in the place of its name."""
+        """Replace a command's placeholder by the real command."""
         name, command, rest = super().resolve_command(ctx, args)
         return name, loaded(name) if name in COMMANDS else command, rest
 
@@ -57,19 +61,19 @@ class CommandTable(TyperGroup):
 def loaded(name: str) -> Any:
     """The command behind a name of the table, imported."""
     module, attribute, _ = COMMANDS[name]
-    found = getattr(import_module(module), attribute)
-    if isinstance(found, typer.Typer):
-        command = typer.main.get_command(found)
+    function = getattr(import_module(module), attribute)
+    if isinstance(function, typer.Typer):
+        command = typer.main.get_command(function)
     else:
         single = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-        single.command(name)(found)
+        single.command(name)(function)
         command = typer.main.get_command(single)
     command.name = name
     return command
 
 
-def _version(asked: bool) -> None:
-    if asked:
+def _version(requested: bool) -> None:
+    if requested:
         from importlib import metadata
 
         typer.echo(f"proctor {metadata.version('proctor')}")
@@ -88,7 +92,7 @@ app = typer.Typer(
 @app.callback()
 def proctor(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and leave.")
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
     """Mutation testing of deep-RL agents, and RL agents that schedule tests."""

@@ -37,11 +37,11 @@ def backup(
     archive: ArchiveOption = "",
     output_format: FormatOption = OutputFormat.TABLE,
 ) -> None:
-    """Copy the state of a service into a new folder. The service may run: the copy is of one moment."""
+    """Copy the state of a service into a new folder. The service may run; the copy shows a single moment."""
     from orchestration.service.store.backup import back_up
 
     copied = back_up(_places(home, store, artifacts, archive), destination.expanduser().absolute())
-    _tell("backed up to", destination, copied, output_format)
+    _print("backed up to", destination, copied, output_format)
 
 
 def restore(
@@ -52,11 +52,11 @@ def restore(
     archive: ArchiveOption = "",
     output_format: FormatOption = OutputFormat.TABLE,
 ) -> None:
-    """Put a backup into an empty service. A backup that is damaged is refused before anything is written."""
+    """Put a backup into an empty service. A damaged backup is refused before anything is written."""
     from orchestration.service.store.restoring import restore_backup
 
     copied = restore_backup(source.expanduser().absolute(), _places(home, store, artifacts, archive))
-    _tell("restored from", source, copied, output_format)
+    _print("restored from", source, copied, output_format)
 
 
 def _places(home: Path | None, store: str, artifacts: str, archive: str) -> Places:
@@ -67,10 +67,10 @@ def _places(home: Path | None, store: str, artifacts: str, archive: str) -> Plac
     return Places(store or default.store_url, artifacts or default.artifact_url, archive or default.archive_url)
 
 
-def _tell(verb: str, folder: Path, copied: Copied, output_format: OutputFormat) -> None:
+def _print(verb: str, folder: Path, copied: Copied, output_format: OutputFormat) -> None:
     if output_format is OutputFormat.JSON:
-        told = {"rows": copied.rows, "states": copied.states, "archived": copied.archived, "bytes": copied.size}
-        print_json({"folder": str(folder), **told})
+        counts = {"rows": copied.rows, "states": copied.states, "archived": copied.archived, "bytes": copied.size}
+        print_json({"folder": str(folder), **counts})
         return
     rows = ", ".join(f"{count} {name}" for name, count in copied.rows.items())
     print(f"{verb} {folder}: {rows}, {copied.states} saved states, {copied.archived} archived pieces")

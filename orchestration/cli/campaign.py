@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import sys
-from enum import StrEnum
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from orchestration.cli.options import Address, Cpus, Executor, ExecutorName, Format, Home, Quiet, Store, TrackingUri
 from orchestration.cli.output import OutputFormat, console, print_json, print_table
 
 if TYPE_CHECKING:
     from orchestration.campaign.plan import CampaignPlan
-    from orchestration.campaign.run import Conducted, Surroundings
+    from orchestration.campaign.run import CampaignRun, RunSettings
     from orchestration.campaign.spec.campaign import ResolvedCampaign
 
 campaign = typer.Typer(
@@ -24,46 +23,25 @@ campaign = typer.Typer(
 )
 
 
-class ExecutorName(StrEnum):
-    """What ``--executor`` accepts."""
-
-    AUTO = "auto"
-    RAY = "ray"
-    INLINE = "inline"
-
-
 Spec = Annotated[str, typer.Argument(help="A YAML file, or the name of a spec that comes with Proctor (demo, ...).")]
-Home = Annotated[
-    Path | None,
-    typer.Option(help="Folder of campaigns and their results (env: PROCTOR_HOME; default: ./proctor-data)."),
-]
-Store = Annotated[
-    str | None,
-    typer.Option(envvar="PROCTOR_STORE", help="URL of the result store, any fsspec URL (default: <home>/store)."),
-]
-Cpus = Annotated[int | None, typer.Option(min=1, help="Cores to use (default: all).")]
 
 
 @campaign.command()
 def run(
     spec: Spec,
-    executor: Annotated[
-        ExecutorName, typer.Option(help="Where work runs: ray, in this process (inline), or whichever fits (auto).")
-    ] = ExecutorName.AUTO,
+    executor: Executor = ExecutorName.AUTO,
     cpus: Cpus = None,
-    address: Annotated[str | None, typer.Option(help="Address of a running Ray cluster.")] = None,
+    address: Address = None,
     home: Home = None,
     store: Store = None,
-    tracking_uri: Annotated[
-        str | None, typer.Option(help="MLflow tracking URI, or none (default: SQLite in the home).")
-    ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+    tracking_uri: TrackingUri = None,
+    quiet: Quiet = False,
 ) -> None:
-    """Run a campaign, or go on with one that was interrupted: finished items are never computed again."""
+    """Run a campaign, or continue an interrupted one: finished items are never computed again."""
     from orchestration.campaign.folder import campaign_home
-    from orchestration.campaign.run import Surroundings
+    from orchestration.campaign.run import RunSettings
 
-    surroundings = Surroundings(
+    settings = RunSettings(
         home=campaign_home(home),
         store=store,
         executor=executor.value,
@@ -72,7 +50,7 @@ def run(
         tracking_uri=tracking_uri,
         progress="silent" if quiet else "auto",
     )
-    finish(conducted(resolved(spec), surroundings))
+    finish(run_resumable(resolved(spec), settings))
 
 
 @campaign.command()
@@ -81,17 +59,17 @@ def plan(
     home: Home = None,
     store: Store = None,
     cpus: Cpus = None,
-    output: Annotated[OutputFormat, typer.Option("--format", help="How to print.")] = OutputFormat.TABLE,
+    output: Format = OutputFormat.TABLE,
 ) -> None:
-    """Tell the work items of a campaign, what is done already, and what the rest will cost on this machine."""
+    """Show the work items of a campaign, what is already done, and what the rest will cost on this machine."""
     from orchestration.campaign.calibration import costs
     from orchestration.campaign.folder import campaign_home
     from orchestration.campaign.plan import plan_campaign
-    from orchestration.campaign.run import Surroundings
+    from orchestration.campaign.run import RunSettings
 
-    found = resolved(spec)
-    results = Surroundings(home=campaign_home(home), store=store).result_store()
-    planned = plan_campaign(found, results, costs(found, results), cpus or _cores())
+    campaign = resolved(spec)
+    results = RunSettings(home=campaign_home(home), store=store).result_store()
+    planned = plan_campaign(campaign, results, costs(campaign, results), cpus or _cores())
     if output is OutputFormat.JSON:
         print_json(plan_row(planned))
     else:
@@ -105,8 +83,8 @@ def show(spec: Spec, home: Home = None) -> None:
     from orchestration.campaign.folder import CampaignFolder, campaign_home
     from orchestration.campaign.report.summary import summary_text
 
-    found = resolved(spec)
-    folder = CampaignFolder(campaign_home(home), found.run_id)
+    campaign = resolved(spec)
+    folder = CampaignFolder(campaign_home(home), campaign.run_id)
     result = folder.result()
     if result is None:
         raise InputError("this campaign has no result yet", source=spec, expected=f"proctor campaign run {spec}")
@@ -115,7 +93,7 @@ def show(spec: Spec, home: Home = None) -> None:
 
 
 def resolved(spec: str) -> ResolvedCampaign:
-    """The campaign of a spec file, with nothing left open.
+    """The campaign of a spec file, fully resolved.
 
     Raises:
         InputError: the file or a field is wrong.
@@ -126,20 +104,20 @@ def resolved(spec: str) -> ResolvedCampaign:
     return resolve(load_spec(spec), spec)
 
 
-def conducted(found: ResolvedCampaign, surroundings: Surroundings) -> Conducted:
-    """Run it; an interruption says how to go on and leaves with 130."""
-    from orchestration.campaign.run import conduct
+def run_resumable(campaign: ResolvedCampaign, settings: RunSettings) -> CampaignRun:
+    """Run it; an interruption prints how to continue and exits with 130."""
+    from orchestration.campaign.run import run_campaign
     from orchestration.cli.errors import INTERRUPTED
 
     try:
-        return conduct(found, surroundings)
+        return run_campaign(campaign, settings)
     except KeyboardInterrupt:
         command = " ".join(["proctor", *sys.argv[1:]])
-        print(f"interrupted; finished items are kept. To go on: {command}", file=sys.stderr)
+        print(f"interrupted; finished items are kept. To continue: {command}", file=sys.stderr)
         sys.exit(INTERRUPTED)
 
 
-def finish(done: Conducted) -> None:
+def finish(done: CampaignRun) -> None:
     """The summary, the report's path, and the line that opens what was logged.
 
     Raises:
@@ -187,7 +165,7 @@ def plan_row(planned: CampaignPlan) -> dict[str, Any]:
 
 
 def _print_plan(planned: CampaignPlan) -> None:
-    from orchestration.campaign.report.facts import duration_text
+    from orchestration.campaign.report.formatting import duration_text
 
     rows = [
         [
@@ -201,10 +179,10 @@ def _print_plan(planned: CampaignPlan) -> None:
     print_table(["phase", "items", "done", "CPU time left"], rows, f"{planned.name} (run {planned.run_id})")
     for note in planned.notes:
         print(note)
-    known = "recorded from finished agents" if planned.costs.source == "recorded" else "measured now"
+    source = "recorded from finished agents" if planned.costs.source == "recorded" else "measured now"
     print(
         f"One training takes {duration_text(planned.costs.train)}, one evaluation {planned.costs.evaluation:.2f} s "
-        f"({known}; episodes of untrained agents are taken to last until the time limit)."
+        f"({source}; episodes of untrained agents are assumed to last until the time limit)."
     )
     print(
         f"Predicted for what is left: {planned.cpu_hours:.2f} CPU-hours, "

@@ -1,4 +1,4 @@
-"""``proctor classify``: properties of higher-order mutants from kill matrices that a user already has."""
+"""``proctor classify``: properties of higher-order mutants from existing kill matrices."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from mutations.kill_table import ClassifiedMutant, classify_table, read_kill_table
+from orchestration.cli.options import Format
 from orchestration.cli.output import OutputFormat, print_json, print_table
 
 TABLE_COLUMNS = ("mutant", "kills", "union", "intersection", "environments", "published", "strict")
@@ -17,16 +18,18 @@ TABLE_COLUMNS = ("mutant", "kills", "union", "intersection", "environments", "pu
 def classify(
     kill_matrix: Annotated[
         Path,
-        typer.Option("--kill-matrix", help="Tidy CSV of first-order mutants: who kills whom in which environment."),
+        typer.Option(
+            "--kill-matrix", help="Tidy CSV of first-order mutants: which test kills which mutant in which environment."
+        ),
     ],
     higher_order: Annotated[
         Path, typer.Option("--higher-order", help="Tidy CSV of higher-order mutants in the same environments.")
     ],
-    output: Annotated[OutputFormat, typer.Option("--format", help="How to print.")] = OutputFormat.TABLE,
+    output: Format = OutputFormat.TABLE,
 ) -> None:
-    """Say of every higher-order mutant how it relates to its first-order constituents.
+    """Say how every higher-order mutant relates to its first-order constituents.
 
-    Columns of both tables: environment, algorithm, kill_test, mutant, killed; all others (but "property") are
+    Columns of both tables: environment, algorithm, kill_test, mutant, killed; all others (except "property") are
     coordinates of the test environment.
     """
     classified = classify_table(read_kill_table(kill_matrix), read_kill_table(higher_order))
@@ -40,19 +43,19 @@ def classify(
 
 def classified_row(mutant: ClassifiedMutant) -> dict[str, Any]:
     """One object of the JSON list."""
-    found = mutant.classification
+    classification = mutant.classification
     return {
         "environment": mutant.environment,
         "algorithm": mutant.algorithm,
         "kill_test": mutant.kill_test,
         "mutant": mutant.mutant,
-        "property_published": found.published,
-        "property_strict": found.strict,
+        "property_published": classification.published,
+        "property_strict": classification.strict,
         "constituents": mutant.constituents,
         "environments": mutant.environments,
-        "kills": found.kills,
-        "union": found.union,
-        "intersection": found.intersection,
+        "kills": classification.kills,
+        "union": classification.union,
+        "intersection": classification.intersection,
         "inconclusive": mutant.inconclusive,
     }
 
@@ -62,6 +65,14 @@ def _group(mutant: ClassifiedMutant) -> tuple[str, str, str]:
 
 
 def _cells(mutant: ClassifiedMutant) -> list[Any]:
-    found = mutant.classification
-    kills = f"{found.kills} ({mutant.inconclusive} unsure)" if mutant.inconclusive else found.kills
-    return [mutant.mutant, kills, found.union, found.intersection, mutant.environments, found.published, found.strict]
+    classification = mutant.classification
+    kills = f"{classification.kills} ({mutant.inconclusive} unsure)" if mutant.inconclusive else classification.kills
+    return [
+        mutant.mutant,
+        kills,
+        classification.union,
+        classification.intersection,
+        mutant.environments,
+        classification.published,
+        classification.strict,
+    ]

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from orchestration.cli.options import Cpus, Home
+
 
 class Part(StrEnum):
     """What to show."""
@@ -18,10 +20,8 @@ class Part(StrEnum):
 
 
 def demo(
-    home: Annotated[
-        Path | None, typer.Option(help="Folder of results (env: PROCTOR_HOME; default: ./proctor-data).")
-    ] = None,
-    cpus: Annotated[int | None, typer.Option(min=1, help="Cores to use (default: all).")] = None,
+    home: Home = None,
+    cpus: Cpus = None,
     part: Annotated[Part, typer.Option(help="One half only.")] = Part.ALL,
 ) -> None:
     """Find faults in trained agents, and let agents order a CI job's tests: both halves of Proctor in minutes."""
@@ -39,18 +39,18 @@ def demo(
 
 def campaign_demo(where: Path, cpus: int | None) -> None:
     """Train healthy agents and agents with injected faults; find out which test environments tell them apart."""
-    from orchestration.campaign.run import Surroundings
-    from orchestration.cli.campaign import conducted, finish, resolved
+    from orchestration.campaign.run import RunSettings
+    from orchestration.cli.campaign import finish, resolved, run_resumable
 
-    found = resolved("demo")
-    mutants = ", ".join(mutant.id for mutant in found.mutants)
-    first, last = found.seeds[0], found.seeds[-1]
-    print(f"Proctor demo: {found.healthy.algorithm} on {found.healthy.environment.name}, run {found.run_id} in {where}")
-    steps = found.healthy.total_steps
-    print(f"1. Train {len(found.seeds)} healthy agents (seeds {first} to {last}), {steps} steps each.")
+    campaign = resolved("demo")
+    mutants = ", ".join(mutant.id for mutant in campaign.mutants)
+    first, last = campaign.seeds[0], campaign.seeds[-1]
+    recipe, steps = campaign.healthy, campaign.healthy.total_steps
+    print(f"Proctor demo: {recipe.algorithm} on {recipe.environment.name}, run {campaign.run_id} in {where}")
+    print(f"1. Train {len(campaign.seeds)} healthy agents (seeds {first} to {last}), {steps} steps each.")
     print(f"2. Train as many agents with each of these faults: {mutants}.")
     print("3. Judge every fault in the environment that agents were trained in.")
     print("4. Search the heaviest carts and poles that healthy agents still balance as before.")
     print("5. Judge every fault there too: the kill matrix. Then combine faults that are hard to notice.")
-    print("Ctrl-C is safe at any time: the same command goes on where it stopped.\n", flush=True)
-    finish(conducted(found, Surroundings(home=where, cpus=cpus)))
+    print("Ctrl-C is safe at any time: the same command continues where it stopped.\n", flush=True)
+    finish(run_resumable(campaign, RunSettings(home=where, cpus=cpus)))

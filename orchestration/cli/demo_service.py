@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 
 LIVE = ("failure-model", "failure_model")
 SHADOWS = (("bandit", "bandit"), ("failure-rate", "failure_rate"), ("random", "random"))
-"""(name, kind): the live agent's order is run, the shadows rank the same tests and learn from the same results."""
+"""(name, kind): the live agent's order is run; the shadows rank the same tests and learn from the same results."""
 
 JOB = "unit"
 BUDGET_SHARE = 0.5
@@ -43,7 +42,7 @@ def own_history() -> Path:
 def run_service_demo(home: Path, cycles: int = 100, history: Path | None = None) -> Path:
     """Serve on a free port, replay cycles through four agents with the client, print the table; the plot's path.
 
-    The service has a folder of its own below `home`, emptied before. However this ends, the service is stopped.
+    The service has its own folder below `home`, which is emptied first. The service is stopped in any case.
 
     Args:
         history: any history file; the project's own by default.
@@ -88,7 +87,7 @@ def service(folder: Path) -> Iterator[SchedulerClient]:
     port, log = free_port(), folder / "serve.log"
     command = [sys.executable, "-m", "orchestration", "serve", "--port", str(port), "--home", str(folder)]
     with log.open("wb") as output:
-        # A session of its own: Ctrl-C comes to this process, which then stops the service in order.
+        # In its own session: Ctrl-C reaches this process only, which then stops the service gracefully.
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, start_new_session=True)
     try:
         with SchedulerClient(f"http://127.0.0.1:{port}", on_failure="raise") as client:
@@ -109,7 +108,7 @@ def create_agents(client: SchedulerClient) -> None:
 
 
 def replay_cycles(client: SchedulerClient, history: CiHistory) -> None:
-    """Every cycle as a CI job would do it: ask, run within the budget, report, reward."""
+    """Every cycle as a CI job would do it: request an order, run within the budget, report, reward."""
     from orchestration.runtime.progress import Progress
     from orchestration.studies.replay_http import as_case, results_of
 
@@ -126,7 +125,7 @@ def replay_cycles(client: SchedulerClient, history: CiHistory) -> None:
 
 
 def curves_of(client: SchedulerClient, agent: str, cycles: int) -> dict[str, FloatArray]:
-    """Each measure per cycle, as the service tells it; NaN in cycles without a failing test."""
+    """Each measure per cycle, as the service reports it; NaN in cycles without a failing test."""
     curves = {name: np.full(cycles, np.nan) for name in MEASURES}
     for place, row in enumerate(client.metrics(agent)):
         for name in MEASURES:
@@ -139,11 +138,11 @@ def print_curves(curves: dict[str, dict[str, FloatArray]]) -> None:
     from orchestration.cli.output import print_table
 
     rows: list[list[Any]] = []
-    for name, found in curves.items():
+    for name, measures in curves.items():
         role = "live" if name == LIVE[0] else "shadow"
-        half = len(found["napfd"]) // 2
-        halves = [_mean(found["napfd"][:half]), _mean(found["napfd"][half:])]
-        rows.append([name, role, *(_mean(found[measure]) for measure in MEASURES), *halves])
+        half = len(measures["napfd"]) // 2
+        halves = [_mean(measures["napfd"][:half]), _mean(measures["napfd"][half:])]
+        rows.append([name, role, *(_mean(measures[measure]) for measure in MEASURES), *halves])
     columns = ["agent", "role", *MEASURES, "napfd, 1st half", "napfd, 2nd half"]
     print_table(columns, rows, "Mean over the cycles with a failing test")
 
@@ -155,7 +154,7 @@ def draw_curves(curves: dict[str, dict[str, FloatArray]], history: str, path: Pa
 
     grey = {name: kind in BASELINES for name, kind in (LIVE, *SHADOWS)}
     panels = [
-        (label, [(name, grey[name], found[measure]) for name, found in curves.items()])
+        (label, [(name, grey[name], measures[measure]) for name, measures in curves.items()])
         for label, measure in (("NAPFD", "napfd"), ("time to first failure, share of the cycle", "ttff"))
     ]
     draw(panels, f"{history} over HTTP, budget {BUDGET_SHARE:.0%}: rolling means", path)
@@ -173,15 +172,15 @@ def _await_ready(client: SchedulerClient, process: subprocess.Popen[bytes], log:
             return
         except ClientError:
             time.sleep(0.2)
-    last = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:] or ["it said nothing"]
+    last = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:] or ["it printed nothing"]
     raise ProctorError(f"the service did not start ({last[0]}); see {log}")
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
-    """In order; a service that does not end is ended."""
+    """Gracefully; a service that does not stop is killed."""
     if process.poll() is not None:
         return
-    process.send_signal(signal.SIGINT)
+    process.terminate()  # not SIGINT: a demo in the background of a script, and so its service, ignores that
     try:
         process.wait(STOP_SECONDS)
     except subprocess.TimeoutExpired:

@@ -1,4 +1,4 @@
-"""``proctor doctor``: is everything here that a service and campaigns need, and if not, what to do."""
+"""``proctor doctor``: does this installation have what a service and campaigns need, and if not, what to do."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ def doctor(
     archive: ArchiveOption = "",
     output_format: Annotated[OutputFormat, typer.Option("--format", help="How to print.")] = OutputFormat.TABLE,
 ) -> None:
-    """Check versions, disk, store, tracking, Ray and tokens; exit code 1 if something is to be fixed."""
-    from orchestration.service.diagnosis import Surroundings, diagnose
+    """Check versions, disk, store, tracking, Ray and tokens; exit code 1 if something is wrong."""
+    from orchestration.service.diagnosis import Installation, diagnose
     from orchestration.service.settings import ServiceSettings
 
     place = campaign_home(home)
     default = ServiceSettings.in_folder(place)
-    around = Surroundings(
+    installation = Installation(
         place, store or default.store_url, artifacts or default.artifact_url, archive or default.archive_url
     )
-    findings = list(diagnose(around))
+    findings = list(diagnose(installation))
     if output_format is OutputFormat.JSON:
         print_json([asdict(finding) for finding in findings])
     else:

@@ -3,12 +3,12 @@
 | what happened | stderr | exit code |
 |---|---|---|
 | `InputError`, a store that cannot be used, wrong command line | one line | 2 |
-| a file or folder that cannot be used: its name, its disk, who may write it | one line | 2 |
+| a file or folder that cannot be used: its name, its disk, its permissions | one line | 2 |
 | `CampaignStoppedError` | its text | 3 |
 | Ctrl-C | nothing | 130 |
-| the reader of our output went away | nothing | 1 |
+| the reader of the output closed it | nothing | 1 |
 
-Anything else is a defect of the program and keeps its traceback.
+Anything else is a defect in the program and keeps its traceback.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ UNUSABLE = frozenset(
         errno.ELOOP,
     }
 )
-"""Errors of the operating system that are about the places a user named."""
+"""Errors of the operating system about files and folders that a user named."""
 
 
 def run_app(app: typer.Typer, argv: Sequence[str] | None = None) -> NoReturn:
-    """Run a command line and leave the process with its exit code.
+    """Run a command line and exit with its code.
 
     Args:
         argv: arguments without the program's name; None takes those of the process.
@@ -66,7 +66,7 @@ def user_errors() -> Iterator[None]:
     """Turn a user's mistakes into their line and exit code.
 
     Raises:
-        SystemExit: in place of every error of the table above.
+        SystemExit: in place of every error in the table above.
     """
     try:
         yield
@@ -87,7 +87,10 @@ def user_errors() -> Iterator[None]:
         if error.errno not in UNUSABLE:
             raise
         where = f"{error.filename}: " if error.filename else ""
-        _leave(f"error: {where}it cannot be used ({error.strerror}); expected a place that this user may use", USAGE)
+        _leave(
+            f"error: {where}it cannot be used ({error.strerror}); expected a file or folder that this user may access",
+            USAGE,
+        )
     except Exception as error:
         if not _is_usage_error(error):
             raise
@@ -100,7 +103,7 @@ def _leave(text: str, code: int) -> NoReturn:
 
 
 def _is_usage_error(error: Any) -> bool:
-    """Whether the command line parser raised it. By its shape: typer carried click as a dependency, then inside."""
+    """Whether the command line parser raised it. Detected by attributes: typer bundles click or requires it."""
     return callable(getattr(error, "format_message", None)) and isinstance(getattr(error, "exit_code", None), int)
 
 
@@ -114,5 +117,5 @@ def _leave_usage_error(error: Any) -> NoReturn:
 
 
 def _silence_stdout() -> None:
-    """Nothing reads stdout any more: what is left in its buffer must not fail again when Python exits."""
+    """Nothing reads stdout any more: the rest of its buffer must not fail again when Python exits."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

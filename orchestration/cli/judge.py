@@ -1,4 +1,4 @@
-"""``proctor judge``: verdicts on rewards that a user already has; nothing is trained."""
+"""``proctor judge``: verdicts on rewards that already exist; nothing is trained."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from mutations.killing.kill_test import KillTest, KillVerdict, Outcome, takes_in
 from mutations.killing.registry import KILL_TESTS, kill_test
 from mutations.killing.repeats import judge_repeated
 from mutations.population_file import read_pair
-from mutations.reward_table import Comparison, Population, read_reward_table
+from mutations.reward_table import Comparison, RewardSample, read_reward_table
+from orchestration.cli.options import Format
 from orchestration.cli.output import OutputFormat, console, print_json, print_table
 
 TABLE_COLUMNS = ("mutant", "test", "outcome", "side", "statistic", "p", "effect", "power", "agree")
@@ -24,7 +25,7 @@ TABLE_COLUMNS = ("mutant", "test", "outcome", "side", "statistic", "p", "effect"
 class JudgedMutant:
     """A mutant with the verdict of every test, in the order of the tests."""
 
-    population: Population
+    population: RewardSample
     verdicts: tuple[KillVerdict, ...]
 
 
@@ -44,13 +45,13 @@ def judge(
     repeats: Annotated[
         int, typer.Option(min=1, help="Runs of a resampling test; the majority's outcome is taken.")
     ] = 1,
-    output: Annotated[OutputFormat, typer.Option("--format", help="How to print.")] = OutputFormat.TABLE,
+    output: Format = OutputFormat.TABLE,
 ) -> None:
-    """Say which mutants the kill tests can tell from the healthy agents.
+    """Say which mutants the kill tests can distinguish from the healthy agents.
 
-    Give either --table, or --healthy and --mutant. Populations must have the same seeds, unless every test that is
-    named takes independent populations (margin_permutation): these may differ in size and seeds. A test that corrects
-    for the number of mutants does so over those of one environment and algorithm.
+    Use either --table, or --healthy and --mutant. Populations must have the same seeds, unless every named test takes
+    independent populations (margin_permutation): these may differ in size and seeds. A test that corrects for the
+    number of mutants does so over those of one environment and algorithm.
     """
     tests = _tests(test or list(KILL_TESTS))
     paired = not all(takes_independent(entry) for entry in tests)
@@ -59,7 +60,7 @@ def judge(
     elif table is None and healthy is not None and mutant is not None:
         comparisons, source = read_pair(healthy, mutant, paired), mutant
     else:
-        raise InputError("nothing or too much to judge", "proctor judge", "--table, or both --healthy and --mutant")
+        raise InputError("nothing to judge, or too much", "proctor judge", "--table, or both --healthy and --mutant")
     judged = [judge_comparison(comparison, tests, seed, repeats, str(source)) for comparison in comparisons]
     if output is OutputFormat.JSON:
         print_json([row for family in judged for mutant_ in family for row in judged_rows(mutant_)])
@@ -73,7 +74,7 @@ def judge_comparison(
 ) -> tuple[JudgedMutant, ...]:
     """The verdicts on all mutants of a comparison, corrected for their number where a test does that.
 
-    A verdict before correction depends on `seed` and the two populations only, not on the mutants beside it.
+    A verdict before correction depends on `seed` and the two populations only, not on the other mutants.
 
     Raises:
         InputError: a population is too small for a test.
@@ -126,7 +127,7 @@ def _tests(names: Sequence[str]) -> list[KillTest]:
         raise error.located(source="proctor judge", field="--test") from None
 
 
-def _print_family(healthy: Population, family: Sequence[JudgedMutant]) -> None:
+def _print_family(healthy: RewardSample, family: Sequence[JudgedMutant]) -> None:
     where = " / ".join(filter(None, (healthy.environment, healthy.algorithm)))
     sizes = {len(judged.population.rewards) for judged in family} | {len(healthy.rewards)}
     counted = "agents per population" if len(sizes) == 1 else "healthy agents"
@@ -150,5 +151,5 @@ def _cells(mutant: str, verdict: KillVerdict) -> list[Any]:
     return [mutant, verdict.test, verdict.outcome, verdict.direction, *numbers]
 
 
-def _label(population: Population) -> str:
+def _label(population: RewardSample) -> str:
     return "/".join(filter(None, (population.environment, population.algorithm, population.mutant)))

@@ -60,7 +60,7 @@ def print_rows(
 
 
 def print_json(value: Any) -> None:
-    """Print strict JSON: NaN and infinity, which JSON does not know, become null."""
+    """Print strict JSON: NaN and infinity, which JSON lacks, become null."""
     print(json.dumps(json_value(value), indent=2, allow_nan=False, ensure_ascii=False))
 
 
@@ -82,7 +82,7 @@ def json_value(value: Any) -> Any:
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], title: str = "") -> None:
-    """Print a table; numbers stand to the right, known words have their colour."""
+    """Print a table; numbers are right-aligned, outcomes have their colour."""
     table = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for index, name in enumerate(columns):
         numeric = any(_is_number(row[index]) for row in rows)
@@ -93,7 +93,7 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], title: st
 
 
 def cell_text(value: Any) -> Text:
-    """One cell: nothing as a dash, numbers with three digits, lists joined, yes and no for truth."""
+    """One cell: None as a dash, numbers with three digits, lists joined, yes and no for truth."""
     if value is None:
         return Text("-", style="dim")
     if isinstance(value, bool):

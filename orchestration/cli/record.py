@@ -9,28 +9,28 @@ from typing import Annotated
 import typer
 
 NOTHING_RECORDED = 2
-"""Exit code where the command itself went well and its run could not be recorded."""
+"""Exit code if the command succeeded but its run could not be recorded."""
 
 
 def record(
-    history: Annotated[Path, typer.Argument(metavar="HISTORY", help="Parquet file to append to; made if missing.")],
+    history: Annotated[Path, typer.Argument(metavar="HISTORY", help="Parquet file to append to; created if missing.")],
     command: Annotated[
         list[str],
-        typer.Argument(metavar="-- COMMAND...", help="What to run; {junit} in it stands for a report file of its own."),
+        typer.Argument(metavar="-- COMMAND...", help="What to run; {junit} is replaced by a temporary report file."),
     ],
     junit: Annotated[
         list[str] | None,
-        typer.Option(help="Where the command writes its reports, a glob pattern; may be given more than once."),
+        typer.Option(help="Where the command writes its reports, a glob pattern; may be repeated."),
     ] = None,
-    job: Annotated[str, typer.Option(help="Name of the job, kept with each test.")] = "",
+    job: Annotated[str, typer.Option(help="Name of the job, stored with each test.")] = "",
     errors_as_failures: Annotated[
-        bool, typer.Option("--errors-as-failures", help="Take <error> in a report for a failure of the test.")
+        bool, typer.Option("--errors-as-failures", help="Treat <error> in a report as a failure of the test.")
     ] = False,
 ) -> None:
-    """Run COMMAND and append what its JUnit reports say to HISTORY as one cycle.
+    """Run COMMAND and append its JUnit reports to HISTORY as one cycle.
 
     The exit code is the command's own. Reports are *junit*.xml and TEST-*.xml below the current folder, unless --junit
-    or {junit} says otherwise; only those that the command wrote count. If none can be read, the history stays as it is.
+    or {junit} says otherwise; only files that the command wrote count. If none can be read, the history is unchanged.
     """
     from agents.scheduling.testcase import Verdict
     from orchestration.studies.recording.recorder import record_run

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from envsearch.errors import InputError
-from orchestration.cli.campaign import ExecutorName
+from orchestration.cli.options import Address, Cpus, Executor, ExecutorName, Format, Home, Quiet, TrackingUri
 from orchestration.cli.output import OutputFormat, console, json_value, print_json, print_table
 
 if TYPE_CHECKING:
     from orchestration.runtime.progress import Progress
-    from orchestration.studies.replay import Pair, ReplayRequest
+    from orchestration.studies.replay import ReplayedPair, ReplayRequest
 
 SOURCE = "proctor replay"
 DEFAULT_KINDS = ("failure_model", "failure_rate", "last_failed_first", "random")
@@ -52,42 +52,41 @@ def replay(
         Path | None, typer.Argument(metavar="[HISTORY]", help="RETECS csv, COLEMAN csv or parquet, recorded, JUnit.")
     ] = None,
     agent: Annotated[
-        list[str] | None, typer.Option(help=f"Agent kind; may be repeated (default: {', '.join(DEFAULT_KINDS)}).")
+        list[str] | None,
+        typer.Option(help=f"Agent kind or module:Class; may be repeated (default: {', '.join(DEFAULT_KINDS)})."),
     ] = None,
-    reward: Annotated[list[str] | None, typer.Option(help="May be repeated (default: verdict).")] = None,
+    reward: Annotated[
+        list[str] | None, typer.Option(help="Reward or module:Class; may be repeated (default: verdict).")
+    ] = None,
     objective: Annotated[
-        Objective | None, typer.Option(help="Of agents that have one (default: failures_first).")
+        Objective | None, typer.Option(help="Objective of the agents that have one (default: failures_first).")
     ] = None,
-    exploration: Annotated[str, typer.Option(help="Of all agents.")] = "none",
+    exploration: Annotated[str, typer.Option(help="Exploration of all agents, or module:Class.")] = "none",
     budget: Annotated[float, typer.Option(min=0.0, max=1.0, help="Share of each cycle's time.")] = 0.5,
     budget_minutes: Annotated[
-        float | None, typer.Option(min=0.0, help="The same for every cycle, not a share.")
+        float | None, typer.Option(min=0.0, help="The same budget for every cycle, instead of a share.")
     ] = None,
     fill: Annotated[Fill, typer.Option(help="greedy: a later, shorter test may still fit.")] = Fill.GREEDY,
-    feedback: Annotated[Feedback, typer.Option(help="partial: only of tests that fitted.")] = Feedback.FULL,
+    feedback: Annotated[Feedback, typer.Option(help="partial: only the results of selected tests.")] = Feedback.FULL,
     seeds: Annotated[int, typer.Option(min=1, help="Replays per agent and reward.")] = 10,
-    cycles: Annotated[int | None, typer.Option(min=1, help="Only the first ones.")] = None,
-    synthetic: Annotated[str | None, typer.Option(help="A made-up history instead of a file: flaky.")] = None,
-    history_format: Annotated[str | None, typer.Option(help="Instead of what the file itself says.")] = None,
-    url: Annotated[str | None, typer.Option(help="Through this running service, over HTTP.")] = None,
-    token: Annotated[str | None, typer.Option(envvar="PROCTOR_TOKEN", help="Of the service.")] = None,
-    keep_agents: Annotated[bool, typer.Option("--keep-agents", help="Leave them in the service.")] = False,
-    executor: Annotated[ExecutorName, typer.Option(help="Where replays run.")] = ExecutorName.AUTO,
-    cpus: Annotated[int | None, typer.Option(min=1, help="Cores to use (default: all).")] = None,
-    address: Annotated[str | None, typer.Option(help="Address of a running Ray cluster.")] = None,
-    home: Annotated[
-        Path | None, typer.Option(help="Folder of results (env: PROCTOR_HOME; default: ./proctor-data).")
-    ] = None,
-    tracking_uri: Annotated[
-        str | None, typer.Option(help="MLflow tracking URI, or none (default: SQLite in the home).")
-    ] = None,
+    cycles: Annotated[int | None, typer.Option(min=1, help="Only the first cycles.")] = None,
+    synthetic: Annotated[str | None, typer.Option(help="A synthetic history instead of a file: flaky.")] = None,
+    history_format: Annotated[str | None, typer.Option(help="Format of the file, if detection fails.")] = None,
+    url: Annotated[str | None, typer.Option(help="Replay through this running service, over HTTP.")] = None,
+    token: Annotated[str | None, typer.Option(envvar="PROCTOR_TOKEN", help="Bearer token of the service.")] = None,
+    keep_agents: Annotated[bool, typer.Option("--keep-agents", help="Leave the agents in the service.")] = False,
+    executor: Executor = ExecutorName.AUTO,
+    cpus: Cpus = None,
+    address: Address = None,
+    home: Home = None,
+    tracking_uri: TrackingUri = None,
     plot: Annotated[Path | None, typer.Option(help="Where to draw the curves (default: in the home).")] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
-    output: Annotated[OutputFormat, typer.Option("--format", help="How to print.")] = OutputFormat.TABLE,
+    quiet: Quiet = False,
+    output: Format = OutputFormat.TABLE,
 ) -> None:
-    """Replay a CI history through agents and measure the orders that they give.
+    """Replay a CI history through agents and measure the orders that they produce.
 
-    Every agent is replayed with every reward and several seeds. What was replayed before is not replayed again.
+    Every agent is replayed with every reward and several seeds. Finished replays are not repeated.
     """
     from agents.scheduling.settings import DEFAULT_REWARD, AgentSettings
     from orchestration.campaign.folder import campaign_home
@@ -117,8 +116,9 @@ def replay(
         else:
             pairs = _through(url, token, request, progress, keep_agents)
     folder = where / "replays" / request.id
-    picture = plot or folder / "curves.png"
-    draw_curves(pairs, request, picture)
+    picture = _picture(plot, folder)
+    if picture is not None:
+        draw_curves(pairs, request, picture)
     rows = save(pairs, folder)
     memory.log_runs(replay_parent(pairs, request, url), replay_children(pairs), picture)
     print_result(rows, pairs, request, picture, output)
@@ -128,12 +128,12 @@ def source(history: Path | None, synthetic: str | None, form: str | None, cycles
     """Where the history comes from.
 
     Raises:
-        InputError: neither or both are given.
+        InputError: neither or both are named.
     """
     from orchestration.studies.replay_item import HistorySource
 
     if (history is None) == (synthetic is None):
-        problem = "no history is given" if history is None else "a file and --synthetic are given"
+        problem = "no history is named" if history is None else "a file and --synthetic exclude each other"
         raise InputError(problem, "HISTORY", "a history file, or --synthetic flaky", SOURCE)
     if synthetic is not None:
         return HistorySource.made_up(synthetic, cycles=cycles)
@@ -143,7 +143,7 @@ def source(history: Path | None, synthetic: str | None, form: str | None, cycles
 
 def _locally(
     request: ReplayRequest, home: Path, progress: Progress, executor: str, cpus: int | None, address: str | None
-) -> list[Pair]:
+) -> list[ReplayedPair]:
     from orchestration.cli.errors import INTERRUPTED
     from orchestration.studies.replay import run_replays
 
@@ -151,11 +151,11 @@ def _locally(
         return run_replays(request, str(home / "store"), progress, executor, cpus, address)
     except KeyboardInterrupt:
         command = " ".join(["proctor", *sys.argv[1:]])
-        print(f"interrupted; finished replays are kept. To go on: {command}", file=sys.stderr)
+        print(f"interrupted; finished replays are kept. To continue: {command}", file=sys.stderr)
         sys.exit(INTERRUPTED)
 
 
-def _through(url: str, token: str | None, request: ReplayRequest, progress: Progress, keep: bool) -> list[Pair]:
+def _through(url: str, token: str | None, request: ReplayRequest, progress: Progress, keep: bool) -> list[ReplayedPair]:
     from proctor_client import SchedulerClient
 
     from orchestration.studies.replay import run_replays_with
@@ -171,7 +171,18 @@ def _through(url: str, token: str | None, request: ReplayRequest, progress: Prog
         return run_replays_with(request, progress, HttpReplay(client, keep=keep).run)
 
 
-def draw_curves(pairs: list[Pair], request: ReplayRequest, path: Path) -> None:
+def _picture(plot: Path | None, folder: Path) -> Path | None:
+    """Where to draw the curves; None: they are not requested, and nothing here can draw."""
+    from envsearch.extras import is_installed, missing_extra
+
+    if is_installed("matplotlib"):
+        return plot or folder / "curves.png"
+    if plot is not None:
+        raise missing_extra("drawing", "matplotlib", "--plot")
+    return None
+
+
+def draw_curves(pairs: list[ReplayedPair], request: ReplayRequest, path: Path) -> None:
     """NAPFD and time to first failure per cycle; minutes where the budget is in minutes."""
     from orchestration.studies.replay import BASELINES
     from orchestration.studies.replay_plot import draw
@@ -195,7 +206,7 @@ def budget_text(request: ReplayRequest) -> str:
     return f"budget {request.budget_share:.0%}"
 
 
-def save(pairs: list[Pair], folder: Path) -> list[dict[str, Any]]:
+def save(pairs: list[ReplayedPair], folder: Path) -> list[dict[str, Any]]:
     """The rows, also as a file in the folder of this replay."""
     from orchestration.campaign.folder import write_whole
 
@@ -206,7 +217,11 @@ def save(pairs: list[Pair], folder: Path) -> list[dict[str, Any]]:
 
 
 def print_result(
-    rows: list[dict[str, Any]], pairs: list[Pair], request: ReplayRequest, plot: Path, output: OutputFormat
+    rows: list[dict[str, Any]],
+    pairs: list[ReplayedPair],
+    request: ReplayRequest,
+    plot: Path | None,
+    output: OutputFormat,
 ) -> None:
     """The table or the JSON list."""
     if output is OutputFormat.JSON:
@@ -221,11 +236,12 @@ def print_result(
     print_table(columns, [[row[name] for name in columns] for row in rows], title)
     if request.budget_seconds is not None:
         _print_minutes(pairs)
-    console().print(f"Curves: {plot}", style="dim", markup=False, soft_wrap=True)
+    if plot is not None:
+        console().print(f"Curves: {plot}", style="dim", markup=False, soft_wrap=True)
 
 
-def _print_minutes(pairs: list[Pair]) -> None:
-    """First and last third of the cycles: whether it got better."""
+def _print_minutes(pairs: list[ReplayedPair]) -> None:
+    """First and last third of the cycles: whether it improved."""
     print("Minutes to the first failure, or until all that fits the budget was run:")
     for pair in pairs:
         third = max(1, len(pair.minutes) // 3)

@@ -9,8 +9,9 @@ from typing import Annotated
 
 import typer
 
-from envsearch.errors import InputError, StoreUnavailableError
+from envsearch.errors import InputError
 from orchestration.campaign.folder import campaign_home
+from orchestration.cli.stores import tokens_of
 from orchestration.runtime.logs import FOLDER
 from orchestration.runtime.serve import is_loopback
 
@@ -29,13 +30,17 @@ def serve(
         str,
         typer.Option(envvar="PROCTOR_ARTIFACTS", help="Learner states: a folder, or any fsspec URL [in the home]."),
     ] = "",
-    max_live: Annotated[int, typer.Option(min=1, help="Most agents' owners alive; others sleep in the store.")] = 40,
-    shards: Annotated[int, typer.Option(min=0, help="Owners that share all agents; 0: an owner for each.")] = 0,
+    max_live: Annotated[
+        int, typer.Option(min=1, help="Most live owners of agents; other agents are passivated in the store.")
+    ] = 40,
+    shards: Annotated[int, typer.Option(min=0, help="Owners that share all agents; 0: one owner per agent.")] = 0,
     replicas: Annotated[int, typer.Option(min=1, max=64, help="Processes that answer HTTP.")] = 1,
 ) -> None:
     """Start the scheduling service on this machine and serve until Ctrl-C."""
+    from orchestration.runtime.ray import end_on_sigterm
     from orchestration.runtime.serve import serving
 
+    end_on_sigterm()
     place = campaign_home(home)
     store_url = store or str(place / "service.db")
     guarded = tokens_in_use(store_url)
@@ -57,7 +62,7 @@ def serve(
     print(f"starting; data in {place}", flush=True)
     with serving(host, port, arguments) as url:
         print(f"service  {url}/v1", f"docs     {url}/docs", f"check    proctor smoke {url}", sep="\n")
-        print("tokens   " + ("are asked for" if guarded else "none: every program on this machine may call, no other"))
+        print("tokens   " + ("are required" if guarded else "none: every program on this machine may call the service"))
         print("stop     Ctrl-C", flush=True)
         _wait()
         print("stopping", flush=True)
@@ -67,24 +72,14 @@ def tokens_in_use(store_url: str) -> bool:
     """Whether the store holds a valid token.
 
     Raises:
-        StoreUnavailableError: it cannot be read.
+        InputError: the store cannot be read.
     """
-    from orchestration.service.errors import UnavailableError
-    from orchestration.service.store.registry import state_store
-    from orchestration.service.tokens import Tokens
-
-    try:
-        opened = state_store(store_url)
-        try:
-            return Tokens(opened).in_use()
-        finally:
-            opened.close()
-    except UnavailableError as error:
-        raise StoreUnavailableError(error.detail, "store", "a database that this user may write", store_url) from error
+    with tokens_of(store_url) as tokens:
+        return tokens.in_use()
 
 
 def _wait() -> None:
-    """Until Ctrl-C or SIGTERM, which are the ordinary end here."""
+    """Wait for Ctrl-C or SIGTERM, the normal way to stop."""
     try:
         while True:
             signal.pause()

@@ -23,11 +23,11 @@ MUST_RUN = TESTS[19]
 
 @dataclass(frozen=True, slots=True)
 class StepReport:
-    """What came of one step.
+    """The outcome of one step.
 
     Attributes:
         outcome: ok, failed, or "not tried" after a failed one.
-        detail: what was seen, or what was wrong.
+        detail: the observation, or the error.
     """
 
     step: str
@@ -109,18 +109,20 @@ class Smoke:
     def takes_results(self) -> str:
         """Results in two parts, one of them twice."""
         path = f"/v1/agents/{self.agent}/episodes/{self.episode}/results"
-        told = [{"id": name, "verdict": "failed" if name == FAILING else "passed", "duration": 1.0} for name in TESTS]
-        first = self.call("POST", path, 200, json={"results": told[:15]})
+        results = [
+            {"id": name, "verdict": "failed" if name == FAILING else "passed", "duration": 1.0} for name in TESTS
+        ]
+        first = self.call("POST", path, 200, json={"results": results[:15]})
         check(first["recorded"] == 15, "15 new results were not recorded as 15")
-        again = self.call("POST", path, 200, json={"results": told[:15]})
+        again = self.call("POST", path, 200, json={"results": results[:15]})
         check((again["recorded"], again["repeated"]) == (0, 15), "repeated results were recorded again")
         upcoming = self.call("POST", f"/v1/agents/{self.agent}/next", 200, json={"episode_id": self.episode})
         check(upcoming["test_id"] is None or upcoming["test_id"] in TESTS[15:], "the next test has a result already")
-        self.call("POST", path, 200, json={"results": told[15:]})
+        self.call("POST", path, 200, json={"results": results[15:]})
         return "20 in two parts, one part twice"
 
     def rewards(self) -> str:
-        """The reward; asked again it is the first answer."""
+        """The reward; a repeated request gets the first answer."""
         path = f"/v1/agents/{self.agent}/episodes/{self.episode}/reward"
         first = self.call("POST", path, 200)
         again = self.call("POST", path, 200)
@@ -130,11 +132,11 @@ class Smoke:
         return f"total {first['total']:g}, version {first['agent_version']}"
 
     def learns(self) -> str:
-        """What failed comes early in the next order."""
+        """A test that failed comes early in the next order."""
         ranking = self._recommend()["ranking"]
         position = next(entry["position"] for entry in ranking if entry["id"] == FAILING)
-        check(position <= len(TESTS) // 2, f"the test that failed stands at {position} of {len(TESTS)}")
-        return f"the test that failed stands at {position} of {len(TESTS)}"
+        check(position <= len(TESTS) // 2, f"the test that failed is at position {position} of {len(TESTS)}")
+        return f"the test that failed is at position {position} of {len(TESTS)}"
 
     def observes(self) -> str:
         """The shadow agent learned from the same episode."""
@@ -142,7 +144,7 @@ class Smoke:
         check(len(rows) == 1, f"the shadow agent has {len(rows)} rewarded episodes, not 1")
         return f"napfd {rows[0]['metrics'].get('napfd', float('nan')):.3g}"
 
-    def tells(self) -> str:
+    def lists(self) -> str:
         """Episodes, metrics, insights, versions, listing."""
         episodes = self.call("GET", f"/v1/agents/{self.agent}/episodes", 200)["episodes"]
         check(len(episodes) == 2, f"{len(episodes)} episodes are listed, not 2")
@@ -181,7 +183,7 @@ class Smoke:
         return "both agents are gone"
 
     def clean_up(self) -> None:
-        """Delete what is left after a failed step."""
+        """Delete the agents that remain after a failed step."""
         for name in self.created:
             self.http.delete(f"/v1/agents/{name}?confirm={name}")
 
@@ -197,7 +199,7 @@ class Smoke:
 
 
 def check(holds: bool, otherwise: str) -> None:
-    """Raise with the words that say what is wrong."""
+    """Raise with this message unless the condition holds."""
     if not holds:
         raise SmokeFailureError(otherwise)
 
@@ -213,7 +215,7 @@ def steps(smoke: Smoke) -> list[tuple[str, Callable[[], str]]]:
         ("reward", smoke.rewards),
         ("learning", smoke.learns),
         ("shadow", smoke.observes),
-        ("listings", smoke.tells),
+        ("listings", smoke.lists),
         ("restore", smoke.restores),
         ("refusals", smoke.refuses),
         ("delete", smoke.deletes),
@@ -221,7 +223,7 @@ def steps(smoke: Smoke) -> list[tuple[str, Callable[[], str]]]:
 
 
 def run_smoke(http: httpx.Client, prefix: str = "smoke-") -> list[StepReport]:
-    """All steps until one fails; then what was made is deleted."""
+    """All steps until a step fails; the agents are deleted in either case."""
     name = f"{prefix}{secrets.token_hex(4)}"
     smoke = Smoke(http, name, f"{name}-shadow")
     reports: list[StepReport] = []
@@ -252,17 +254,17 @@ def _client(url: str, token: str, timeout: float) -> httpx.Client:
     """Speaks to that service.
 
     Raises:
-        InputError: it is no URL, or no token can look like this.
+        InputError: it is not a URL, or the token has impossible characters.
     """
     if not url.startswith(("http://", "https://")):
-        raise InputError(f"{url!r} is no URL", "URL", "http://HOST:PORT")
+        raise InputError(f"{url!r} is not a URL", "URL", "http://HOST:PORT")
     if not (token.isascii() and token.isprintable()):
-        raise InputError("it has characters that no token has", "--token", "what `proctor token create` printed")
+        raise InputError("it has characters that a token cannot have", "--token", "what `proctor token create` printed")
     headers = {"authorization": f"Bearer {token}"} if token else {}
     try:
         return httpx.Client(base_url=url.rstrip("/"), headers=headers, timeout=timeout)
     except httpx.InvalidURL as error:
-        raise InputError(f"{url!r} is no URL ({error})", "URL", "http://HOST:PORT") from error
+        raise InputError(f"{url!r} is not a URL ({error})", "URL", "http://HOST:PORT") from error
 
 
 def smoke(
@@ -272,7 +274,7 @@ def smoke(
     timeout: Annotated[float, typer.Option(min=1.0, help="Seconds to wait for an answer.")] = 30.0,
     output_format: Annotated[OutputFormat, typer.Option("--format", help="table or json.")] = OutputFormat.TABLE,
 ) -> None:
-    """Run the whole protocol against a deployed service and say what works; exit code 1 if a step fails."""
+    """Run the whole protocol against a deployed service and report what works; exit code 1 if a step fails."""
     with _client(url, token, timeout) as http:
         reports = run_smoke(http, prefix)
     if output_format is OutputFormat.JSON:

@@ -1,17 +1,14 @@
-"""``proctor operators | environments | kill-tests | presets``: what there is, read from the tables."""
+"""``proctor operators | environments | kill-tests | presets``: the registered parts, read from their tables."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
-import typer
-
+from orchestration.cli.options import Format
 from orchestration.cli.output import OutputFormat, print_json, print_table
 
-Output = Annotated[OutputFormat, typer.Option("--format", help="How to print.")]
 
-
-def operators(output: Output = OutputFormat.TABLE) -> None:
+def operators(output: Format = OutputFormat.TABLE) -> None:
     """List the mutation operators, with magnitudes, variants and the algorithms they apply to."""
     from mutations.registry import OPERATORS
 
@@ -53,7 +50,7 @@ def _algorithms(operator: Any) -> list[str]:
     return [name for name, recipe in recipes.items() if operator.objection(recipe) is None]
 
 
-def environments(output: Output = OutputFormat.TABLE) -> None:
+def environments(output: Format = OutputFormat.TABLE) -> None:
     """List the environments and the parameters that a boundary search may move."""
     from envsearch.registry import ENVIRONMENTS
 
@@ -69,7 +66,7 @@ def environments(output: Output = OutputFormat.TABLE) -> None:
             rows.append([*first, known.name, f"{known.initial:g}", limits, f"{known.precision:g}"])
     columns = ["environment", "also accepted", "parameter", "initial", "limits", "precision"]
     print_table(columns, rows, "Environments")
-    print("Any other gymnasium id and any module:callable is accepted too, with declared parameters.")
+    print("Any other gymnasium id and any module:callable is also accepted, with declared parameters.")
 
 
 def _environment_row(definition: Any) -> dict[str, Any]:
@@ -86,7 +83,7 @@ def _environment_row(definition: Any) -> dict[str, Any]:
     }
 
 
-def kill_tests(output: Output = OutputFormat.TABLE) -> None:
+def kill_tests(output: Format = OutputFormat.TABLE) -> None:
     """List the kill tests."""
     from mutations.killing.registry import DEFAULT_KILL_TEST, KILL_TESTS
 
@@ -104,24 +101,24 @@ def kill_tests(output: Output = OutputFormat.TABLE) -> None:
     _print(rows, output, ("kill_test", "summary", "resampling", "corrected", "source"), "Kill tests")
 
 
-def presets(output: Output = OutputFormat.TABLE) -> None:
+def presets(output: Format = OutputFormat.TABLE) -> None:
     """List the presets; JSON gives every number with its source."""
     from agents.deeprl.presets import PRESETS, preset
 
     rows = []
     for (environment, algorithm), file_name in PRESETS.items():
-        found = preset(environment, algorithm)
-        sources = dict(found.sources)
-        hyperparameters = dict(found.hyperparameters)
+        entry = preset(environment, algorithm)
+        sources = dict(entry.sources)
+        hyperparameters = dict(entry.hyperparameters)
         rows.append(
             {
                 "preset": file_name.removesuffix(".yaml"),
                 "environment": environment,
                 "algorithm": algorithm,
-                "steps": found.total_steps,
-                "threshold": found.threshold,
+                "steps": entry.total_steps,
+                "threshold": entry.threshold,
                 "hyperparameters": hyperparameters,
-                "policy": {name: getattr(found.policy, name) for name in found.policy.__dataclass_fields__},
+                "policy": {name: getattr(entry.policy, name) for name in entry.policy.__dataclass_fields__},
                 "sources": sources,
                 "settings": ", ".join(f"{name} {value}" for name, value in hyperparameters.items()),
             }

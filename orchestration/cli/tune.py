@@ -12,9 +12,10 @@ from agents.deeprl.presets import PRESETS, preset
 from envsearch.errors import InputError
 from envsearch.registry import environment, initial_spec
 from orchestration.campaign.folder import campaign_home
-from orchestration.campaign.run import Surroundings
+from orchestration.campaign.run import RunSettings
 from orchestration.campaign.spec.loading import experiment_names, load_spec
 from orchestration.campaign.spec.resolving import resolve
+from orchestration.cli.options import Address, Cpus, Format, Home, Store
 from orchestration.cli.output import OutputFormat, console, print_json, print_table
 from orchestration.runtime.progress import Progress
 from orchestration.studies.search_space import default_space, read_space
@@ -31,7 +32,7 @@ def tune(
     algorithm: Annotated[str | None, typer.Argument(help="Algorithm, where SUBJECT is an environment.")] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Steps per agent; default: the preset's or spec's.")] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Agents per trial.")] = 3,
-    samples: Annotated[int, typer.Option(min=1, help="Points drawn, besides the preset's own.")] = 8,
+    samples: Annotated[int, typer.Option(min=1, help="Points drawn in addition to the preset's own.")] = 8,
     space: Annotated[
         Path | None, typer.Option(help="YAML file of ranges, as in gamma: {uniform: [0.9, 0.999]}.")
     ] = None,
@@ -39,26 +40,21 @@ def tune(
     early_stopping: Annotated[
         bool, typer.Option("--early-stopping", help="Stop poor trials before all their seeds are trained (ASHA).")
     ] = False,
-    home: Annotated[
-        Path | None, typer.Option(help="Folder of results; default: PROCTOR_HOME or ./proctor-data.")
-    ] = None,
-    store: Annotated[
-        str | None,
-        typer.Option(envvar="PROCTOR_STORE", help="URL of the result store, any fsspec URL; default: HOME/store."),
-    ] = None,
-    cpus: Annotated[int | None, typer.Option(min=1, help="Trials at once; default: all CPUs.")] = None,
-    address: Annotated[str | None, typer.Option(help="Address of a running Ray cluster.")] = None,
-    output: Annotated[OutputFormat, typer.Option("--format", help="How to print.")] = OutputFormat.TABLE,
+    home: Home = None,
+    store: Store = None,
+    cpus: Cpus = None,
+    address: Address = None,
+    output: Format = OutputFormat.TABLE,
 ) -> None:
     """Search hyper-parameters and print the best ones as fields of a campaign spec.
 
-    The same command goes on where it was interrupted, and tells a finished search again without training.
+    The same command continues an interrupted search, and prints a finished search again without training.
     """
     request = request_for(subject, algorithm, steps, seeds)
     name = request.healthy.algorithm
-    found = read_space(space, name) if space is not None else default_space(name)
-    request = replace(request, space=found, samples=samples, seed=seed, early_stopping=early_stopping)
-    where = Surroundings(home=campaign_home(home), store=store)
+    chosen_space = read_space(space, name) if space is not None else default_space(name)
+    request = replace(request, space=chosen_space, samples=samples, seed=seed, early_stopping=early_stopping)
+    where = RunSettings(home=campaign_home(home), store=store)
     with Progress() as progress:
         progress.note(f"tune {request.id}: {samples + 1} trials of {seeds} agents, {request.healthy.total_steps} steps")
         result = run_tune(request, where.home, where.result_store().url, progress, cpus, address)
@@ -72,7 +68,7 @@ def request_for(subject: str, algorithm: str | None, steps: int | None, seeds: i
     """What is tuned: the healthy agents of a campaign spec, a preset, or an environment and an algorithm.
 
     Raises:
-        InputError: the subject is none of these, or what it names does not exist.
+        InputError: the subject is none of these, or names something that does not exist.
     """
     if subject.endswith((".yaml", ".yml")) or (algorithm is None and subject in experiment_names()):
         return _of_spec(subject, algorithm, steps, seeds)
@@ -80,7 +76,7 @@ def request_for(subject: str, algorithm: str | None, steps: int | None, seeds: i
         by_name = {file_name.removesuffix(".yaml"): pair for pair, file_name in PRESETS.items()}
         if subject not in by_name:
             expected = f"one of {', '.join(by_name)}, a spec file, or an environment and an algorithm"
-            raise InputError(f"{subject!r} is no preset", "SUBJECT", expected, SOURCE)
+            raise InputError(f"{subject!r} is not a preset", "SUBJECT", expected, SOURCE)
         subject, algorithm = by_name[subject]
     try:
         definition = environment(subject, field="ENVIRONMENT")
@@ -92,17 +88,17 @@ def request_for(subject: str, algorithm: str | None, steps: int | None, seeds: i
 
 def _of_spec(path: str, algorithm: str | None, steps: int | None, seeds: int) -> TuneRequest:
     if algorithm is not None:
-        raise InputError("a spec says its algorithm itself", "ALGORITHM", "no second argument", SOURCE)
+        raise InputError("a spec has its own algorithm", "ALGORITHM", "no second argument", SOURCE)
     changes: dict[str, Any] = {"seeds": seeds} | ({"steps": steps} if steps is not None else {})
-    found = resolve(load_spec(path).model_copy(update=changes), path)
+    campaign = resolve(load_spec(path).model_copy(update=changes), path)
     return TuneRequest(
-        found.healthy,
-        found.seeds,
+        campaign.healthy,
+        campaign.seeds,
         space=(),
         samples=0,
-        engine=found.engine,
-        selection=found.selection,
-        evaluation=found.evaluation,
+        engine=campaign.engine,
+        selection=campaign.selection,
+        evaluation=campaign.evaluation,
     )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from envsearch.errors import InputError
+from orchestration.cli.options import Address, Cpus, Format, Home, Quiet
 from orchestration.cli.output import OutputFormat, print_json, print_table
 from orchestration.cli.replay import Objective
 
@@ -23,27 +24,26 @@ ENDINGS = (".csv", ".parquet")
 def tune_agent(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="CI histories, *.csv and *.parquet; two or more.")],
     agent: Annotated[str, typer.Option(help="Agent kind.")] = "failure_model",
-    objective: Annotated[Objective, typer.Option(help="What is judged.")] = Objective.FAILURES_FIRST,
-    samples: Annotated[int, typer.Option(min=1, help="Points drawn, besides the kind's defaults.")] = 12,
+    objective: Annotated[Objective, typer.Option(help="What to optimise.")] = Objective.FAILURES_FIRST,
+    samples: Annotated[int, typer.Option(min=1, help="Points drawn in addition to the kind's defaults.")] = 12,
     seeds: Annotated[int, typer.Option(min=1, help="Replays per point, history and feedback.")] = 1,
     space: Annotated[Path | None, typer.Option(help="JSON file: hyper-parameter -> list of values.")] = None,
-    cycles: Annotated[int | None, typer.Option(min=1, help="Only the first ones of each history.")] = None,
+    cycles: Annotated[int | None, typer.Option(min=1, help="Only the first cycles of each history.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the draws.")] = 0,
-    home: Annotated[
-        Path | None, typer.Option(help="Folder of results (env: PROCTOR_HOME; default: ./proctor-data).")
-    ] = None,
-    cpus: Annotated[int | None, typer.Option(min=1, help="Trials at once; default: all CPUs.")] = None,
-    address: Annotated[str | None, typer.Option(help="Address of a running Ray cluster.")] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
-    output: Annotated[OutputFormat, typer.Option("--format", help="How to print.")] = OutputFormat.TABLE,
+    home: Home = None,
+    cpus: Cpus = None,
+    address: Address = None,
+    quiet: Quiet = False,
+    output: Format = OutputFormat.TABLE,
 ) -> None:
-    """Search hyper-parameters and judge the choice on each history by the others alone (leave one history out).
+    """Search hyper-parameters and judge the choice for each history from the others alone (leave one history out).
 
-    Every replay is kept: the same command goes on where it was interrupted.
+    Every replay is kept: the same command continues where it was interrupted.
     """
     from orchestration.campaign.folder import campaign_home, write_whole
     from orchestration.runtime.progress import Progress
-    from orchestration.studies.tune_agent import AgentTuneRequest, run_agent_tune
+    from orchestration.studies.tune_agent import run_agent_tune
+    from orchestration.studies.tune_agent_request import AgentTuneRequest
 
     request = AgentTuneRequest(
         sources=histories(folder, cycles),
@@ -57,26 +57,26 @@ def tune_agent(
     where = campaign_home(home)
     with Progress("silent" if quiet else "auto") as progress:
         result = run_agent_tune(request, str(where / "store"), progress, cpus, address)
-    told = report(result)
+    summary = report(result)
     saved = where / "tune-agent" / request.id
     saved.mkdir(parents=True, exist_ok=True)
-    write_whole(saved / "result.json", json.dumps(told, indent=1) + "\n")
+    write_whole(saved / "result.json", json.dumps(summary, indent=1) + "\n")
     if output is OutputFormat.JSON:
-        print_json(told)
+        print_json(summary)
         return
-    _print(told)
+    _print(summary)
 
 
 def histories(folder: Path, cycles: int | None) -> tuple[HistorySource, ...]:
     """The history files of a folder, by name.
 
     Raises:
-        InputError: it is no folder, or holds no history.
+        InputError: it is not a folder, or holds no history.
     """
     from orchestration.studies.replay_item import HistorySource
 
     if not folder.is_dir():
-        raise InputError("is no folder", "FOLDER", "a folder of CI histories", str(folder))
+        raise InputError("is not a folder", "FOLDER", "a folder of CI histories", str(folder))
     files = sorted(path for path in folder.iterdir() if path.suffix in ENDINGS)
     if not files:
         raise InputError("holds no history", "FOLDER", f"files that end in {' or '.join(ENDINGS)}", str(folder))
@@ -102,25 +102,25 @@ def report(result: AgentTuneResult) -> dict[str, Any]:
 
 
 def _space(path: Path | None, kind: str) -> dict[str, Any]:
-    from orchestration.studies.tune_agent import DEFAULT_SPACE
+    from orchestration.studies.tune_agent_request import DEFAULT_SPACE
 
     if path is None:
         if kind not in DEFAULT_SPACE:
-            raise InputError(f"{kind} has no space of its own", "--space", "a JSON file of lists of values", SOURCE)
+            raise InputError(f"{kind} has no default search space", "--space", "a JSON file of lists of values", SOURCE)
         return dict(DEFAULT_SPACE[kind])
     try:
-        found = json.loads(path.read_text())
+        space = json.loads(path.read_text())
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"cannot be read ({type(error).__name__})", "--space", "a JSON file", str(path)) from error
-    if not isinstance(found, dict) or not all(isinstance(values, list) and values for values in found.values()):
-        raise InputError("is of another form", "--space", 'an object of lists, as in {"cost": [0.0, 0.1]}', str(path))
-    return found
+    if not isinstance(space, dict) or not all(isinstance(values, list) and values for values in space.values()):
+        raise InputError("has the wrong form", "--space", 'an object of lists, as in {"cost": [0.0, 0.1]}', str(path))
+    return space
 
 
-def _print(told: dict[str, Any]) -> None:
+def _print(summary: dict[str, Any]) -> None:
     columns = ["history", "default", "chosen_without_it", "point", "best_with_hindsight"]
-    print_table(columns, [[row[name] for name in columns] for row in told["validation"]], "Leave one history out")
-    points = told["points"]
+    print_table(columns, [[row[name] for name in columns] for row in summary["validation"]], "Leave one history out")
+    points = summary["points"]
     names = [name for name in points[0] if name != "hyperparameters"]
     rows = [[*(point[name] for name in names), json.dumps(point["hyperparameters"])] for point in points]
     print_table([*names, "hyperparameters"], rows, "Gain over failure_rate")

@@ -16,24 +16,24 @@ VARIABLE = "PROCTOR_CHECKPOINT_SECONDS"
 """Seconds between two checkpoints of a block under training; ``off``: none."""
 
 SECONDS = 60.0
-DEAREST = 0.02
+LARGEST_SHARE = 0.02
 """Saving takes at most this share of a training's time: where the store is slow, there are fewer checkpoints."""
 
 NAME = "training.npz"
 
 
 class TrainingCheckpoints:
-    """See `agents.deeprl.engines.base.Checkpoints`. A store that fails costs the checkpoint, not the training.
+    """See `agents.deeprl.engines.base.Checkpoints`. If the store fails, only the checkpoint is lost.
 
     Args:
         store_url: of the result store.
         keys: the agents that are trained together, in their order.
-        note: told one line about what happened to the checkpoint.
-        every: seconds between two.
+        note: gets one line about what happened to the checkpoint.
+        every: seconds between two checkpoints.
         clock: seconds, monotonic.
 
     Attributes:
-        resumed: whether the training goes on from a checkpoint.
+        resumed: whether the training resumes from a checkpoint.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class TrainingCheckpoints:
         self.resumed = False
 
     def load(self) -> bytes | None:
-        """What was kept last, or None."""
+        """The latest checkpoint, or None."""
         try:
             data = self._store.get(self._address, NAME)
         except FileNotFoundError:
@@ -67,16 +67,16 @@ class TrainingCheckpoints:
         return data
 
     def refuse(self, reason: str) -> None:
-        """Note why the loaded bytes are of no use."""
+        """Note why the loaded bytes cannot be used."""
         self.resumed = False
-        self._note(f"{self._what} is ignored, and the training begins anew: {reason}")
+        self._note(f"{self._what} is ignored, and the training starts from the beginning: {reason}")
 
     def due(self) -> bool:
-        """Whether it is time to save; first when the block has been trained for so long."""
+        """Whether it is time to save; for the first time after `every` seconds of training."""
         return self._clock() >= self._next
 
     def save(self, state: bytes) -> None:
-        """Keep this in place of what was kept before."""
+        """Replace the previous checkpoint."""
         began = self._clock()
         try:
             self._store.put(self._address, NAME, state)
@@ -84,12 +84,12 @@ class TrainingCheckpoints:
         except StoreUnavailableError as error:
             self._note(f"{self._what} was not written: {error}")
         now = self._clock()
-        self._next = now + max(self._every, (now - began) / DEAREST)
+        self._next = now + max(self._every, (now - began) / LARGEST_SHARE)
 
     def done(self) -> None:
-        """The agents are in the store: the checkpoint is of no more use."""
+        """The agents are in the store: remove the checkpoint."""
         if self.resumed:
-            self._note(f"{self._what} was gone on from")
+            self._note(f"{self._what} was resumed from")
         if self._stored:
             try:
                 self._store.delete(self._address)
@@ -105,18 +105,18 @@ def _address(keys: Sequence[AgentKey]) -> str:
 
 
 def checkpoint_seconds() -> float:
-    """Seconds between two checkpoints, as the environment says.
+    """Seconds between two checkpoints, from the environment.
 
     Raises:
-        InputError: it says neither a number nor ``off``.
+        InputError: the variable is neither a number nor ``off``.
     """
-    told = os.environ.get(VARIABLE, str(SECONDS))
-    if told == "off":
+    setting = os.environ.get(VARIABLE, str(SECONDS))
+    if setting == "off":
         return math.inf
     try:
-        seconds = float(told)
+        seconds = float(setting)
     except ValueError:
         seconds = -1.0
     if not 0 <= seconds < math.inf:
-        raise InputError(f"{told!r} is no number of seconds", VARIABLE, "a number from 0 on, or off")
+        raise InputError(f"{setting!r} is not a number of seconds", VARIABLE, "a number, at least 0, or off")
     return seconds

@@ -1,21 +1,23 @@
 """Calls of one function on many items, here or as Ray tasks: for work whose results are small and come back directly.
 
-Campaigns have executors of their own (`base.Executor`), whose results go to a store.
+Campaigns have their own executors (`base.Executor`), whose results go to a store.
 """
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from envsearch.errors import ProctorError, unknown_name
+from envsearch.extras import is_installed, missing_extra
 from orchestration.runtime.ray import ONE_THREAD, end_on_sigterm, extend_search_path, search_path, start_ray, stop_ray
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-WAYS = ("auto", "ray", "inline")
+EXECUTORS = ("auto", "ray", "inline")
 AHEAD = 2
 """Tasks in flight per CPU."""
 MAX_RETRIES = 3
@@ -25,7 +27,7 @@ MAX_RETRIES = 3
 def fan_out(
     function: Callable[[Item], Result],
     items: Sequence[Item],
-    way: str = "auto",
+    executor: str = "auto",
     cpus: int | None = None,
     address: str | None = None,
 ) -> Iterator[tuple[Item, Result]]:
@@ -33,16 +35,18 @@ def fan_out(
 
     Args:
         function: of a module, so that a worker finds it.
-        way: ``ray``, ``inline`` (one after another, in this process), or ``auto``: Ray for several items where there
-            is a cluster or more than one CPU.
+        executor: ``ray``, ``inline`` (one after another, in this process), or ``auto``: Ray for several items where it
+            is installed and there is a cluster or more than one CPU.
         cpus, address: see `orchestration.runtime.ray.start_ray`.
 
     Raises:
-        InputError: no such way, or what the function raised.
+        InputError: no such executor; also whatever the function raised.
     """
-    if way not in WAYS:
-        raise unknown_name("executor", way, WAYS, "executor")
-    if way == "ray" or (way == "auto" and len(items) > 1 and _worth_it(cpus, address)):
+    if executor not in EXECUTORS:
+        raise unknown_name("executor", executor, EXECUTORS, "executor")
+    if (executor == "ray" or address) and not is_installed("ray"):
+        raise missing_extra("executor ray", "ray", "executor")
+    if executor == "ray" or (executor == "auto" and len(items) > 1 and _several_cpus(cpus, address)):
         yield from _as_tasks(function, items, cpus, address)
         return
     end_on_sigterm()
@@ -50,7 +54,9 @@ def fan_out(
         yield item, function(item)
 
 
-def _worth_it(cpus: int | None, address: str | None) -> bool:
+def _several_cpus(cpus: int | None, address: str | None) -> bool:
+    if not is_installed("ray"):
+        return False
     return bool(address or os.environ.get("RAY_ADDRESS")) or (cpus or len(os.sched_getaffinity(0))) > 1
 
 
@@ -67,7 +73,7 @@ def _as_tasks(
         source = iter(items)
         slots = cpus or max(1, int(ray.cluster_resources().get("CPU", 1)))  # type: ignore[no-untyped-call]
         while True:
-            for item in _some(source, slots * AHEAD - len(running)):
+            for item in itertools.islice(source, max(0, slots * AHEAD - len(running))):
                 running[task.remote(function, item, search_path())] = item
             if not running:
                 return
@@ -77,14 +83,6 @@ def _as_tasks(
         for reference in running:
             ray.cancel(reference, force=True)
         stop_ray(runtime)
-
-
-def _some(source: Iterator[Item], count: int) -> Iterator[Item]:
-    for _ in range(count):
-        try:
-            yield next(source)
-        except StopIteration:
-            return
 
 
 def _run(function: Callable[[Item], Result], item: Item, folders: tuple[str, ...]) -> Result:
@@ -99,6 +97,6 @@ def _result(reference: Any) -> Any:
     try:
         return ray.get(reference)
     except exceptions.RayTaskError as error:
-        if isinstance(error.cause, ProctorError):  # a user's mistake: one line, not Ray's wrapping of it
+        if isinstance(error.cause, ProctorError):  # a user's mistake: one line, without Ray's wrapping
             raise error.cause from error
         raise

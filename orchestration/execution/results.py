@@ -1,8 +1,8 @@
 """What has been computed: trained agents and evaluations under their content addresses.
 
 An agent is two blobs. Its checkpoint is written first, under a name that carries its own hash; ``record.json`` is
-written last and is the commit: an agent without a record does not exist, whatever else lies in its folder. An
-evaluation is one JSON blob. Every JSON blob carries a hash of its body, so that a damaged one is never believed.
+written last and is the commit: an agent without a record does not exist, whatever else its folder holds. An
+evaluation is one JSON blob. Every JSON blob carries a hash of its body, so a damaged one is never used.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from agents.deeprl.engines.base import Selection, TrainedAgent
+from agents.deeprl.engines.base import AgentSelection, TrainedAgent
 from agents.deeprl.recipe import TrainingRecipe
 from envsearch.canonical import canonical_json, plain
 from envsearch.errors import CorruptArtifactError, ProctorError
@@ -34,7 +34,7 @@ _PACKAGES = ("proctor", "stable-baselines3", "gymnasium", "torch", "numpy")
 
 @dataclass(frozen=True, slots=True)
 class AgentRecord:
-    """Everything about a trained agent but its weights; cheap to read.
+    """Everything about a trained agent except its weights; cheap to read.
 
     Attributes:
         recipe, seed, engine, selection: what it was trained from.
@@ -47,7 +47,7 @@ class AgentRecord:
     recipe: TrainingRecipe
     seed: int
     engine: str
-    selection: Selection
+    selection: AgentSelection
     checkpoint_sha256: str
     checkpoint_bytes: int
     weights_digest: str
@@ -59,7 +59,7 @@ class AgentRecord:
 
 
 class ResultStore:
-    """Trained agents, evaluations and failures. Picklable: only the URL travels.
+    """Trained agents, evaluations and failures. Picklable: only the URL is sent.
 
     Every method raises StoreUnavailableError when the store itself cannot be read or written.
 
@@ -75,11 +75,11 @@ class ResultStore:
         return (ResultStore, (self.url,))
 
     def has_agent(self, key: AgentKey) -> bool:
-        """Whether the agent has been trained: its record, written last, is there."""
+        """Whether the agent has been trained: its record, written last, exists."""
         return self._artifacts.has(key.address(), _RECORD)
 
     def trained(self, keys: Sequence[AgentKey]) -> list[bool]:
-        """`has_agent` of each, at once where the store is far."""
+        """`has_agent` of each, many at a time where the store is remote."""
         return self._artifacts.each(self.has_agent, keys)
 
     def save_agent(self, key: AgentKey, agent: TrainedAgent) -> None:
@@ -89,7 +89,7 @@ class ResultStore:
             ProctorError: a training return is not finite, or the agent has another seed than its key.
         """
         if agent.seed != key.seed:
-            raise ProctorError(f"asked for the agent of seed {key.seed}, was given that of seed {agent.seed}")
+            raise ProctorError(f"expected the agent with seed {key.seed}, got the one with seed {agent.seed}")
         _check_finite(agent.episode_returns, "training returns")
         address = key.address()
         record = _record(key, agent)
@@ -105,22 +105,22 @@ class ResultStore:
             CorruptArtifactError: the record cannot be read back, or is another agent's.
         """
         address = key.address()
-        body = self._open(address, _RECORD, f"agent with seed {key.seed}", "trains this agent anew")
+        body = self._open(address, _RECORD, f"agent with seed {key.seed}", "trains this agent again")
         try:
             record = _record_adapter().validate_python(body)
         except ValidationError as error:
-            raise self._corrupt(address, _RECORD, "is not a record", "trains this agent anew") from error
+            raise self._corrupt(address, _RECORD, "is not a record", "trains this agent again") from error
         if (record.recipe.address, record.seed) != (key.recipe.address, key.seed):
-            raise self._corrupt(address, _RECORD, "is another agent's record", "trains this agent anew")
+            raise self._corrupt(address, _RECORD, "is another agent's record", "trains this agent again")
         return record
 
     def records(self, keys: Sequence[AgentKey]) -> list[AgentRecord | None]:
-        """`agent_record` of each, None for those that have not been trained; at once where the store is far."""
+        """`agent_record` of each, None for those not trained; many at a time where the store is remote."""
 
-        def one(key: AgentKey) -> AgentRecord | None:
+        def record(key: AgentKey) -> AgentRecord | None:
             return self.agent_record(key) if self.has_agent(key) else None
 
-        return self._artifacts.each(one, keys)
+        return self._artifacts.each(record, keys)
 
     def load_agent(self, key: AgentKey) -> TrainedAgent:
         """The agent with its checkpoint.
@@ -130,7 +130,7 @@ class ResultStore:
             CorruptArtifactError: record or checkpoint is missing, cut short or changed.
         """
         record = self.agent_record(key)
-        address, name, remedy = key.address(), _checkpoint_name(record), "trains this agent anew"
+        address, name, remedy = key.address(), _checkpoint_name(record), "trains this agent again"
         try:
             checkpoint = self._artifacts.get(address, name)
         except FileNotFoundError as error:
@@ -156,7 +156,7 @@ class ResultStore:
         return self._artifacts.has(key.address(), _EVALUATION)
 
     def evaluated(self, keys: Sequence[EvaluationKey]) -> list[bool]:
-        """`has_evaluation` of each, at once where the store is far."""
+        """`has_evaluation` of each, many at a time where the store is remote."""
         return self._artifacts.each(self.has_evaluation, keys)
 
     def save_evaluation(self, key: EvaluationKey, returns: tuple[float, ...], seconds: float) -> None:
@@ -166,7 +166,7 @@ class ResultStore:
             ProctorError: a return is not finite, or their number is not the key's.
         """
         if len(returns) != key.episodes:
-            raise ProctorError(f"asked for {key.episodes} episodes, was given {len(returns)}")
+            raise ProctorError(f"expected {key.episodes} episodes, got {len(returns)}")
         _check_finite(returns, f"returns in {key.environment.label()}")
         address = key.address()
         body = {
@@ -190,12 +190,12 @@ class ResultStore:
         return tuple(float(value) for value in self._evaluation(key)["returns"])
 
     def evaluations(self, keys: Sequence[EvaluationKey]) -> list[tuple[float, ...] | None]:
-        """`load_evaluation` of each, None for those that have not been run; at once where the store is far."""
+        """`load_evaluation` of each, None for those not run; many at a time where the store is remote."""
 
-        def one(key: EvaluationKey) -> tuple[float, ...] | None:
+        def returns(key: EvaluationKey) -> tuple[float, ...] | None:
             return self.load_evaluation(key) if self.has_evaluation(key) else None
 
-        return self._artifacts.each(one, keys)
+        return self._artifacts.each(returns, keys)
 
     def mark(self) -> str:
         """See `ArtifactStore.mark`."""
@@ -230,9 +230,9 @@ class ResultStore:
     def _evaluation(self, key: EvaluationKey) -> dict[str, Any]:
         address = key.address()
         what = f"evaluation in {key.environment.label()} of the agent with seed {key.agent.seed}"
-        body = self._open(address, _EVALUATION, what, "evaluates it anew")
+        body = self._open(address, _EVALUATION, what, "evaluates it again")
         if body.get("agent") != key.agent.address() or len(body["returns"]) != key.episodes:
-            raise self._corrupt(address, _EVALUATION, "is another evaluation's", "evaluates it anew")
+            raise self._corrupt(address, _EVALUATION, "is another evaluation's", "evaluates it again")
         return body
 
     def _open(self, address: str, name: str, what: str, remedy: str) -> dict[str, Any]:
@@ -300,10 +300,10 @@ def _record_adapter() -> TypeAdapter[AgentRecord]:
 
 @functools.cache
 def _versions() -> tuple[tuple[str, str], ...]:
-    found = []
+    versions = []
     for package in _PACKAGES:
         try:
-            found.append((package, metadata.version(package)))
+            versions.append((package, metadata.version(package)))
         except metadata.PackageNotFoundError:  # run from a working directory that was never installed
-            found.append((package, "not installed"))
-    return (*found, ("python", platform.python_version()), ("machine", platform.machine()))
+            versions.append((package, "not installed"))
+    return (*versions, ("python", platform.python_version()), ("machine", platform.machine()))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from agents.deeprl.engines.base import Engine, TrainedAgent, agents_together, train_watched
 from envsearch.errors import CorruptArtifactError, StoreUnavailableError
 from envsearch.import_path import is_import_path, load_object
-from orchestration.execution.block_progress import Told, UnderWay
+from orchestration.execution.block_progress import BlockCallback, BlockProgress
 from orchestration.execution.checkpoints import TrainingCheckpoints
 from orchestration.execution.results import ResultStore
 from orchestration.execution.work import (
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class TaskFunctions:
     """The functions that do the real work, by import path, so that a worker finds them on its own.
 
     Attributes:
@@ -47,32 +47,37 @@ class Parts:
     evaluate_together: str = "agents.deeprl.engines.fleet.evaluation:evaluate_together"
 
 
-DEFAULT_PARTS = Parts()
+DEFAULT_FUNCTIONS = TaskFunctions()
 WRITERS = 16
 """Files that are written at a time."""
 
 
-def run_block(block: WorkBlock, store_url: str, parts: Parts = DEFAULT_PARTS, told: Told | None = None) -> BlockReport:
-    """Train or evaluate what is not yet in the store; every item is saved as soon as it is there.
+def run_block(
+    block: WorkBlock,
+    store_url: str,
+    functions: TaskFunctions = DEFAULT_FUNCTIONS,
+    report: BlockCallback | None = None,
+) -> BlockReport:
+    """Train or evaluate what is not yet in the store; every item is saved as soon as it is finished.
 
     An item that fails is recorded with its traceback and the others go on. A stored file that cannot be read back
-    is reported, not recorded: it is no fault of the item. KeyboardInterrupt and SystemExit pass through; a long
-    training of an engine that keeps checkpoints goes on from its last one when the block is run again.
+    is reported, not recorded: the item is not at fault. KeyboardInterrupt and SystemExit pass through; a long
+    training of an engine that keeps checkpoints resumes from its last one when the block is run again.
 
     Args:
         block: what to do.
         store_url: of the result store.
-        parts: what it is done with.
-        told: told from time to time how far a training is.
+        functions: what does the work.
+        report: gets the progress of a training about once a second.
 
     Raises:
-        InputError: the environment variable for checkpoints says no number.
-        StoreUnavailableError: the store itself fails; nothing that is tried next could be kept.
+        InputError: the environment variable for checkpoints is not a number.
+        StoreUnavailableError: the store itself fails, so nothing further could be kept.
     """
     from agents.deeprl.threads import one_thread  # here, because it imports torch: only workers need it
 
     started = time.perf_counter()
-    work = _Work(ResultStore(store_url), parts, UnderWay(told))
+    work = _BlockWork(ResultStore(store_url), functions, BlockProgress(report))
     with one_thread():
         if isinstance(block, TrainBlock):
             work.train(block.agents)
@@ -83,7 +88,7 @@ def run_block(block: WorkBlock, store_url: str, parts: Parts = DEFAULT_PARTS, to
     return BlockReport(block, outcome, time.perf_counter() - started, tuple(work.failed), corrupt, tuple(work.notes))
 
 
-class _Work:
+class _BlockWork:
     """One block's work.
 
     Attributes:
@@ -92,18 +97,18 @@ class _Work:
         notes: lines for the log.
     """
 
-    def __init__(self, store: ResultStore, parts: Parts, under_way: UnderWay) -> None:
+    def __init__(self, store: ResultStore, functions: TaskFunctions, progress: BlockProgress) -> None:
         self._store = store
-        self._parts = parts
-        self._under_way = under_way
+        self._functions = functions
+        self._progress = progress
         self.failed: list[tuple[str, str]] = []
         self.corrupt: list[str] = []
         self.notes: list[str] = []
 
     def train(self, keys: Sequence[AgentKey]) -> None:
-        """Train the missing agents, as many at once as their engine likes."""
+        """Train the missing agents, as many at once as suits their engine."""
         missing = [key for key in keys if not self._store.has_agent(key)]
-        self._under_way.finished(len(keys) - len(missing), given=True)
+        self._progress.finished(len(keys) - len(missing), resumed=True)
         for group in grouped(missing, lambda key: (key.recipe.address, key.engine, key.selection)):
             size = self._block_size(group[0])
             for start in range(0, len(group), size):
@@ -112,18 +117,18 @@ class _Work:
     def _block_size(self, key: AgentKey) -> int:
         try:
             return agents_together(self._engine(key.engine), key.recipe)
-        except Exception:  # noqa: BLE001 - training the first one will tell what is wrong
+        except Exception:  # noqa: BLE001 - training the first agent will show what is wrong
             return 1
 
     def _train_some(self, keys: Sequence[AgentKey]) -> None:
-        """Agents of one recipe in one call; if it fails, one by one, so that one seed costs no other its agent."""
+        """Agents of one recipe in one call. If it fails, one by one, so that a failing seed costs only itself."""
         if len(keys) == 1:
             self._train_one(keys[0])
             return
         checkpoints = self._checkpoints(keys)
         try:
             agents = self._trained(keys, checkpoints)
-        except Exception:  # noqa: BLE001 - what fails is found out one by one
+        except Exception:  # noqa: BLE001 - the agents are tried one by one
             checkpoints.done()
             for key in keys:
                 self._train_one(key)
@@ -132,7 +137,7 @@ class _Work:
             [(key, partial(self._store.save_agent, key, agent)) for key, agent in zip(keys, agents, strict=True)]
         )
         checkpoints.done()
-        self._under_way.finished(len(keys))
+        self._progress.finished(len(keys))
 
     def _train_one(self, key: AgentKey) -> None:
         checkpoints = self._checkpoints([key])
@@ -140,19 +145,19 @@ class _Work:
             (agent,) = self._trained([key], checkpoints)
             self._store.save_agent(key, agent)
         checkpoints.done()
-        self._under_way.finished(1)
+        self._progress.finished(1)
 
     def _trained(self, keys: Sequence[AgentKey], checkpoints: TrainingCheckpoints) -> list[TrainedAgent]:
         first, seeds = keys[0], [key.seed for key in keys]
-        progress = self._under_way.steps(len(keys), first.recipe.total_steps, lambda: checkpoints.resumed)
+        progress = self._progress.steps(len(keys), first.recipe.total_steps, lambda: checkpoints.resumed)
         return train_watched(self._engine(first.engine), first.recipe, seeds, first.selection, progress, checkpoints)
 
     def _checkpoints(self, keys: Sequence[AgentKey]) -> TrainingCheckpoints:
         return TrainingCheckpoints(self._store.url, keys, self.notes.append)
 
     def _engine(self, name: str) -> Engine:
-        found: Engine = load_object(name) if is_import_path(name) else load_object(self._parts.engine)(name)
-        return found
+        loaded: Engine = load_object(name) if is_import_path(name) else load_object(self._functions.engine)(name)
+        return loaded
 
     def evaluate(self, keys: Sequence[EvaluationKey]) -> None:
         """Run the missing evaluations, those by the fleet together."""
@@ -168,7 +173,7 @@ class _Work:
         with self._item(key):
             checkpoint = self._store.load_agent(key.agent).checkpoint
             started = time.perf_counter()
-            returns = load_object(self._parts.evaluate)(
+            returns = load_object(self._functions.evaluate)(
                 checkpoint, key.agent.recipe.algorithm, key.environment, key.episodes, key.seed
             )
             self._store.save_evaluation(key, tuple(returns), time.perf_counter() - started)
@@ -185,10 +190,10 @@ class _Work:
                 ready.append((key, (agents[address], key.environment)))
         started = time.perf_counter()
         try:
-            outcomes = load_object(self._parts.evaluate_together)(
+            outcomes = load_object(self._functions.evaluate_together)(
                 [pair for _, pair in ready], keys[0].episodes, keys[0].seed
             )
-        except Exception as error:  # noqa: BLE001 - told for every item
+        except Exception as error:  # noqa: BLE001 - reported for every item
             outcomes = [error] * len(ready)
         seconds = (time.perf_counter() - started) / max(1, len(ready))
         done = [(key, outcome) for (key, _), outcome in zip(ready, outcomes, strict=True)]
@@ -200,7 +205,7 @@ class _Work:
         self._keep([(key, partial(save, key, outcome, seconds)) for key, outcome in done if isinstance(outcome, tuple)])
 
     def _keep(self, saves: Sequence[tuple[AgentKey | EvaluationKey, Callable[[], None]]]) -> None:
-        """Save several items at once: each waits until it is on the disk, and the disk takes many together."""
+        """Save several items at once: each waits for the disk, and the disk takes many together."""
         with ThreadPoolExecutor(WRITERS) as threads:
             waiting = [(key, threads.submit(save)) for key, save in saves]
         for key, result in waiting:
@@ -216,7 +221,7 @@ class _Work:
             raise
         except CorruptArtifactError as error:
             agent = key.agent if isinstance(key, EvaluationKey) else key
-            # Without a place of its own: the bytes are the recorded ones, yet the library cannot open them.
+            # An error without a source: the bytes are the recorded ones, yet the library cannot open them.
             self.corrupt.append(str(error if error.source else error.located(source=self._store.location(agent))))
             self.failed.append((key.address(), traceback.format_exc()))
         except Exception:  # noqa: BLE001 - a user's environment, algorithm or operator may fail in any way
@@ -226,7 +231,7 @@ class _Work:
 
 @lru_cache(maxsize=64)
 def _saved_agent(store_url: str, key: AgentKey) -> SavedAgent:
-    """Kept, because a boundary search asks for the same agents in every round."""
+    """Cached, because a boundary search needs the same agents in every round."""
     from agents.deeprl.engines.fleet.evaluation import SavedAgent
 
     return SavedAgent(ResultStore(store_url).load_agent(key).checkpoint, key.recipe.algorithm, key.recipe.policy)

@@ -1,4 +1,4 @@
-"""Work items: what a task is asked to do and what it answers, as frozen plain data with a content address.
+"""Work items: what a task does and what it reports, as frozen plain data with a content address.
 
 An item's address is a hash of everything its result depends on and of nothing else, so nothing is computed twice:
 not after a crash, not by another campaign, not by another kill test.
@@ -12,13 +12,13 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Literal, TypeVar
 
-from agents.deeprl.engines.base import Selection
+from agents.deeprl.engines.base import AgentSelection
 from agents.deeprl.recipe import TrainingRecipe
 from envsearch.canonical import content_address
 from envsearch.spec import EnvironmentSpec
 
 SEMANTICS = 1
-"""Raised when the meaning of a recipe or an evaluation changes, so that old results are not taken for new ones."""
+"""Raised when the meaning of a recipe or an evaluation changes, so that old results are not mistaken for new ones."""
 
 EvaluationMethod = Literal["fleet", "sb3"]
 Key = TypeVar("Key")
@@ -31,12 +31,13 @@ class AgentKey:
     recipe: TrainingRecipe
     seed: int
     engine: str = "sb3"
-    selection: Selection = field(default_factory=Selection)
+    selection: AgentSelection = field(default_factory=AgentSelection)
 
     def address(self) -> str:
         """Content address of the trained agent."""
         selection = self.selection if self.selection.kind == "best" else None
-        return _address("agent", self.recipe.address, self.seed, self.engine, selection)
+        world = _world(self.recipe.environment) if self.engine == "fleet" else ()
+        return _address("agent", self.recipe.address, self.seed, self.engine, selection, *world)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +47,8 @@ class EvaluationKey:
     Attributes:
         method: ``sb3``, the reference, or ``fleet``, many agents in one batch. Their results differ where two actions
             are equally good to the last bit of float32, so the method is part of the address: a campaign's numbers
-            never depend on which of the two another campaign had used. (The reference keeps the address that it had
-            when there was no other.)
+            never depend on which of the two another campaign has used. (The reference keeps the address from
+            before there was another.)
     """
 
     agent: AgentKey
@@ -58,8 +59,16 @@ class EvaluationKey:
 
     def address(self) -> str:
         """Content address of the evaluation's result."""
-        method = () if self.method == "sb3" else (self.method,)
+        method = () if self.method == "sb3" else (self.method, *_world(self.environment))
         return _address("evaluation", self.agent.address(), self.environment, self.episodes, self.seed, *method)
+
+
+@lru_cache(maxsize=10_000)
+def _world(environment: EnvironmentSpec) -> tuple[str, ...]:
+    """What the fleet's way to step an environment adds to an address; imported late, because it needs JAX."""
+    from agents.deeprl.engines.fleet.worlds.registry import address_parts
+
+    return address_parts(environment)
 
 
 def _address(kind: str, *parts: Hashable) -> str:
@@ -67,10 +76,10 @@ def _address(kind: str, *parts: Hashable) -> str:
 
 
 @lru_cache(maxsize=100_000)
-def _kept_address(kind: str, parts: tuple[Hashable, ...], _told: str) -> str:
-    """Kept, because the store asks for an item's address at every step; a campaign has thousands of items.
+def _kept_address(kind: str, parts: tuple[Hashable, ...], _representation: str) -> str:
+    """Cached, because the store needs an item's address at every step; a campaign has thousands of items.
 
-    Equal parts may have different addresses (1 and 1.0); `_told` keeps them apart.
+    Equal parts may have different addresses (1 and 1.0); `_representation` keeps them apart.
     """
     return content_address(kind, [SEMANTICS, *parts])
 
@@ -101,7 +110,7 @@ class JobOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class BlockReport:
-    """What came of one task.
+    """The outcome of one task.
 
     Attributes:
         outcome: whether every item of the block is in the store now.

@@ -1,1 +1,1 @@
-"""What the process stands on: Ray, Ray Serve, logs, progress bars, artifact storage, the MLflow client."""
+"""What the process runs on: Ray, Ray Serve, logs, progress bars, artifact storage, the MLflow client."""

@@ -1,6 +1,6 @@
 """Blobs under a content address, in a local folder or in any object store that fsspec reaches.
 
-Layout: ``<url>/objects/ab/abcdef.../<name>``. A blob is there whole or not at all: a local one is written to a
+Layout: ``<url>/objects/ab/abcdef.../<name>``. A blob exists completely or not at all: a local one is written to a
 temporary name in its own folder, flushed to the disk and renamed; an object store gets one single put.
 """
 
@@ -36,14 +36,14 @@ _JOB_FOLDER = ("runtime_resources", "working_dir_files")
 
 
 class ArtifactStore:
-    """Content-addressed blobs. Picklable: only the URL travels.
+    """Content-addressed blobs. Picklable: only the URL is sent.
 
     Args:
         url: a local path, ``file://``, or any fsspec URL (``s3://bucket/folder``). A local path is made absolute at
             once, because workers run in other folders.
 
     Raises:
-        InputError: the protocol is unknown, its package is not installed, or the folder vanishes with a Ray job.
+        InputError: the protocol is unknown, its package is not installed, or a Ray job would remove the folder.
     """
 
     def __init__(self, url: str) -> None:
@@ -61,7 +61,7 @@ class ArtifactStore:
             return list(threads.map(function, items))
 
     def mark(self) -> str:
-        """A name of this very folder, for `check_mark` on other machines; "" for an object store, which is one for all.
+        """An identifier of this very folder, for `check_mark` on other machines; "" for an object store.
 
         Raises:
             StoreUnavailableError: the folder cannot be written.
@@ -69,7 +69,7 @@ class ArtifactStore:
         return self._blobs.mark() if isinstance(self._blobs, _LocalBlobs) else ""
 
     def check_mark(self, mark: str) -> None:
-        """Make sure that this machine sees the folder that was marked, and not one of its own of the same name.
+        """Make sure that this machine sees the marked folder, not a local one of the same name.
 
         Raises:
             StoreUnavailableError: it does not.
@@ -83,7 +83,7 @@ class ArtifactStore:
             )
 
     def has(self, address: str, name: str) -> bool:
-        """Whether the blob is there (and therefore whole)."""
+        """Whether the blob exists (and is therefore complete)."""
         return self._blobs.exists(_key(address, name))
 
     def put(self, address: str, name: str, data: bytes) -> None:
@@ -104,7 +104,7 @@ class ArtifactStore:
         return self._blobs.read(_key(address, name))
 
     def delete(self, address: str, name: str | None = None) -> None:
-        """Remove one blob, or everything under the address; nothing happens if it is not there."""
+        """Remove one blob, or everything under the address; nothing happens if it does not exist."""
         self._blobs.remove(_key(address, name) if name else _key(address))
 
     def location(self, address: str, name: str = "") -> str:
@@ -116,11 +116,11 @@ def refuse_job_folder(path: Path, field: str) -> None:
     """Keep results out of the folder that Ray made for a job and removes after it.
 
     Raises:
-        InputError: the path lies in such a folder.
+        InputError: the path is in that folder.
     """
     if _JOB_FOLDER in itertools.pairwise(path.parts):
         raise InputError(
-            f"{path.name!r} lies in the job's own folder, which is removed after the job",
+            f"{path.name!r} is in the job's own folder, which is removed after the job",
             field,
             "an absolute folder that all nodes reach" + (" (--home or PROCTOR_HOME)" if field == "home" else ""),
         )
@@ -208,7 +208,7 @@ class _LocalBlobs:
 
 
 def _make_once(path: Path, data: bytes) -> None:
-    """Make a file whole, unless somebody else makes it first."""
+    """Create a complete file, unless another process creates it first."""
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
         _write_through(temporary, data)
@@ -230,7 +230,7 @@ def _write_through(path: Path, data: bytes) -> None:
 
 
 def _flush_folder(folder: Path) -> None:
-    """Make a rename outlive a power cut, so that a record never outlives the blob it vouches for."""
+    """Make a rename survive a power cut, so that a record never survives without its blob."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -246,7 +246,7 @@ class _RemoteBlobs:
 
         self.url = url.rstrip("/")
         try:
-            # Without remembered listings: what another process wrote since then would seem not to be there.
+            # Without cached listings: they would hide what another process has written since.
             self._files, self._root = fsspec.core.url_to_fs(self.url, use_listings_cache=False)
         except (ImportError, ValueError) as error:
             raise InputError(f"{url!r} cannot be opened ({error})", "store", "a folder or an fsspec URL") from error
@@ -267,14 +267,14 @@ class _RemoteBlobs:
         self._call("write", key, self._files.pipe_file, self._path(key), data)
 
     def remove(self, key: str) -> None:
-        with contextlib.suppress(FileNotFoundError):  # somebody else was faster
+        with contextlib.suppress(FileNotFoundError):  # another process removed it first
             if self._call("read", key, self._files.exists, self._path(key)):
                 self._call("delete", key, self._files.rm, self._path(key), recursive=True)
 
     def _call(self, verb: str, key: str, method: Any, *arguments: Any, **options: Any) -> Any:
         try:
             return method(*arguments, **options)
-        except Exception as error:  # every object store's client has errors of its own
+        except Exception as error:  # every object store's client has its own errors
             if isinstance(error, FileNotFoundError) and verb != "write":  # while writing, it is the bucket
                 raise
             raise _unavailable(verb, self.location(key), error) from error

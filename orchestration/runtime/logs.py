@@ -1,9 +1,9 @@
-"""Logs of the service as JSON lines, each with the agent and the episode that it is about.
+"""Logs of the service as JSON lines, each with the agent and the episode that it concerns.
 
     {"at": "2026-11-20T17:00:00.123Z", "level": "WARNING", "logger": "orchestration.service.service",
      "agent": "nightly", "episode": "5f0c...", "message": "..."}
 
-`about` says what a stretch of work is for; every line that is written meanwhile carries it, from whatever module.
+`about` names the agent and episode of some work; every line logged during that work carries them, from any module.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ LEVEL: Final = "PROCTOR_LOG_LEVEL"
 """Environment variable: DEBUG (a line for each call), INFO, WARNING (default) or ERROR."""
 
 LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR")
-OURS: Final = ("orchestration", "serve_app", "agents")
+PROJECT_LOGGERS: Final = ("orchestration", "serve_app", "agents")
 FILE_BYTES: Final = 10_000_000
 FILES: Final = 5
 LONGEST_MESSAGE: Final = 20_000
@@ -38,27 +38,27 @@ _ABOUT: ContextVar[tuple[str, str]] = ContextVar("about", default=("", ""))
 
 
 def about(agent: str = "", episode: str = "") -> AbstractContextManager[None]:
-    """What the lines of this stretch are about."""
+    """The agent and episode of the lines logged in this context."""
     return _About((agent, episode))
 
 
 class _About:
-    """Every call enters two: a generator would cost several times as much."""
+    """A class, because every call enters two: a generator would cost several times as much."""
 
-    __slots__ = ("_token", "_told")
+    __slots__ = ("_subject", "_token")
 
-    def __init__(self, told: tuple[str, str]) -> None:
-        self._told = told
+    def __init__(self, subject: tuple[str, str]) -> None:
+        self._subject = subject
 
     def __enter__(self) -> None:
-        self._token = _ABOUT.set(self._told)
+        self._token = _ABOUT.set(self._subject)
 
     def __exit__(self, *error: object) -> None:
         _ABOUT.reset(self._token)
 
 
 class JsonLines(logging.Formatter):
-    """One line of JSON for each record; no line break or control character of a message stays one."""
+    """One line of JSON for each record; line breaks and control characters of a message are escaped."""
 
     def format(self, record: logging.LogRecord) -> str:
         """The line."""
@@ -75,7 +75,7 @@ class JsonLines(logging.Formatter):
 
 
 def start_logs(name: str, environment: Mapping[str, str] | None = None) -> logging.Handler:
-    """Let the loggers of this project write JSON lines, once for each process; a second call changes nothing.
+    """Make the loggers of this project write JSON lines; a second call in a process changes nothing.
 
     Args:
         name: what the process is ("replica", "owner"), for the file's name.
@@ -83,17 +83,17 @@ def start_logs(name: str, environment: Mapping[str, str] | None = None) -> loggi
     Raises:
         InputError: the level is unknown, or the folder cannot be written.
     """
-    told = os.environ if environment is None else environment
-    root = logging.getLogger(OURS[0])
+    variables = os.environ if environment is None else environment
+    root = logging.getLogger(PROJECT_LOGGERS[0])
     for handler in root.handlers:
         if isinstance(handler.formatter, JsonLines):
             return handler
-    level = told.get(LEVEL, "").upper() or "WARNING"
+    level = variables.get(LEVEL, "").upper() or "WARNING"
     if level not in LEVELS:
         raise InputError(f"{level[:20]!r}", LEVEL, f"one of {', '.join(LEVELS)}")
-    handler = _handler(name, told.get(FOLDER, ""))
+    handler = _handler(name, variables.get(FOLDER, ""))
     handler.setFormatter(JsonLines())
-    for logger in map(logging.getLogger, OURS):
+    for logger in map(logging.getLogger, PROJECT_LOGGERS):
         logger.addHandler(handler)
         logger.setLevel(level)
         logger.propagate = False

@@ -1,6 +1,6 @@
-"""The MLflow client: where a tracking URI leads, a whole database, a quiet import with short timeouts.
+"""The MLflow client: resolved tracking URIs, complete databases, a quiet import with short timeouts.
 
-MLflow itself is imported inside the functions: commands that do without it start fast.
+MLflow itself is imported inside the functions: commands that do not need it start fast.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ DATABASES = ("postgresql", "mysql", "mssql", "sqlite")
 SERVERS = ("http", "https")
 DATABASE_NAME = "mlflow.db"
 UI_SETTING = "MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false"
-"""The server's job runner forks eight processes and takes a gigabyte; nothing of ours needs it."""
+"""The server's job runner forks eight processes and takes a gigabyte; Proctor does not need it."""
 EXPECTED = "none, sqlite:///FILE, postgresql://..., mysql://... or http(s)://..."
 
 CONNECT_SECONDS = 5.0
@@ -48,22 +48,22 @@ def tracking_uri(uri: str | None, home: Path) -> str:
     """The URI in full: the default filled in, a relative SQLite path made absolute.
 
     Raises:
-        InputError: the URI is of no known kind.
+        InputError: the URI is of an unknown kind.
     """
-    given = uri if uri is not None else os.environ.get("MLFLOW_TRACKING_URI")
-    if not given:
+    requested = uri if uri is not None else os.environ.get("MLFLOW_TRACKING_URI")
+    if not requested:
         return f"sqlite:///{(home / DATABASE_NAME).resolve()}"
-    if given.lower() == "none":
+    if requested.lower() == "none":
         return "none"
-    scheme = given.partition("://")[0].partition("+")[0].lower()
-    if "://" not in given or scheme not in (*DATABASES, *SERVERS, "databricks"):
-        raise InputError(f"{shown_uri(given)!r} is no tracking URI", "tracking", EXPECTED)
+    scheme = requested.partition("://")[0].partition("+")[0].lower()
+    if "://" not in requested or scheme not in (*DATABASES, *SERVERS, "databricks"):
+        raise InputError(f"{shown_uri(requested)!r} is not a tracking URI", "tracking", EXPECTED)
     if scheme == "sqlite":
-        path = given.partition(":///")[2]
+        path = requested.partition(":///")[2]
         if not path:
-            raise InputError(f"{given!r} names no file", "tracking", "sqlite:///FILE")
+            raise InputError(f"{requested!r} does not name a file", "tracking", "sqlite:///FILE")
         return f"sqlite:///{Path(path).resolve()}"
-    return given
+    return requested
 
 
 def shown_uri(uri: str) -> str:
@@ -78,7 +78,7 @@ def ui_command(uri: str) -> str:
     """The line that opens the user interface of a tracker's URI: a command, or the address of a server.
 
     Args:
-        uri: as `Tracker.uri` says it; empty text comes back for ``none``.
+        uri: as in `Tracker.uri`; the result is empty for ``none``.
     """
     if uri == "none":
         return ""
@@ -88,7 +88,7 @@ def ui_command(uri: str) -> str:
 
 
 def _mlflow_program() -> str:
-    """``mlflow`` where the shell finds this interpreter's own one, else its path, short if below the current folder."""
+    """``mlflow`` if the shell finds this interpreter's program, else its path, relative if below the current folder."""
     program = Path(sys.executable).parent / "mlflow"
     if shutil.which("mlflow") == str(program):
         return "mlflow"
@@ -97,10 +97,10 @@ def _mlflow_program() -> str:
 
 
 def prepare_sqlite(path: Path) -> None:
-    """Make sure that a whole database stands at `path`.
+    """Make sure that a complete database exists at `path`.
 
-    MLflow's migrations are many steps; broken off or run twice at once they leave a file that no later run can open.
-    So they run on a file of this thread's own, which gets its name when it is whole.
+    MLflow's migrations are many steps; if they are interrupted or run twice at once, no later run can open the file.
+    So they run on this thread's own file, which gets its name when it is complete.
     """
     from mlflow import MlflowClient
 
@@ -117,7 +117,7 @@ def prepare_sqlite(path: Path) -> None:
         try:
             os.link(own, path)
         except FileExistsError:
-            return  # another driver was faster, and its file may hold runs already
+            return  # another driver created it first, and the file may hold runs already
         except OSError:  # no hard links on this file system
             own.replace(path)
     finally:
@@ -134,7 +134,7 @@ def knock(uri: str) -> None:
 
 @contextmanager
 def quiet_mlflow() -> Iterator[None]:
-    """MLflow imported with our settings, its loggers silent meanwhile: what matters comes as an exception."""
+    """Import MLflow with this project's settings and silence its loggers: what matters arrives as an exception."""
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     import mlflow.store.db.utils

@@ -1,7 +1,7 @@
-"""How far a run is: bars on a terminal, a plain line now and then elsewhere, nothing when silenced.
+"""The progress of a run: bars on a terminal, a plain line now and then elsewhere, nothing when silenced.
 
-The time left is told from the items finished since the phase began, parts of the running ones included. What an earlier
-run had done, items and parts of items, is counted as done, but says nothing about the speed of this one.
+The time left is estimated from the items finished since the phase began, including parts of the running ones. What an
+earlier run had done, items and parts of items, counts as done but does not count for the speed of this run.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from rich.text import Text
 
 Mode = Literal["auto", "bars", "lines", "silent"]
 
-STEP = 0.1
-"""Share of a phase after which there is a line, though the last one is not long ago."""
+LINE_SHARE = 0.1
+"""Share of a phase after which there is a line even if the previous one is recent."""
 
-SOONEST = 1.0
+LEAST_SECONDS = 1.0
 """Seconds between two lines, at least."""
 
 
@@ -34,12 +34,12 @@ class Phase:
 
     Attributes:
         name: as shown.
-        total: items in all, the earlier ones included; None where nobody knows yet.
+        total: items in all, the earlier ones included; None while it is unknown.
         earlier: items that were in the store before the phase began.
         done: items finished, the earlier and the failed ones included.
         failed: items that failed in this run.
         running: items that the running tasks have done, with fractions; not in `done` yet.
-        given: items, with fractions, that this run's tasks found done; in `done` or `running`, not in `earlier`.
+        resumed: items, with fractions, that this run's tasks had from checkpoints; not in `earlier`.
     """
 
     def __init__(self, name: str, total: int | None, earlier: int, clock: Callable[[], float]) -> None:
@@ -49,7 +49,7 @@ class Phase:
         self.done = earlier
         self.failed = 0
         self.running = 0.0
-        self.given = 0.0
+        self.resumed = 0.0
         self._clock = clock
         self._started = clock()
         self._changed: Callable[[], None] = lambda: None
@@ -61,9 +61,9 @@ class Phase:
         self.running = max(0.0, self.running - n)
         self._changed()
 
-    def partly(self, given: float, running: float) -> None:
-        """The running tasks are so far; see `given` and `running`."""
-        self.given, self.running = given, running
+    def update_running(self, resumed: float, running: float) -> None:
+        """Set the progress of the running tasks; see the attributes `resumed` and `running`."""
+        self.resumed, self.running = resumed, running
         self._changed()
 
     @property
@@ -76,11 +76,11 @@ class Phase:
         return self._clock() - self._started
 
     def seconds_left(self) -> float | None:
-        """Seconds until the end at this run's own speed; None while it cannot be told."""
-        here = self.reached - self.earlier - self.given
-        if self.total is None or here <= 0:
+        """Seconds until the end at this run's own speed; None while there is no estimate."""
+        finished = self.reached - self.earlier - self.resumed
+        if self.total is None or finished <= 0:
             return None
-        return self.elapsed() / here * max(0.0, self.total - self.reached)
+        return self.elapsed() / finished * max(0.0, self.total - self.reached)
 
     def watch(self, changed: Callable[[], None]) -> None:
         """Call `changed` after every advance."""
@@ -107,12 +107,12 @@ def clock_text(seconds: float) -> str:
 
 
 class Progress:
-    """Tells how far the phases of a run are. A context manager; phases may follow each other or overlap.
+    """Shows the progress of a run's phases. A context manager; phases may follow each other or overlap.
 
     Args:
         mode: ``auto`` is bars where `stream` is a terminal, else lines.
         stream: where to write; standard error by default, so that output can be piped.
-        every: seconds between two lines of a phase, unless a tenth of it was done meanwhile (``lines`` only).
+        every: seconds between two lines of a phase, less where a tenth of it was done meanwhile (``lines`` only).
         clock: seconds, monotonic.
     """
 
@@ -171,25 +171,25 @@ class _Lines:
         self._stream = stream
         self._every = every
         self._clock = clock
-        self._told: dict[int, tuple[float, float]] = {}
+        self._last_line: dict[int, tuple[float, float]] = {}
 
     def start(self, phase: Phase) -> int:
         items = "" if phase.total is None else f"{phase.total} items"
         earlier = f"{phase.earlier} of {phase.total} already done" if phase.earlier else ""
         self.note(f"{phase.name}: {earlier or items or 'started'}")
-        self._told[id(phase)] = (self._clock(), phase.reached)
+        self._last_line[id(phase)] = (self._clock(), phase.reached)
         return id(phase)
 
     def show(self, token: int, phase: Phase) -> None:
-        when, reached = self._told[token]
+        when, reached = self._last_line[token]
         passed = self._clock() - when
-        much = phase.total is not None and phase.reached - reached >= STEP * phase.total
-        if passed >= self._every or (much and passed >= SOONEST):
-            self._told[token] = (self._clock(), phase.reached)
+        much = phase.total is not None and phase.reached - reached >= LINE_SHARE * phase.total
+        if passed >= self._every or (much and passed >= LEAST_SECONDS):
+            self._last_line[token] = (self._clock(), phase.reached)
             self.note(f"{phase.name}: {phase.summary()}")
 
     def end(self, token: int, phase: Phase) -> None:
-        del self._told[token]
+        del self._last_line[token]
         self.note(f"{phase.name}: {phase.summary()}")
 
     def note(self, text: str) -> None:
@@ -198,7 +198,7 @@ class _Lines:
 
 
 class _Summary(ProgressColumn):
-    """The phase's own words, so that the bars and the lines say the same; redrawn as time passes."""
+    """The phase's summary, so that bars and lines show the same; redrawn as time passes."""
 
     def render(self, task: RichTask) -> Text:
         phase: Phase = task.fields["phase"]

@@ -1,6 +1,6 @@
-"""The process's surroundings: Ray up and down, one thread per worker, signals that end a run cleanly.
+"""The process's environment: Ray's start and stop, one thread per worker, signals that end a run cleanly.
 
-Ray is imported inside the functions, so that commands that do without it start fast.
+Ray is imported inside the functions, so that commands that do not need it start fast.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from typing import Any
 from envsearch.errors import InputError
 
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1")
-"""Environment of a worker: numerical libraries read it when they are loaded, before any code of ours runs."""
+"""Environment of a worker: numerical libraries read it when they are loaded, before any code of this project runs."""
 
 OBJECT_STORE_BYTES = 500_000_000
 """Tasks exchange a few kilobytes; Ray's own default would take 30 % of the memory."""
 
 
 def spare_collector() -> None:
-    """Let the garbage collector of a server's process alone with what is there now, and look at the rest seldom.
+    """Exclude the objects that exist now from the garbage collection of a server's process, and collect rarely.
 
-    What was imported stays for ever. Calls leave little behind that refers to itself: to look for it after every 700
-    objects, and through everything now and then, would take a tenth of their time.
+    Imported modules stay forever, and calls leave few reference cycles. Collecting after every 700 objects, and now and
+    then through everything, would take a tenth of the calls' time.
     """
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
@@ -50,7 +50,7 @@ class RayRuntime:
     """A Ray this process is connected to.
 
     Attributes:
-        owned: started here, so that `stop_ray` ends it; an existing cluster is only left.
+        owned: started here, so that `stop_ray` ends it; an existing cluster is only disconnected from.
         connected: connected here; False where the caller was connected already.
     """
 
@@ -69,7 +69,7 @@ def start_ray(
         object_store_bytes: of the local cluster; no meaning for an existing cluster.
 
     Raises:
-        InputError: there is no cluster at the address, or it does not let this user in.
+        InputError: there is no cluster at the address, or it refuses this user.
     """
     import ray
 
@@ -100,12 +100,12 @@ def _connect(ray: Any, address: str, field: str) -> None:
         ray.init(address=address, log_to_driver=False, logging_level="error")
     except (OSError, RuntimeError, ValueError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        expected = "host:port of a running cluster (with RAY_AUTH_MODE=token and its token, where it asks for one)"
+        expected = "host:port of a running cluster (with RAY_AUTH_MODE=token and its token, if it requires one)"
         raise InputError(f"no Ray cluster answers at {address!r} ({reason})", field, expected) from error
 
 
 def _knock(address: str) -> None:
-    """Ask whether anything listens there: ray.init ends the whole process, with a stack trace, where nothing does."""
+    """Check that something listens there: if nothing does, ray.init ends the whole process with a stack trace."""
     host, separator, port = address.removeprefix("ray://").rpartition(":")
     if separator:
         socket.create_connection((host.strip("[]"), int(port)), timeout=10.0).close()
@@ -126,17 +126,17 @@ def _start_local(ray: Any, cpus: int | None, object_store_bytes: int) -> None:
         logging_level="error",
     )
     if not had_token and token.exists():
-        token.chmod(0o600)  # Ray writes the cluster's new token readable for everybody
+        token.chmod(0o600)  # Ray creates the cluster's new token readable by everybody
 
 
 def search_path() -> tuple[str, ...]:
-    """Folders outside the Python installation from which this process imports: where a user's own parts live."""
+    """Folders outside the Python installation from which this process imports: where a user's own parts are."""
     installed = tuple({str(Path(prefix)) for prefix in (sys.prefix, sys.base_prefix)})
     folders = (str(Path(entry or ".").absolute()) for entry in ("", *sys.path))
     return tuple(dict.fromkeys(folder for folder in folders if not folder.startswith(installed)))
 
 
 def extend_search_path(folders: tuple[str, ...]) -> None:
-    """Import from these folders too, after everything else; one that this machine does not have is left out."""
-    known = set(sys.path)
-    sys.path.extend(folder for folder in folders if folder not in known and Path(folder).is_dir())
+    """Import from these folders too, after everything else; folders that this machine lacks are left out."""
+    present = set(sys.path)
+    sys.path.extend(folder for folder in folders if folder not in present and Path(folder).is_dir())

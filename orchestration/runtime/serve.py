@@ -1,6 +1,6 @@
 """Ray Serve on this machine: what must be set before it starts, how it starts, when it is ready, how it stops.
 
-Ray and Serve read their settings from the environment of the process that starts them and hand it to their workers, so
+Ray and Serve read their settings from the environment of the process that starts them and pass it to their workers, so
 everything here is set before either is imported.
 """
 
@@ -42,16 +42,16 @@ SERVE_ENVIRONMENT: Mapping[str, str] = {
     "RAY_SERVE_ENABLE_HA_PROXY": "1",
     "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
     "RAY_SERVE_HAPROXY_NBTHREAD": "2",
-    # Nobody balances load in front of one machine: stop at once instead of draining for half a minute.
+    # There is no load balancer in front of one machine: stop at once instead of draining for half a minute.
     "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "0.1",
     "RAY_SERVE_HAPROXY_HARD_STOP_AFTER_S": "5",
     "RAY_SERVE_LOG_TO_STDERR": "0",
-    # HAProxy ends with the actor that manages it. That is noticed after three looks, 10 s apart where nothing is said.
+    # HAProxy ends with the actor that manages it. Serve notices after three checks, by default 10 s apart.
     "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "1",
-    # Where everything is slow a new one needs longer than Serve's 5 s, and would be killed at each start.
+    # On a slow machine a new proxy needs longer than Serve's 5 s, and would be killed at each start.
     "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "60",
 }
-"""What Serve is started with; a variable that is set already is left as it is."""
+"""What Serve is started with; a variable that is already set is kept."""
 
 HAPROXY_FILES: Mapping[str, str] = {
     "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": "haproxy.cfg",
@@ -60,16 +60,16 @@ HAPROXY_FILES: Mapping[str, str] = {
     "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": "state",
     "RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH": "metrics.sock",
 }
-"""HAProxy's files in a folder of this run that nobody else can open: its socket takes commands."""
+"""HAProxy's files, in a folder of this run that no other user can open: its socket takes commands."""
 
 HAPROXY_SCRIPT = """#!/bin/sh
 # HAProxy's pages of statistics would listen on every interface, and no setting of Serve says otherwise.
-# Started anew it knows no application yet, and 404 would tell callers to give up.
-# The service counts failed authentications by the caller's address, which it hears from here.
+# After a restart it has no application yet, and 404 would make callers give up.
+# The service counts failed authentications by the caller's address, which it learns from here.
 [ "$2" = -f ] && sed -i -e 's/bind \\*:/bind 127.0.0.1:/' -e 's/bind :/bind 127.0.0.1:/' \\
   -e '/^defaults/a option forwardfor' \\
   -e 's/return status 404 .*/return status 503 content-type text\\/plain string "not ready" hdr retry-after 1/' "$3"
-# It would live on, and keep the port, where this service is killed.
+# Without this it would survive a killed service and keep the port.
 (while kill -0 {owner}; do kill -0 $$ || exit; sleep 1; done; kill -9 $$; rm -r {folder}) 2>/dev/null &
 exec {binary} "$@"
 """
@@ -90,16 +90,16 @@ def is_loopback(host: str) -> bool:
 
 
 def check_port(host: str, port: int, patience: float = 5.0) -> None:
-    """Make sure that nobody listens there: HAProxy shares a port silently, and calls would go to either.
+    """Make sure that nothing listens there: HAProxy would share the port silently, and calls would go to either.
 
     Args:
-        patience: seconds that a killed predecessor is given to let go of it.
+        patience: seconds to wait for a killed predecessor to release it.
 
     Raises:
-        InputError: the address is taken, or is none of this machine.
+        InputError: the address is in use, or does not belong to this machine.
     """
     if not host:  # every address of this machine, to the operating system
-        raise InputError("no address is told", "host", "an address of this machine; 0.0.0.0 for all of them")
+        raise InputError("the address is empty", "host", "an address of this machine; 0.0.0.0 for all of them")
     end = time.monotonic() + patience
     while True:
         try:
@@ -120,9 +120,9 @@ def _listen_once(host: str, port: int) -> None:
 
 
 def free_port() -> int:
-    """A port of the loopback interface that nobody uses, and that the system gives to nobody who asks for any.
+    """A free port of the loopback interface outside of the system's own range.
 
-    Those that it gives (from 32768 on Linux, to every connection that is made) may be taken a moment later.
+    A port in that range (from 32768 on Linux) may be assigned to any new connection a moment later.
     """
     for port in (LEAST_PORT + secrets.randbelow(PORTS) for _ in range(100)):
         with socket.socket() as probe:
@@ -145,7 +145,7 @@ def serving(host: str, port: int, arguments: Mapping[str, Any]) -> Iterator[str]
         The URL, once the service is ready.
 
     Raises:
-        InputError: the port is taken.
+        InputError: the port is in use.
         ProctorError: the service did not become ready.
     """
     check_port(host, port)
@@ -185,12 +185,12 @@ def _tame_haproxy(folder: Path) -> None:
     text = HAPROXY_SCRIPT.format(owner=os.getpid(), binary=shlex.quote(binary), folder=shlex.quote(str(folder)))
     script.write_text(text, encoding="utf-8")
     script.chmod(0o700)
-    if os.access(script, os.X_OK):  # not where temporary folders may hold no programs
+    if os.access(script, os.X_OK):  # false where programs in temporary folders may not be executed
         os.environ.setdefault("RAY_SERVE_HAPROXY_BINARY_PATH", str(script))
 
 
 def await_ready(url: str, seconds: float = READY_SECONDS) -> None:
-    """Wait until the service says that it is ready.
+    """Wait until the service reports that it is ready.
 
     Raises:
         ProctorError: it does not.
@@ -217,7 +217,7 @@ def _run_application(host: str, port: int, arguments: Mapping[str, Any]) -> None
     try:
         serve.start(http_options=HTTPOptions(host=host, port=port), logging_config={"enable_access_log": False})
     except RuntimeError as error:
-        if "Failed to bind" in str(error):  # somebody was faster, after the port was looked at
+        if "Failed to bind" in str(error):  # another process took the port after the check
             raise InputError(str(error).strip().splitlines()[-1], "port", "a free port") from error
         raise
     module, _, attribute = APPLICATION.partition(":")
@@ -227,7 +227,7 @@ def _run_application(host: str, port: int, arguments: Mapping[str, Any]) -> None
 
 def _stop(runtime: RayRuntime) -> None:
     serve: Any = import_module("ray.serve")
-    # Ray tells that the controller has ended, as an error.
+    # Ray reports the end of the controller as an error.
     with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
         serve.shutdown()
         stop_ray(runtime)

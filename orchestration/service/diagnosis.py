@@ -1,6 +1,6 @@
-"""What a service and campaigns need of their surroundings, checked one by one, each with what to do where it is wrong.
+"""The checks of `proctor doctor`: does an installation have what a service and campaigns need, and if not, what to do.
 
-Nothing is made or changed: a store that is not there yet is told, not created.
+Nothing is created or changed: a missing store is reported, and a store of another version of Proctor is left alone.
 """
 
 from __future__ import annotations
@@ -23,13 +23,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from envsearch.errors import InputError
 from orchestration.service.errors import ServiceError
 from orchestration.service.store.connecting import absolute_url, connect
-from orchestration.service.store.migrating import revision
-from orchestration.service.store.schema import REVISION, tokens
+from orchestration.service.store.migrating import readable_state
 from orchestration.service.store.sql import SqlStore
 from orchestration.service.tokens import Tokens
 
 FREE_BYTES = 1 << 30
-"""Less than this on a disk of ours is too little: a log, its flushes and snapshots need room."""
+"""Least free space on each disk in use: the log and its snapshots need room."""
 
 SOON_SECONDS = 7 * 86_400.0
 PATIENCE_SECONDS = 5.0
@@ -37,17 +36,17 @@ OLDEST_PYTHON = (3, 11)
 LOCK = Path(__file__).parents[2] / "requirements.lock"
 
 _PIN = re.compile(r"([A-Za-z0-9._-]+)==([^\s;#]+)")
-_WHOLE = 20
+_NAMES = 20
 """At most so many names in one line."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one check found.
+    """The result of a check.
 
     Attributes:
-        detail: what was seen.
-        fix: what to do; "" where all is well.
+        detail: what the check saw.
+        fix: what to do; "" if nothing is wrong.
     """
 
     check: str
@@ -57,13 +56,13 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What is looked at.
+class Installation:
+    """What is checked.
 
     Attributes:
         store, artifacts, archive: URLs of the service.
         environment: variables of the process.
-        lock: pinned versions; where there is no such file they are not compared.
+        lock: file of pinned versions; without it versions are not compared.
     """
 
     home: Path
@@ -74,54 +73,59 @@ class Surroundings:
     lock: Path = LOCK
 
 
-def diagnose(around: Surroundings) -> Iterator[Finding]:
+def diagnose(installation: Installation) -> Iterator[Finding]:
     """All checks, one after another."""
     for name, check in CHECKS.items():
         try:
-            ok, detail, fix = check(around)
+            ok, detail, fix = check(installation)
         except Exception as error:  # noqa: BLE001 - a check that fails is a finding, and the others go on
             ok, detail, fix = False, f"{type(error).__name__}: {_line(error)}", "see the message"
         yield Finding(name, ok, detail, "" if ok else fix)
 
 
-Told = tuple[bool, str, str]
+Outcome = tuple[bool, str, str]
+"""Whether all is well, what the check saw, and what to do otherwise."""
 
 
-def _python(_around: Surroundings) -> Told:
-    found = ".".join(map(str, sys.version_info[:3]))
-    wanted = ".".join(map(str, OLDEST_PYTHON))
-    return sys.version_info >= OLDEST_PYTHON, f"Python {found}", f"use Python {wanted} or newer"
+def _python(_installation: Installation) -> Outcome:
+    running = ".".join(map(str, sys.version_info[:3]))
+    oldest = ".".join(map(str, OLDEST_PYTHON))
+    return sys.version_info >= OLDEST_PYTHON, f"Python {running}", f"use Python {oldest} or newer"
 
 
-def _versions(around: Surroundings) -> Told:
-    if not around.lock.is_file():
-        return True, "no lock file beside the program: versions are not compared", ""
-    matches = map(_PIN.match, around.lock.read_text(encoding="utf-8").splitlines())
+def _versions(installation: Installation) -> Outcome:
+    if not installation.lock.is_file():
+        return True, "no lock file beside the program; versions are not compared", ""
+    matches = map(_PIN.match, installation.lock.read_text(encoding="utf-8").splitlines())
     pins = {match[1]: match[2] for match in matches if match is not None}
     other, missing = [], 0
     for name, version in pins.items():
         try:
-            found = metadata.version(name)
+            installed = metadata.version(name)
         except metadata.PackageNotFoundError:
             missing += 1
             continue
-        if found.partition("+")[0] != version.partition("+")[0]:
-            other.append(f"{name} {found} (lock: {version})")
+        if installed.partition("+")[0] != version.partition("+")[0]:
+            other.append(f"{name} {installed} (lock: {version})")
     absent = sorted(name for name in _required() if not _is_installed(name))
     if other or absent:
-        told = [*other, *(f"{name} is not installed" for name in absent)]
-        more = f" and {len(told) - _WHOLE} more" if len(told) > _WHOLE else ""
-        return False, ", ".join(told[:_WHOLE]) + more, f"pip install --requirement {around.lock}"
-    return True, f"{len(pins) - missing} packages as locked" + (f", {missing} not installed" if missing else ""), ""
+        problems = [*other, *(f"{name} is not installed" for name in absent)]
+        more = f" and {len(problems) - _NAMES} more" if len(problems) > _NAMES else ""
+        return False, ", ".join(problems[:_NAMES]) + more, f"pip install --no-deps --requirement {installation.lock}"
+    return (
+        True,
+        f"{len(pins) - missing} packages have the locked versions" + (f", {missing} not installed" if missing else ""),
+        "",
+    )
 
 
 def _required() -> list[str]:
-    """Names of what the program itself cannot do without."""
+    """Names of the packages that the program itself needs."""
     try:
-        told = metadata.requires("proctor") or []
+        requirements = metadata.requires("proctor") or []
     except metadata.PackageNotFoundError:
         return []
-    names = (re.match(r"[A-Za-z0-9._-]+", line) for line in told if "extra ==" not in line and ";" not in line)
+    names = (re.match(r"[A-Za-z0-9._-]+", line) for line in requirements if "extra ==" not in line and ";" not in line)
     return [name.group() for name in names if name]
 
 
@@ -133,17 +137,17 @@ def _is_installed(name: str) -> bool:
     return True
 
 
-def _disk(around: Surroundings) -> Told:
-    places = {"home": str(around.home), "store": _file_of(around.store)}
-    places |= {"artifacts": around.artifacts, "archive": around.archive}
-    told, short, closed = [], [], []
+def _disk(installation: Installation) -> Outcome:
+    places = {"home": str(installation.home), "store": _file_of(installation.store)}
+    places |= {"artifacts": installation.artifacts, "archive": installation.archive}
+    seen, short, closed = [], [], []
     for name, place in places.items():
         folder = _local(place)
         if folder is None:
             continue
         nearest = next(path for path in (folder, *folder.parents) if path.exists())
         free = shutil.disk_usage(nearest).free
-        told.append(f"{name} {free / 2**30:.1f} GiB free")
+        seen.append(f"{name} {free / 2**30:.1f} GiB free")
         if free < FREE_BYTES:
             short.append(str(folder))
         if not os.access(nearest, os.W_OK):
@@ -154,7 +158,7 @@ def _disk(around: Surroundings) -> Told:
             f"{closed[0]} cannot be written",
             f"let this user write it, or name another folder ({', '.join(places)})",
         )
-    return not short, ", ".join(told), f"make room on the disk of {', '.join(short)} (1 GiB at least)"
+    return not short, ", ".join(seen), f"make room on the disk of {', '.join(short)} (1 GiB at least)"
 
 
 def _local(place: str) -> Path | None:
@@ -168,64 +172,72 @@ def _file_of(store: str) -> str:
     return str(sa.make_url(url).database) if url.startswith("sqlite") else url
 
 
-def _store(around: Surroundings) -> Told:
-    url = absolute_url(around.store)
+def _store(installation: Installation) -> Outcome:
+    url = absolute_url(installation.store)
     shown = sa.make_url(url).render_as_string(hide_password=True)
-    if url.startswith("sqlite") and not Path(_file_of(around.store)).exists():
-        return True, f"{shown} is not there yet; the service makes it", ""
-    engine = connect(url)
+    if url.startswith("sqlite") and not Path(_file_of(installation.store)).exists():
+        return True, f"{shown} does not exist yet; the service creates it", ""
     try:
-        found = revision(engine)
-        if url.startswith("sqlite"):
-            with engine.connect() as connection:
-                said = str(connection.execute(sa.text("PRAGMA quick_check(1)")).scalar())
-            if said != "ok":
-                return (
-                    False,
-                    f"{shown} is damaged ({said})",
-                    "stop the service and `proctor restore` a backup into a new store",
-                )
+        revision, damage = _inspected(url)
+    except InputError as error:
+        return False, f"{shown} {error.problem}", f"use {error.expected}"
     except (SQLAlchemyError, ServiceError) as error:
         problem = f"{shown} cannot be read ({_line(error)})"
         return False, problem, "start the database, or correct --store or PROCTOR_STORE"
+    if damage:
+        return (
+            False,
+            f"{shown} is damaged ({damage})",
+            "stop the service and `proctor restore` a backup into a new store",
+        )
+    return True, f"{shown}, revision {revision or 'none, the service creates the tables'}", ""
+
+
+def _inspected(url: str) -> tuple[str | None, str]:
+    """The revision of a database, and what is damaged in it ("": nothing)."""
+    engine = connect(url)
+    try:
+        revision = readable_state(engine).revision
+        if not url.startswith("sqlite"):
+            return revision, ""
+        with engine.connect() as connection:
+            report = str(connection.execute(sa.text("PRAGMA quick_check(1)")).scalar())
+        return revision, "" if report == "ok" else report
     finally:
         engine.dispose()
-    if found is not None and found > REVISION:
-        return False, f"{shown} is of revision {found}, newer than {REVISION}", "install the newer program"
-    return True, f"{shown}, revision {found or 'none, the service makes the tables'}", ""
 
 
-def _tracking(around: Surroundings) -> Told:
-    url = around.environment.get("PROCTOR_TRACKING") or around.environment.get("MLFLOW_TRACKING_URI") or ""
+def _tracking(installation: Installation) -> Outcome:
+    url = installation.environment.get("PROCTOR_TRACKING") or installation.environment.get("MLFLOW_TRACKING_URI") or ""
     parts = urlsplit(url)
     if parts.scheme in ("http", "https"):
         port = parts.port or (443 if parts.scheme == "https" else 80)
-        return _knocked(
+        return _reached(
             parts.hostname or "",
             port,
             parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl(),
             "start the MLflow server, or correct PROCTOR_TRACKING",
         )
-    return True, url or "none: nothing is tracked but the campaign's own folder", ""
+    return True, url or "none; a campaign is recorded in its own folder alone", ""
 
 
-def _ray(around: Surroundings) -> Told:
-    address = around.environment.get("RAY_ADDRESS", "")
+def _ray(installation: Installation) -> Outcome:
+    address = installation.environment.get("RAY_ADDRESS", "")
     if not address or address == "local":
-        return True, "RAY_ADDRESS is not set: a Ray of its own is started", ""
+        return True, "RAY_ADDRESS is not set; a local Ray is started", ""
     if "://" in address:
         parts = urlsplit(address)
         host, port = parts.hostname or "", parts.port
     else:
-        host, _, told = address.rpartition(":")
-        port = int(told) if told.isdigit() else None
+        host, _, digits = address.rpartition(":")
+        port = int(digits) if digits.isdigit() else None
     if not host or port is None:
         ok = address == "auto"
         return ok, f"RAY_ADDRESS is {address!r}", "set RAY_ADDRESS to host:port, or unset it"
-    ok, detail, fix = _knocked(
+    ok, detail, fix = _reached(
         host.strip("[]"), port, address, "start the cluster (ray up, ray start --head), or unset RAY_ADDRESS"
     )
-    if ok and not _has_ray_token(around.environment):
+    if ok and not _has_ray_token(installation.environment):
         return (
             False,
             f"{detail}, but there is no token",
@@ -241,7 +253,7 @@ def _has_ray_token(environment: Mapping[str, str]) -> bool:
     return Path(file).is_file()
 
 
-def _knocked(host: str, port: int, shown: str, fix: str) -> Told:
+def _reached(host: str, port: int, shown: str, fix: str) -> Outcome:
     try:
         socket.create_connection((host, port), timeout=PATIENCE_SECONDS).close()
     except OSError as error:
@@ -249,15 +261,15 @@ def _knocked(host: str, port: int, shown: str, fix: str) -> Told:
     return True, f"{shown} answers", ""
 
 
-def _token(around: Surroundings) -> Told:
-    """Tokens of the service, and the one that clients of this machine would send."""
-    if not _has_tables(around.store):
-        return True, "no store yet: without a token this machine alone may call", ""
-    given = around.environment.get("PROCTOR_TOKEN", "")
-    store = SqlStore(around.store)
+def _token(installation: Installation) -> Outcome:
+    """Tokens of the service, and the token that clients on this machine would send."""
+    if not _is_current(installation.store):
+        return True, "no store to look into; without a token only this machine may call", ""
+    text = installation.environment.get("PROCTOR_TOKEN", "")
+    store = SqlStore(installation.store)
     try:
         rows = store.tokens()
-        if given and Tokens(store).verify(given) is None:
+        if text and Tokens(store).verify(text) is None:
             return (
                 False,
                 "PROCTOR_TOKEN is not valid for this store",
@@ -267,31 +279,35 @@ def _token(around: Surroundings) -> Told:
         store.close()
     now = time.time()
     valid = [row for row in rows if row.revoked_at is None or row.revoked_at > now]
-    ending = [row.id for row in valid if row.revoked_at is not None and row.revoked_at < now + SOON_SECONDS]
+    expiring = [row.id for row in valid if row.revoked_at is not None and row.revoked_at < now + SOON_SECONDS]
     if not valid:
-        return True, "none: this machine alone may call (others need `proctor token create`)", ""
-    return True, f"{len(valid)} valid" + (f", ends within a week: {', '.join(ending)}" if ending else ""), ""
+        return True, "none; only this machine may call (others need `proctor token create`)", ""
+    return True, f"{len(valid)} valid" + (f", expires within a week: {', '.join(expiring)}" if expiring else ""), ""
 
 
-def _has_tables(store: str) -> bool:
+def _is_current(store: str) -> bool:
+    """Whether the store exists and can be opened without an upgrade; the check of the store reports what is wrong."""
     url = absolute_url(store)
     if url.startswith("sqlite") and not Path(_file_of(store)).exists():
         return False
-    engine = connect(url)
     try:
-        return revision(engine) == REVISION and sa.inspect(engine).has_table(tokens.name)
-    finally:
-        engine.dispose()
+        engine = connect(url)
+        try:
+            return readable_state(engine).is_current
+        finally:
+            engine.dispose()
+    except InputError:
+        return False
 
 
 def _line(error: BaseException) -> str:
-    told = error.orig if isinstance(error, sa.exc.DBAPIError) and error.orig is not None else error
+    cause = error.orig if isinstance(error, sa.exc.DBAPIError) and error.orig is not None else error
     if isinstance(error, InputError):
         return str(error)
-    return (str(told).strip().splitlines() or [type(told).__name__])[0]
+    return (str(cause).strip().splitlines() or [type(cause).__name__])[0]
 
 
-CHECKS: dict[str, Callable[[Surroundings], Told]] = {
+CHECKS: dict[str, Callable[[Installation], Outcome]] = {
     "python": _python,
     "versions": _versions,
     "disk": _disk,
@@ -300,4 +316,4 @@ CHECKS: dict[str, Callable[[Surroundings], Told]] = {
     "ray": _ray,
     "token": _token,
 }
-"""The explicit table, in the order in which the checks run."""
+"""The explicit table; checks run in this order."""

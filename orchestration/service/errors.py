@@ -4,6 +4,7 @@
     └── ServiceError               has a stable slug, for the `type` of a problem document
         ├── InvalidRequestError        the request itself is wrong; nothing was changed
         │   └── TooLargeError              more tests, results or text than the limits allow
+        ├── MalformedBodyError         the body is not valid JSON
         ├── UnauthenticatedError       no token, or one that is not valid
         ├── ForbiddenError             a valid token that may not do this
         ├── NotFoundError              no such agent, episode, version or token
@@ -52,6 +53,12 @@ class TooLargeError(InvalidRequestError):
     """More than the limits allow."""
 
     slug = "too-large"
+
+
+class MalformedBodyError(ServiceError):
+    """The body of the request is not valid JSON."""
+
+    slug = "malformed-json"
 
 
 class UnauthenticatedError(ServiceError):
@@ -105,6 +112,7 @@ class InternalError(ServiceError):
 SERVICE_ERRORS: tuple[type[ServiceError], ...] = (
     InvalidRequestError,
     TooLargeError,
+    MalformedBodyError,
     UnauthenticatedError,
     ForbiddenError,
     NotFoundError,

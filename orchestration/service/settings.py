@@ -16,9 +16,11 @@ class ServiceSettings:
         artifact_url: folder or fsspec URL of the saved learner states.
         archive_url: folder or fsspec URL of what is off-loaded to Parquet; "": nothing is.
         inline: all agents are owned by this process, without Ray.
-        max_live, shards, torch_shards, idle_seconds, spares, namespace: see `DirectorySettings`.
-        calls_per_agent, calls_per_owner: most that wait or are under way from this process, see `AdmissionLimits`.
-        snapshot_every, snapshots_kept, agents_in_memory: see `HolderSettings`.
+        import_paths: kinds, rewards and explorations outside the tables that agents may have (``module:Class``). To
+            make such an agent runs the code that the path names, so a client can use only what is listed here.
+        max_live, shards, torch_shards, idle_seconds, standby_owners, namespace: see `DirectorySettings`.
+        calls_per_agent, calls_per_owner: most that wait or are in progress from this process, see `AdmissionLimits`.
+        snapshot_every, snapshots_kept, agents_in_memory: see `OwnerSettings`.
         kept_episodes: newest episodes of an agent that stay in the store; older ones are off-loaded. At least so many
             versions can be restored.
         tracking: MLflow tracking URI; "": none.
@@ -29,11 +31,12 @@ class ServiceSettings:
     artifact_url: str
     archive_url: str = ""
     inline: bool = False
+    import_paths: tuple[str, ...] = ()
     max_live: int = 40
     shards: int = 0
     torch_shards: int = 4
     idle_seconds: float = 900.0
-    spares: int = 2
+    standby_owners: int = 2
     namespace: str = "proctor"
     calls_per_agent: int = 100
     calls_per_owner: int = 200

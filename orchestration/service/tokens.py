@@ -1,7 +1,7 @@
 """Bearer tokens: who may call the service, and what they may do.
 
-A token is ``proctor_ID_SECRET`` with 32 random bytes of secret. The store keeps the SHA-256 of the whole text under its
-id and nothing else, so a stolen database opens no door; a fast hash is enough, because the secret cannot be guessed.
+A token is ``proctor_ID_SECRET`` with 32 random bytes of secret. The store keeps only the SHA-256 of the whole text,
+under its id, so a stolen database grants no access. A fast hash is enough, because the secret cannot be guessed.
 """
 
 from __future__ import annotations
@@ -17,14 +17,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from envsearch.errors import InputError
-from orchestration.service.store.base import StateStore, TokenRow
+from orchestration.service.store.roles import TokenTable
+from orchestration.service.store.rows import TokenRow
 from orchestration.service.store.schema import TEXT_LENGTH
 
 TRUSTED_SECONDS = 2.0
-"""How long a verified token is believed without asking the store again: a revoked one works on for so long."""
+"""How long a verified token is trusted before the store is read again; a revoked token may work that much longer."""
 
 LONGEST_OVERLAP = 90 * 86_400.0
-"""Seconds that a rotated token may work on beside its successor."""
+"""Longest time, in seconds, that a rotated token may work beside its successor."""
 
 _TOKEN = re.compile(r"proctor_([0-9a-f]{12})_([A-Za-z0-9_-]{43})")
 _PREFIX = re.compile(r"(?!\.)[A-Za-z0-9._-]{0,100}")
@@ -32,7 +33,7 @@ _CACHED = 1000
 
 
 class Scope(StrEnum):
-    """What a token may do; each includes those before it."""
+    """What a token may do; each scope includes the scopes before it."""
 
     READ = "read"
     RECOMMEND = "recommend"
@@ -47,8 +48,8 @@ class Grant:
     """What the bearer of a valid token may do.
 
     Attributes:
-        token_id: for logs; says nothing about the secret.
-        agent_prefix: only agents whose name begins with it; "": all.
+        token_id: for logs; reveals nothing about the secret.
+        agent_prefix: the token is valid for agents whose name begins with it; "": for all.
     """
 
     token_id: str
@@ -56,46 +57,48 @@ class Grant:
     agent_prefix: str
 
     def allows(self, scope: Scope) -> bool:
-        """Whether one of the token's scopes includes this one."""
+        """Whether a scope of the token includes this scope."""
         return any(_LEVEL[own] >= _LEVEL[scope] for own in self.scopes)
 
     def sees(self, agent: str) -> bool:
-        """Whether the agent is one of the token's."""
+        """Whether the token is valid for the agent."""
         return agent.startswith(self.agent_prefix)
 
 
 class Tokens:
     """The tokens of a store. Thread-safe."""
 
-    def __init__(self, store: StateStore) -> None:
-        self._store = store
+    def __init__(self, table: TokenTable) -> None:
+        self._table = table
         self._trusted: dict[str, tuple[float, Grant]] = {}
         self._lock = threading.Lock()
 
     def create(self, scopes: Collection[Scope], agent_prefix: str = "", note: str = "") -> tuple[str, TokenRow]:
-        """A new token: its text, which is told this once and kept nowhere, and what is stored of it.
+        """Make a token: its text, which is stored nowhere, and the row that is stored.
 
         Raises:
-            InputError: no scope, or a prefix that no agent's name can begin with.
+            InputError: no scope, a prefix that no agent's name can begin with, or a note that is too long.
         """
         if not scopes:
             raise InputError("a token needs a scope", "scope", ", ".join(Scope))
         if not _PREFIX.fullmatch(agent_prefix):
-            raise InputError(f"{agent_prefix!r} begins no agent's name", "agents", "letters, digits, '.', '_', '-'")
+            raise InputError(
+                f"no agent's name can begin with {agent_prefix!r}", "agents", "letters, digits, '.', '_', '-'"
+            )
         if len(note) > TEXT_LENGTH:
             raise InputError(f"{len(note)} characters are too many", "note", f"at most {TEXT_LENGTH}")
         token_id = secrets.token_hex(6)
         text = f"proctor_{token_id}_{secrets.token_urlsafe(32)}"
         ordered = ",".join(scope for scope in Scope if scope in scopes)
         row = TokenRow(token_id, _digest(text), ordered, agent_prefix, note, time.time())
-        self._store.add_token(row)
+        self._table.add_token(row)
         return text, row
 
     def verify(self, text: str) -> Grant | None:
-        """What the token grants; None: it is none of ours, or revoked.
+        """What the token grants; None: the token is unknown or revoked.
 
         Raises:
-            UnavailableError: the store cannot be asked.
+            UnavailableError: the store cannot be read.
         """
         match = _TOKEN.fullmatch(text)
         if match is None:
@@ -106,8 +109,8 @@ class Tokens:
             trusted = self._trusted.get(digest)
         if trusted is not None and now < trusted[0]:
             return trusted[1]
-        row = self._store.token(match[1])
-        # The comparison takes the same time wherever the two differ; an unknown id is compared too.
+        row = self._table.token(match[1])
+        # The comparison takes the same time wherever the digests differ, and also for an unknown id.
         same = hmac.compare_digest(digest, row.sha256 if row is not None else "0" * 64)
         if row is None or not same or not _is_valid(row):
             return None
@@ -119,31 +122,35 @@ class Tokens:
         return grant
 
     def rotate(self, token_id: str, overlap_seconds: float) -> tuple[str, TokenRow]:
-        """A new token that may do what this one may; the old one ends by itself when the overlap is over.
+        """Make a token with the rights of this one; the old token expires when the overlap is over.
+
+        Args:
+            overlap_seconds: how long both tokens work, seconds.
 
         Raises:
-            InputError: no such token, it is revoked already, or the overlap is no time.
+            InputError: no such token, it is already revoked, or the overlap is out of range.
         """
         if not 0 <= overlap_seconds <= LONGEST_OVERLAP:
             raise InputError(f"{overlap_seconds:g} seconds", "overlap", f"0 to {LONGEST_OVERLAP:g} seconds")
-        old = self._store.token(token_id)
+        old = self._table.token(token_id)
         if old is None or old.revoked_at is not None:
-            problem = f"token {token_id!r} ends already" if old is not None else f"there is no token {token_id!r}"
+            missing = f"there is no token {token_id!r}"
+            problem = missing if old is None else f"token {token_id!r} is already revoked or about to expire"
             raise InputError(problem, "token", "the id of a valid token, see `proctor token list`")
-        made = self.create(tuple(map(Scope, old.scopes.split(","))), old.agent_prefix, old.note)
+        successor = self.create(tuple(map(Scope, old.scopes.split(","))), old.agent_prefix, old.note)
         self.revoke(token_id, time.time() + overlap_seconds)
-        return made
+        return successor
 
     def revoke(self, token_id: str, at: float | None = None) -> TokenRow:
-        """Revoke a token for good; one that is revoked already stays so.
+        """Revoke a token for good; a token that is already revoked stays revoked.
 
         Args:
-            at: Unix time from which it is refused; None: now.
+            at: Unix time from which the token is refused; None: now.
 
         Raises:
             InputError: no such token.
         """
-        row = self._store.revoke_token(token_id, time.time() if at is None else at)
+        row = self._table.revoke_token(token_id, time.time() if at is None else at)
         if row is None:
             raise InputError(f"there is no token {token_id!r}", "token", "an id of `proctor token list`")
         with self._lock:
@@ -152,11 +159,11 @@ class Tokens:
 
     def all(self) -> list[TokenRow]:
         """All tokens, also revoked ones, the oldest first."""
-        return self._store.tokens()
+        return self._table.tokens()
 
     def in_use(self) -> bool:
-        """Whether any token is valid: without one, a service must not be reachable from other machines."""
-        return any(map(_is_valid, self._store.tokens()))
+        """Whether any token is valid: without a token, a service must not be reachable from other machines."""
+        return any(map(_is_valid, self._table.tokens()))
 
 
 def _is_valid(row: TokenRow) -> bool:

@@ -98,7 +98,7 @@ class ServiceTracker:
                     LOG.warning("Metrics of %d episodes were not logged to MLflow (%s).", len(batch), reason[:200])
 
     def _batch(self) -> tuple[list[_Episode], bool]:
-        """What arrives from now until the pause is over, and whether the end was asked for."""
+        """What arrives until the pause is over, and whether the tracker is being closed."""
         batch: list[_Episode] = []
         first = self._queue.get()
         if first is None:
@@ -107,12 +107,12 @@ class ServiceTracker:
         deadline = time.monotonic() + PAUSE_SECONDS
         while len(batch) < WAITING:
             try:
-                one = self._queue.get(timeout=max(0.0, deadline - time.monotonic()))
+                episode = self._queue.get(timeout=max(0.0, deadline - time.monotonic()))
             except queue.Empty:
                 break
-            if one is None:
+            if episode is None:
                 return batch, True
-            batch.append(one)
+            batch.append(episode)
         return batch, False
 
     def _log(self, batch: list[_Episode]) -> None:
@@ -120,9 +120,9 @@ class ServiceTracker:
 
         client = self._connected()
         by_agent: dict[str, list[Metric]] = defaultdict(list)
-        for one in batch:
-            at = one.at_milliseconds
-            by_agent[one.agent].extend(Metric(name, value, at, one.version) for name, value in one.metrics.items())
+        for episode in batch:
+            at, version = episode.at_milliseconds, episode.version
+            by_agent[episode.agent].extend(Metric(name, value, at, version) for name, value in episode.metrics.items())
         for agent, metrics in by_agent.items():
             run = self._run(client, agent)
             for start in range(0, len(metrics), METRICS_PER_CALL):
@@ -135,16 +135,17 @@ class ServiceTracker:
             if self.uri.startswith("sqlite:///"):
                 prepare_sqlite(Path(self.uri.removeprefix("sqlite:///")))
             client = MlflowClient(tracking_uri=self.uri)
-            found = client.get_experiment_by_name(EXPERIMENT)
-            self._experiment = str(found.experiment_id if found is not None else client.create_experiment(EXPERIMENT))
+            experiment = client.get_experiment_by_name(EXPERIMENT)
+            self._experiment = str(
+                experiment.experiment_id if experiment is not None else client.create_experiment(EXPERIMENT)
+            )
             self._client = client
         return self._client
 
     def _run(self, client: MlflowClient, agent: str) -> str:
         """The agent's run, found by its tag; a new one the first time."""
         if agent not in self._runs:
-            wanted = f"tags.agent = '{agent}'"
-            found = client.search_runs([self._experiment], wanted, max_results=1)
-            run = found[0] if found else client.create_run(self._experiment, tags={"agent": agent}, run_name=agent)
+            runs = client.search_runs([self._experiment], f"tags.agent = '{agent}'", max_results=1)
+            run = runs[0] if runs else client.create_run(self._experiment, tags={"agent": agent}, run_name=agent)
             self._runs[agent] = run.info.run_id
         return self._runs[agent]

@@ -1,4 +1,4 @@
-"""Replays of many agents x rewards x seeds on one history: what to replay, replayed once, and what it comes to."""
+"""Replays of many agents x rewards x seeds on one history: what to replay, each item once, and the summary."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ BASELINES = ("random", "file_order", "shortest_first", "last_failed_first", "fai
 
 @dataclass(frozen=True, slots=True)
 class ReplayRequest:
-    """What is asked for.
+    """What to replay.
 
     Attributes:
         kinds, rewards: every pair is replayed with seeds 0, 1, ..., `seeds` - 1.
         objective: of the agents that have one; None: their own default.
-        settings: of all agents, where it is neither kind nor reward nor seed.
+        settings: of all agents, except kind, reward and seed.
     """
 
     source: HistorySource
@@ -63,11 +63,11 @@ class ReplayRequest:
 
     def items(self, kind: str, reward_name: str) -> list[ReplayItem]:
         """One pair's items, in the order of the seeds."""
-        made = agent_kind(kind)
-        settings = without_reward(replace(self.settings, kind=kind, reward=reward_name), made.learns)
-        if self.objective is not None and "objective" in made.defaults:
-            given = {**dict(settings.hyperparameters), "objective": self.objective}
-            settings = replace(settings, hyperparameters=tuple(given.items()))
+        registered = agent_kind(kind)
+        settings = without_reward(replace(self.settings, kind=kind, reward=reward_name), registered.learns)
+        if self.objective is not None and "objective" in registered.defaults:
+            hyperparameters = {**dict(settings.hyperparameters), "objective": self.objective}
+            settings = replace(settings, hyperparameters=tuple(hyperparameters.items()))
         return [
             ReplayItem(
                 self.source,
@@ -88,7 +88,7 @@ class ReplayRequest:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Pair:
+class ReplayedPair:
     """One agent kind with one reward: its replays, one per seed."""
 
     kind: str
@@ -100,11 +100,11 @@ class Pair:
 
         `minutes_to_first_failure`: where no failure was found, minutes until all selected tests were run.
         """
-        told = summarise(self.results) | {"reward": self.reward}
+        summary = summarise(self.results) | {"reward": self.reward}
         minutes = [result.first_failure.mean() / 60.0 for result in self.results if len(result.first_failure)]
         explored = [result.exploration.mean() for result in self.results if len(result.exploration)]
         return {
-            **told,
+            **summary,
             "minutes_to_first_failure": float(np.mean(minutes)) if minutes else None,
             "exploration": float(np.mean(explored)) if explored else None,
         }
@@ -128,8 +128,8 @@ def run_replays(
     executor: str = "auto",
     cpus: int | None = None,
     address: str | None = None,
-) -> list[Pair]:
-    """Replay what was not replayed before, each item once.
+) -> list[ReplayedPair]:
+    """Replay each item that has not been replayed before, once.
 
     Args:
         store_url: folder or fsspec URL; results are kept there under their content addresses.
@@ -141,31 +141,31 @@ def run_replays(
     """
     load(request.source)
     url = ArtifactStore(store_url).url
-    wanted = {item: StoredItem(item, url) for item in _all_items(request)}
-    found = {item: told for item, stored in wanted.items() if (told := finished(stored)) is not None}
-    missing = [stored for item, stored in wanted.items() if item not in found]
-    with progress.phase("replay", len(wanted), len(found)) as phase:
-        for stored, told in fan_out(run_item, missing, executor, cpus, address):
-            found[stored.item] = told
+    stored_items = {item: StoredItem(item, url) for item in _all_items(request)}
+    results = {item: result for item, stored in stored_items.items() if (result := finished(stored)) is not None}
+    missing = [stored for item, stored in stored_items.items() if item not in results]
+    with progress.phase("replay", len(stored_items), len(results)) as phase:
+        for stored, result in fan_out(run_item, missing, executor, cpus, address):
+            results[stored.item] = result
             phase.advance()
-    return collected(request, lambda item: from_plain(item, found[item]))
+    return collected(request, lambda item: from_plain(item, results[item]))
 
 
 def run_replays_with(
     request: ReplayRequest, progress: Progress, run: Callable[[ReplayItem, Phase], ReplayResult]
-) -> list[Pair]:
-    """Replay every item with a function of one's own, one after another; nothing is kept."""
+) -> list[ReplayedPair]:
+    """Replay every item with the function `run`, one after another; nothing is kept."""
     load(request.source)
     items = _all_items(request)
     with progress.phase("replay", len(items) * len(load(request.source))) as phase:
-        found = {item: run(item, phase) for item in items}
-    return collected(request, found.__getitem__)
+        results = {item: run(item, phase) for item in items}
+    return collected(request, results.__getitem__)
 
 
-def collected(request: ReplayRequest, result: Callable[[ReplayItem], ReplayResult]) -> list[Pair]:
+def collected(request: ReplayRequest, result: Callable[[ReplayItem], ReplayResult]) -> list[ReplayedPair]:
     """The pairs in the order of the request."""
     return [
-        Pair(kind, name, tuple(result(item) for item in request.items(kind, name)))
+        ReplayedPair(kind, name, tuple(result(item) for item in request.items(kind, name)))
         for kind in request.kinds
         for name in request.rewards
     ]

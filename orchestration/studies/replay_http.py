@@ -1,7 +1,7 @@
-"""A replay through a running service: the whole protocol over HTTP, with the client.
+"""A replay through a running service: the whole protocol over HTTP, through the client.
 
 The service fills the budget with the durations that it expects, as in a deployment, where the library's replay uses the
-true ones. Rows that repeat a test within a cycle have histories of their own here: HTTP knows no `history_id`.
+true ones. Rows that repeat a test within a cycle have separate histories here: HTTP has no `history_id`.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ class HttpReplay:
     keep: bool = False
 
     def run(self, item: ReplayItem, phase: Phase) -> ReplayResult:
-        """One item with an agent of its own, which is deleted afterwards.
+        """One item with its own agent, which is deleted afterwards.
 
         Raises:
-            InputError: the service refuses or is not there.
+            InputError: the service refuses or cannot be reached.
         """
         with client_errors():
             name = f"replay-{item.settings.kind}-{item.settings.seed}-{secrets.token_hex(4)}"
@@ -95,8 +95,8 @@ class Curves:
         selected[order] = [entry.selected for entry in answer.ranking]
         failed = cycle.failed
         run = order[selected[order]]
-        found = np.flatnonzero(failed[run])
-        self.first_failure[number] = durations[run[: found[0] + 1] if len(found) else run].sum()
+        failures = np.flatnonzero(failed[run])
+        self.first_failure[number] = durations[run[: failures[0] + 1] if len(failures) else run].sum()
         self.exploration[number] = answer.exploration
         measured = cycle_metrics(order, selected, failed, durations)
         if measured is not None:
@@ -105,7 +105,7 @@ class Curves:
                 self.metrics[name][number] = getattr(measured, name)
 
     def result(self, history: str, item: ReplayItem) -> ReplayResult:
-        """As the library tells it; the scheduler stays in the service."""
+        """In the library's form; the scheduler stays in the service."""
         return ReplayResult(
             history=history,
             settings=item.settings,
@@ -146,18 +146,18 @@ def as_case(test: Any) -> TestCase:
 
 def results_of(cycle: Cycle, answer: Recommendation, feedback: str) -> list[TestResult]:
     """What becomes known after the run: all verdicts, or those of the selected tests."""
-    known = None if feedback == "full" else set(answer.order)
+    reported = None if feedback == "full" else set(answer.order)
     finished = cycle.finished_at
     return [
         TestResult(test.id, verdict.value, None if np.isnan(duration) else duration, finished)
         for test, verdict, duration in zip(cycle.tests, cycle.verdicts, cycle.durations.tolist(), strict=True)
-        if known is None or test.id in known
+        if reported is None or test.id in reported
     ]
 
 
 @contextmanager
 def client_errors() -> Iterator[None]:
-    """A service that refuses or is not there is told in one line.
+    """Report a service that refuses or cannot be reached in one line.
 
     Raises:
         InputError: instead of the client's errors.
@@ -165,5 +165,5 @@ def client_errors() -> Iterator[None]:
     try:
         yield
     except ClientError as error:
-        expected = "a running service (proctor serve), and a token with scope admin where it asks for one"
+        expected = "a running service (proctor serve), and a token with scope admin if it requires one"
         raise InputError(str(error), "--url", expected, "proctor replay") from error

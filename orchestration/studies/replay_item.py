@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
@@ -17,15 +18,17 @@ import agents.scheduling
 from agents.scheduling.history_replay import ReplayResult, replay
 from agents.scheduling.loaders.ci_history import CiHistory
 from agents.scheduling.loaders.registry import load_history
+from agents.scheduling.registry import import_paths
 from agents.scheduling.settings import DEFAULT_REWARD, AgentSettings
 from agents.scheduling.synthetic import flaky_history
 from envsearch.canonical import content_address
 from envsearch.errors import CorruptArtifactError, unknown_name
+from envsearch.import_path import load_object
 from orchestration.runtime.artifacts import ArtifactStore
 
 NAME = "replay.json"
 SYNTHETIC = {"flaky": flaky_history}
-"""Histories that are made up: name -> function of a generator."""
+"""Synthetic histories: name -> function of a generator."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +36,11 @@ class HistorySource:
     """Where a history comes from.
 
     Attributes:
-        path: absolute; "" for one that is made up.
+        path: absolute; "" for a synthetic one.
         digest: SHA-256 of the content.
-        form: name in the table of loaders; None: told by the content.
+        form: name in the table of loaders; None: detected from the content.
         synthetic: name in `SYNTHETIC`; "" for a file.
-        seed: of a made-up history.
+        seed: of a synthetic history.
         cycles: only the first ones; None: all.
     """
 
@@ -50,12 +53,12 @@ class HistorySource:
 
     @classmethod
     def of_file(cls, path: Path, form: str | None = None, cycles: int | None = None) -> HistorySource:
-        """A file, or a folder of reports. What is not there is told when it is loaded."""
-        return cls(str(path.absolute()), _digest(path), form, cycles=cycles)
+        """A file, or a folder of reports. A missing one is reported when it is loaded."""
+        return cls(str(path.absolute()), _digest(path, "*.xml"), form, cycles=cycles)
 
     @classmethod
     def made_up(cls, name: str, seed: int = 0, cycles: int | None = None) -> HistorySource:
-        """A made-up one.
+        """A synthetic history.
 
         Raises:
             InputError: no such name.
@@ -65,7 +68,7 @@ class HistorySource:
         return cls(synthetic=name, seed=seed, cycles=cycles)
 
     def identity(self) -> list[Any]:
-        """What the content depends on: not where the file lies."""
+        """What the content depends on, which excludes the file's location."""
         return [self.digest, self.form, self.synthetic, self.seed, self.cycles]
 
 
@@ -100,9 +103,10 @@ class ReplayItem:
     feedback: str = "full"
 
     def address(self) -> str:
-        """Content address of the result. The code of the agents is part of it: after a change everything is new."""
+        """Content address of the result. It covers the agents' code: after a change everything is replayed again."""
         budget = [self.fill, self.budget_share, self.budget_seconds, self.feedback]
-        return content_address("replay", [code_digest(), self.source.identity(), self.settings, *budget])
+        custom = [digest_of_import(path) for path in import_paths(self.settings).values()]
+        return content_address("replay", [code_digest(), self.source.identity(), self.settings, *budget, *custom])
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +129,9 @@ def run_item(stored: StoredItem) -> dict[str, Any]:
         item.settings.seed,
         budget_seconds=item.budget_seconds,
     )
-    told = to_plain(result)
-    ArtifactStore(stored.store_url).put(item.address(), NAME, json.dumps(told, allow_nan=False).encode())
-    return told
+    plain_result = to_plain(result)
+    ArtifactStore(stored.store_url).put(item.address(), NAME, json.dumps(plain_result, allow_nan=False).encode())
+    return plain_result
 
 
 def finished(stored: StoredItem) -> dict[str, Any] | None:
@@ -140,11 +144,13 @@ def finished(stored: StoredItem) -> dict[str, Any] | None:
     if not artifacts.has(address, NAME):
         return None
     try:
-        told: dict[str, Any] = json.loads(artifacts.get(address, NAME))
+        plain_result: dict[str, Any] = json.loads(artifacts.get(address, NAME))
     except ValueError as error:
         place = artifacts.location(address, NAME)
-        raise CorruptArtifactError("cannot be read", "", "a replay; delete it to have it made again", place) from error
-    return told
+        raise CorruptArtifactError(
+            "cannot be read", "", "a replay; delete it to have it created again", place
+        ) from error
+    return plain_result
 
 
 def to_plain(result: ReplayResult) -> dict[str, Any]:
@@ -159,20 +165,20 @@ def to_plain(result: ReplayResult) -> dict[str, Any]:
     }
 
 
-def from_plain(item: ReplayItem, told: Mapping[str, Any]) -> ReplayResult:
+def from_plain(item: ReplayItem, plain_result: Mapping[str, Any]) -> ReplayResult:
     """The inverse of `to_plain`, without the scheduler: that stays where the item was replayed."""
     return ReplayResult(
-        history=told["history"],
+        history=plain_result["history"],
         settings=item.settings,
         fill=item.fill,
         budget_share=item.budget_share,
         budget_seconds=item.budget_seconds,
         feedback=item.feedback,
-        metrics={name: _array(values) for name, values in told["metrics"].items()},
-        missed=np.array(told["missed"], np.bool_),
-        exploration=_array(told["exploration"]),
-        seconds=_array(told["seconds"]),
-        first_failure=_array(told["first_failure"]),
+        metrics={name: _array(values) for name, values in plain_result["metrics"].items()},
+        missed=np.array(plain_result["missed"], np.bool_),
+        exploration=_array(plain_result["exploration"]),
+        seconds=_array(plain_result["seconds"]),
+        first_failure=_array(plain_result["first_failure"]),
         scheduler=cast(Any, None),
     )
 
@@ -184,17 +190,24 @@ def without_reward(settings: AgentSettings, learns: bool) -> AgentSettings:
 
 @cache
 def code_digest() -> str:
-    """SHA-256 of the code that a replay's numbers come from."""
-    folder = Path(agents.scheduling.__file__).parent
-    digest = hashlib.sha256()
-    for path in sorted(folder.rglob("*.py")):
-        digest.update(str(path.relative_to(folder)).encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()
+    """SHA-256 of the library that a replay's numbers come from."""
+    return _digest(Path(agents.scheduling.__file__).parent, "*.py")
 
 
-def _digest(path: Path) -> str:
+@cache
+def digest_of_import(path: str) -> str:
+    """SHA-256 of the code behind an import path: of its whole top-level package, or of its module."""
+    load_object(path)
+    name = path.partition(":")[0]
+    top = sys.modules[name.partition(".")[0]].__file__
+    file = Path(top or sys.modules[name].__file__ or "")
+    return _digest(file.parent if file.name == "__init__.py" else file, "*.py")
+
+
+def _digest(path: Path, pattern: str) -> str:
+    """Of a file, or of all matching files below a folder."""
     digest = hashlib.sha256()
-    files = sorted(path.rglob("*.xml")) if path.is_dir() else [path] if path.is_file() else []
+    files = sorted(path.rglob(pattern)) if path.is_dir() else [path] if path.is_file() else []
     for file in files:
         digest.update(str(file.relative_to(path)).encode() + b"\0" + file.read_bytes())
     return digest.hexdigest()

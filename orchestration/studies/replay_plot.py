@@ -53,7 +53,7 @@ def draw(panels: Sequence[tuple[str, Sequence[tuple[str, bool, FloatArray]]]], t
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path, dpi=120, format=None if path.suffix else "png")
-    except ValueError as error:  # of the name's end: everything else was drawn already
+    except ValueError as error:  # the file name's ending is wrong: everything else has been drawn already
         raise InputError(str(error), "--plot", "the name of a file that ends with .png or .svg", str(path)) from error
     except OSError as error:
         raise StoreUnavailableError(f"cannot be written ({error.strerror})", "--plot", source=str(path)) from error

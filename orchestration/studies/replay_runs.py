@@ -10,12 +10,12 @@ from agents.scheduling.metrics import METRIC_NAMES
 from orchestration.campaign.tracking.tracked_run import Measurement, TrackedRun, key_part, measurements
 
 if TYPE_CHECKING:
-    from orchestration.studies.replay import Pair, ReplayRequest
+    from orchestration.studies.replay import ReplayedPair, ReplayRequest
 
 NUMBERS = (*METRIC_NAMES, "seconds_per_cycle", "missed_cycles", "minutes_to_first_failure", "exploration")
 
 
-def replay_parent(pairs: list[Pair], request: ReplayRequest, url: str | None) -> TrackedRun:
+def replay_parent(pairs: list[ReplayedPair], request: ReplayRequest, url: str | None) -> TrackedRun:
     """The parent: what was replayed, and each agent's NAPFD."""
     first = pairs[0].row()
     names = ("history", "feedback", "fill", "budget", "cycles", "failing_cycles")
@@ -30,12 +30,12 @@ def replay_parent(pairs: list[Pair], request: ReplayRequest, url: str | None) ->
     )
 
 
-def replay_children(pairs: list[Pair]) -> list[TrackedRun]:
+def replay_children(pairs: list[ReplayedPair]) -> list[TrackedRun]:
     """One run per agent and reward: means as numbers, NAPFD and time to first failure as curves over the cycles."""
     return [_child(pair, pair.row()) for pair in pairs]
 
 
-def _child(pair: Pair, row: dict[str, Any]) -> TrackedRun:
+def _child(pair: ReplayedPair, row: dict[str, Any]) -> TrackedRun:
     curves = [
         Measurement(f"cycle/{name}", float(value), cycle)
         for name in ("napfd", "ttff")

@@ -45,7 +45,7 @@ class Uniform:
 
 @dataclass(frozen=True, slots=True)
 class Integer:
-    """Every whole number between two, both included, is as likely."""
+    """Every whole number between two, both included, with equal probability."""
 
     low: int
     high: int
@@ -57,7 +57,7 @@ class Integer:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One of some values, each as likely."""
+    """One of some values, with equal probability."""
 
     values: tuple[Scalar, ...]
 
@@ -112,12 +112,12 @@ DEFAULT_SPACES: dict[str, dict[str, Range]] = {
 }
 """The explicit table: algorithm, or family for a class that a user brings, to its default space.
 
-The ranges lie around the presets' values, with room on both sides; they are choices of ours, not published figures.
+The ranges lie around the presets' values, with room on both sides; this project chose them, they are not published.
 """
 
 
 def default_space(algorithm: str) -> Space:
-    """The default space of an algorithm, without what its constructor does not know.
+    """The default space of an algorithm, without the hyper-parameters that its constructor lacks.
 
     Raises:
         InputError: no such algorithm.
@@ -144,7 +144,7 @@ def read_space(path: Path, algorithm: str) -> Space:
 
 def described(space: Space) -> dict[str, dict[str, Any]]:
     """The inverse of `read_space`, as plain data."""
-    kinds = {found: name for name, found in RANGES.items()}
+    kinds = {range_type: name for name, range_type in RANGES.items()}
     return {
         name: {kinds[type(item)]: list(item.values if isinstance(item, Choice) else (item.low, item.high))}
         for name, item in space
@@ -178,18 +178,20 @@ def _range(name: str, value: Any, known: tuple[str, ...]) -> Range:
     if name not in known:
         raise unknown_name("hyper-parameter", str(name), known, field=str(name))
     if not isinstance(value, dict) or len(value) != 1:
-        raise InputError(f"{value!r} is no range", name, f"one of {', '.join(RANGES)} and its values")
+        raise InputError(f"{value!r} is not a range", name, f"one of {', '.join(RANGES)} and its values")
     ((kind, values),) = value.items()
     if kind not in RANGES:
         raise unknown_name("range", str(kind), RANGES, field=name)
     if not isinstance(values, list):
-        raise InputError(f"{values!r} is no list", f"{name}.{kind}", "a list of values")
+        raise InputError(f"{values!r} is not a list", f"{name}.{kind}", "a list of values")
     return _choice(name, values) if kind == "choice" else _interval(name, kind, values)
 
 
 def _choice(name: str, values: list[Any]) -> Choice:
     if not values or not all(value is None or isinstance(value, str | bool | int | float) for value in values):
-        raise InputError(f"{values!r} is no choice", f"{name}.choice", "at least one number, text, true, false or null")
+        raise InputError(
+            f"{values!r} is not a choice", f"{name}.choice", "at least one number, text, true, false or null"
+        )
     return Choice(tuple(values))
 
 
@@ -198,7 +200,7 @@ def _interval(name: str, kind: str, values: list[Any]) -> Range:
     numbers = int if kind == "integer" else int | float
     if len(values) != 2 or not all(isinstance(value, numbers) and not isinstance(value, bool) for value in values):
         expected = "two whole numbers" if kind == "integer" else "two numbers"
-        raise InputError(f"{values!r} is no interval", field, f"{expected}, [low, high]")
+        raise InputError(f"{values!r} is not an interval", field, f"{expected}, [low, high]")
     low, high = values
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
         raise InputError(f"[{low}, {high}] is empty", field, "low < high, both finite")

@@ -1,8 +1,8 @@
-"""``proctor tune``: search hyper-parameters of a preset with Ray Tune, beginning with the preset's own.
+"""``proctor tune``: search hyper-parameters of a preset with Ray Tune, starting with the preset's own.
 
 The points are drawn here, by a seeded generator, and Ray Tune runs, stops early and resumes them. Agents and
-evaluations lie in the same store as those of campaigns, under the same addresses: a tune that is killed trains no
-finished agent again, and a campaign with the hyper-parameters found has its healthy agents already.
+evaluations are kept in the same store as those of campaigns, under the same addresses: a tune that is killed trains no
+finished agent again, and a campaign with the best hyper-parameters already has its healthy agents.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ if TYPE_CHECKING:
     from ray.tune import RunConfig, TuneConfig, Tuner
 
 MAX_WORKER_DEATHS = 3
-"""How often a trial is taken up again after its worker died."""
+"""How often a trial is restarted after its worker died."""
 
 TUNE_ENVIRONMENT = {
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "RAY_AIR_NEW_OUTPUT": "0",
 }
-"""Ctrl-C goes through as everywhere else; no log files that nobody reads; nothing on stdout (with ``verbose=0``)."""
+"""Ctrl-C works as everywhere else; no unused log files; nothing on stdout (with ``verbose=0``)."""
 
 
 def run_tune(
@@ -47,7 +47,7 @@ def run_tune(
     cpus: int | None = None,
     address: str | None = None,
 ) -> TuneResult:
-    """Run a tune to its end, or go on with it where it was left.
+    """Run a tune to its end, or continue it where it stopped.
 
     Args:
         home: its files go to ``<home>/tune/<id>/``: ``trials/`` (Ray Tune's own), and at the end ``result.json`` and
@@ -59,7 +59,7 @@ def run_tune(
     Raises:
         InputError: a point cannot be trained; the same search is running elsewhere; no Ray cluster at the address.
         CorruptArtifactError: the state of an earlier run cannot be read back.
-        KeyboardInterrupt: the same call goes on later.
+        KeyboardInterrupt: the same call continues later.
     """
     folder = (home / "tune" / request.id).absolute()
     if (folder / "result.json").exists():
@@ -78,7 +78,7 @@ def run_tune(
 
 
 def _refuse_untrainable(request: TuneRequest) -> None:
-    """What the engine declines is refused before anything is trained."""
+    """Refuse what the engine cannot train before anything is trained."""
     from orchestration.studies.tune_trial import with_hyperparameters
 
     trainer = engine(request.engine)
@@ -90,22 +90,22 @@ def _refuse_untrainable(request: TuneRequest) -> None:
 
 def _fit(request: TuneRequest, folder: Path, store_url: str, progress: Progress, cpus: int | None) -> TuneResult:
     os.environ.update(TUNE_ENVIRONMENT)
-    from orchestration.studies.tune_trial import Teller
+    from orchestration.studies.tune_trial import TuneProgress
 
     tuner, finished = _tuner(request, folder, store_url, cpus)
     with progress.phase("tune", request.samples + 1, finished) as phase:
-        Teller.phase = phase
+        TuneProgress.phase = phase
         try:
             grid = tuner.fit()
         finally:
-            Teller.phase = None
+            TuneProgress.phase = None
     trials = sorted((_trial_result(request, grid[place]) for place in range(len(grid))), key=lambda trial: trial.index)
     healthy = request.healthy
     return TuneResult(request.id, healthy.environment.name, healthy.algorithm, healthy.total_steps, tuple(trials))
 
 
 def _tuner(request: TuneRequest, folder: Path, store_url: str, cpus: int | None) -> tuple[Tuner, int]:
-    """A new tuner, or the one that was left in the folder; and how many of its trials have ended."""
+    """A new tuner, or the interrupted one in the folder; and how many of its trials have ended."""
     from ray import tune
 
     trainable = _trainable(request, store_url)
@@ -117,7 +117,7 @@ def _tuner(request: TuneRequest, folder: Path, store_url: str, cpus: int | None)
         except Exception as error:  # whatever a damaged or foreign pickle raises
             expected = "the state of a tune; delete this folder and run again (finished agents are kept in the store)"
             raise CorruptArtifactError(f"cannot be read ({error})", "", expected, str(path)) from error
-    points = [{"index": index, "hyperparameters": found} for index, found in enumerate(request.candidates())]
+    points = [{"index": index, "hyperparameters": candidate} for index, candidate in enumerate(request.candidates())]
     space = {"point": tune.grid_search(points)}
     return tune.Tuner(
         trainable, param_space=space, tune_config=_tune_config(request, cpus), run_config=_run_config(folder)
@@ -161,22 +161,22 @@ def _tune_config(request: TuneRequest, cpus: int | None) -> TuneConfig:
 def _run_config(folder: Path) -> RunConfig:
     from ray.tune import FailureConfig, RunConfig
 
-    from orchestration.studies.tune_trial import Teller
+    from orchestration.studies.tune_trial import TuneProgress
 
     return RunConfig(
         name="trials",
         storage_path=str(folder),
         verbose=0,
         failure_config=FailureConfig(max_failures=MAX_WORKER_DEATHS),
-        callbacks=[Teller()],
+        callbacks=[TuneProgress()],
     )
 
 
-def _trial_result(request: TuneRequest, found: Any) -> TrialResult:
+def _trial_result(request: TuneRequest, trial: Any) -> TrialResult:
     """One of Ray Tune's results as plain data."""
-    metrics, point = found.metrics or {}, found.config["point"]
+    metrics, point = trial.metrics or {}, trial.config["point"]
     returns = tuple(float(value) for value in metrics.get("returns", ()))
-    failure = str(metrics.get("failure") or (f"{type(found.error).__name__}" if found.error else ""))
+    failure = str(metrics.get("failure") or (f"{type(trial.error).__name__}" if trial.error else ""))
     complete = not failure and len(returns) == len(request.seeds)
     mean = statistics.fmean(returns) if returns and not failure else None
     return TrialResult(point["index"], tuple(point["hyperparameters"].items()), mean, returns, complete, failure)
@@ -184,10 +184,10 @@ def _trial_result(request: TuneRequest, found: Any) -> TrialResult:
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """One process at a time; the operating system lets go of the lock whatever becomes of its holder."""
+    """One process at a time; the operating system releases the lock however its holder ends."""
     with (folder / "lock").open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise InputError("this search is running already", "", "to wait for it", str(folder)) from None
+            raise InputError("this search is already running", "", "to wait for it", str(folder)) from None
         yield

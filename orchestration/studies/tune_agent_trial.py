@@ -11,20 +11,20 @@ from ray.tune import FailureConfig, RunConfig, TuneConfig
 from envsearch.errors import ProctorError
 from orchestration.runtime.progress import Phase
 from orchestration.runtime.ray import extend_search_path
-from orchestration.studies.tune_agent import AgentTuneRequest, Point, gains
-from orchestration.studies.tune_trial import Teller
+from orchestration.studies.tune_agent_request import AgentPoint, AgentTuneRequest, gains
+from orchestration.studies.tune_trial import TuneProgress
 
 
 def run_trial(config: dict[str, Any], request: AgentTuneRequest, store_url: str, folders: tuple[str, ...]) -> None:
     """Replay one point on every history."""
     extend_search_path(folders)
-    found = gains(request, request.points()[config["index"]], store_url)
-    tune.report({"gain": sum(found) / len(found), "gains": found, "failure": ""})
+    point_gains = gains(request, request.points()[config["index"]], store_url)
+    tune.report({"gain": sum(point_gains) / len(point_gains), "gains": point_gains, "failure": ""})
 
 
 def fit(
     request: AgentTuneRequest,
-    points: list[Point],
+    points: list[AgentPoint],
     store_url: str,
     folders: tuple[str, ...],
     phase: Phase,
@@ -36,8 +36,8 @@ def fit(
         ProctorError: a trial failed.
     """
     trainable = tune.with_parameters(run_trial, request=request, store_url=store_url, folders=folders)
-    Teller.phase = phase
-    # Replays are kept in the store; what Ray Tune itself writes is of no use afterwards.
+    TuneProgress.phase = phase
+    # Replays are kept in the store; what Ray Tune itself writes is not needed afterwards.
     with tempfile.TemporaryDirectory(prefix="proctor-tune-agent-") as folder:
         tuner = tune.Tuner(
             tune.with_resources(trainable, {"cpu": 1}),
@@ -48,17 +48,17 @@ def fit(
                 storage_path=folder,
                 verbose=0,
                 failure_config=FailureConfig(max_failures=1),
-                callbacks=[Teller()],
+                callbacks=[TuneProgress()],
             ),
         )
         try:
             grid = tuner.fit()
         finally:
-            Teller.phase = None
-    found: dict[int, list[float]] = {}
-    for place in range(len(grid)):
-        one = grid[place]
-        if one.error is not None or one.metrics is None or "gains" not in one.metrics or one.config is None:
-            raise ProctorError(f"a trial failed ({one.error})")
-        found[one.config["index"]] = [float(value) for value in one.metrics["gains"]]
-    return [found[index] for index in range(len(points))]
+            TuneProgress.phase = None
+    by_index: dict[int, list[float]] = {}
+    for position in range(len(grid)):
+        trial = grid[position]
+        if trial.error is not None or trial.metrics is None or "gains" not in trial.metrics or trial.config is None:
+            raise ProctorError(f"a trial failed ({trial.error})")
+        by_index[trial.config["index"]] = [float(value) for value in trial.metrics["gains"]]
+    return [by_index[index] for index in range(len(points))]

@@ -1,4 +1,4 @@
-"""What a tune is asked and what it answers, as plain data."""
+"""The request and the result of a tune, as plain data."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from agents.deeprl.engines.base import Selection
+from agents.deeprl.engines.base import AgentSelection
 from agents.deeprl.recipe import Scalar, TrainingRecipe
 from envsearch.canonical import content_address, plain
 from envsearch.errors import CorruptArtifactError
@@ -25,7 +25,7 @@ class TuneRequest:
     Attributes:
         healthy: the preset's recipe.
         seeds: of the agents that every trial trains.
-        samples: points drawn besides the preset's own.
+        samples: points drawn in addition to the preset's own.
         seed: of the draws.
         early_stopping: stop trials after some of their seeds where others are better (asynchronous successive
             halving, Li et al. 2020), instead of giving all seeds to all trials.
@@ -38,7 +38,7 @@ class TuneRequest:
     seed: int = 0
     early_stopping: bool = False
     engine: str = "sb3"
-    selection: Selection = field(default_factory=Selection)
+    selection: AgentSelection = field(default_factory=AgentSelection)
     evaluation: EvaluationPlan = field(default_factory=lambda: EvaluationPlan(10, 420))
 
     def canonical(self) -> dict[str, Any]:
@@ -52,7 +52,7 @@ class TuneRequest:
         return content_address("tune", self.canonical())[:12]
 
     def candidates(self) -> list[dict[str, Scalar]]:
-        """What each trial changes of the preset; the first one nothing."""
+        """What each trial changes in the preset; the first trial changes nothing."""
         return [{}, *draw(self.space, self.samples, np.random.default_rng(self.seed))]
 
 
@@ -62,7 +62,7 @@ class TrialResult:
 
     Attributes:
         index: 0 is the preset itself.
-        hyperparameters: what the trial changed of the preset.
+        hyperparameters: what the trial changed in the preset.
         mean_return: mean over the seeds of the mean evaluation return; None if an agent failed.
         returns: mean evaluation return per seed, of the seeds that were run.
         complete: all seeds were run; others were stopped early or failed.
@@ -116,7 +116,7 @@ def read_result(folder: Path) -> TuneResult:
     try:
         return TypeAdapter(TuneResult).validate_json(path.read_bytes())
     except (OSError, ValidationError) as error:
-        expected = "the result of a tune; delete the file to have it made again"
+        expected = "the result of a tune; delete the file to have it created again"
         raise CorruptArtifactError("cannot be read", "", expected, str(path)) from error
 
 

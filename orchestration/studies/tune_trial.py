@@ -12,7 +12,7 @@ from ray.tune.experiment import Trial
 from agents.deeprl.recipe import Scalar, TrainingRecipe
 from orchestration.campaign.context import last_line
 from orchestration.execution.results import ResultStore
-from orchestration.execution.tasks import DEFAULT_PARTS, Parts, run_block
+from orchestration.execution.tasks import DEFAULT_FUNCTIONS, TaskFunctions, run_block
 from orchestration.execution.work import AgentKey, BlockReport, EvaluateBlock, EvaluationKey, TrainBlock
 from orchestration.runtime.progress import Phase
 from orchestration.runtime.ray import extend_search_path
@@ -37,7 +37,7 @@ class TrialTask:
     evaluation_seed: int
     store_url: str
     folders: tuple[str, ...] = ()
-    parts: Parts = DEFAULT_PARTS
+    functions: TaskFunctions = DEFAULT_FUNCTIONS
 
 
 def with_hyperparameters(recipe: TrainingRecipe, changes: dict[str, Scalar]) -> TrainingRecipe:
@@ -48,7 +48,7 @@ def with_hyperparameters(recipe: TrainingRecipe, changes: dict[str, Scalar]) -> 
 def run_trial(config: dict[str, Any], task: TrialTask) -> None:
     """Train and evaluate one agent per seed; after each, report the mean return over the seeds so far.
 
-    An agent that fails is the trial's result and no crash: Ray repeats crashed trials, and this one would fail again.
+    A failing agent is the trial's result, not a crash: Ray repeats crashed trials, and this trial would fail again.
     """
     extend_search_path(task.folders)
     returns: list[float] = []
@@ -57,7 +57,7 @@ def run_trial(config: dict[str, Any], task: TrialTask) -> None:
         agent = AgentKey(recipe, key.seed, key.engine, key.selection)
         evaluation = EvaluationKey(agent, recipe.environment, task.episodes, task.evaluation_seed)
         for block in (TrainBlock((agent,)), EvaluateBlock((evaluation,))):
-            report: BlockReport = run_block(block, task.store_url, task.parts)
+            report: BlockReport = run_block(block, task.store_url, task.functions)
             if report.failed:
                 tune.report({"mean_return": FAILED, "returns": returns, "failure": last_line(report.traceback)})
                 return
@@ -71,9 +71,9 @@ def trial_name(trial: Trial) -> str:
     return f"trial_{trial.config['point']['index']:03d}"
 
 
-class Teller(Callback):
-    """Advances the driver's progress bar. It is pickled with the tuner and read back on resumption, so that the bar
-    itself is kept outside of it.
+class TuneProgress(Callback):
+    """Advances the driver's progress bar. It is pickled with the tuner and read back on resumption, so the bar
+    itself is a class attribute.
     """
 
     phase: ClassVar[Phase | None] = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -10,7 +11,7 @@ from agents.deeprl.presets import preset
 from agents.deeprl.recipe import TrainingRecipe
 from envsearch.spec import EnvironmentSpec
 
-SMALL = {
+SMALL: dict[str, dict[str, Any]] = {
     "ppo": {"n_steps": 64, "batch_size": 32, "n_epochs": 2},
     "a2c": {},
     "dqn": {"learning_starts": 50, "train_freq": 16, "gradient_steps": 4, "batch_size": 16, "net_arch": [16, 16]},

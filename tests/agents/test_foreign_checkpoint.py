@@ -65,10 +65,10 @@ class Runs:
     """Runs a function when it is unpickled."""
 
     def __init__(self, function: Any, *arguments: Any) -> None:
-        self.told = (function, arguments)
+        self.reduced = (function, arguments)
 
     def __reduce__(self) -> Any:
-        return self.told
+        return self.reduced
 
 
 @pytest.mark.parametrize("kind", [PPO, A2C, DQN])
@@ -91,7 +91,7 @@ def test_our_own_file_gives_the_same_agent(kind: type[BaseAlgorithm]) -> None:
     ],
 )
 def test_other_algorithms_and_settings_act_the_same(kind: type[BaseAlgorithm], settings: dict[str, Any]) -> None:
-    memory = {} if kind is PPO else {"buffer_size": 10}
+    memory: dict[str, Any] = {} if kind is PPO else {"buffer_size": 10}
     model = kind("MlpPolicy", "Pendulum-v1", seed=1, **memory, **settings)  # type: ignore[call-arg]
     copy = from_bytes(to_bytes(model), f"stable_baselines3:{kind.__name__}")
     assert weights_digest(copy) == weights_digest(model)
@@ -129,7 +129,7 @@ def test_weights_are_no_pickles_either(checkpoint: bytes, tmp_path: Path) -> Non
     mark = tmp_path / "mark"
     buffer = io.BytesIO()
     torch.save({"x": Runs(os.mkdir, str(mark))}, buffer)
-    evil = changed(checkpoint, **{"policy.pth": buffer.getvalue()})
+    evil = changed(checkpoint, None, **{"policy.pth": buffer.getvalue()})
     with pytest.raises(CorruptArtifactError):
         from_bytes(evil, "ppo")
     with pytest.raises(pickle.UnpicklingError):
@@ -140,9 +140,9 @@ def test_weights_are_no_pickles_either(checkpoint: bytes, tmp_path: Path) -> Non
 def test_a_file_that_unpacks_to_too_much_is_refused_unread(checkpoint: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checkpoint_data, "MOST_BYTES", 1 << 20)
     with pytest.raises(CorruptArtifactError):
-        from_bytes(changed(checkpoint, **{"big.pth": bytes(1 << 21)}), "ppo")
+        from_bytes(changed(checkpoint, None, **{"big.pth": bytes(1 << 21)}), "ppo")
     with pytest.raises(CorruptArtifactError):
-        from_bytes(changed(checkpoint, **{f"{number}.pth": b"" for number in range(100)}), "ppo")
+        from_bytes(changed(checkpoint, None, **{f"{number}.pth": b"" for number in range(100)}), "ppo")
     monkeypatch.setattr(checkpoint_data, "MOST_DATA_BYTES", 100)
     with pytest.raises(CorruptArtifactError):
         from_bytes(checkpoint, "ppo")

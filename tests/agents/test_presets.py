@@ -20,12 +20,12 @@ PUBLISHED_STEPS = {
 
 @pytest.mark.parametrize("pair", sorted(PRESETS))
 def test_budget_and_a_source_for_every_number(pair):
-    found = preset(*pair)
-    assert found.total_steps == PUBLISHED_STEPS[pair]
-    named = {name for name, _ in found.sources}
+    loaded = preset(*pair)
+    assert loaded.total_steps == PUBLISHED_STEPS[pair]
+    named = {name for name, _ in loaded.sources}
     policy_fields = {"activation", "optimizer", "optimizer_kwargs", "net_arch"}
-    assert named == {name for name, _ in found.hyperparameters} | policy_fields | {"total_steps", "threshold"}
-    assert all(source for _, source in found.sources)
+    assert named == {name for name, _ in loaded.hyperparameters} | policy_fields | {"total_steps", "threshold"}
+    assert all(source for _, source in loaded.sources)
 
 
 def test_the_published_a2c_uses_adam_and_the_library_rmsprop():
@@ -46,9 +46,9 @@ def test_a_pair_without_preset_needs_steps():
 
 
 def test_a_users_algorithm_is_read_from_its_class():
-    found = preset("Pendulum-v1", "stable_baselines3:SAC")
-    assert found.policy.activation == "ReLU"
-    assert dict(found.hyperparameters)["gamma"] == 0.99
+    loaded = preset("Pendulum-v1", "stable_baselines3:SAC")
+    assert loaded.policy.activation == "ReLU"
+    assert dict(loaded.hyperparameters)["gamma"] == 0.99
 
 
 @pytest.mark.parametrize("name", ["pppo", "json:dumps", "no_such_module:X"])

@@ -30,8 +30,8 @@ def rollout(cls=FaultyRolloutBuffer, dones=False, **site):
         } | site
     buffer = cls(3, OBSERVATION, ACTION, "cpu", gamma=GAMMA, gae_lambda=LAMBDA, n_envs=1, **site)
     for reward, value, start in zip(REWARDS, VALUES, STARTS, strict=True):
-        one = torch.tensor([value])
-        buffer.add(np.zeros((1, 1)), np.zeros((1, 1)), np.array([reward]), np.array([start]), one, torch.zeros(1))
+        action = torch.tensor([value])
+        buffer.add(np.zeros((1, 1)), np.zeros((1, 1)), np.array([reward]), np.array([start]), action, torch.zeros(1))
     buffer.compute_returns_and_advantage(torch.tensor([LAST_VALUE]), np.array([dones]))
     return buffer
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import tempfile
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -13,7 +14,7 @@ import torch
 from stable_baselines3.common.monitor import Monitor
 
 from agents.deeprl.checkpoint import from_bytes, weights_digest
-from agents.deeprl.engines.base import Selection
+from agents.deeprl.engines.base import AgentSelection
 from agents.deeprl.engines.registry import engine
 from agents.deeprl.engines.sb3.build import build
 from agents.deeprl.engines.sb3.engine import train_one
@@ -45,14 +46,14 @@ def test_healthy_recipe_is_plain_stable_baselines3_bit_for_bit(small_recipe, alg
         **extra,
     )
     plain.learn(recipe.total_steps)
-    assert train_one(recipe, 3, Selection()).weights_digest == weights_digest(plain)
+    assert train_one(recipe, 3, AgentSelection()).weights_digest == weights_digest(plain)
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_seams_of_healthy_sites_change_no_bit(small_recipe, algorithm):
     recipe = small_recipe(algorithm)
-    with_seams = train_one(recipe, 1, Selection(), all_seams=True)
-    without = train_one(recipe, 1, Selection())
+    with_seams = train_one(recipe, 1, AgentSelection(), all_seams=True)
+    without = train_one(recipe, 1, AgentSelection())
     assert with_seams.weights_digest == without.weights_digest
     assert with_seams.episode_returns == without.episode_returns
 
@@ -60,7 +61,7 @@ def test_seams_of_healthy_sites_change_no_bit(small_recipe, algorithm):
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_training_leaves_no_folder_behind(small_recipe, algorithm, tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    trained = train_one(small_recipe(algorithm), 1, Selection())
+    trained = train_one(small_recipe(algorithm), 1, AgentSelection())
     assert not list(tmp_path.iterdir())
     loaded = getattr(stable_baselines3, algorithm.upper()).load(io.BytesIO(trained.checkpoint), env=None)
     assert not loaded._custom_logger, "whoever loads it and trains it on has the library's own logs"
@@ -68,7 +69,7 @@ def test_training_leaves_no_folder_behind(small_recipe, algorithm, tmp_path, mon
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_same_seed_same_bits_other_seed_other_bits(small_recipe, algorithm):
-    first, again, other = engine("sb3").train(small_recipe(algorithm), [5, 5, 6], Selection())
+    first, again, other = engine("sb3").train(small_recipe(algorithm), [5, 5, 6], AgentSelection())
     assert first.weights_digest == again.weights_digest != other.weights_digest
     assert first.episode_steps == again.episode_steps
 
@@ -76,7 +77,7 @@ def test_same_seed_same_bits_other_seed_other_bits(small_recipe, algorithm):
 def test_training_leaves_the_callers_randomness_alone(small_recipe):
     torch.manual_seed(7)
     np.random.seed(7)
-    train_one(small_recipe("a2c"), 0, Selection())
+    train_one(small_recipe("a2c"), 0, AgentSelection())
     drawn = torch.rand(1).item(), np.random.rand()
     torch.manual_seed(7)
     np.random.seed(7)
@@ -88,7 +89,7 @@ def test_a_faulty_agents_file_loads_without_proctor(small_recipe, algorithm):
     recipe = small_recipe(algorithm).replace(
         loss=LossSite(1.0), state=StateSite(1.0), terminal=TerminalSite(1.0), experience=ExperienceSite("repeat", 1.0)
     )
-    agent = train_one(recipe, 0, Selection())
+    agent = train_one(recipe, 0, AgentSelection())
     assert b"agents.deeprl" not in agent.checkpoint
     model = getattr(stable_baselines3, algorithm.upper()).load(io.BytesIO(agent.checkpoint))
     assert weights_digest(model) == agent.weights_digest
@@ -122,7 +123,7 @@ def test_inverted_policy_loss_has_exactly_the_gradient_of_the_formula(small_reci
     healthy = small_recipe(algorithm)
     pairs = tuple((dict(healthy.hyperparameters) | {"ent_coef": 0.1, "n_steps": 64}).items())
     healthy = healthy.replace(hyperparameters=pairs)
-    models = [build(healthy, 0), build(healthy.replace(loss=LossSite(1.0)), 0)]
+    models: list[Any] = [build(healthy, 0), build(healthy.replace(loss=LossSite(1.0)), 0)]
     for model in models:
         model.learn(1)  # one rollout and its update: weights now differ from those that collected it
     source = models[0].rollout_buffer
@@ -140,7 +141,7 @@ def test_inverted_policy_loss_has_exactly_the_gradient_of_the_formula(small_reci
 
 @pytest.mark.parametrize("algorithm", ["ppo", "a2c"])
 def test_lost_state_updates_act_on_the_first_observation_for_ever(small_recipe, algorithm):
-    model = build(small_recipe(algorithm).replace(state=StateSite(1.0)), 0)
+    model: Any = build(small_recipe(algorithm).replace(state=StateSite(1.0)), 0)
     model.learn(64)
     stored = model.rollout_buffer.observations.reshape(-1, 4)
     assert (stored == stored[0]).all()
@@ -149,7 +150,7 @@ def test_lost_state_updates_act_on_the_first_observation_for_ever(small_recipe, 
 
 
 def test_some_lost_state_updates_repeat_some_observations(small_recipe):
-    model = build(small_recipe("ppo").replace(state=StateSite(0.3)), 0)
+    model: Any = build(small_recipe("ppo").replace(state=StateSite(0.3)), 0)
     model.learn(64)
     stored = model.rollout_buffer.observations.reshape(-1, 4)
     repeated = (stored[1:] == stored[:-1]).all(axis=1).mean()
@@ -172,17 +173,17 @@ def test_time_limits_look_terminal_in_the_published_variant(small_recipe):
 def test_the_true_reward_is_logged_and_the_published_variant_logs_the_shown_one(small_recipe):
     noisy = ExperienceSite(noise_probability=1.0)
     published = ExperienceSite(noise_probability=1.0, log_mutated_reward=True)
-    true = train_one(small_recipe("ppo").replace(experience=noisy), 0, Selection())
-    shown = train_one(small_recipe("ppo").replace(experience=published), 0, Selection())
+    true = train_one(small_recipe("ppo").replace(experience=noisy), 0, AgentSelection())
+    shown = train_one(small_recipe("ppo").replace(experience=published), 0, AgentSelection())
     assert true.weights_digest == shown.weights_digest
     assert all(value == int(value) for value in true.episode_returns)
     assert any(value != int(value) for value in shown.episode_returns)
 
 
 def test_best_checkpoint_is_the_best_evaluated_one(small_recipe):
-    selection = Selection("best", every=32, episodes=3)
+    selection = AgentSelection("best", every=32, episodes=3)
     agent = train_one(small_recipe("ppo"), 0, selection)
-    final = train_one(small_recipe("ppo"), 0, Selection())
+    final = train_one(small_recipe("ppo"), 0, AgentSelection())
     environment = small_recipe("ppo").environment
 
     def score(checkpoint):
@@ -194,7 +195,7 @@ def test_best_checkpoint_is_the_best_evaluated_one(small_recipe):
 
 
 def test_evaluation_is_deterministic_and_seeded_per_episode(small_recipe):
-    agent = train_one(small_recipe("a2c"), 0, Selection())
+    agent = train_one(small_recipe("a2c"), 0, AgentSelection())
     environment = small_recipe("a2c").environment
     ten = evaluate(agent.checkpoint, "a2c", environment, 10, 420)
     assert ten == evaluate(agent.checkpoint, "a2c", environment, 10, 420)
@@ -240,6 +241,6 @@ def test_a_users_algorithm_trains(small_recipe):
 
     overrides = {"learning_starts": 20, "batch_size": 8, "buffer_size": 100, "net_arch": [8]}
     recipe = preset("Pendulum-v1", "stable_baselines3:SAC").recipe(EnvironmentSpec("Pendulum-v1"), 60, overrides)
-    agent = train_one(recipe, 0, Selection())
-    mutant = train_one(recipe.replace(loss=LossSite(1.0), terminal=TerminalSite(1.0)), 0, Selection())
+    agent = train_one(recipe, 0, AgentSelection())
+    mutant = train_one(recipe.replace(loss=LossSite(1.0), terminal=TerminalSite(1.0)), 0, AgentSelection())
     assert agent.weights_digest != mutant.weights_digest

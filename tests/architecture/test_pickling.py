@@ -1,6 +1,6 @@
-"""Every frozen dataclass and every exception of ours comes out of pickling as it went in.
+"""Every frozen dataclass and every exception of the project survives pickling unchanged.
 
-Tasks, actors and stores exchange them; an exception that cannot be rebuilt hides the error that it should tell.
+Tasks, actors and stores exchange them; an exception that cannot be rebuilt hides the error that it should report.
 Instances are made from the type hints; a class that accepts only some values has an example in `EXAMPLES`.
 """
 
@@ -39,23 +39,25 @@ SCALARS: dict[Any, Any] = {
 }
 
 STAYS_AT_HOME = {
+    "agents.deeprl.engines.fleet.on_policy.OnPolicyProgram": "is compiled; a task builds it from the recipe",
+    "agents.deeprl.engines.fleet.dqn.DQNProgram": "is compiled; a task builds it from the recipe",
+    "orchestration.service.api.columns.Job": "holds the columns of its owner; what crosses a border is the body",
     "agents.scheduling.history_replay.ReplayResult": "holds the live scheduler; what crosses a border is its summary",
-    "orchestration.studies.replay.Pair": "holds such results, for the report in the driver",
+    "orchestration.studies.replay.ReplayedPair": "holds such results, for the report in the driver",
     "orchestration.studies.replay_http.HttpReplay": "holds an open connection; it works in the driver",
-    "serve_app.routes.direct.Parameter": "holds a compiled validator of its replica",
 }
 """Class -> why it never crosses a border between processes. Not for new data: split the object off instead."""
 
 
 def module_names(root: Path = ROOT) -> list[str]:
-    """Every module of ours but ``__main__``, which runs the program."""
-    found = []
+    """Every module of the packages except ``__main__``, which runs the program."""
+    names = []
     for package in PACKAGES:
         for path in sorted((root / package).rglob("*.py")):
             parts = path.relative_to(root).with_suffix("").parts
             if parts[-1] != "__main__":
-                found.append(".".join(parts[:-1] if parts[-1] == "__init__" else parts))
-    return found
+                names.append(".".join(parts[:-1] if parts[-1] == "__init__" else parts))
+    return names
 
 
 def imported() -> tuple[dict[str, types.ModuleType], list[str]]:
@@ -74,12 +76,12 @@ MODULES, BROKEN = imported()
 
 def classes(wanted: Callable[[type], bool]) -> list[type]:
     """Classes defined in our modules that are `wanted`, in a fixed order."""
-    found: dict[str, type] = {}
+    types_by_name: dict[str, type] = {}
     for name, module in MODULES.items():
         for item in vars(module).values():
             if inspect.isclass(item) and item.__module__ == name and wanted(item):
-                found[f"{name}.{item.__qualname__}"] = item
-    return list(found.values())
+                types_by_name[f"{name}.{item.__qualname__}"] = item
+    return list(types_by_name.values())
 
 
 def is_frozen_dataclass(item: type) -> bool:
@@ -188,14 +190,14 @@ def _replay_request() -> Any:
 
 def _agent_tune_request() -> Any:
     from orchestration.studies.replay_item import HistorySource
-    from orchestration.studies.tune_agent import AgentTuneRequest
+    from orchestration.studies.tune_agent_request import AgentTuneRequest
 
     return AgentTuneRequest((example(HistorySource),) * 2, "failure_model", {"cost": (0.0, 0.1)})
 
 
 EXAMPLES: dict[str, Callable[[], Any]] = {
     "orchestration.studies.replay.ReplayRequest": _replay_request,
-    "orchestration.studies.tune_agent.AgentTuneRequest": _agent_tune_request,
+    "orchestration.studies.tune_agent_request.AgentTuneRequest": _agent_tune_request,
     "envsearch.spec.Parameter": _parameter,
 }
 """Classes that refuse what their type hints alone would give."""

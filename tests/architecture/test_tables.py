@@ -28,7 +28,7 @@ def subclass_of(base: str) -> Predicate:
 
 
 def with_methods(*methods: str) -> Predicate:
-    """Classes that have these methods and are no protocol."""
+    """Classes that have these methods and are not protocols."""
 
     def name(node: ast.stmt) -> str | None:
         if not isinstance(node, ast.ClassDef) or node.name.startswith("_") or is_abstract(node):
@@ -40,7 +40,7 @@ def with_methods(*methods: str) -> Predicate:
 
 
 def made_by(function: str) -> Predicate:
-    """Module-level names that hold what `function` makes."""
+    """Module-level names of the values that `function` makes."""
 
     def name(node: ast.stmt) -> str | None:
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
@@ -63,7 +63,7 @@ def is_abstract(node: ast.ClassDef) -> bool:
 
 @dataclass(frozen=True)
 class Rule:
-    """Every implementation in `folder` stands in `table` of the module `registry`."""
+    """Every implementation in `folder` is listed in `table` of the module `registry`."""
 
     folder: str
     registry: str
@@ -76,6 +76,12 @@ RULES = (
     Rule("mutations/killing", "mutations/killing/registry.py", "KILL_TESTS", with_methods("judge", "correct")),
     Rule("envsearch/environments", "envsearch/registry.py", "ENVIRONMENTS", made_by("EnvironmentDefinition")),
     Rule("agents/deeprl/engines", "agents/deeprl/engines/registry.py", "ENGINES", with_methods("objection", "train")),
+    Rule(
+        "agents/deeprl/engines/fleet/worlds",
+        "agents/deeprl/engines/fleet/worlds/registry.py",
+        "WORLDS",
+        made_by("World"),
+    ),
     Rule("agents/scheduling/kinds", "agents/scheduling/registry.py", "AGENT_KINDS", subclass_of("SchedulingAgent")),
     Rule("agents/scheduling/rewards", "agents/scheduling/registry.py", "REWARDS", subclass_of("Reward")),
     Rule("agents/scheduling/exploration", "agents/scheduling/registry.py", "EXPLORATIONS", subclass_of("Exploration")),
@@ -90,6 +96,12 @@ RULES = (
         "orchestration/campaign/tracking/registry.py",
         "TRACKERS",
         with_methods("log_campaign"),
+    ),
+    Rule(
+        "orchestration/service/store",
+        "orchestration/service/store/registry.py",
+        "STORES",
+        subclass_of("StateStore"),
     ),
 )
 
@@ -109,15 +121,15 @@ def table_value(tree: ast.Module, table: str) -> ast.expr | None:
 
 def words(node: ast.AST) -> set[str]:
     """Names, attributes and texts below a node."""
-    found = set()
+    texts = set()
     for item in ast.walk(node):
         if isinstance(item, ast.Name):
-            found.add(item.id)
+            texts.add(item.id)
         elif isinstance(item, ast.Attribute):
-            found.add(item.attr)
+            texts.add(item.attr)
         elif isinstance(item, ast.Constant) and isinstance(item.value, str):
-            found |= {item.value, item.value.rpartition(":")[2].rpartition(".")[2]}
-    return found
+            texts |= {item.value, item.value.rpartition(":")[2].rpartition(".")[2]}
+    return texts
 
 
 def listed(registry: Path, table: str) -> set[str] | None:
@@ -127,12 +139,12 @@ def listed(registry: Path, table: str) -> set[str] | None:
     if not isinstance(value, ast.Dict):
         return None
     functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
-    found, pending = words(value), [functions[name] for name in words(value) & set(functions)]
+    reachable, pending = words(value), [functions[name] for name in words(value) & set(functions)]
     while pending:
-        new = words(pending.pop()) - found
-        found |= new
+        new = words(pending.pop()) - reachable
+        reachable |= new
         pending += [functions[name] for name in new & set(functions)]
-    return found
+    return reachable
 
 
 def unlisted(root: Path, rules: tuple[Rule, ...] = RULES) -> list[str]:
@@ -143,7 +155,7 @@ def unlisted(root: Path, rules: tuple[Rule, ...] = RULES) -> list[str]:
             continue  # a part that is not built has nothing to list
         known = listed(registry, rule.table)
         if known is None:
-            problems.append(f"{rule.registry}: {rule.table} is no literal table")
+            problems.append(f"{rule.registry}: {rule.table} is not a literal table")
             continue
         for path in sorted((root / rule.folder).rglob("*.py")):
             missing = [name for name in map(rule.implements, parsed(path).body) if name and name not in known]
@@ -187,7 +199,7 @@ def _hidden_in(tree: ast.Module) -> Iterator[tuple[int, str]]:
                 yield node.lineno, f"a table is changed ({ast.unparse(node.func)})"
 
 
-def test_every_implementation_stands_in_its_table() -> None:
+def test_every_implementation_is_in_its_table() -> None:
     assert unlisted(ROOT) == []
 
 
@@ -210,10 +222,12 @@ SAMPLES = {
     "KILL_TESTS": ("class Mine:\n    def judge(self): ...\n    def correct(self): ...", "{'mine': Mine()}"),
     "ENVIRONMENTS": ("Mine = EnvironmentDefinition('mine')", "{Mine.name: Mine}"),
     "ENGINES": ("class Mine:\n    def objection(self): ...\n    def train(self): ...", "{'mine': ('a.b', 'Mine')}"),
+    "WORLDS": ("Mine = World('mine')", "{Mine.name: Mine}"),
     "AGENT_KINDS": ("class Mine(SchedulingAgent): ...", "{'mine': ('a.b', 'Mine')}"),
     "REWARDS": ("class Mine(reward.Reward): ...", "{'mine': 'a.b:Mine'}"),
     "EXPLORATIONS": ("class Mine(Exploration): ...", "{'mine': 'a.b.Mine'}"),
     "EXECUTORS": ("class Mine:\n    def run(self): ...\n    def close(self): ...", "{'mine': _make}"),
+    "STORES": ("class Mine(Tables, StateStore): ...", "{'mine': ('a.b', 'Mine')}"),
     "TRACKERS": ("class Mine:\n    def log_campaign(self): ...", "{'mine': ('a.b', 'Mine')}"),
 }
 
@@ -229,7 +243,7 @@ def test_unlisted_implementation_is_found(rule: Rule, tmp_path: Path) -> None:
     registry.write_text(f"{rule.table} = {table}\ndef _make():\n    return Mine()\n", encoding="utf-8")
     assert unlisted(tmp_path, (rule,)) == []
     registry.write_text(f"{rule.table} = discover()\n", encoding="utf-8")
-    assert unlisted(tmp_path, (rule,)) == [f"{rule.registry}: {rule.table} is no literal table"]
+    assert unlisted(tmp_path, (rule,)) == [f"{rule.registry}: {rule.table} is not a literal table"]
 
 
 @pytest.mark.parametrize(

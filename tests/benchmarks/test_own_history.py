@@ -15,7 +15,7 @@ from benchmarks.record_own_history import FIRST_FILES, Code, plan, test_files
 from benchmarks.seeded_faults import faults_of
 from orchestration.cli.demo_service import own_history
 
-test_files.__test__ = False  # a function of the script, no test
+test_files.__test__ = False  # type: ignore[attr-defined]  # a function of the script, not a test
 
 SOURCE = b'''"""Not a constant that computes: 1 < 2."""
 LIMIT: int = 3
@@ -35,8 +35,8 @@ def f(a: Literal[1], b) -> int:
 
 
 def test_faults_change_one_place_each() -> None:
-    found = {(fault.line, fault.old.decode().strip(), fault.new.decode().strip()) for fault in faults_of(SOURCE)}
-    assert found == {
+    texts = {(fault.line, fault.old.decode().strip(), fault.new.decode().strip()) for fault in faults_of(SOURCE)}
+    assert texts == {
         (2, "3", "4"),
         (7, "0.5", "0.75"),
         (11, "<", "<="),

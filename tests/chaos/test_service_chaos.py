@@ -12,13 +12,14 @@ from agents.scheduling.settings import AgentSettings
 from benchmarks.chaos import as_table, service_rounds
 from benchmarks.chaos_disk import SmallDisk
 from benchmarks.chaos_faults import FAULTS
+from orchestration.service.api.recommendations import RecommendationRequest
 from orchestration.service.errors import UnavailableError
-from orchestration.service.owners.calls import Call
-from orchestration.service.owners.holder import AgentHolder, HolderSettings
-from orchestration.service.owners.messages import Candidates, RecommendationAnswer, RecommendationRequest
-from orchestration.service.owners.payloads import settings_text
-from orchestration.service.store.base import AgentCommit
+from orchestration.service.owners.agent_owner import AgentOwner, OwnerSettings
+from orchestration.service.owners.owner_call import OwnerAnswer
+from orchestration.service.store.codec import settings_text
+from orchestration.service.store.rows import AgentCommit
 from orchestration.service.store.sql import SqlStore
+from orchestration.service.typed_calls import owner_call
 
 QUICK = (
     "kill -9 of an owner",
@@ -26,7 +27,7 @@ QUICK = (
     "full disk",
     "read-only disk",
     "store hangs",
-    "owner stands still",
+    "owner is suspended",
     "snapshot cut short",
 )
 """Those that are over in some seconds."""
@@ -78,16 +79,16 @@ def test_a_store_that_was_opened_on_a_read_only_disk_works_when_it_is_writable(t
         place = str(disk.folder / "service.db")
         assert disk.protect()
         store = SqlStore(place)
-        holder = AgentHolder(HolderSettings(place, str(disk.folder / "states")), store)
-        call = Call("agent", RecommendationRequest(Candidates(("a",))), episode_id="e", again=True)
+        owner = AgentOwner(OwnerSettings(place, str(disk.folder / "states")), store)
+        call = owner_call("agent", "recommend", RecommendationRequest.of(("a",)), episode_id="e", again=True)
         for _ in range(3):
             assert store.count_agents() == 1
             with pytest.raises(UnavailableError, match="readonly"):
                 store.commit([AgentCommit(1, 0, 1, 0, 0, 1.0, "", "")])
-            assert isinstance(holder.execute([call])[0], UnavailableError)
+            assert isinstance(owner.execute([call])[0], UnavailableError)
         disk.release()
-        answers = [holder.execute([call])[0] for _ in range(3)]
-        assert isinstance(answers[-1], RecommendationAnswer)
+        answers = [owner.execute([call])[0] for _ in range(3)]
+        assert isinstance(answers[-1], OwnerAnswer)
         store.close()
     finally:
         disk.close()

@@ -13,10 +13,10 @@ from orchestration.service.store.archive import Archive
 
 @pytest.mark.slow
 def test_many_episodes_leave_no_trace_but_the_archive(tmp_path: Path) -> None:
-    found, done = soak(tmp_path, 3000, tests=4, kept=500, marks=10)
+    marks, done = soak(tmp_path, 3000, tests=4, kept=500, measurements=10)
     assert done == 3000
-    assert complaints(found) == []
-    last = found.marks[-1]
+    assert complaints(marks) == []
+    last = marks.marks[-1]
     assert last.stored <= 500 + 100
     assert last.history_runs <= 20 * (3 + 30)
     assert list((tmp_path / "archive" / "episodes").rglob("*.parquet"))
@@ -31,9 +31,9 @@ def test_a_piece_that_is_gone_is_noticed(tmp_path: Path, monkeypatch: pytest.Mon
             really(self, table, agent, agent_id, first, *others)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Archive, "write", forgetful)
-    found, _ = soak(tmp_path, 1000, tests=3, kept=200, marks=5)
-    assert found.missing == 100
-    assert found.executions_missing == 100
+    marks, _ = soak(tmp_path, 1000, tests=3, kept=200, measurements=5)
+    assert marks.missing == 100
+    assert marks.executions_missing == 100
 
 
 def test_growing_memory_is_noticed() -> None:

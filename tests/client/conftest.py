@@ -1,4 +1,4 @@
-"""A service without a network, that does what the protocol says and fails when told to."""
+"""A service without a network: it follows the protocol and fails on request."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import pytest
 
 
 class FakeService:
-    """Orders tests backwards, cuts nothing, remembers every request.
+    """Orders tests backwards, selects all of them, and keeps every request.
 
     Attributes:
-        failures: what the next requests get instead of an answer, first one first: a status, a response, an exception.
+        failures: what the next requests get instead of an answer, in order: a status, a response, an exception.
     """
 
     def __init__(self) -> None:
@@ -31,7 +31,7 @@ class FakeService:
                 raise failure
             if isinstance(failure, httpx.Response):
                 return failure
-            detail = {"type": "urn:proctor:problem:some-slug", "detail": f"told to say {failure}"}
+            detail = {"type": "urn:proctor:problem:some-slug", "detail": f"scripted failure {failure}"}
             return httpx.Response(failure, json=detail)
         return self._answer(request.method, request.url.path, json.loads(request.content or b"null"))
 
@@ -49,18 +49,24 @@ class FakeService:
             new = {entry["id"]: entry for entry in body["results"]}
             repeated = len(new.keys() & self.results.keys())
             self.results.update(new)
-            told = {"episode_id": "e1", "recorded": len(new) - repeated, "repeated": repeated, "missing": 0}
-            return httpx.Response(200, json=told)
+            answer = {"episode_id": "e1", "recorded": len(new) - repeated, "repeated": repeated, "missing": 0}
+            return httpx.Response(200, json=answer)
         if last == "reward":
             self.rewarded += 1
             rewards = [{"id": name, "reward": 1.0} for name in self.results]
-            told = {"episode_id": "e1", "agent_version": 4, "total": 2.5, "rewards": rewards, "metrics": {"apfd": 0.75}}
-            return httpx.Response(200, json={**told, "repeated": self.rewarded > 1})
+            answer = {
+                "episode_id": "e1",
+                "agent_version": 4,
+                "total": 2.5,
+                "rewards": rewards,
+                "metrics": {"apfd": 0.75},
+            }
+            return httpx.Response(200, json={**answer, "repeated": self.rewarded > 1})
         if last == "next":
             for entry in body["results"]:
                 self.results[entry["id"]] = entry
-            told = {"episode_id": "e1", "test_id": "b", "position": 1, "reasons": [], "remaining": 1}
-            return httpx.Response(200, json=told)
+            answer = {"episode_id": "e1", "test_id": "b", "position": 1, "reasons": [], "remaining": 1}
+            return httpx.Response(200, json=answer)
         if path == "/v1/agents" and method == "GET":
             return httpx.Response(200, json={"agents": [agent("a")], "next_cursor": None})
         if method == "DELETE":
@@ -72,7 +78,7 @@ class FakeService:
         return [request.url.path.rpartition("/")[2] for request in self.requests]
 
     def body(self, place: int) -> Any:
-        """What a request carried."""
+        """The body of a request."""
         return json.loads(self.requests[place].content)
 
 
@@ -105,7 +111,7 @@ def make_client(service: FakeService, waits: list[float]) -> Callable[..., Any]:
 
 @pytest.fixture
 def make_async_client(service: FakeService, waits: list[float]) -> Callable[..., Any]:
-    """As `make_client`."""
+    """The asynchronous `make_client`."""
     from proctor_client import AsyncSchedulerClient
 
     async def sleep(seconds: float) -> None:

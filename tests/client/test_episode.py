@@ -1,4 +1,4 @@
-"""The common case as a context manager, and what a job does without the service."""
+"""An episode as a context manager, and the fallback without the service."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_parts_are_sent_once(make_client, service):
         episode.report("a", "passed")
         episode.send()
         episode.report("a", "passed")
-        with pytest.raises(ValueError, match="was sent already"):
+        with pytest.raises(ValueError, match="has already been sent"):
             episode.report("a", "failed")
         episode.report("b", "skipped")
     assert service.paths() == ["recommendations", "results", "results", "reward"]
@@ -59,8 +59,8 @@ def test_real_time(make_client, service):
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
-        (("c", "passed"), "'c' is no test of this episode"),
-        (("a", "green"), "'green' is no verdict"),
+        (("c", "passed"), "'c' is not a test of this episode"),
+        (("a", "green"), "'green' is not a verdict"),
         (("a", "passed", -1.0), "duration is -1.0"),
         (("a", "passed", float("nan")), "duration is nan"),
         (("a", "passed", 1.0, float("inf")), "finished_at is inf"),
@@ -73,22 +73,24 @@ def test_wrong_reports_are_refused_at_once(arguments, problem, make_client):
         assert episode.results == ()
 
 
-def test_an_episode_without_with_says_so(make_client):
+def test_an_episode_outside_of_a_with_block_is_refused(make_client):
     with pytest.raises(RuntimeError, match=r"with client\.episode"):
         _ = make_client().episode("nightly", "unit", ["a"]).order
 
 
-def test_a_run_that_breaks_off_is_reported_and_not_rewarded(make_client, service):
+def test_an_aborted_run_is_reported_and_not_rewarded(make_client, service):
     with pytest.raises(KeyboardInterrupt), make_client().episode("nightly", "unit", ["a", "b"]) as episode:
         episode.report("a", "failed")
         raise KeyboardInterrupt
     assert service.paths() == ["recommendations", "results"]
 
 
-def test_without_the_service_the_order_given_comes_back(make_client, service, waits):
+def test_the_fallback_is_the_job_s_own_order(make_client, service, waits):
     service.failures = [DOWN] * 4
     with (
-        pytest.warns(SchedulerWarning, match=r"connection refused \(tried 4 times\); the tests run in the order given"),
+        pytest.warns(
+            SchedulerWarning, match=r"connection refused \(tried 4 times\); the tests run in the job's own order"
+        ),
         make_client().episode("nightly", "unit", ["c", "a", "b"]) as episode,
     ):
         assert episode.order == ("c", "a", "b")
@@ -98,15 +100,15 @@ def test_without_the_service_the_order_given_comes_back(make_client, service, wa
         for name in ("a", "b"):
             episode.report(name, "failed")
         assert episode.next_test().test_id is None
-    assert len(service.requests) == 4  # nothing is sent for an episode that never was
+    assert len(service.requests) == 4  # nothing is sent for an episode that does not exist
     assert episode.reward is None
     assert "connection refused" in episode.recommendation.fallback
-    assert episode.ranking[0].reasons == ("as given: the service could not be asked",)
+    assert episode.ranking[0].reasons == ("the job's own order: the service is not available",)
 
 
 def test_a_refusal_breaks_no_job_either(make_client, service):
     service.failures = [401]
-    with pytest.warns(SchedulerWarning, match="told to say 401"):
+    with pytest.warns(SchedulerWarning, match="scripted failure 401"):
         assert make_client().recommend("nightly", ["b", "a"]).order == ("b", "a")
 
 
@@ -159,7 +161,7 @@ def test_a_next_that_fails_falls_back_and_loses_no_result(make_client, service):
 def test_an_error_at_the_end_does_not_hide_the_job_s_own(make_client, service):
     client = make_client(on_failure="raise", retries=0)
     with (
-        pytest.warns(SchedulerWarning, match="broke off"),
+        pytest.warns(SchedulerWarning, match="aborted run"),
         pytest.raises(ZeroDivisionError),
         client.episode("nightly", "unit", ["a"]) as episode,
     ):
@@ -173,7 +175,7 @@ def test_warnings_as_errors_break_no_job(make_client, service, caplog):
     with warnings.catch_warnings(), caplog.at_level(logging.WARNING, "proctor_client"):
         warnings.simplefilter("error")
         assert make_client().recommend("nightly", ["b", "a"]).order == ("b", "a")
-    assert "told to say 401" in caplog.text
+    assert "scripted failure 401" in caplog.text
 
 
 def test_the_budget_is_kept_as_far_as_durations_are_known(make_client, service):
@@ -186,7 +188,7 @@ def test_the_budget_is_kept_as_far_as_durations_are_known(make_client, service):
     assert [entry.position for entry in answer.ranking] == [1, 2, 3, 4, 5]
 
 
-def test_a_job_without_tests_asks_nothing(make_client, service):
+def test_a_job_without_tests_sends_no_request(make_client, service):
     with make_client().episode("nightly", "unit", []) as episode:
         assert episode.order == ()
     assert service.requests == []
@@ -243,15 +245,15 @@ def test_the_twin_retries_and_falls_back(make_async_client, service, waits):
     async def twin():
         async with make_async_client() as client:
             service.failures = [503, DOWN]
-            found = await client.recommend("nightly", ["a", "b"])
-            receipt = await client.submit_results(found, [TestResult("a", "passed")])
-            reward = await client.assign_reward(found)
+            answer = await client.recommend("nightly", ["a", "b"])
+            receipt = await client.submit_results(answer, [TestResult("a", "passed")])
+            reward = await client.assign_reward(answer)
             service.failures = [DOWN] * 4
-            return found, receipt, reward, await client.recommend("nightly", ["a", "b"])
+            return answer, receipt, reward, await client.recommend("nightly", ["a", "b"])
 
     with pytest.warns(SchedulerWarning):
-        found, receipt, reward, fallback = asyncio.run(twin())
-    assert (found.order, fallback.order) == (("b", "a"), ("a", "b"))
+        answer, receipt, reward, fallback = asyncio.run(twin())
+    assert (answer.order, fallback.order) == (("b", "a"), ("a", "b"))
     assert (receipt.recorded, reward.agent_version) == (1, 4)
     assert len(waits) == 5
 

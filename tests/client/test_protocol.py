@@ -21,7 +21,7 @@ from proctor_client import (
     TestResult,
     UnexpectedAnswerError,
 )
-from proctor_client.retrying import can_be_tried_again, retry_after
+from proctor_client.retrying import is_retryable, retry_after
 
 
 def test_the_four_steps(make_client, service):
@@ -53,8 +53,8 @@ def test_the_four_steps(make_client, service):
 
 def test_agents(make_client, service):
     client = make_client()
-    made = client.create_agent("nightly", "network", reward="time_ranked", seed=7)
-    assert (made.name, made.kind, made.settings) == ("nightly", "network", {"seed": 7})
+    created = client.create_agent("nightly", "network", reward="time_ranked", seed=7)
+    assert (created.name, created.kind, created.settings) == ("nightly", "network", {"seed": 7})
     assert service.body(0) == {"name": "nightly", "kind": "network", "reward": "time_ranked", "seed": 7}
     assert [entry.name for entry in client.agents()] == ["a"]
     client.delete_agent("a/b")
@@ -75,7 +75,7 @@ def test_pages_are_joined(make_client, service):
 @pytest.mark.parametrize(
     "failure", [500, 502, 503, 504, 429, 408, httpx.ConnectError("refused"), httpx.ReadTimeout("")]
 )
-def test_what_may_pass_is_tried_again_with_the_same_key(failure, make_client, service, waits):
+def test_a_temporary_failure_is_retried_with_the_same_key(failure, make_client, service, waits):
     service.failures = [failure, failure]
     assert make_client(on_failure="raise").recommend("nightly", ["a", "b"]).order == ("b", "a")
     assert len({request.headers["idempotency-key"] for request in service.requests}) == 1
@@ -84,7 +84,7 @@ def test_what_may_pass_is_tried_again_with_the_same_key(failure, make_client, se
     assert 0.25 <= waits[1] <= 0.5
 
 
-def test_two_calls_have_two_keys_and_a_key_can_be_given(make_client, service):
+def test_each_call_has_its_own_key_unless_one_is_passed_in(make_client, service):
     client = make_client()
     client.recommend("nightly", ["a"])
     client.recommend("nightly", ["a"])
@@ -95,20 +95,20 @@ def test_two_calls_have_two_keys_and_a_key_can_be_given(make_client, service):
     assert all(len(key) <= 64 for key in keys)
 
 
-def test_it_gives_up_after_the_retries(make_client, service, waits):
+def test_the_client_gives_up_after_the_retries(make_client, service, waits):
     service.failures = [503] * 9
-    with pytest.raises(ServiceUnavailableError, match=r"HTTP 503: told to say 503 \(tried 3 times") as caught:
+    with pytest.raises(ServiceUnavailableError, match=r"HTTP 503: scripted failure 503 \(tried 3 times") as caught:
         make_client(on_failure="raise", retries=2).recommend("nightly", ["a"])
     assert (caught.value.status, caught.value.attempts, len(waits)) == (503, 3, 2)
 
 
-def test_the_server_says_how_long_to_wait(make_client, service, waits):
+def test_retry_after_is_respected(make_client, service, waits):
     service.failures = [httpx.Response(429, headers={"Retry-After": "7"})]
     make_client().recommend("nightly", ["a"])
     assert waits == [7.0]
 
 
-def test_nobody_waits_for_an_hour(make_client, service, waits):
+def test_a_very_long_wait_ends_the_retries(make_client, service, waits):
     service.failures = [httpx.Response(503, headers={"Retry-After": "3600"})]
     with pytest.raises(ServiceUnavailableError):
         make_client(on_failure="raise").recommend("nightly", ["a"])
@@ -119,9 +119,9 @@ def test_nobody_waits_for_an_hour(make_client, service, waits):
     ("status", "error"),
     [(400, RefusedError), (401, NotAllowedError), (403, NotAllowedError), (404, NotFoundError), (409, ConflictError)],
 )
-def test_a_refusal_is_not_tried_again(status, error, make_client, service):
+def test_a_refusal_is_not_retried(status, error, make_client, service):
     service.failures = [status]
-    with pytest.raises(error, match=f"told to say {status}") as caught:
+    with pytest.raises(error, match=f"scripted failure {status}") as caught:
         make_client(on_failure="raise").recommend("nightly", ["a"])
     assert (caught.value.status, caught.value.slug) == (status, "some-slug")
     assert len(service.requests) == 1
@@ -138,13 +138,13 @@ def test_a_refusal_is_not_tried_again(status, error, make_client, service):
         httpx.Response(501),
     ],
 )
-def test_another_program_is_noticed(answer, make_client, service):
+def test_an_answer_of_another_program_is_refused(answer, make_client, service):
     service.failures = [answer]
     with pytest.raises(UnexpectedAnswerError):
         make_client(on_failure="raise").recommend("nightly", ["a"])
 
 
-def test_very_many_results_go_in_parts(make_client, service, monkeypatch):
+def test_very_many_results_are_sent_in_parts(make_client, service, monkeypatch):
     monkeypatch.setattr("proctor_client.protocol.RESULTS_PER_CALL", 2)
     client = make_client()
     names = [str(number) for number in range(5)]
@@ -155,7 +155,7 @@ def test_very_many_results_go_in_parts(make_client, service, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("tests", "problem"), [(["a", "a"], "'a' stands twice"), (["a", ""], "empty name"), ([TestCase("")], "empty name")]
+    ("tests", "problem"), [(["a", "a"], "'a' appears twice"), (["a", ""], "empty name"), ([TestCase("")], "empty name")]
 )
 def test_wrong_tests_are_the_caller_s_mistake(tests, problem, make_client, service):
     with pytest.raises(ValueError, match=problem):
@@ -164,7 +164,7 @@ def test_wrong_tests_are_the_caller_s_mistake(tests, problem, make_client, servi
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf"), -1.0])
-def test_no_number_that_json_does_not_know(number, make_client, service):
+def test_numbers_that_json_cannot_express_are_refused(number, make_client, service):
     with pytest.raises(ValueError, match="finite number of at least 0"):
         make_client().recommend("nightly", [TestCase("a", number)])
     with pytest.raises(ValueError, match="not finite"):
@@ -173,14 +173,14 @@ def test_no_number_that_json_does_not_know(number, make_client, service):
 
 
 @pytest.mark.parametrize("url", ["proctor.test", "ftp://proctor.test", "http://", ""])
-def test_a_wrong_url_is_told_at_once(url):
+def test_a_wrong_url_is_refused_at_once(url):
     from proctor_client import SchedulerClient
 
-    with pytest.raises(ValueError, match="no URL of a service"):
+    with pytest.raises(ValueError, match="not the URL of a service"):
         SchedulerClient(url)
 
 
-def test_the_base_path_may_be_given(service, waits):
+def test_the_url_may_end_with_the_base_path(service, waits):
     from proctor_client import SchedulerClient
 
     client = SchedulerClient("http://proctor.test/v1/", transport=httpx.MockTransport(service))
@@ -221,11 +221,11 @@ def test_retry_after(value: str | None, seconds: float | None) -> None:
 
 
 @given(st.integers(100, 599))
-def test_only_not_now_is_tried_again(status: int) -> None:
-    assert can_be_tried_again(status) == (status in (408, 429) or (500 <= status <= 599 and status != 501))
+def test_only_temporary_failures_are_retried(status: int) -> None:
+    assert is_retryable(status) == (status in (408, 429) or (500 <= status <= 599 and status != 501))
 
 
-def test_a_problem_that_is_no_document_is_told_too(make_client, service):
+def test_a_refusal_without_a_problem_document(make_client, service):
     service.failures = [httpx.Response(422, content=json.dumps(["x"]).encode())]
     with pytest.raises(RefusedError, match=r"the call was refused \(HTTP 422\)"):
         make_client(on_failure="raise").recommend("nightly", ["a"])

@@ -1,4 +1,4 @@
-"""The client runs on Python 3.9: its syntax, and what it takes from the standard library."""
+"""The client runs on Python 3.9: its syntax, and what it uses of the standard library."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ LATER_BUILTINS = {"aiter", "anext", "ExceptionGroup", "BaseExceptionGroup"}
 
 
 def too_new(source: str) -> list[str]:
-    """What Python 3.9 would not understand, or does not have."""
+    """What Python 3.9 cannot parse or does not have."""
     try:
         tree = ast.parse(source, feature_version=(3, 9))
     except SyntaxError as error:
@@ -79,7 +79,7 @@ def _keywords(tree: ast.Module) -> Iterator[tuple[int, str]]:
 
 
 def _unions(tree: ast.Module) -> Iterator[tuple[int, str]]:
-    """``X | Y`` of types is computed where it is no annotation; without the future import annotations are, too."""
+    """``X | Y`` of types is computed outside of annotations; without the future import annotations are, too."""
     lazy = any(isinstance(node, ast.ImportFrom) and node.module == "__future__" for node in tree.body)
     annotations = set()
     for node in ast.walk(tree):
@@ -95,12 +95,12 @@ def _unions(tree: ast.Module) -> Iterator[tuple[int, str]]:
                 yield node.lineno, f"{ast.unparse(node)} where it is computed"
 
 
-def test_there_is_something_to_check() -> None:
+def test_the_sources_exist() -> None:
     assert {path.name for path in SOURCES} >= {"__init__.py", "client.py", "async_client.py", "protocol.py"}
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.name)
-def test_it_is_understood_by_python_39(path: Path) -> None:
+def test_python_39_can_run_it(path: Path) -> None:
     assert too_new(path.read_text(encoding="utf-8")) == []
 
 
@@ -119,7 +119,7 @@ def test_it_is_understood_by_python_39(path: Path) -> None:
         "import tomllib",
     ],
 )
-def test_what_is_too_new_is_found(source: str) -> None:
+def test_newer_syntax_is_reported(source: str) -> None:
     assert len(too_new(source)) == 1
 
 
@@ -128,14 +128,14 @@ def test_annotations_may_be_new() -> None:
 
 
 def test_it_imports_httpx_and_the_standard_library_only() -> None:
-    found = set()
+    imported = set()
     for path in SOURCES:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.ImportFrom) and node.module:
-                found.add(node.module.partition(".")[0])
+                imported.add(node.module.partition(".")[0])
             elif isinstance(node, ast.Import):
-                found |= {alias.name.partition(".")[0] for alias in node.names}
-    assert found - set(sys.stdlib_module_names) == {"httpx", "proctor_client"}
+                imported |= {alias.name.partition(".")[0] for alias in node.names}
+    assert imported - set(sys.stdlib_module_names) == {"httpx", "proctor_client"}
 
 
 def test_the_distribution_says_so_too() -> None:

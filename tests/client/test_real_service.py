@@ -70,9 +70,9 @@ def test_a_budget_and_real_time(client):
     with client.episode("live", "unit", tests, time_budget_seconds=25) as episode:
         assert (episode.order, episode.not_selected) == (("a", "b"), ("c", "d"))
         seen = []
-        while (found := episode.next_test()).test_id is not None:
-            seen.append(found.test_id)
-            episode.report(found.test_id, "passed", 10.0)
+        while (answer := episode.next_test()).test_id is not None:
+            seen.append(answer.test_id)
+            episode.report(answer.test_id, "passed", 10.0)
     assert seen == ["a", "b"]
 
 
@@ -117,7 +117,7 @@ def test_the_twin(tmp_path):
 
     async def twin() -> tuple[tuple[str, ...], int]:
         transport = httpx.ASGITransport(api)
-        async with api.app.router.lifespan_context(api.app), AsyncSchedulerClient(URL, transport=transport) as client:
+        async with api.router.lifespan_context(api), AsyncSchedulerClient(URL, transport=transport) as client:
             await client.create_agent("live", "file_order")
             async with client.episode("live", "unit", ["a", "b"]) as episode:
                 for name in episode.order:

@@ -16,17 +16,10 @@ from typing import Any
 
 import ray
 
-from agents.scheduling.settings import AgentSettings
 from orchestration.runtime.ray import start_ray, stop_ray
-from orchestration.service.owners.folding import replay_log
-from orchestration.service.owners.messages import (
-    Candidates,
-    CreateAgent,
-    RecommendationRequest,
-    Results,
-    ResultsRequest,
-    RewardRequest,
-)
+from orchestration.service.api.agents import CreateAgent
+from orchestration.service.api.recommendations import RecommendationRequest, ResultsRequest
+from orchestration.service.owners.state_recovery import replay_log
 from orchestration.service.service import SchedulingService, ServiceSettings
 from orchestration.service.store.sql import SqlStore
 
@@ -36,10 +29,10 @@ IDS = ("a", "b", "c")
 
 async def cycle(service: SchedulingService, agent: str, turn: int) -> str:
     """A whole episode; its id."""
-    episode = (await service.recommend(agent, RecommendationRequest(Candidates(IDS)))).episode_id
+    episode = (await service.recommend(agent, RecommendationRequest.of(IDS))).episode_id
     verdicts = tuple("failed" if turn % 3 == number else "passed" for number in range(3))
-    await service.results(agent, ResultsRequest(episode, Results(IDS, verdicts)))
-    await service.reward(agent, RewardRequest(episode))
+    await service.results(agent, episode, ResultsRequest.of(IDS, verdicts))
+    await service.reward(agent, episode)
     return str(episode)
 
 
@@ -56,19 +49,21 @@ def _actors() -> list[dict[str, str]]:
     from ray._private.state import actors
 
     return [
-        {"name": one["Name"], "node": one["Address"]["NodeID"]} for one in actors().values() if one["State"] == "ALIVE"
+        {"name": actor["Name"], "node": actor["Address"]["NodeID"]}
+        for actor in actors().values()
+        if actor["State"] == "ALIVE"
     ]
 
 
 async def main(folder: Path, store_url: str) -> None:
     """Work on all agents, lose a node, go on, and compare."""
     others = {"store_url": store_url} if store_url else {}
-    settings = ServiceSettings.in_folder(folder, snapshot_every=5, housekeeping_seconds=0.0, spares=0, **others)
+    settings = ServiceSettings.in_folder(folder, snapshot_every=5, housekeeping_seconds=0.0, standby_owners=0, **others)
     service, store = SchedulingService(settings), SqlStore(settings.store_url)
     rewarded: dict[str, list[str]] = {agent: [] for agent in AGENTS}
     slowest: dict[str, float] = dict.fromkeys(AGENTS, 0.0)
     for agent in AGENTS:
-        await service.create_agent(CreateAgent(agent, AgentSettings("failure_rate")))
+        await service.create_agent(CreateAgent(agent, "failure_rate"))
         for turn in range(7):
             rewarded[agent].append(await cycle(service, agent, turn))
     places = {agent: await node_of(service, store, agent) for agent in AGENTS}
@@ -112,10 +107,10 @@ async def _consistent(service: SchedulingService, store: SqlStore, agent: str, r
     """Every acknowledged reward stands in the log exactly once, and the log can be read as a whole."""
     row = store.agent(agent)
     assert row is not None
-    told = [event.subject for event in store.versions(row.id, None, 1_000_000)]
+    logged = [event.subject for event in store.versions(row.id, None, 1_000_000)]
     await asyncio.to_thread(replay_log, store, agent)
-    again = await service.reward(agent, RewardRequest(rewarded[0]))
-    return set(rewarded) <= set(told) and len(told) == len(set(told)) == row.version and again.repeated
+    again = await service.reward(agent, rewarded[0])
+    return set(rewarded) <= set(logged) and len(logged) == len(set(logged)) == row.version and again.repeated
 
 
 if __name__ == "__main__":

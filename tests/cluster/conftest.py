@@ -43,9 +43,9 @@ def working_copy(tmp_path: Path) -> Path:
         if (ROOT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(ROOT / name, folder / name)
-    for name in (".git/objects/pack", ".venv/lib", "proctor-data/store", "mlruns/0", "agents/__pycache__"):
-        (folder / name).mkdir(parents=True, exist_ok=True)
-        (folder / name / "large.pyc").write_bytes(secrets.token_bytes(3_000_000))
+    for left_out in (".git/objects/pack", ".venv/lib", "proctor-data/store", "mlruns/0", "agents/__pycache__"):
+        (folder / left_out).mkdir(parents=True, exist_ok=True)
+        (folder / left_out / "large.pyc").write_bytes(secrets.token_bytes(3_000_000))
     return folder
 
 

@@ -1,4 +1,4 @@
-"""Several nodes on this machine, told on standard input what to do; in a process of its own, as Ray is one in each.
+"""Several nodes on this machine, controlled through standard input, in a separate process: one Ray node per process.
 
 Prints a line of JSON for every command: ``add CPUS`` -> {"node": ID}, ``lose ID`` -> {}, end of input: everything ends.
 The first line has the cluster's address. The head has no CPU.

@@ -34,7 +34,7 @@ def test_haproxy_of_a_cluster_is_that_of_one_machine(root: Path) -> None:
 
 
 def test_the_configuration_names_what_serve_is_started_with(root: Path) -> None:
-    told = (root / "serve_app" / "config.yaml").read_text()
+    configuration = (root / "serve_app" / "config.yaml").read_text()
     manifest = (root / "deploy" / "rayservice.yaml").read_text()
     for name in (
         "ENABLE_HA_PROXY",
@@ -43,7 +43,7 @@ def test_the_configuration_names_what_serve_is_started_with(root: Path) -> None:
         "PROXY_READY_CHECK_TIMEOUT_S",
     ):
         variable = f"RAY_SERVE_{name}"
-        assert f"{variable}={SERVE_ENVIRONMENT[variable]}" in told
+        assert f"{variable}={SERVE_ENVIRONMENT[variable]}" in configuration
         assert f'name: {variable}, value: "{SERVE_ENVIRONMENT[variable]}"' in manifest
 
 
@@ -80,16 +80,16 @@ def test_deploy_smoke_and_a_killed_haproxy(service_head: Any, tmp_path: Path, ro
 
 def _haproxies(port: int) -> list[int]:
     """Processes of the HAProxy that listens there."""
-    found = []
+    lines = []
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             command = (folder / "cmdline").read_bytes().split(b"\0")
             if command[0].endswith(b"haproxy") and b"-f" in command:
                 settings = Path(command[command.index(b"-f") + 1].decode())
                 if f":{port}" in settings.read_text():
-                    found.append(int(folder.name))
-    assert found, "no HAProxy listens there"
-    return found
+                    lines.append(int(folder.name))
+    assert lines, "no HAProxy listens there"
+    return lines
 
 
 def _await_ready(url: str) -> set[int]:

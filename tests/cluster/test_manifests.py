@@ -33,8 +33,8 @@ def _schemas() -> dict[str, dict[str, Any]]:
     assert spec.loader is not None
     module = module_from_spec(spec)
     spec.loader.exec_module(module)
-    found: dict[str, dict[str, Any]] = module.SCHEMAS
-    return found
+    schemas: dict[str, dict[str, Any]] = module.SCHEMAS
+    return schemas
 
 
 SCHEMAS = _schemas()
@@ -232,8 +232,8 @@ def test_the_jobs_command_exists() -> None:
 
     from orchestration.cli.app import app
 
-    told = CliRunner().invoke(app, [*words[3:5], "--help"])
-    assert all(word in told.output for word in words[6:] if word.startswith("--"))
+    help_page = CliRunner().invoke(app, [*words[3:5], "--help"])
+    assert all(word in help_page.output for word in words[6:] if word.startswith("--"))
 
 
 def test_the_services_configuration_is_one_that_serve_takes() -> None:

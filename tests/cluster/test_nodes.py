@@ -87,8 +87,8 @@ def nodes() -> Iterator[Nodes]:
     """A head without CPUs; token authentication is on."""
     folder = tempfile.mkdtemp(prefix="ray-nodes-", dir="/tmp")
     environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
-    told = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32), "RAY_TMPDIR": folder}
-    cluster = Nodes(environment | told | {"RAY_USAGE_STATS_ENABLED": "0", "PYTHONPATH": str(HERE.parents[1])})
+    settings = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32), "RAY_TMPDIR": folder}
+    cluster = Nodes(environment | settings | {"RAY_USAGE_STATS_ENABLED": "0", "PYTHONPATH": str(HERE.parents[1])})
     yield cluster
     cluster.close()
     shutil.rmtree(folder, ignore_errors=True)
@@ -130,13 +130,13 @@ def test_a_campaign_loses_a_node_in_mid_training_and_ends_with_the_undisturbed_t
             time.sleep(0.05)
         nodes.lose(second)
         lost_at = len(_records(home))
-        told, _ = campaign.communicate(timeout=400)
+        settings, _ = campaign.communicate(timeout=400)
     finally:
         campaign.kill()
-    assert campaign.returncode == 0, told
+    assert campaign.returncode == 0, settings
     assert lost_at < 9, "it was too late to lose anything"
     assert len(_records(home)) > lost_at
-    assert "Traceback" not in told
+    assert "Traceback" not in settings
     subprocess.run(
         _command(spec, undisturbed, "--executor", "inline", "--quiet"), check=True, timeout=600, cwd=tmp_path
     )

@@ -87,13 +87,15 @@ def test_submit_tail_stop_and_submit_again(head: Any, working_copy: Path, tmp_pa
     assert head.job(*submit, "--no-wait", "--submission-id", "first", "--", *job).returncode == 0
     end = time.monotonic() + 300
     while len(_finished(home)) < 3:
-        assert "RUNNING" in (told := head.job("status", "first").stdout) or "PENDING" in told, head.job("logs", "first")
+        assert "RUNNING" in (status := head.job("status", "first").stdout) or "PENDING" in status, head.job(
+            "logs", "first"
+        )
         assert time.monotonic() < end
         time.sleep(0.1)
     assert head.job("stop", "first").returncode == 0
     before = _finished(home)
     tail = head.job("logs", "first").stdout
-    assert "interrupted; finished items are kept. To go on: proctor campaign run small.yaml" in tail
+    assert "interrupted; finished items are kept. To continue: proctor campaign run small.yaml" in tail
     assert "Traceback" not in tail
     assert "was stopped" in head.job("status", "first").stdout
     assert not list((home / "campaigns").glob("*/result.json"))

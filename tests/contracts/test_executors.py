@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,16 @@ from orchestration.execution.executors.inline import InlineExecutor
 from orchestration.execution.executors.ray_tasks import QUEUED, RayExecutor
 from orchestration.execution.executors.registry import EXECUTORS
 from orchestration.execution.results import ResultStore
-from orchestration.execution.tasks import Parts
+from orchestration.execution.tasks import TaskFunctions
 from orchestration.execution.work import AgentKey, EvaluateBlock, EvaluationKey, JobOutcome, TrainBlock, WorkBlock
 
 FAKES = Path(__file__).parents[1] / "fakes"
-PARTS = Parts("fake_training:engine", "fake_training:evaluate")
-KINDS = {"inline": lambda: InlineExecutor(PARTS), "ray": lambda: RayExecutor(cpus=2, parts=PARTS)}
+FUNCTIONS = TaskFunctions("fake_training:engine", "fake_training:evaluate")
+pytestmark = pytest.mark.ray
+KINDS: dict[str, Callable[[], Executor]] = {
+    "inline": lambda: InlineExecutor(FUNCTIONS),
+    "ray": lambda: RayExecutor(cpus=2, functions=FUNCTIONS),
+}
 
 
 def test_every_executor_of_the_table_is_held_to_the_contract() -> None:
@@ -84,7 +88,7 @@ def test_the_store_holds_the_same_as_after_an_inline_run(
     keys = agents(5, fail_seed=3)
     items = evaluations(keys[:3], "CartPole-v1", "Broken")
     reference = ResultStore(str(tmp_path / "reference"))
-    for runner, place in ((executor, store), (InlineExecutor(PARTS), reference)):
+    for runner, place in ((executor, store), (InlineExecutor(FUNCTIONS), reference)):
         for block in (blocks_of(keys, 2, TrainBlock), blocks_of(items, 2, EvaluateBlock)):
             list(runner.run(block, place.url))
     assert [store.has_agent(key) for key in keys] == [True, True, True, False, True]
@@ -92,9 +96,9 @@ def test_the_store_holds_the_same_as_after_an_inline_run(
         assert store.load_agent(key) == reference.load_agent(key)
     for item in evaluations(keys[:3], "CartPole-v1"):
         assert store.load_evaluation(item) == reference.load_evaluation(item)
-    for failed in (keys[3], *evaluations(keys[:3], "Broken")):
-        assert "on purpose" in (store.failure(failed.address()) or "")
-        assert "on purpose" in (reference.failure(failed.address()) or "")
+    for address in (keys[3].address(), *(item.address() for item in evaluations(keys[:3], "Broken"))):
+        assert "on purpose" in (store.failure(address) or "")
+        assert "on purpose" in (reference.failure(address) or "")
 
 
 def test_blocks_are_drawn_lazily(executor: Executor, store: ResultStore) -> None:

@@ -105,7 +105,7 @@ class Crashes(Broken):
         (WithoutSummary, "has name, summary, source, resampling and corrected"),
         (KillsEverything, "never kills identical populations"),
         (KillsNothing, "kills separated populations"),
-        (Backwards, "tells the direction"),
+        (Backwards, "reports the direction"),
         (Secretive, "same generator, same verdict"),
         (HiddenResampling, "does not need the generator unless it resamples"),
         (Lenient, "rejects NaN and infinity"),
@@ -137,7 +137,7 @@ def test_a_test_is_found_by_name_or_import_path():
         ("paired_permutatoin", "did you mean 'paired_permutation'?"),
         ("no_such_module_here:Test", "cannot import"),
         ("mutations.killing.registry:Missing", "has no 'Missing'"),
-        ("mutations.killing.registry:DEFAULT_KILL_TEST", "is no kill test: it has no name"),
+        ("mutations.killing.registry:DEFAULT_KILL_TEST", "is not a kill test: it has no name"),
         ("mutations.killing.kill_test:KillVerdict", "cannot be made without arguments"),
     ],
 )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from agents.deeprl.engines.base import Selection
+from agents.deeprl.engines.base import AgentSelection
 from agents.deeprl.engines.registry import engine
 from envsearch.spec import EnvironmentSpec
 from mutations.folding import mutate
@@ -40,7 +40,7 @@ def test_every_operator_is_live_and_neutral_at_probability_zero(acronym):
 
 
 def digest(recipe):
-    return engine("sb3").train(recipe, [0], Selection())[0].weights_digest
+    return engine("sb3").train(recipe, [0], AgentSelection())[0].weights_digest
 
 
 @pytest.mark.slow

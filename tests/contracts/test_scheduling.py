@@ -1,7 +1,10 @@
-"""Every agent kind of the table keeps its contract, and broken kinds are told what is wrong."""
+"""Every scheduling part of the tables keeps its contract, custom ones can be named by import path, broken ones fail."""
 
 from __future__ import annotations
 
+import json
+import random
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,12 +13,35 @@ import pytest
 
 from agents.scheduling.agent import SchedulingAgent
 from agents.scheduling.agent_checks import check_agent_kind
+from agents.scheduling.exploration_checks import check_exploration
+from agents.scheduling.explorer import Exploration
 from agents.scheduling.observation import FloatArray, Observation, Scores
-from agents.scheduling.registry import AGENT_KINDS, EXPLORATIONS, REWARDS, agent_kind, exploration, reward
+from agents.scheduling.registry import (
+    AGENT_KINDS,
+    EXPLORATIONS,
+    REWARDS,
+    agent_kind,
+    exploration,
+    exploration_class,
+    import_paths,
+    reward,
+    reward_class,
+)
+from agents.scheduling.reward import EpisodeOutcome, Reward
+from agents.scheduling.reward_checks import check_reward
+from agents.scheduling.rewards.verdict_masks import failed
+from agents.scheduling.scheduler import Scheduler
+from agents.scheduling.settings import AgentSettings
 from agents.scheduling.state import State
-from agents.scheduling.testcase import Verdict
+from agents.scheduling.testcase import TestCase, TestResult, Verdict
+from envsearch.errors import InputError
+from orchestration.cli import main
 
 TAKE_SECONDS = {"ppo", "a2c", "dqn"}
+
+
+def failures(checks):
+    return {check.name: check.detail for check in checks if not check.passed}
 
 
 @pytest.mark.parametrize(
@@ -25,20 +51,23 @@ def test_kind_keeps_its_contract(name: str) -> None:
     kind = agent_kind(name)
     assert kind.kind == name
     assert kind.summary
-    broken = [check for check in check_agent_kind(kind) if not check.passed]
-    assert not broken, broken
+    assert not failures(check_agent_kind(kind))
 
 
 @pytest.mark.parametrize("name", sorted(REWARDS))
-def test_reward_knows_its_name(name: str) -> None:
-    assert reward(name).name == name
-    assert reward(name).summary
+def test_reward_keeps_its_contract(name: str) -> None:
+    kind = reward_class(name)
+    assert kind.name == name
+    assert kind.summary
+    assert not failures(check_reward(kind))
 
 
 @pytest.mark.parametrize("name", sorted(EXPLORATIONS))
-def test_exploration_knows_its_name(name: str) -> None:
-    assert exploration(name, {}).name == name
-    assert exploration(name, {}).summary
+def test_exploration_keeps_its_contract(name: str) -> None:
+    kind = exploration_class(name)
+    assert kind.name == name
+    assert kind.summary
+    assert not failures(check_exploration(kind))
 
 
 class _Plain(SchedulingAgent):
@@ -77,6 +106,12 @@ class _NotFinite(_Plain):
     def score(self, observation: Observation, rng: np.random.Generator) -> Scores:
         scores = super().score(observation, rng)
         return Scores(scores.priority / 0.0 if len(observation) else scores.priority, scores.explored, 0.0)
+
+
+class _ImpossibleChances(_Plain):
+    def score(self, observation: Observation, rng: np.random.Generator) -> Scores:
+        scores = super().score(observation, rng)
+        return Scores(scores.priority, scores.explored, 0.0, chances=1.0 + scores.priority)
 
 
 class _CountsScores(_Plain):
@@ -134,15 +169,18 @@ class _TrustsRewards(_Plain):
         self.total += float(np.sum(rewards))
 
 
-def test_plain_kind_passes() -> None:
-    assert all(check.passed for check in check_agent_kind(_Plain))
+class _TakesAnySetting(_Plain):
+    def __init__(self, hyperparameters: Mapping[str, Any], seed: int) -> None:
+        super().__init__({}, seed)
 
 
 @pytest.mark.filterwarnings("ignore:divide by zero")
 @pytest.mark.parametrize(
     ("kind", "clause"),
     [
+        (_Plain, None),
         (_NotFinite, "scores are finite and of the right shape"),
+        (_ImpossibleChances, "scores are finite and of the right shape"),
         (_CountsScores, "scoring changes no state"),
         (_OwnChance, "the same generator gives the same scores"),
         (_GlobalChance, "the global generators are left alone"),
@@ -150,8 +188,269 @@ def test_plain_kind_passes() -> None:
         (_Halves, "the state comes back bit for bit"),
         (_NeedsFailures, "it learns from one class of rewards alone"),
         (_TrustsRewards, "it learns from parts of an episode, and from nothing"),
+        (_TakesAnySetting, "an unknown hyper-parameter is refused in one line"),
     ],
 )
-def test_broken_kind_is_told(kind: type[SchedulingAgent], clause: str) -> None:
-    failed = {check.name: check.detail for check in check_agent_kind(kind) if not check.passed}
-    assert failed.get(clause)
+def test_a_broken_kind_fails_its_clause(kind: type[SchedulingAgent], clause: str | None) -> None:
+    broken = failures(check_agent_kind(kind))
+    assert broken.get(clause) if clause else not broken
+
+
+class _Steady(Reward):
+    """A reward that keeps the contract."""
+
+    name = "steady"
+    summary = "a failed test: 2"
+
+    def rewards(self, outcome: EpisodeOutcome) -> FloatArray:
+        return 2.0 * failed(outcome).astype(np.float64)
+
+
+class _OneForAll(_Steady):
+    def rewards(self, outcome: EpisodeOutcome) -> FloatArray:
+        return super().rewards(outcome)[:1]
+
+
+class _DividesByFailures(_Steady):
+    def rewards(self, outcome: EpisodeOutcome) -> FloatArray:
+        with np.errstate(divide="ignore"):
+            return np.ones(len(outcome)) / np.float64(failed(outcome).sum())
+
+
+class _Counts(_Steady):
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def rewards(self, outcome: EpisodeOutcome) -> FloatArray:
+        self.calls += 1
+        return super().rewards(outcome) + self.calls
+
+
+class _Overwrites(_Steady):
+    def rewards(self, outcome: EpisodeOutcome) -> FloatArray:
+        outcome.durations[:] = 0.0
+        return super().rewards(outcome)
+
+
+class _Tosses(_Steady):
+    def rewards(self, outcome: EpisodeOutcome) -> FloatArray:
+        return super().rewards(outcome) + random.random()
+
+
+class _Claims(_Steady):
+    marks_failures = True
+
+
+@pytest.mark.parametrize(
+    ("kind", "clause"),
+    [
+        (_Steady, None),
+        (_OneForAll, "rewards are finite or NaN and of the right shape"),
+        (_DividesByFailures, "it scores every sort of cycle"),
+        (_Counts, "the same outcome gives the same rewards"),
+        (_Counts, "neither the outcome nor the reward changes"),
+        (_Overwrites, "neither the outcome nor the reward changes"),
+        (_Tosses, "the global generators are left alone"),
+        (_Claims, "marks_failures says what the rewards are"),
+    ],
+)
+def test_a_broken_reward_fails_its_clause(kind: type[Reward], clause: str | None) -> None:
+    broken = failures(check_reward(kind))
+    assert broken.get(clause) if clause else not broken
+
+
+class _Idle(Exploration):
+    """An exploration that keeps the contract: it leaves everything as it is."""
+
+    name = "idle"
+    summary = "nothing"
+
+    def apply(self, scores: Scores, observation: Observation, version: int, rng: np.random.Generator) -> Scores:
+        return scores
+
+
+class _Cools(_Idle):
+    def apply(self, scores: Scores, observation: Observation, version: int, rng: np.random.Generator) -> Scores:
+        exploration = 2.0 - version
+        return Scores(scores.priority, scores.explored, exploration, scores.chances)
+
+
+class _LosesChances(_Idle):
+    def apply(self, scores: Scores, observation: Observation, version: int, rng: np.random.Generator) -> Scores:
+        return Scores(scores.priority, scores.explored, scores.exploration)
+
+
+class _WritesOver(_Idle):
+    def apply(self, scores: Scores, observation: Observation, version: int, rng: np.random.Generator) -> Scores:
+        scores.priority[:] = rng.random(len(observation))
+        return scores
+
+
+class _Steps(_Idle):
+    def __init__(self, settings: Mapping[str, Any]) -> None:
+        super().__init__(settings)
+        self.steps = 0
+
+    def apply(self, scores: Scores, observation: Observation, version: int, rng: np.random.Generator) -> Scores:
+        self.steps += 1
+        return Scores(scores.priority + self.steps, scores.explored, scores.exploration, scores.chances)
+
+
+class _GlobalNoise(_Idle):
+    def apply(self, scores: Scores, observation: Observation, version: int, rng: np.random.Generator) -> Scores:
+        noise = np.random.random(len(observation))
+        return Scores(scores.priority + noise, scores.explored, scores.exploration, scores.chances)
+
+
+class _AnySetting(_Idle):
+    def __init__(self, settings: Mapping[str, Any]) -> None:
+        super().__init__({})
+
+
+@pytest.mark.parametrize(
+    ("kind", "clause"),
+    [
+        (_Idle, None),
+        (_Cools, "scores are finite and of the right shape"),
+        (_LosesChances, "estimated chances stay with their tests"),
+        (_WritesOver, "neither the scores nor the exploration change"),
+        (_Steps, "neither the scores nor the exploration change"),
+        (_Steps, "the same generator gives the same scores"),
+        (_GlobalNoise, "the global generators are left alone"),
+        (_AnySetting, "an unknown setting is refused in one line"),
+    ],
+)
+def test_a_broken_exploration_fails_its_clause(kind: type[Exploration], clause: str | None) -> None:
+    broken = failures(check_exploration(kind))
+    assert broken.get(clause) if clause else not broken
+
+
+# -- by import path -------------------------------------------------------------------------------------------------
+
+MODULE = '''
+"""Parts of a user's own."""
+from dataclasses import replace
+import numpy as np
+from agents.scheduling.agent import SchedulingAgent
+from agents.scheduling.explorer import Exploration
+from agents.scheduling.observation import Scores
+from agents.scheduling.reward import Reward
+from agents.scheduling.rewards.verdict_masks import failed
+
+
+class Alphabetical(SchedulingAgent):
+    kind = "alphabetical"
+    summary = "by name"
+
+    def score(self, observation, rng):
+        places = np.argsort(np.argsort(np.array(observation.keys, dtype=object)))
+        return Scores(-places.astype(np.float64), np.zeros(len(places), np.bool_), 0.0)
+
+
+class Failing(Reward):
+    name = "failing"
+    summary = "3 for a failed test"
+
+    def rewards(self, outcome):
+        return 3.0 * failed(outcome).astype(np.float64)
+
+
+class Reversed(Exploration):
+    name = "reversed"
+    summary = "the other way round"
+
+    def apply(self, scores, observation, version, rng):
+        return replace(scores, priority=-scores.priority)
+
+
+class Unfinished(SchedulingAgent):
+    kind = "unfinished"
+
+
+class Crooked(Alphabetical):
+    def score(self, observation, rng):
+        return Scores(np.zeros(1), np.zeros(1, np.bool_), 0.0)
+'''
+
+
+@pytest.fixture
+def parts(tmp_path, monkeypatch):
+    """The name of a module in the working directory that holds `MODULE`."""
+    name = f"own_parts_{tmp_path.name.replace('-', '_')}"
+    (tmp_path / f"{name}.py").write_text(MODULE)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    yield name
+    sys.modules.pop(name, None)
+
+
+def test_a_scheduler_takes_custom_parts(parts):
+    settings = AgentSettings(f"{parts}:Alphabetical", f"{parts}:Failing", f"{parts}:Reversed")
+    scheduler = Scheduler(settings)
+    episode = scheduler.recommend([TestCase("b"), TestCase("a"), TestCase("c")], "e", 0)
+    assert [entry.id for entry in episode.ranking] == ["c", "b", "a"]
+    assert scheduler.reward(episode, {"a": TestResult("a", Verdict.FAILED)}).total == 3.0
+    assert list(import_paths(settings)) == ["kind", "reward", "exploration"]
+    assert import_paths(AgentSettings("random")) == {}
+
+
+@pytest.mark.parametrize(
+    ("look_up", "name", "text"),
+    [
+        (agent_kind, "Failing", "kind: '{parts}:Failing' is not a class for the agent kind; expected a subclass of"),
+        (agent_kind, "Unfinished", "kind: '{parts}:Unfinished' lacks score; expected every abstract method"),
+        (agent_kind, "Absent", "kind: '{parts}:Absent': '{parts}' has no 'Absent'"),
+        (reward, "Alphabetical", "reward: '{parts}:Alphabetical' is not a class for the reward"),
+        (lambda name: exploration(name, {}), "np", "exploration: '{parts}:np' is not a class for the exploration"),
+        (lambda name: exploration(name, {"x": 1}), "Reversed", "unknown exploration setting 'x'"),
+    ],
+)
+def test_a_wrong_path_is_refused_in_one_line(parts, look_up, name, text):
+    with pytest.raises(InputError) as refused:
+        look_up(f"{parts}:{name}")
+    assert text.format(parts=parts) in str(refused.value) and "\n" not in str(refused.value)
+
+
+def run(capsys, *arguments):
+    with pytest.raises(SystemExit) as left:
+        main(arguments)
+    return left.value.code, capsys.readouterr()
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "code"),
+    [("Alphabetical", "agent kind", 0), ("Failing", "reward", 0), ("Reversed", "exploration", 0), ("Crooked", None, 1)],
+)
+def test_check_finds_the_contract_by_the_base_class(parts, capsys, name, kind, code):
+    left, printed = run(capsys, "check", f"{parts}:{name}", "--format", "json")
+    rows = json.loads(printed.out)
+    assert left == code and all(row["passed"] for row in rows) == (code == 0)
+    assert {row["kind"] for row in rows} == {kind or "agent kind"}
+
+
+@pytest.mark.parametrize(("name", "kind"), [("tableau", "agent kind"), ("apfdc", "reward"), ("none", "exploration")])
+def test_check_takes_listed_names(capsys, name, kind):
+    code, printed = run(capsys, "check", name, "--format", "json")
+    assert code == 0 and {row["kind"] for row in json.loads(printed.out)} == {kind}
+
+
+def test_replay_takes_a_custom_kind_and_runs_it_again_after_a_change(parts, capsys, tmp_path, monkeypatch):
+    from orchestration.studies import replay_item
+
+    def replayed():
+        replay_item.digest_of_import.cache_clear()
+        options = ("--agent", f"{parts}:Alphabetical", "--reward", f"{parts}:Failing", "--executor", "inline")
+        places = ("--home", str(tmp_path / "home"), "--tracking-uri", "none")
+        common = ("replay", "--synthetic", "flaky", "--cycles", "3", "--seeds", "1", "--format", "json", "--quiet")
+        code, printed = run(capsys, *common, *options, *places)
+        assert code == 0, printed.err
+        return json.loads(printed.out)
+
+    (row,) = replayed()
+    assert row["agent"] == f"{parts}:Alphabetical" and row["cycles"] == 3
+    calls = []
+    monkeypatch.setattr(replay_item, "replay", lambda *_, **__: calls.append(1) or 1 / 0)
+    assert replayed() == [row] and not calls
+    (tmp_path / f"{parts}.py").write_text(MODULE + "# changed\n")
+    with pytest.raises(ZeroDivisionError):
+        replayed()

@@ -10,17 +10,17 @@ from pathlib import Path
 import pytest
 
 from orchestration.service.errors import ConflictError, NotOwnerError
-from orchestration.service.store.base import (
+from orchestration.service.store.registry import STORES, state_store
+from orchestration.service.store.roles import StateStore
+from orchestration.service.store.rows import (
     AgentCommit,
     AgentRow,
     EpisodeRow,
     EventRow,
     RewardRow,
     SnapshotRow,
-    StateStore,
     TokenRow,
 )
-from orchestration.service.store.registry import STORES, state_store
 
 
 @pytest.fixture(params=sorted(STORES))

@@ -68,13 +68,13 @@ def test_published_points_are_reached_exactly_with_the_published_number_of_calls
     cart, pole, corner, calls = published
     search = BoundarySearch(CARTPOLE, ask_initial=False, scaling="published")
     result, _ = run(search, threshold(cart, pole, corner))
-    assert [tuple(value for _, value in found.point) for found in result.environments] == [
+    assert [tuple(value for _, value in entry.point) for entry in result.environments] == [
         (1.0, 0.1),
         (cart, 0.1),
         (1.0, pole),
         corner,
     ]
-    assert [found.kind for found in result.environments] == ["initial", "axis", "axis", "corner"]
+    assert [entry.kind for entry in result.environments] == ["initial", "axis", "axis", "corner"]
     assert len(result.probes) == calls
     assert result.warnings == ()
 
@@ -120,7 +120,7 @@ def test_accepted_limits_end_a_side_at_once_and_give_every_corner() -> None:
     assert rounds == 2
     assert len(result.probes) == 1 + 4 + 4
     assert len(result.environments) == 9
-    assert [found.label for found in result.environments] == [
+    assert [entry.label for entry in result.environments] == [
         "initial",
         "gravity upper (limit)",
         "gravity lower (limit)",
@@ -136,13 +136,13 @@ def test_accepted_limits_end_a_side_at_once_and_give_every_corner() -> None:
 def test_where_nothing_but_the_initial_point_is_accepted_only_that_remains_with_a_warning_per_side() -> None:
     search = BoundarySearch(CARTPOLE)
     result, _ = run(search, lambda point: point == (("cart_mass", 1.0), ("pole_mass", 0.1)))
-    assert [found.kind for found in result.environments] == ["initial"]
+    assert [entry.kind for entry in result.environments] == ["initial"]
     assert [warning.split(":")[0] for warning in result.warnings] == ["cart_mass upper", "pole_mass upper"]
 
 
 def test_a_collapsed_diagonal_vanishes_with_a_warning() -> None:
     result, _ = run(BoundarySearch(CARTPOLE), lambda point: point[0][1] == 1.0 or point[1][1] == 0.1)
-    assert [found.kind for found in result.environments] == ["initial", "axis", "axis"]
+    assert [entry.kind for entry in result.environments] == ["initial", "axis", "axis"]
     assert len(result.warnings) == 1
     assert result.warnings[0].startswith("cart_mass upper, pole_mass upper: behaviour differs already")
 
@@ -155,7 +155,7 @@ def test_a_rejected_initial_point_stops_the_search() -> None:
     assert search.initial_rejected
     assert search.ask() == []
     search.tell(limit, True)  # an answer that was under way
-    with pytest.raises(InputError, match="told from themselves in the initial environment"):
+    with pytest.raises(InputError, match="distinguished from themselves in the initial environment"):
         search.result()
 
 
@@ -252,15 +252,15 @@ def test_bounds_lie_on_the_accepted_side_within_the_precision_of_the_truth(
 ) -> None:
     oracle = ball(parameters, *law)
     result, _ = run(BoundarySearch(parameters, scaling=scaling), oracle)
-    assert all(oracle(found.point) for found in result.environments)
+    assert all(oracle(entry.point) for entry in result.environments)
     assert not any("monotone" in warning for warning in result.warnings)
-    by_label = {found.label.removesuffix(" (limit)"): found.point for found in result.environments}
+    by_label = {entry.label.removesuffix(" (limit)"): entry.point for entry in result.environments}
     for axis, parameter in enumerate(parameters):
         for side, limit in enumerate((parameter.high, parameter.low)):
             reach = min(law[0][2 * axis + side], abs(limit - parameter.initial))
             label = f"{parameter.name} {('upper', 'lower')[side]}"
-            found = by_label[label][axis][1] if label in by_label else parameter.initial
-            shortfall = reach - abs(found - parameter.initial)
+            edge = by_label[label][axis][1] if label in by_label else parameter.initial
+            shortfall = reach - abs(edge - parameter.initial)
             assert -1e-9 <= shortfall <= parameter.precision + 1e-9
 
 
@@ -271,8 +271,8 @@ def test_corners_lie_within_the_scaled_precision_of_the_edge(
     oracle = ball(parameters, *law)
     result, _ = run(BoundarySearch(parameters), oracle)
     rejected = [probe.point for probe in result.probes if not probe.accepted]
-    bounds = {value for found in result.environments if found.kind == "axis" for value in found.point}
-    for corner in (found for found in result.environments if found.kind == "corner"):
+    bounds = {value for entry in result.environments if entry.kind == "axis" for value in entry.point}
+    for corner in (entry for entry in result.environments if entry.kind == "corner"):
         moved = [axis for axis, parameter in enumerate(parameters) if corner.point[axis][1] != parameter.initial]
         assert len(moved) == 2
         if all(corner.point[axis] in bounds for axis in moved):
@@ -322,8 +322,8 @@ def test_any_oracle_terminates_and_the_order_of_answers_does_not_matter(
     in_order, _ = run(BoundarySearch(parameters, batch=batch), moody)
     shuffled, _ = run(BoundarySearch(parameters, batch=batch), moody, shuffler)
     assert in_order == shuffled
-    assert all(moody(found.point) for found in in_order.environments)
-    points = [found.point for found in in_order.environments]
+    assert all(moody(entry.point) for entry in in_order.environments)
+    points = [entry.point for entry in in_order.environments]
     assert len(set(points)) == len(points)
     assert len({probe.point for probe in in_order.probes}) == len(in_order.probes)
 
@@ -331,9 +331,9 @@ def test_any_oracle_terminates_and_the_order_of_answers_does_not_matter(
 def test_three_parameters_give_every_pair_of_axes() -> None:
     parameters = [Parameter(name, 0.0, -1.0, 1.0, 0.25) for name in "xyz"]
     result, _ = run(BoundarySearch(parameters), lambda _: True)
-    corners = [found for found in result.environments if found.kind == "corner"]
+    corners = [entry for entry in result.environments if entry.kind == "corner"]
     assert len(corners) == 12
-    moved = {tuple(name for name, value in found.point if value) for found in corners}
+    moved = {tuple(name for name, value in entry.point if value) for entry in corners}
     assert moved == set(itertools.combinations("xyz", 2))
 
 

@@ -22,14 +22,14 @@ def test_it_is_gymnasiums_step_bit_for_bit(seed: int) -> None:
     quick, own = LunarLander(gravity, power), LunarLander(gravity, power)
     assert quick.reset(seed=seed)[0].tobytes() == own.reset(seed=seed)[0].tobytes()
     for action in actions(seed):
-        found: tuple[Any, ...] = quick.step(np.int64(action))
+        result: tuple[Any, ...] = quick.step(np.int64(action))
         expected: tuple[Any, ...] = own._step(own, action)
-        assert found[0].dtype == expected[0].dtype
-        assert found[0].tobytes() == expected[0].tobytes()
-        assert found[1:] == expected[1:]
-        if found[2]:
+        assert result[0].dtype == expected[0].dtype
+        assert result[0].tobytes() == expected[0].tobytes()
+        assert result[1:] == expected[1:]
+        if result[2]:
             break
-    assert found[2]
+    assert result[2]
 
 
 def test_what_is_no_action_is_refused_as_gymnasium_does() -> None:

@@ -12,7 +12,7 @@ import json
 import os
 from collections.abc import Callable, Sequence
 
-from agents.deeprl.engines.base import Selection, TrainedAgent
+from agents.deeprl.engines.base import AgentSelection, TrainedAgent
 from agents.deeprl.recipe import TerminalSite, TrainingRecipe
 from envsearch.spec import EnvironmentSpec
 
@@ -30,7 +30,7 @@ class FakeEngine:
         self,
         recipe: TrainingRecipe,
         seeds: Sequence[int],
-        selection: Selection | None = None,
+        selection: AgentSelection | None = None,
         progress: Callable[[int], None] | None = None,
     ) -> list[TrainedAgent]:
         return [_train(recipe, seed) for seed in seeds]

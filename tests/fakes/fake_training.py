@@ -2,7 +2,7 @@
 
 What it does besides training is written in the recipe's hyper-parameters, so that it reaches a worker as data:
 ``fail_seed`` raises, ``nan_seed`` returns a reward that is not a number, ``kill_seed`` kills its own process,
-``hang_seed`` waits; ``tell_seed`` tells half of its steps and waits until there is a file ``heard``; ``folder`` gets a
+``hang_seed`` waits; ``report_seed`` reports half of its steps and waits for a file ``received``; ``folder`` gets a
 file ``<seed>.<pid>`` when a training begins; ``once`` makes killing and waiting happen in the first attempt only.
 """
 
@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from agents.deeprl.engines.base import Selection, TrainedAgent
+from agents.deeprl.engines.base import AgentSelection, TrainedAgent
 from agents.deeprl.recipe import TrainingRecipe
 from envsearch.errors import CorruptArtifactError
 from envsearch.spec import EnvironmentSpec
@@ -31,12 +31,12 @@ class FakeEngine:
         self,
         recipe: TrainingRecipe,
         seeds: Sequence[int],
-        selection: Selection,
+        selection: AgentSelection,
         progress: Callable[[int], None] | None = None,
     ) -> list[TrainedAgent]:
         for seed in seeds:
-            if seed == recipe.hyperparameter("tell_seed") and progress is not None:
-                _tell_until_heard(recipe, progress)
+            if seed == recipe.hyperparameter("report_seed") and progress is not None:
+                _report_until_received(recipe, progress)
         return [self._train(recipe, seed) for seed in seeds]
 
     def _train(self, recipe: TrainingRecipe, seed: int) -> TrainedAgent:
@@ -53,9 +53,9 @@ class FakeEngine:
         return TrainedAgent(seed, digest.encode(), digest, (10, 25), (10.0, reward), recipe.total_steps, 0.25)
 
 
-def _tell_until_heard(recipe: TrainingRecipe, progress: Callable[[int], None]) -> None:
+def _report_until_received(recipe: TrainingRecipe, progress: Callable[[int], None]) -> None:
     until = time.monotonic() + 60
-    while not Path(str(recipe.hyperparameter("folder")), "heard").exists() and time.monotonic() < until:
+    while not Path(str(recipe.hyperparameter("folder")), "received").exists() and time.monotonic() < until:
         progress(recipe.total_steps // 2)
         time.sleep(0.05)
 

@@ -144,9 +144,9 @@ def test_a_huge_cell_is_told_in_one_short_line(tmp_path: Path, cell: str, proble
     file = tmp_path / "a.csv"
     name = cell if cell[0] == "x" else "a"
     file.write_text(f"Name;Duration;Verdict;Cycle\n{name};1;0;{cell if name == 'a' else 1}\n")
-    with pytest.raises(InputError, match=problem) as told:
+    with pytest.raises(InputError, match=problem) as refused:
         load_retecs(file)
-    assert len(str(told.value)) < 500
+    assert len(str(refused.value)) < 500
 
 
 def test_rows_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -226,14 +226,14 @@ def test_a_long_text_that_is_repeated_is_counted_before_it_is_written_out(tmp_pa
     table = pa.table({"Name": pa.DictionaryArray.from_arrays(pa.array(np.zeros(100_000, np.int8)), ["a" * (1 << 20)])})
     pq.write_table(table, file, dictionary_pagesize_limit=2 << 20)
     assert file.stat().st_size < 2_000_000
-    with pytest.raises(InputError, match="unpacks to too much"):
+    with pytest.raises(InputError, match="is too large when unpacked"):
         parquet.read_bounded(file, ["Name"])
 
 
 def test_what_a_file_says_of_its_size_is_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = recorded(tmp_path / "a.parquet")
     monkeypatch.setattr(parquet, "MOST_BYTES", 10)
-    with pytest.raises(InputError, match="unpacks to too much"):
+    with pytest.raises(InputError, match="is too large when unpacked"):
         load_recorded(file)
     monkeypatch.setattr(parquet, "MOST_COLUMNS", 3)
     with pytest.raises(InputError, match="columns"):
@@ -244,7 +244,7 @@ def test_a_history_is_appended_to_as_before(tmp_path: Path) -> None:
     file = recorded(tmp_path / "a.parquet")
     cycle = load_recorded(file).cycles[0]
     assert append_cycle(cycle, file) == 2
-    assert [len(one) for one in load_recorded(file)] == [2, 2]
+    assert [len(cycle) for cycle in load_recorded(file)] == [2, 2]
 
 
 # -- YAML and JSON ----------------------------------------------------------------------------------------------------
@@ -277,11 +277,11 @@ def test_specs_of_any_values(content: dict[str, Any]) -> None:
         ("a: " + "[" * 100_000, f"deeper than {MAXIMUM_DEPTH}"),
         ("\n".join(" " * depth + "a:" for depth in range(300)), f"deeper than {MAXIMUM_DEPTH}"),
         ("a: &a [*a]", "recursive"),
-        ("a: " + "9" * 5000, "is no YAML"),
+        ("a: " + "9" * 5000, "is not valid YAML"),
         ("? [a]\n: b", "unhashable"),
         ("a: !!python/object/apply:os.system [ls]", "could not determine a constructor"),
-        ("a: !!bool x", "is no YAML"),
-        ("a: !!timestamp 2001-99-99", "is no YAML"),
+        ("a: !!bool x", "is not valid YAML"),
+        ("a: !!timestamp 2001-99-99", "is not valid YAML"),
         ("- 1", "holds a list"),
         ("", "is empty"),
     ],

@@ -14,25 +14,18 @@ from typing import Any
 import numpy as np
 import pytest
 import ray
+from msgspec.structs import replace
 
-from agents.scheduling.settings import AgentSettings
 from orchestration.runtime.ray import RayRuntime
+from orchestration.service.api.agents import CreateAgent
+from orchestration.service.api.recommendations import RecommendationRequest, ResultsRequest, RewardAnswer
 from orchestration.service.errors import InvalidRequestError, NotOwnerError
-from orchestration.service.owners.calls import Call
+from orchestration.service.owners.agent_owner import AgentOwner
 from orchestration.service.owners.directory import Directory
-from orchestration.service.owners.folding import replay_log
-from orchestration.service.owners.holder import AgentHolder
-from orchestration.service.owners.messages import (
-    Candidates,
-    CreateAgent,
-    RecommendationRequest,
-    Results,
-    ResultsRequest,
-    RewardAnswer,
-    RewardRequest,
-)
+from orchestration.service.owners.state_recovery import replay_log
 from orchestration.service.service import SchedulingService, ServiceSettings
 from orchestration.service.store.sql import SqlStore
+from orchestration.service.typed_calls import owner_call
 
 IDS = ("a", "b", "c")
 
@@ -54,7 +47,7 @@ class Fixture:
         self.service = SchedulingService(settings)
         self.store = SqlStore(settings.store_url)
         for name in agents:
-            self.wait(self.service.create_agent(CreateAgent(name, AgentSettings("failure_rate"))))
+            self.wait(self.service.create_agent(CreateAgent(name, "failure_rate")))
 
     def wait(self, call: Coroutine[Any, Any, Any]) -> Any:
         """The answer of a call."""
@@ -62,14 +55,14 @@ class Fixture:
 
     def open(self, agent: str, ids: tuple[str, ...] = IDS) -> str:
         """A new episode."""
-        return str(self.wait(self.service.recommend(agent, RecommendationRequest(Candidates(ids)))).episode_id)
+        return str(self.wait(self.service.recommend(agent, RecommendationRequest.of(ids))).episode_id)
 
     def cycle(self, agent: str, failing: str = "b") -> RewardAnswer:
         """A whole episode."""
         episode = self.open(agent)
         verdicts = tuple("failed" if name == failing else "passed" for name in IDS)
-        self.wait(self.service.results(agent, ResultsRequest(episode, Results(IDS, verdicts))))
-        answer: RewardAnswer = self.wait(self.service.reward(agent, RewardRequest(episode)))
+        self.wait(self.service.results(agent, episode, ResultsRequest.of(IDS, verdicts)))
+        answer: RewardAnswer = self.wait(self.service.reward(agent, episode))
         return answer
 
     @property
@@ -95,8 +88,8 @@ class Fixture:
         row = self.store.agent(agent)
         assert row is not None
         assert row.version == rewards
-        told = [event.subject for event in self.store.versions(row.id, None, 100_000)]
-        assert len(told) == len(set(told)) == rewards
+        reported = [event.subject for event in self.store.versions(row.id, None, 100_000)]
+        assert len(reported) == len(set(reported)) == rewards
         newest = self.store.snapshots(row.id)[-1]
         assert (newest.seq, newest.version) == (row.last_seq, rewards)
         saved = self.service._snapshots.newest(row.id)
@@ -117,13 +110,13 @@ def _together(work: list[Any]) -> list[BaseException]:
     """Run each in a thread of its own; what failed."""
     failed: list[BaseException] = []
 
-    def guarded(one: Any) -> None:
+    def guarded(item: Any) -> None:
         try:
-            one()
+            item()
         except BaseException as error:  # noqa: BLE001 - shown by the caller's assertion
             failed.append(error)
 
-    threads = [threading.Thread(target=guarded, args=(one,)) for one in work]
+    threads = [threading.Thread(target=guarded, args=(item,)) for item in work]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -171,26 +164,26 @@ def test_an_owner_killed_in_mid_load_loses_nothing_and_does_nothing_twice(settin
     killer.join()
     assert len({*killed, fixture.process("agent")}) == 4
     assert sorted(answer.agent_version for answer in answers) == list(range(2, 242))
-    again = [fixture.wait(fixture.service.reward("agent", RewardRequest(one.episode_id))) for one in answers[::20]]
-    assert again == answers[::20]
-    assert all(one.repeated for one in again)
+    again = [fixture.wait(fixture.service.reward("agent", item.episode_id)) for item in answers[::20]]
+    assert again == [replace(answer, repeated=True) for answer in answers[::20]]
     fixture.check_log("agent", 241)
     fixture.close()
 
 
 def test_episodes_in_flight_at_once_do_not_mix(settings: ServiceSettings) -> None:
     fixture = Fixture(settings, "agent")
-    one, other = fixture.open("agent", ("a", "b")), fixture.open("agent", ("b", "c"))
+    item, other = fixture.open("agent", ("a", "b")), fixture.open("agent", ("b", "c"))
     service = fixture.service
     with pytest.raises(InvalidRequestError):
-        fixture.wait(service.results("agent", ResultsRequest(one, Results(("c",), ("passed",)))))
-    fixture.wait(service.results("agent", ResultsRequest(other, Results(("b", "c"), ("failed", "passed")))))
-    fixture.wait(service.results("agent", ResultsRequest(one, Results(("a", "b"), ("passed", "passed")))))
-    later = fixture.wait(service.reward("agent", RewardRequest(other)))
-    first = fixture.wait(service.reward("agent", RewardRequest(one)))
-    assert (set(later.ids), set(first.ids)) == ({"b", "c"}, {"a", "b"})
-    assert dict(later.metrics)["failed"] == 1.0
-    assert dict(first.metrics)["failed"] == 0.0
+        fixture.wait(service.results("agent", item, ResultsRequest.of(("c",), ("passed",))))
+    fixture.wait(service.results("agent", other, ResultsRequest.of(("b", "c"), ("failed", "passed"))))
+    fixture.wait(service.results("agent", item, ResultsRequest.of(("a", "b"), ("passed", "passed"))))
+    later = fixture.wait(service.reward("agent", other))
+    first = fixture.wait(service.reward("agent", item))
+    assert {test.id for test in later.rewards} == {"b", "c"}
+    assert {test.id for test in first.rewards} == {"a", "b"}
+    assert later.metrics["failed"] == 1.0
+    assert first.metrics["failed"] == 0.0
     fixture.close()
 
 
@@ -200,7 +193,7 @@ def test_a_passivated_agent_wakes_with_its_state(settings: ServiceSettings) -> N
     process = fixture.process("agent")
     fixture.wait(fixture.service.passivate("agent"))
     assert fixture.wait(fixture.directory.live()) == {}
-    assert fixture.wait(fixture.service.reward("agent", RewardRequest(first.episode_id))) == first
+    assert fixture.wait(fixture.service.reward("agent", first.episode_id)) == replace(first, repeated=True)
     assert fixture.process("agent") != process
     fixture.cycle("agent")
     fixture.check_log("agent", 2)
@@ -227,9 +220,9 @@ def test_owners_of_shards_hold_many_agents(tmp_path: Path) -> None:
     fixture = Fixture(settings, *names)
     assert _together([lambda name=name: fixture.cycle(name) for name in names * 2]) == []
     assert len(fixture.wait(fixture.directory.live())) == 2
-    told = fixture.wait(fixture.service.statistics())
-    assert (told.agents, told.owners) == (12, 2)
-    assert told.awake <= 6
+    reported = fixture.wait(fixture.service.statistics())
+    assert (reported.agents, reported.owners) == (12, 2)
+    assert reported.awake <= 6
     for name in names:
         fixture.check_log(name, 2)
     fixture.close()
@@ -241,7 +234,7 @@ def test_agents_that_need_torch_share_few_processes(tmp_path: Path) -> None:
     fixture = Fixture(settings, "light")
     names = ("one", "two", "three")
     for name in names:
-        fixture.wait(fixture.service.create_agent(CreateAgent(name, AgentSettings("network"))))
+        fixture.wait(fixture.service.create_agent(CreateAgent(name, "network")))
     assert _together([lambda name=name: fixture.cycle(name) for name in (*names, "light")]) == []
     assert len({fixture.process(name) for name in names}) == 1
     assert fixture.process("light") != fixture.process("one")
@@ -255,27 +248,27 @@ def test_an_owner_that_was_cut_off_cannot_write(settings: ServiceSettings) -> No
     fixture = Fixture(settings, "agent")
     fixture.cycle("agent")
     zombie = fixture.actor("agent")
-    usurper = AgentHolder(fixture.service._holding)
-    request = RecommendationRequest(Candidates(IDS))
-    (opened,) = usurper.execute([Call("agent", request, episode_id="behind")])
+    usurper = AgentOwner(fixture.service._owner_settings)
+    request = RecommendationRequest.of(IDS)
+    (opened,) = usurper.execute([owner_call("agent", "recommend", request, episode_id="behind")])
     assert not isinstance(opened, Exception)
-    stale = pickle.dumps([Call("agent", request, episode_id="stale")])
+    stale = pickle.dumps([owner_call("agent", "recommend", request, episode_id="stale")])
     (refused,) = pickle.loads(ray.get(zombie.execute.remote(stale)))
     assert isinstance(refused, NotOwnerError)
-    assert [one.number for one in fixture.wait(fixture.service.episodes("agent")).episodes] == [1, 0]
+    assert [item.number for item in fixture.wait(fixture.service.episodes("agent")).episodes] == [1, 0]
     fixture.cycle("agent")
     fixture.check_log("agent", 2)
     fixture.close()
 
 
 def test_two_replicas_agree_on_one_owner(settings: ServiceSettings) -> None:
-    one, other = Fixture(settings, "agent"), Fixture(settings)
-    work = [lambda: [one.cycle("agent") for _ in range(10)], lambda: [other.cycle("agent") for _ in range(10)]]
+    item, other = Fixture(settings, "agent"), Fixture(settings)
+    work = [lambda: [item.cycle("agent") for _ in range(10)], lambda: [other.cycle("agent") for _ in range(10)]]
     assert _together(work) == []
-    assert len(one.wait(one.directory.live())) == 1
-    row = one.store.agent("agent")
+    assert len(item.wait(item.directory.live())) == 1
+    row = item.store.agent("agent")
     assert row is not None
     assert row.owner_epoch == 1
-    one.check_log("agent", 20)
-    one.close()
+    item.check_log("agent", 20)
+    item.close()
     other.close()

@@ -34,7 +34,7 @@ def command(spec: Path, home: Path, *options: str) -> list[str]:
 
 
 def finished(home: Path) -> dict[Path, tuple[int, int]]:
-    """Records and evaluations in the store, with what would betray that one was written anew."""
+    """Records and evaluations in the store, with the data that shows whether one was written again."""
     files = [path for name in ("record.json", "evaluation.json") for path in (home / "store").rglob(name)]
     return {path: (path.stat().st_mtime_ns, path.stat().st_ino) for path in files}
 
@@ -54,6 +54,11 @@ def kill_when(process: subprocess.Popen[bytes], home: Path, records: int) -> Non
     assert process.wait() == -signal.SIGKILL
 
 
+def attend_to_ctrl_c() -> None:
+    """A child inherits that SIGINT is ignored, as it is where the tests run in the background of a script."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.fixture
 def spec(tmp_path: Path) -> Path:
     path = tmp_path / "small.yaml"
@@ -62,7 +67,7 @@ def spec(tmp_path: Path) -> Path:
 
 
 @pytest.mark.slow
-def test_kill_the_driver_and_go_on(spec: Path, tmp_path: Path) -> None:
+def test_kill_the_driver_and_continue(spec: Path, tmp_path: Path) -> None:
     undisturbed, killed = tmp_path / "undisturbed", tmp_path / "killed"
     subprocess.run(command(spec, undisturbed, "--executor", "inline", "--quiet"), check=True, timeout=600)
 
@@ -91,13 +96,14 @@ def test_kill_the_driver_and_go_on(spec: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_ctrl_c_says_how_to_go_on(spec: Path, tmp_path: Path) -> None:
+def test_ctrl_c_prints_how_to_continue(spec: Path, tmp_path: Path) -> None:
     home = tmp_path / "home"
     process = subprocess.Popen(
         command(spec, home, "--executor", "inline", "--quiet"),
         stderr=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
+        preexec_fn=attend_to_ctrl_c,
     )
     deadline = time.monotonic() + 300
     while not finished(home):
@@ -106,7 +112,7 @@ def test_ctrl_c_says_how_to_go_on(spec: Path, tmp_path: Path) -> None:
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=120)
     assert process.returncode == 130
-    assert err.startswith("interrupted; finished items are kept. To go on: proctor campaign run ")
+    assert err.startswith("interrupted; finished items are kept. To continue: proctor campaign run ")
     assert str(home) in err
     assert "Traceback" not in out + err
     assert finished(home)
@@ -126,7 +132,7 @@ def test_a_second_run_of_the_same_campaign_is_refused(spec: Path, tmp_path: Path
             command(spec, home, "--executor", "inline"), capture_output=True, text=True, timeout=300, check=False
         )
         assert second.returncode == 2
-        assert f"is running already (process {process.pid})" in second.stderr
+        assert f"is already running (process {process.pid})" in second.stderr
     finally:
         process.kill()
         process.wait()

@@ -17,16 +17,16 @@ import pytest
 from agents.deeprl.recipe import PolicySite, TrainingRecipe
 from envsearch.errors import InputError
 from envsearch.spec import EnvironmentSpec
-from orchestration.execution.executors.block_reports import last_words
 from orchestration.execution.executors.inline import InlineExecutor
+from orchestration.execution.executors.progress_reports import start_progress_reports
 from orchestration.execution.executors.ray_tasks import RayExecutor
 from orchestration.execution.results import ResultStore
-from orchestration.execution.tasks import Parts
+from orchestration.execution.tasks import TaskFunctions
 from orchestration.execution.work import AgentKey, BlockReport, JobOutcome, TrainBlock, WorkBlock
 from orchestration.runtime.ray import RayRuntime, _connect, end_on_sigterm
 
 FAKES = Path(__file__).parents[1] / "fakes"
-PARTS = Parts("fake_training:engine", "fake_training:evaluate")
+FUNCTIONS = TaskFunctions("fake_training:engine", "fake_training:evaluate")
 
 
 @pytest.fixture(autouse=True)
@@ -57,7 +57,7 @@ def one_by_one(keys: tuple[AgentKey, ...]) -> Iterator[WorkBlock]:
     return (TrainBlock((key,)) for key in keys)
 
 
-def wait_for(what: Callable[[], Any], seconds: float = 30.0) -> Any:
+def wait_for(what: Callable[[], Any], seconds: float = 120.0) -> Any:
     """The first true answer; polls, because what is waited for happens in another process."""
     until = time.monotonic() + seconds
     while not (answer := what()):
@@ -86,7 +86,7 @@ def in_background(action: Callable[[], None]) -> threading.Thread:
 def test_a_killed_worker_is_replaced(ray_cluster: RayRuntime, store: ResultStore, pids: Path) -> None:
     keys = agents(4, hang_seed=1, once=True, folder=pids)
     killer = in_background(lambda: os.kill(wait_for(lambda: begun(pids, 1))[0], signal.SIGKILL))
-    reports = list(RayExecutor(parts=PARTS).run(one_by_one(keys), store.url))
+    reports = list(RayExecutor(functions=FUNCTIONS).run(one_by_one(keys), store.url))
     killer.join()
     assert [report.outcome for report in reports] == [JobOutcome.DONE] * 4
     assert len(begun(pids, 1)) == 2, "it was begun twice"
@@ -97,7 +97,9 @@ def test_a_block_whose_worker_dies_every_time_is_a_failure(
     ray_cluster: RayRuntime, store: ResultStore, pids: Path
 ) -> None:
     keys = agents(3, kill_seed=1, folder=pids)
-    reports = list(RayExecutor(parts=PARTS, max_retries=1).run([TrainBlock(keys[:2]), TrainBlock(keys[2:])], store.url))
+    reports = list(
+        RayExecutor(functions=FUNCTIONS, max_retries=1).run([TrainBlock(keys[:2]), TrainBlock(keys[2:])], store.url)
+    )
     (lost,) = [report for report in reports if report.outcome is JobOutcome.FAILED]
     assert [address for address, _ in lost.failed] == [keys[1].address()], "seed 0 was saved before"
     assert "WorkerCrashedError" in lost.traceback
@@ -106,7 +108,16 @@ def test_a_block_whose_worker_dies_every_time_is_a_failure(
     assert len(begun(pids, 1)) == 2
 
 
+@pytest.fixture
+def _ctrl_c_interrupts() -> Iterator[None]:
+    """Python's own handler of SIGINT: it is not installed where the tests run in the background of a script."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.usefixtures("_ctrl_c_interrupts")
 def test_an_interruption_cancels_what_runs(
     ray_cluster: RayRuntime, store: ResultStore, pids: Path, number: signal.Signals
 ) -> None:
@@ -119,7 +130,7 @@ def test_an_interruption_cancels_what_runs(
         os.kill(os.getpid(), number)
 
     interrupter = in_background(interrupt)
-    executor = RayExecutor(parts=PARTS)
+    executor = RayExecutor(functions=FUNCTIONS)
     with pytest.raises(KeyboardInterrupt):
         for report in executor.run(one_by_one(keys), store.url):
             reports.append(report)  # noqa: PERF402 - the interrupter looks at them meanwhile
@@ -130,35 +141,38 @@ def test_an_interruption_cancels_what_runs(
     assert len(again) == 2, "the cluster is still of use"
 
 
-def test_the_driver_hears_of_running_blocks(ray_cluster: RayRuntime, store: ResultStore, pids: Path) -> None:
-    """A block that tells its steps and then hangs; the actor's news come while it hangs, then it is let go."""
-    keys = agents(2, tell_seed=1, folder=pids)
-    heard: list[tuple[float, float]] = []
+def test_the_driver_learns_the_progress_of_running_blocks(
+    ray_cluster: RayRuntime, store: ResultStore, pids: Path
+) -> None:
+    """A block reports its steps and then waits until the driver has received a report."""
+    keys = agents(2, report_seed=1, folder=pids)
+    received: list[tuple[float, float]] = []
 
-    def partly(given: float, running: float) -> None:
-        heard.append((given, running))
-        (pids / "heard").touch()
+    def progress(resumed: float, running: float) -> None:
+        received.append((resumed, running))
+        (pids / "received").touch()
 
-    reports = list(RayExecutor(parts=PARTS).run([TrainBlock(keys)], store.url, partly))
+    reports = list(RayExecutor(functions=FUNCTIONS).run([TrainBlock(keys)], store.url, progress))
     assert [report.outcome for report in reports] == [JobOutcome.DONE]
-    assert heard[-1] == (0.0, 1.5), "one agent done, and half of the other one's 100 steps"
+    assert received[-1] == (0.0, 1.5), "one agent done, and half of the other agent's 100 steps"
 
 
-def test_the_death_of_the_listening_actor_hurts_no_run(
+def test_the_death_of_the_progress_actor_affects_no_run(
     ray_cluster: RayRuntime, store: ResultStore, pids: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import ray
 
-    dead = last_words()
+    dead = start_progress_reports()
     ray.get(dead.take.remote())
     ray.kill(dead)
-    monkeypatch.setattr("orchestration.execution.executors.ray_tasks.last_words", lambda: dead)
-    monkeypatch.setattr("orchestration.execution.executors.block_reports.ASKED_EVERY", 0.0)
-    heard: list[float] = []
+    monkeypatch.setattr("orchestration.execution.executors.ray_tasks.start_progress_reports", lambda: dead)
+    monkeypatch.setattr("orchestration.execution.executors.progress_reports.POLL_SECONDS", 0.0)
+    received: list[float] = []
     keys = agents(4, folder=pids)
-    reports = list(RayExecutor(parts=PARTS).run(one_by_one(keys), store.url, lambda given, done: heard.append(done)))
+    executor = RayExecutor(functions=FUNCTIONS)
+    reports = list(executor.run(one_by_one(keys), store.url, lambda resumed, done: received.append(done)))
     assert [report.outcome for report in reports] == [JobOutcome.DONE] * 4
-    assert heard == []
+    assert received == []
 
 
 def test_workers_compute_with_one_thread(ray_cluster: RayRuntime) -> None:
@@ -184,12 +198,13 @@ from agents.deeprl.recipe import PolicySite, TrainingRecipe
 from envsearch.errors import InputError
 from envsearch.spec import EnvironmentSpec
 from orchestration.execution.executors.ray_tasks import RayExecutor
-from orchestration.execution.tasks import Parts
+from orchestration.execution.tasks import TaskFunctions
 from orchestration.execution.work import AgentKey, TrainBlock
 settings = (("hang_seed", 3), ("once", True), ("folder", sys.argv[1]))
 recipe = TrainingRecipe(EnvironmentSpec("CartPole-v1"), "ppo", settings, 100, PolicySite("Tanh", "Adam"))
 blocks = (TrainBlock((AgentKey(recipe, seed, "fake"),)) for seed in range(5))
-for report in RayExecutor(cpus=1, parts=Parts("user_parts:engine", "user_parts:evaluate")).run(blocks, "store"):
+functions = TaskFunctions("user_parts:engine", "user_parts:evaluate")
+for report in RayExecutor(cpus=1, functions=functions).run(blocks, "store"):
     print(report.outcome, flush=True)
 """
 
@@ -209,7 +224,7 @@ def test_a_killed_driver_leaves_no_process_and_its_run_resumes(store: ResultStor
     assert [store.has_agent(key) for key in keys] == [True, True, True, False, False]
     before = [Path(store.location(key), "record.json").stat().st_mtime_ns for key in keys[:3]]
 
-    reports = list(InlineExecutor(PARTS).run(one_by_one(keys), store.url))
+    reports = list(InlineExecutor(FUNCTIONS).run(one_by_one(keys), store.url))
     assert [report.outcome for report in reports] == [JobOutcome.DONE] * 5
     assert [len(begun(pids, seed)) for seed in range(5)] == [1, 1, 1, 2, 1]
     assert [Path(store.location(key), "record.json").stat().st_mtime_ns for key in keys[:3]] == before

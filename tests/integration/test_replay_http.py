@@ -98,9 +98,9 @@ def test_real_time(url):
         client.create_agent("next", "file_order")
         with client.episode("next", "unit", ["a", "b", "c"]) as episode:
             seen = []
-            while (found := episode.next_test()).test_id is not None:
-                seen.append(found.test_id)
-                episode.report(found.test_id, "passed", 1.0)
+            while (upcoming := episode.next_test()).test_id is not None:
+                seen.append(upcoming.test_id)
+                episode.report(upcoming.test_id, "passed", 1.0)
         assert seen == ["a", "b", "c"]
         assert episode.reward is not None
 

@@ -56,12 +56,12 @@ class Service:
 
     def processes(self) -> dict[int, str]:
         """Command lines of all its processes, by id."""
-        found = {}
+        entries = {}
         for folder in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
                 if self.mark.encode() in (folder / "environ").read_bytes().split(b"\0"):
-                    found[int(folder.name)] = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-        return found
+                    entries[int(folder.name)] = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+        return entries
 
     def kill(self, name: str = "") -> int:
         """kill -9 of its processes whose command line begins like this; how many."""
@@ -144,6 +144,12 @@ class Load:
             time.sleep(0.05)
         return None
 
+    def wait_for_reward(self) -> None:
+        """Return after the first reward: a busy machine needs more than the usual seconds."""
+        end = time.monotonic() + PATIENCE_SECONDS
+        while not self.seen.rewards and time.monotonic() < end:
+            time.sleep(0.05)
+
     def caller(self, number: int) -> None:
         """Episodes one after another."""
         with httpx.Client(base_url=self.url, timeout=10.0) as http:
@@ -181,6 +187,7 @@ def under_load(service: Service, agent: str, fault: Callable[[Load], None], seco
     with ThreadPoolExecutor(4) as pool:
         callers = [pool.submit(load.caller, number) for number in range(4)]
         time.sleep(seconds)
+        load.wait_for_reward()
         fault(load)
         time.sleep(seconds)
         load.ended.set()
@@ -201,9 +208,9 @@ def check_all_there(service: Service, agent: str, seen: Acknowledged) -> None:
         assert [row["agent_version"] for row in rows] == list(range(1, len(rows) + 1))
         assert http.get(own).json()["version"] == len(rows)
         for episode, verdicts in seen.results.items():
-            told = http.get(f"{own}/episodes/{episode}").json()
-            kept = {result["id"]: result["verdict"] for result in told["results"]}
-            assert len(kept) == len(told["results"])
+            episode_body = http.get(f"{own}/episodes/{episode}").json()
+            kept = {result["id"]: result["verdict"] for result in episode_body["results"]}
+            assert len(kept) == len(episode_body["results"])
             assert verdicts.items() <= kept.items()
         for episode, first in seen.rewards.items():
             again = http.post(f"{own}/episodes/{episode}/reward").json()
@@ -214,13 +221,13 @@ def check_all_there(service: Service, agent: str, seen: Acknowledged) -> None:
 
 def paged(http: httpx.Client, path: str, name: str) -> list[Any]:
     """All pages of a listing."""
-    found: list[Any] = []
+    entries: list[Any] = []
     cursor = ""
     while cursor is not None:
         page = http.get(path, params={"cursor": cursor, "limit": 500}).json()
-        found += page[name]
+        entries += page[name]
         cursor = page["next_cursor"]
-    return found
+    return entries
 
 
 def test_the_smoke_command_passes(service: Service) -> None:
@@ -264,7 +271,7 @@ def test_sigterm_is_a_clean_end(service: Service) -> None:
     assert service.stop() == 0
     assert "stopping" in service.log.read_text()
     assert "Traceback" not in service.log.read_text()
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while service.processes():
         assert time.monotonic() < end, service.processes()
         time.sleep(0.2)

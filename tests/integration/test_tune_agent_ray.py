@@ -11,7 +11,8 @@ from agents.scheduling.loaders.recorded import write_recorded
 from agents.scheduling.synthetic import flaky_history
 from orchestration.cli.tune_agent import histories
 from orchestration.runtime.progress import Progress
-from orchestration.studies.tune_agent import AgentTuneRequest, gains, run_agent_tune
+from orchestration.studies.tune_agent import run_agent_tune
+from orchestration.studies.tune_agent_request import AgentTuneRequest, gains
 
 pytestmark = pytest.mark.slow
 

@@ -1,4 +1,4 @@
-"""`proctor tune` on a real Ray Tune: trains real (very short) agents, is interrupted and goes on."""
+"""`proctor tune` on a real Ray Tune: trains real (very short) agents, is interrupted and continues."""
 
 from __future__ import annotations
 

@@ -65,8 +65,8 @@ def test_refused_with_the_reason(algorithm, mutant, reason):
 @pytest.mark.parametrize(
     ("algorithm", "changes", "mutant", "reason"),
     [
-        ("ppo", {"gamma": 1.0}, "NDF", "gamma is 1 already, so there is no discount to leave out"),
-        ("dqn", {"gamma": 1}, "NDF", "gamma is 1 already"),
+        ("ppo", {"gamma": 1.0}, "NDF", "gamma is already 1, so there is no discount to leave out"),
+        ("dqn", {"gamma": 1}, "NDF", "gamma is already 1"),
         ("ppo", {"gae_lambda": 0.0}, "NR", "gae_lambda is 0"),
         ("a2c", {"n_steps": 1}, "NR", "n_steps is 1"),
         ("ppo", {"gamma": 0.0}, "NR", "gamma is 0"),
@@ -117,7 +117,7 @@ def test_unknown_operators_are_an_input_error():
 def test_combinations_of_faults_at_different_sites_are_allowed(algorithm, mutant):
     healthy, parsed = RECIPES[algorithm], parse_mutant(mutant)
     assert objection(healthy, parsed) is None
-    alone = [written_fields(healthy, mutate(healthy, Mutant((one,)))) for one in parsed.mutations]
+    alone = [written_fields(healthy, mutate(healthy, Mutant((mutation,)))) for mutation in parsed.mutations]
     together = written_fields(healthy, mutate(healthy, parsed))
     assert together == {name: value for fields in alone for name, value in fields.items()}
 
@@ -152,7 +152,7 @@ def test_every_probability_reaches_the_recipe(probability, name):
 
 def test_spellings_of_one_fault_give_one_recipe():
     spelled = [Mutation("no_discount_factor", 1), Mutation("ndf"), Mutation("NDF", 1.0)]
-    assert len({mutate(RECIPES["ppo"], Mutant((one,))).address for one in spelled}) == 1
+    assert len({mutate(RECIPES["ppo"], Mutant((mutation,))).address for mutation in spelled}) == 1
 
 
 USERS_OPERATORS = """

@@ -66,19 +66,19 @@ def kills(text: str) -> Kills:
     ],
 )
 def test_by_hand(higher: str, constituents: list[str], published: Property, strict: Property) -> None:
-    found = classify_kills(kills(higher), [kills(text) for text in constituents])
-    assert (found.published, found.strict) == (published, strict)
+    classification = classify_kills(kills(higher), [kills(text) for text in constituents])
+    assert (classification.published, classification.strict) == (published, strict)
 
 
 def test_counts() -> None:
-    found = classify_kills(kills("x..x"), [kills("xx.."), kills("x.x.")])
-    assert found == Classification(WEAK, WEAK, kills=2, union=3, intersection=1)
+    classification = classify_kills(kills("x..x"), [kills("xx.."), kills("x.x.")])
+    assert classification == Classification(WEAK, WEAK, kills=2, union=3, intersection=1)
 
 
 def test_integers_mean_the_same_as_booleans() -> None:
     """The sums of the definition are logical: 1 + 1 is still one environment."""
-    found = classify_kills(np.array([1, 0, 0]), [np.array([1, 1, 0]), np.array([1, 0, 0])])
-    assert (found.strict, found.union, found.intersection) == (STRONG, 2, 1)
+    classification = classify_kills(np.array([1, 0, 0]), [np.array([1, 1, 0]), np.array([1, 0, 0])])
+    assert (classification.strict, classification.union, classification.intersection) == (STRONG, 2, 1)
 
 
 def test_shapes_and_numbers_are_checked() -> None:
@@ -98,33 +98,37 @@ def cases(draw: st.DrawFn) -> tuple[Kills, list[Kills]]:
 @given(cases())
 def test_order_of_constituents_and_environments_does_not_matter(case: tuple[Kills, list[Kills]]) -> None:
     higher, constituents = case
-    found = classify_kills(higher, constituents)
-    assert found == classify_kills(higher, constituents[::-1])
-    assert found == classify_kills(higher[::-1], [row[::-1] for row in constituents])
-    assert found == classify_kills(higher, [*constituents, constituents[0]])
+    classification = classify_kills(higher, constituents)
+    assert classification == classify_kills(higher, constituents[::-1])
+    assert classification == classify_kills(higher[::-1], [row[::-1] for row in constituents])
+    assert classification == classify_kills(higher, [*constituents, constituents[0]])
 
 
 @given(cases())
 def test_strict_implies_published(case: tuple[Kills, list[Kills]]) -> None:
-    found = classify_kills(*case)
-    assert found.strict in (found.published, NOT)
-    if found.strict is not found.published:
-        assert found.kills == found.union == found.intersection > 0
+    classification = classify_kills(*case)
+    assert classification.strict in (classification.published, NOT)
+    if classification.strict is not classification.published:
+        assert classification.kills == classification.union == classification.intersection > 0
 
 
 @given(cases())
 def test_what_each_property_guarantees(case: tuple[Kills, list[Kills]]) -> None:
     higher, constituents = case
     union, intersection = np.any(constituents, axis=0), np.all(constituents, axis=0)
-    found = classify_kills(higher, constituents)
-    assert (found.kills, found.union, found.intersection) == (higher.sum(), union.sum(), intersection.sum())
+    classification = classify_kills(higher, constituents)
+    assert (classification.kills, classification.union, classification.intersection) == (
+        higher.sum(),
+        union.sum(),
+        intersection.sum(),
+    )
     if not higher.any() or higher.sum() > union.sum():
-        assert found.strict is found.published is NOT
-    if found.published is STRONG:
+        assert classification.strict is classification.published is NOT
+    if classification.published is STRONG:
         assert all(np.all(row[higher]) for row in constituents)
-    if found.published is APART:
+    if classification.published is APART:
         assert not np.any(higher & union)
-    if found.published is WEAK:
+    if classification.published is WEAK:
         assert np.any(higher & union)
         assert np.any(higher & ~intersection)
 

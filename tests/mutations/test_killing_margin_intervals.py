@@ -24,7 +24,7 @@ counts = st.integers(2, 40).flatmap(lambda size: st.tuples(st.integers(0, size),
 @settings(deadline=None)
 @given(counts, counts)
 def test_share_interval_agrees_with_statsmodels(healthy, mutant):
-    low, high = share_interval(*healthy, *mutant, 0.95)
+    low, high = share_interval(healthy[0], healthy[1], mutant[0], mutant[1], 0.95)
     expected = confint_proportions_2indep(*mutant, *healthy, method="newcomb", compare="diff")
     assert (low, high) == pytest.approx(expected, abs=1e-9)
 

@@ -2,11 +2,13 @@
 
 import itertools
 from collections import Counter
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from scipy import stats
 
 from mutations.killing.permutation_law import merge_rounding, paired_p_value, permutation_p_value
@@ -126,10 +128,10 @@ def test_drawn_p_value_is_near_the_exact_one_and_never_zero():
     exact = p_of(healthy, mutant)
     assert exact.exact
     # the same populations with their splits drawn: two more agents on either side make too many to count
-    more = [np.concatenate((side, [50.0, -50.0])) for side in (healthy, mutant)]
-    drawn = p_of(*more)
+    first, second = (np.concatenate((side, [50.0, -50.0])) for side in (healthy, mutant))
+    drawn = p_of(first, second)
     assert not drawn.exact
-    assert drawn.p_value == pytest.approx(p_of(*more, seed=9).p_value, abs=0.02)
+    assert drawn.p_value == pytest.approx(p_of(first, second, seed=9).p_value, abs=0.02)
     assert p_of(np.arange(30.0), np.arange(30.0) + 1e6).p_value == pytest.approx(1 / 10_000)
 
 
@@ -178,7 +180,7 @@ def test_rounding_noise_is_a_tie():
 def test_false_kills_stay_at_the_level(law):
     """600 pairs of 20 and 12 agents: at most 5 % and the error of the simulation (2.3 points is 2.6 sigma)."""
     rng = np.random.default_rng(11)
-    draw = {
+    draw: Callable[[int], NDArray[np.float64]] = {
         "normal": lambda size: rng.normal(size=size),
         "cauchy": lambda size: rng.standard_cauchy(size),
         "saturated": lambda size: np.where(rng.random(size) < 0.85, 500.0, rng.uniform(0, 500, size)),

@@ -178,7 +178,7 @@ def test_distances_are_hellinger_distances_of_the_halves():
     rest = {pair: [k for k in range(4) if k not in pair] for pair in pairs}
     h, m = ranks[:4], ranks[4:]
     expected_among = {round(hellinger(h[list(pair)], h[rest[pair]]), 9) for pair in pairs}
-    expected_between = {round(hellinger(h[list(one)], m[list(two)]), 9) for one in pairs for two in pairs}
+    expected_between = {round(hellinger(h[list(first)], m[list(second)]), 9) for first in pairs for second in pairs}
     among, between = half_distances(healthy, mutant, np.random.default_rng(1))
     assert set(np.round(among, 9)) == expected_among
     assert set(np.round(between, 9)) == expected_between
@@ -289,8 +289,8 @@ def test_held_boundaries_are_those_of_the_published_file(proctor_data):
     table = pd.read_csv(proctor_data / "published" / "cartpole_kill_matrices.csv")
     for (algorithm, test), group in table.groupby(["algorithm", "kill_test"]):
         held = published_boundaries("CartPole-v1", str(algorithm))[str(test)]
-        found = set(zip(group["parameter_1"], group["parameter_2"], strict=True))
-        assert np.array(sorted(held.points)) == pytest.approx(np.array(sorted(found)), rel=1e-12)
+        points = set(zip(group["parameter_1"], group["parameter_2"], strict=True))
+        assert np.array(sorted(held.points)) == pytest.approx(np.array(sorted(points)), rel=1e-12)
 
 
 def test_nothing_is_held_for_other_pairs():

@@ -47,7 +47,7 @@ def test_a_users_operator_keeps_its_path(tmp_path, monkeypatch):
     [
         ("NDFF", r"field: unknown operator 'NDFF' \(did you mean 'NDF'\?\); expected one of ILF, M, "),
         ("no_revers", "did you mean 'no_reverse'"),
-        ("json:loads", "'json:loads' is no mutation operator; expected a MutationOperator instance"),
+        ("json:loads", "'json:loads' is not a mutation operator; expected a MutationOperator instance"),
         ("mutations.operator:MutationOperator", "cannot be created"),
         ("mutations.operators.repeat:Repet", "has no 'Repet'"),
         ("no_such_module:Mine", "cannot import 'no_such_module'"),
@@ -69,7 +69,9 @@ def test_published_mutants_are_those_of_the_published_table(algorithm, proctor_d
 def test_published_mutants_in_the_published_order():
     ids = [mutation.id for mutation in published_mutations("ppo")]
     assert " ".join(ids) == "ILF NDF NR MSU MTS PAC_ReLU PAC_Sigmoid POC_SGD M_1.0 R_1.0 Ra_1.0 RN_1.0"
-    assert [one for one in ids if one not in ("NR", "PAC_ReLU")] == [one.id for one in published_mutations("DQN")]
+    assert [each for each in ids if each not in ("NR", "PAC_ReLU")] == [
+        mutation.id for mutation in published_mutations("DQN")
+    ]
 
 
 def test_canonical_order_puts_import_paths_last():

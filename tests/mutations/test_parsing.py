@@ -21,14 +21,14 @@ RECIPES = {recipe.algorithm: recipe for recipe in short_recipes()}
 @st.composite
 def mutations(draw, names=tuple(OPERATORS)):
     """Any mutation of the table, in canonical form."""
-    found = OPERATORS[draw(st.sampled_from(names))]
-    if isinstance(found.magnitude, ChoiceMagnitude):
-        magnitude = draw(st.sampled_from(found.magnitude.choices))
+    fault = OPERATORS[draw(st.sampled_from(names))]
+    if isinstance(fault.magnitude, ChoiceMagnitude):
+        magnitude = draw(st.sampled_from(fault.magnitude.choices))
     else:
         magnitude = draw(st.floats(0.0, 1.0, exclude_min=True))
-    options = tuple(sorted((name, draw(st.sampled_from(values))) for name, values in found.options))
-    mutation = Mutation(found.acronym, magnitude, draw(st.sampled_from(found.variants)), options)
-    return canonical(found, mutation)
+    options = tuple(sorted((name, draw(st.sampled_from(values))) for name, values in fault.options))
+    mutation = Mutation(fault.acronym, magnitude, draw(st.sampled_from(fault.variants)), options)
+    return canonical(fault, mutation)
 
 
 @given(mutations())
@@ -40,7 +40,7 @@ def test_the_id_is_read_back(mutation):
 def test_the_id_of_a_mutant_is_read_back(some):
     mutant = in_canonical_order(some)
     assert parse_mutant(mutant.id) == mutant
-    assert parse_mutant("-".join(one.id for one in reversed(some))) == mutant
+    assert parse_mutant("-".join(mutation.id for mutation in reversed(some))) == mutant
 
 
 @given(mutations())
@@ -105,12 +105,12 @@ def test_mutants_in_canonical_order(text, spelled):
     ("entry", "error", "text"),
     [
         ("NDFF", InputError, "operators[1]: unknown operator 'NDFF' (did you mean 'NDF'?); expected one of "),
-        ("", InputError, "operators[1]: '' is no mutation"),
-        ("NDF[", InputError, "operators[1]: 'NDF[' is no mutation"),
-        ("RN_", InputError, "operators[1]: 'RN_' is no mutation"),
+        ("", InputError, "operators[1]: '' is not a mutation"),
+        ("NDF[", InputError, "operators[1]: 'NDF[' is not a mutation"),
+        ("RN_", InputError, "operators[1]: 'RN_' is not a mutation"),
         ("NR[]", InputError, "operators[1]: '[]' is malformed"),
         ("NR[published,defined]", InputError, "operators[1]: '[published,defined]' is malformed"),
-        ("R_1[semantics=delay,semantics=freeze]", InputError, "operators[1]: option 'semantics' stands twice"),
+        ("R_1[semantics=delay,semantics=freeze]", InputError, "operators[1]: option 'semantics' appears twice"),
         ("NDF-MTS", InputError, "operators[1]: unknown operator 'NDF-MTS'"),
         ("RN", MutationRefusedError, "operators[1]: RN needs a magnitude; expected a probability in (0, 1]"),
         ("RN_1.5", MutationRefusedError, "operators[1]: 1.5 is out of range; expected a probability in (0, 1]"),
@@ -118,7 +118,7 @@ def test_mutants_in_canonical_order(text, spelled):
         ("RN_0", MutationRefusedError, "operators[1]: probability 0 of RN is the healthy agent"),
         ("RN_nan", MutationRefusedError, "operators[1]: nan is out of range"),
         ("RN_inf", MutationRefusedError, "operators[1]: inf is out of range"),
-        ("RN_high", MutationRefusedError, "operators[1]: 'high' is no number; RN has a probability"),
+        ("RN_high", MutationRefusedError, "operators[1]: 'high' is not a number; RN has a probability"),
         ("PAC", MutationRefusedError, "operators[1]: PAC needs a magnitude; expected one of ReLU, Sigmoid"),
         (
             "PAC_Sigmoidd",
@@ -129,12 +129,12 @@ def test_mutants_in_canonical_order(text, spelled):
         ("NR[publishd]", MutationRefusedError, "operators[1]: unknown variant of NR 'publishd' (did you mean "),
         ("NR[semantics=freeze]", MutationRefusedError, "operators[1]: NR has no option 'semantics'"),
         ("NR", MutationRefusedError, "operators[1]: NR does not apply: dqn stores transitions"),
-        ("ILF", InputError, "operators[1]: ILF stands twice, also in operators[0]"),
+        ("ILF", InputError, "operators[1]: ILF appears twice, also in operators[0]"),
         ("no_module:Op_1.0", InputError, "operators[1]: 'no_module:Op': cannot import 'no_module'"),
-        (7, InputError, "operators[1]: 7 is no operator"),
-        (None, InputError, "operators[1]: None is no operator"),
+        (7, InputError, "operators[1]: 7 is not an operator"),
+        (None, InputError, "operators[1]: None is not an operator"),
         ({}, InputError, "operators[1].operator: the key 'operator' is missing"),
-        ({"operator": 5}, InputError, "operators[1].operator: 5 is no name"),
+        ({"operator": 5}, InputError, "operators[1].operator: 5 is not a name"),
         ({"operator": "NRR"}, InputError, "operators[1].operator: unknown operator 'NRR'"),
         (
             {"operator": "RN", "magnitud": 1},
@@ -145,12 +145,12 @@ def test_mutants_in_canonical_order(text, spelled):
         ({"operator": "RN"}, MutationRefusedError, "operators[1].magnitude: RN needs a magnitude"),
         ({"operator": "RN", "magnitude": 1.5}, MutationRefusedError, "operators[1].magnitude: 1.5 is out of range"),
         ({"operator": "RN", "magnitude": 0}, MutationRefusedError, "operators[1].magnitude: probability 0 of RN"),
-        ({"operator": "RN", "magnitude": True}, MutationRefusedError, "operators[1].magnitude: True is no number"),
-        ({"operator": "RN", "magnitude": "1"}, MutationRefusedError, "operators[1].magnitude: '1' is no number"),
+        ({"operator": "RN", "magnitude": True}, MutationRefusedError, "operators[1].magnitude: True is not a number"),
+        ({"operator": "RN", "magnitude": "1"}, MutationRefusedError, "operators[1].magnitude: '1' is not a number"),
         ({"operator": "RN", "magnitude": float("nan")}, MutationRefusedError, "operators[1].magnitude: nan is out"),
-        ({"operator": "RN", "magnitude": [1]}, MutationRefusedError, "operators[1].magnitude: [1] is no number"),
-        ({"operator": "RN", "magnitudes": []}, InputError, "operators[1].magnitudes: [] is no list of magnitudes"),
-        ({"operator": "RN", "magnitudes": 1}, InputError, "operators[1].magnitudes: 1 is no list of magnitudes"),
+        ({"operator": "RN", "magnitude": [1]}, MutationRefusedError, "operators[1].magnitude: [1] is not a number"),
+        ({"operator": "RN", "magnitudes": []}, InputError, "operators[1].magnitudes: [] is not a list of magnitudes"),
+        ({"operator": "RN", "magnitudes": 1}, InputError, "operators[1].magnitudes: 1 is not a list of magnitudes"),
         (
             {"operator": "RN", "magnitudes": [0.1, 2]},
             MutationRefusedError,
@@ -159,15 +159,15 @@ def test_mutants_in_canonical_order(text, spelled):
         (
             {"operator": "RN", "magnitudes": [0.1, 0.1]},
             InputError,
-            "operators[1].magnitudes[1]: RN_0.1 stands twice, also in operators[1].magnitudes[0]",
+            "operators[1].magnitudes[1]: RN_0.1 appears twice, also in operators[1].magnitudes[0]",
         ),
         (
             {"operator": "RN", "magnitude": 1, "magnitudes": [1]},
             InputError,
-            "operators[1].magnitudes: magnitude and magnitudes stand together",
+            "operators[1].magnitudes: magnitude and magnitudes are both set",
         ),
-        ({"operator": "PAC", "magnitude": 0.5}, MutationRefusedError, "operators[1].magnitude: 0.5 is no name"),
-        ({"operator": "R", "magnitude": 1, "variant": 3}, InputError, "operators[1].variant: 3 is no name"),
+        ({"operator": "PAC", "magnitude": 0.5}, MutationRefusedError, "operators[1].magnitude: 0.5 is not a name"),
+        ({"operator": "R", "magnitude": 1, "variant": 3}, InputError, "operators[1].variant: 3 is not a name"),
         (
             {"operator": "R", "magnitude": 1, "semantics": "freez"},
             MutationRefusedError,
@@ -192,14 +192,14 @@ def test_wrong_entries_name_their_field(entry, error, text):
 
 @pytest.mark.parametrize("entries", ["NDF", {"operator": "NDF"}, 3])
 def test_operators_must_be_a_list(entries):
-    with pytest.raises(InputError, match=r"operators: .* is no list"):
+    with pytest.raises(InputError, match=r"operators: .* is not a list"):
         parse_operators(entries, RECIPES["ppo"])
 
 
 def test_entries_in_their_order_with_magnitudes_spread_out():
     entries = ["NDF", {"operator": "RN", "magnitudes": [0.05, 0.1, 1]}, {"operator": "PAC", "magnitude": "relu"}]
     parsed = parse_operators(entries, RECIPES["ppo"])
-    assert [one.id for one in parsed] == ["NDF", "RN_0.05", "RN_0.1", "RN_1.0", "PAC_ReLU"]
+    assert [mutation.id for mutation in parsed] == ["NDF", "RN_0.05", "RN_0.1", "RN_1.0", "PAC_ReLU"]
 
 
 @pytest.mark.parametrize("algorithm", list(RECIPES))
@@ -211,14 +211,14 @@ def test_words_stand_for_the_published_mutants(algorithm, entries):
 def test_words_leave_out_what_changes_nothing_and_what_is_listed():
     relu = RECIPES["ppo"].replace(policy=RECIPES["dqn"].policy)
     parsed = parse_operators(["RN_1.0", "published", "RN_0.2"], relu)
-    assert [one.id for one in parsed][:2] == ["RN_1.0", "ILF"]
+    assert [mutation.id for mutation in parsed][:2] == ["RN_1.0", "ILF"]
     assert len(parsed) == 12
-    assert "PAC_ReLU" not in {one.id for one in parsed}
+    assert "PAC_ReLU" not in {mutation.id for mutation in parsed}
 
 
 def test_a_word_in_its_published_variant():
     parsed = parse_operators([{"operator": "published", "variant": "published"}], RECIPES["ppo"])
-    assert [one.id for one in parsed[:6]] == [
+    assert [mutation.id for mutation in parsed[:6]] == [
         "ILF", "NDF[published]", "NR[published]", "MSU", "MTS[published]", "PAC_ReLU"
     ]  # fmt: skip
 

@@ -18,34 +18,43 @@ from serve_app.admission import BYTES, Capacity
 URL = "http://127.0.0.1:8000"
 
 
-def scope(length: int) -> dict[str, Any]:
-    return {"type": "http", "headers": [(b"content-length", b"%d" % length)]}
+def announced(length: int) -> dict[bytes, bytes]:
+    return {b"content-length": b"%d" % length}
 
 
 def test_a_replica_takes_in_so_many_calls() -> None:
-    capacity = Capacity(calls=2)
-    with capacity.place(scope(1)):
-        with capacity.place(scope(1)), pytest.raises(OverloadedError, match="2 calls"), capacity.place(scope(1)):
+    capacity, small = Capacity(calls=2), announced(1)
+    with capacity.place(small):
+        with (
+            capacity.place(announced(1)),
+            pytest.raises(OverloadedError, match="2 calls"),
+            capacity.place(announced(1)),
+        ):
             pass
-        with capacity.place(scope(1)):
+        with capacity.place(announced(1)):
             pass
 
 
 def test_a_replica_takes_in_so_many_bytes() -> None:
     capacity = Capacity(size=100)
-    alone, unknown = scope(500), {"type": "http", "headers": [(b"transfer-encoding", b"chunked")]}
-    with capacity.place(alone), pytest.raises(OverloadedError, match="MiB"), capacity.place(scope(1)):
+    alone, unknown = announced(500), {b"transfer-encoding": b"chunked"}
+    with capacity.place(alone), pytest.raises(OverloadedError, match="MiB"), capacity.place(announced(1)):
         pass
-    with capacity.place(scope(60)), capacity.place(scope(40)), pytest.raises(OverloadedError), capacity.place(unknown):
+    with (
+        capacity.place(announced(60)),
+        capacity.place(announced(40)),
+        pytest.raises(OverloadedError),
+        capacity.place(unknown),
+    ):
         pass
-    with capacity.place(scope(BYTES)):
+    with capacity.place(announced(BYTES)):
         pass
 
 
 @pytest.fixture
 def full(client: TestClient, agent: str, monkeypatch: pytest.MonkeyPatch) -> TestClient:
     """An application whose places are all taken."""
-    client.app.capacity = Capacity(calls=0)
+    client.app.state.capacity = Capacity(calls=0)
     monkeypatch.setattr(admission, "HOLD_SECONDS", 0.0)
     return client
 
@@ -81,7 +90,7 @@ def test_the_client_comes_back(full: TestClient) -> None:
     def wait(seconds: float) -> None:
         waits.append(seconds)
         if len(waits) == 2:
-            full.app.capacity = Capacity()
+            full.app.state.capacity = Capacity()
 
     client = SchedulerClient(URL, transport=full._transport, retries=RetryPolicy(3), on_failure="raise", sleep=wait)
     assert client.recommend("nightly", ["a", "b"]).order
@@ -93,7 +102,7 @@ def test_a_flooded_agent_answers_429_and_another_one_is_served(
 ) -> None:
     """More calls at a time than one agent may have, while its owner stands still; then all that were let in."""
     assert client.post("/v1/agents", json={"name": "calm", "kind": "failure_rate"}).status_code == 201
-    owners = client.app.app.state.service._owners
+    owners = client.app.state.service._owners
     gate = threading.Event()
     really = owners.call_now
 
@@ -110,15 +119,15 @@ def test_a_flooded_agent_answers_429_and_another_one_is_served(
         async with httpx.AsyncClient(transport=transport, base_url=URL, timeout=60) as http:
             path, body = "/v1/agents/{}/recommendations", {"test_cases": [{"id": "a"}]}
             flood = [asyncio.ensure_future(http.post(path.format(agent), json=body)) for _ in range(limit + 20)]
-            while sum(one.done() for one in flood) < 20:  # the owner answers nobody: these were refused
+            while sum(task.done() for task in flood) < 20:  # the owner answers nobody: these were refused
                 await asyncio.sleep(0.01)
             calm = asyncio.ensure_future(http.post(path.format("calm"), json=body))
             gate.set()
             return await asyncio.gather(*flood), await calm
 
-    told, calm = asyncio.run(run())
-    codes = [answer.status_code for answer in told]
+    answers, calm = asyncio.run(run())
+    codes = [answer.status_code for answer in answers]
     assert codes.count(429) >= 20
     assert codes.count(200) == len(codes) - codes.count(429) > 0
-    assert {answer.headers.get("retry-after") for answer in told} == {None, "1"}
+    assert {answer.headers.get("retry-after") for answer in answers} == {None, "1"}
     assert calm.status_code == 200

@@ -37,7 +37,7 @@ def bearer(text: str) -> dict[str, str]:
 
 def post(app: Any, path: str, pieces: list[bytes], *headers: tuple[bytes, bytes]) -> tuple[int, int]:
     """Post a body in pieces without a server in between; the status, and how many pieces were read."""
-    read, told = 0, []
+    read, answers = 0, []
 
     async def receive() -> dict[str, Any]:
         nonlocal read
@@ -47,7 +47,7 @@ def post(app: Any, path: str, pieces: list[bytes], *headers: tuple[bytes, bytes]
         return {"type": "http.request", "body": pieces[read - 1], "more_body": read < len(pieces)}
 
     async def send(message: dict[str, Any]) -> None:
-        told.append(message)
+        answers.append(message)
 
     scope = {
         "type": "http",
@@ -64,7 +64,7 @@ def post(app: Any, path: str, pieces: list[bytes], *headers: tuple[bytes, bytes]
         "server": ("127.0.0.1", 8000),
     }
     asyncio.run(app(scope, receive, send))
-    return next(message["status"] for message in told if message["type"] == "http.response.start"), read
+    return next(message["status"] for message in answers if message["type"] == "http.response.start"), read
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def post(app: Any, path: str, pieces: list[bytes], *headers: tuple[bytes, bytes]
 def test_a_body_that_never_ends_loses_its_place(make_client: Any, path: str, length: tuple[bytes, bytes]) -> None:
     """Four bodies without a length take all the places there are for bodies."""
     client = make_client(body_seconds=0.2)
-    told: list[dict[str, Any]] = []
+    answers: list[dict[str, Any]] = []
     waited = 0
 
     async def receive() -> dict[str, Any]:
@@ -87,13 +87,13 @@ def test_a_body_that_never_ends_loses_its_place(make_client: Any, path: str, len
         return {"type": "http.request", "body": b" ", "more_body": True}
 
     async def send(message: dict[str, Any]) -> None:
-        told.append(message)
+        answers.append(message)
 
     headers = [(b"content-type", b"application/json"), length, (b"host", b"127.0.0.1")]
     scope = {"type": "http", "method": "POST", "path": path, "query_string": b"", "headers": headers}
     asyncio.run(client.app({**scope, "client": ("127.0.0.1", 1), "root_path": ""}, receive, send))
-    assert told[0]["status"] == 408
-    assert (b"connection", b"close") in told[0]["headers"]
+    assert answers[0]["status"] == 408
+    assert (b"connection", b"close") in answers[0]["headers"]
     assert 1 <= waited < 100
     answer = client.post("/v1/agents", json={"name": "a", "kind": "random"})
     assert answer.status_code == 201
@@ -232,10 +232,10 @@ def test_names_that_could_leave_a_folder_are_no_names(client: TestClient, tmp_pa
     from urllib.parse import unquote
 
     before = sorted(tmp_path.parent.iterdir())
-    for told in (name, unquote(name)):
-        body = json.dumps({"name": told, "kind": "random"}).encode("utf-8", "replace")
+    for answers in (name, unquote(name)):
+        body = json.dumps({"name": answers, "kind": "random"}).encode("utf-8", "replace")
         answer = client.post("/v1/agents", content=body, headers={"content-type": "application/json"})
-        assert answer.status_code in (400, 422), told
+        assert answer.status_code in (400, 422), answers
     for method, rest in (
         ("GET", ""),
         ("DELETE", "?confirm=x"),
@@ -295,8 +295,8 @@ def guarded(tokens: dict[str, str], make_client: Any) -> Iterator[TestClient]:
     admin = bearer(tokens["admin"])
     for name in ("other", "team-a"):
         assert client.post("/v1/agents", json={"name": name, "kind": "random"}, headers=admin).status_code == 201
-    told = client.post("/v1/agents/other/recommendations", json=CASES, headers=admin).json()
-    episode = told["episode_id"]
+    answers = client.post("/v1/agents/other/recommendations", json=CASES, headers=admin).json()
+    episode = answers["episode_id"]
     results = {"results": [{"id": name, "verdict": "failed"} for name in "ab"]}
     client.post(f"/v1/agents/other/episodes/{episode}/results", json=results, headers=admin)
     assert client.post(f"/v1/agents/other/episodes/{episode}/reward", headers=admin).status_code == 200
@@ -328,22 +328,22 @@ def test_an_agent_of_others_answers_as_one_that_is_not_there(
     guarded: TestClient, tokens: dict[str, str], call: tuple[str, str, Any], missing: str
 ) -> None:
     method, rest, body = call
-    told = []
+    answers = []
     for name in ("other", missing):
         episode = guarded.episode  # type: ignore[attr-defined]
         path = f"/v1/agents/{name}{rest}".replace("NAME", name).replace("EPISODE", episode)
         content = None if body is None else json.loads(json.dumps(body).replace("EPISODE", episode))
         answer = guarded.request(method, path, headers=bearer(tokens["team"]), json=content)
         headers = {key: value for key, value in answer.headers.items() if key != "content-length"}
-        told.append((answer.status_code, answer.text.replace(name, "NAME"), headers))
-    assert told[0] == told[1]
-    assert told[0][0] == 404
+        answers.append((answer.status_code, answer.text.replace(name, "NAME"), headers))
+    assert answers[0] == answers[1]
+    assert answers[0][0] == 404
 
 
 def test_nothing_of_others_is_listed_or_changed(guarded: TestClient, tokens: dict[str, str]) -> None:
     team = bearer(tokens["team"])
     listed = guarded.get("/v1/agents", headers=team)
-    assert [one["name"] for one in listed.json()["agents"]] == ["team-a"]
+    assert [entry["name"] for entry in listed.json()["agents"]] == ["team-a"]
     for cursor in ("", "a", "other", "z"):
         assert "other" not in guarded.get("/v1/agents", params={"cursor": cursor}, headers=team).text
     taken = [
@@ -351,8 +351,8 @@ def test_nothing_of_others_is_listed_or_changed(guarded: TestClient, tokens: dic
     ]
     assert [answer.status_code for answer in taken] == [403, 403]
     assert taken[0].json() == taken[1].json()
-    told = guarded.get("/v1/agents/other", headers=bearer(tokens["admin"])).json()
-    assert (told["description"], told["version"], told["episodes"]) == ("", 1, 1)
+    answers = guarded.get("/v1/agents/other", headers=bearer(tokens["admin"])).json()
+    assert (answers["description"], answers["version"], answers["episodes"]) == ("", 1, 1)
 
 
 def test_agents_of_others_that_observe_are_not_named(guarded: TestClient, tokens: dict[str, str]) -> None:
@@ -364,18 +364,21 @@ def test_agents_of_others_that_observe_are_not_named(guarded: TestClient, tokens
         answer = guarded.post(f"/v1/agents/{agent}/recommendations", json=body, headers=admin)
         assert answer.json()["observers"] == observers
     listed = guarded.get("/v1/agents/team-a/episodes", headers=team)
-    assert [(one["observers"], one["observed_agent"]) for one in listed.json()["episodes"]] == [
+    assert [(entry["observers"], entry["observed_agent"]) for entry in listed.json()["episodes"]] == [
         ([], ""),
         (["team-b"], ""),
     ]
-    for one in listed.json()["episodes"]:
-        answer = guarded.get(f"/v1/agents/team-a/episodes/{one['episode_id']}", headers=team)
+    for entry in listed.json()["episodes"]:
+        answer = guarded.get(f"/v1/agents/team-a/episodes/{entry['episode_id']}", headers=team)
         assert "other" not in answer.text
         assert answer.status_code == 200
     seen = guarded.get("/v1/agents/team-b/episodes", headers=team).json()["episodes"]
-    assert [one["observed_agent"] for one in seen] == ["team-a"]
-    told = guarded.get("/v1/agents/team-a/episodes", headers=admin).json()["episodes"]
-    assert [(one["observers"], one["observed_agent"]) for one in told] == [([], "other"), (["other", "team-b"], "")]
+    assert [entry["observed_agent"] for entry in seen] == ["team-a"]
+    answers = guarded.get("/v1/agents/team-a/episodes", headers=admin).json()["episodes"]
+    assert [(row["observers"], row["observed_agent"]) for row in answers] == [
+        ([], "other"),
+        (["other", "team-b"], ""),
+    ]
 
 
 def test_a_cursor_is_a_name(client: TestClient, agent: str) -> None:

@@ -12,7 +12,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from starlette.testclient import TestClient
 
-from orchestration.service.owners.measuring import COMMIT_BOUNDS, CommitTimes, OwnerStatistics, Totals
+from orchestration.service.owners.call_statistics import COMMIT_BOUNDS, CommitTimes, OwnerStatistics, Totals
 from orchestration.service.store.sql import SqlStore
 from orchestration.service.tokens import Scope, Tokens
 
@@ -24,42 +24,44 @@ def samples(client: TestClient, **headers: str) -> dict[str, float]:
     """Samples without labels, and those of agents as name{agent}."""
     answer = client.get("/metrics", headers=headers)
     assert answer.status_code == 200, answer.text
-    found = {}
+    values = {}
     for family in text_string_to_metric_families(answer.text):
         for sample in family.samples:
             if not sample.labels or set(sample.labels) == {"agent"}:
-                found[sample.name + "".join(f"{{{value}}}" for value in sample.labels.values())] = sample.value
-    return found
+                values[sample.name + "".join(f"{{{value}}}" for value in sample.labels.values())] = sample.value
+    return values
 
 
 def run_episode(client: TestClient, agent: str, **more: Any) -> dict[str, Any]:
-    told = client.post(f"/v1/agents/{agent}/recommendations", json={**CASES, **more}).json()
-    path = f"/v1/agents/{agent}/episodes/{told['episode_id']}"
+    answer = client.post(f"/v1/agents/{agent}/recommendations", json={**CASES, **more}).json()
+    path = f"/v1/agents/{agent}/episodes/{answer['episode_id']}"
     results = [{"id": name, "verdict": "failed" if name == "b" else "passed", "duration": 1.0} for name in "abcd"]
     client.post(f"{path}/results", json={"results": results})
     reward: dict[str, Any] = client.post(f"{path}/reward").json()
     client.post(f"{path}/reward")  # again: counts once
-    return {**reward, "exploration": told["exploration"]}
+    return {**reward, "exploration": answer["exploration"]}
 
 
 def test_rewards_first_failures_exploration_and_the_store(client: TestClient, agent: str) -> None:
     client.post("/v1/agents", json={"name": "shadow", "kind": "random"})
     # The second one observes, so it goes through the framework and not the short way.
-    told = [run_episode(client, agent), run_episode(client, agent, observe=["shadow"])]
-    found = samples(client)
-    assert found["proctor_rewards_total"] == found["proctor_reward_count"] == 2
-    assert found["proctor_reward_sum"] == pytest.approx(sum(one["total"] for one in told))
-    assert found["proctor_time_to_first_failure_count"] == 2
-    assert found["proctor_time_to_first_failure_sum"] == pytest.approx(sum(one["metrics"]["ttff"] for one in told))
-    assert found["proctor_exploration_count"] == 2
-    assert found["proctor_exploration_sum"] == pytest.approx(sum(one["exploration"] for one in told))
-    assert found["proctor_results_total"] == 8
-    assert found["proctor_agents"] == found["proctor_agents_awake"] == found["proctor_wake_ups"] == 2
-    assert found["proctor_owners"] == 1
-    assert found["proctor_store_commit_seconds_count"] >= 6
-    assert found["proctor_store_commit_seconds_sum"] > 0
-    assert found["proctor_store_read_seconds_count"] == 1
-    assert found["proctor_queue_calls"] == found["proctor_queue_longest_calls"] == 0
+    answers = [run_episode(client, agent), run_episode(client, agent, observe=["shadow"])]
+    values = samples(client)
+    assert values["proctor_rewards_total"] == values["proctor_reward_count"] == 2
+    assert values["proctor_reward_sum"] == pytest.approx(sum(answer["total"] for answer in answers))
+    assert values["proctor_time_to_first_failure_count"] == 2
+    assert values["proctor_time_to_first_failure_sum"] == pytest.approx(
+        sum(answer["metrics"]["ttff"] for answer in answers)
+    )
+    assert values["proctor_exploration_count"] == 2
+    assert values["proctor_exploration_sum"] == pytest.approx(sum(answer["exploration"] for answer in answers))
+    assert values["proctor_results_total"] == 8
+    assert values["proctor_agents"] == values["proctor_agents_awake"] == values["proctor_wake_ups"] == 2
+    assert values["proctor_owners"] == 1
+    assert values["proctor_store_commit_seconds_count"] >= 6
+    assert values["proctor_store_commit_seconds_sum"] > 0
+    assert values["proctor_store_read_seconds_count"] == 1
+    assert values["proctor_queue_calls"] == values["proctor_queue_longest_calls"] == 0
     assert samples(client)["proctor_store_read_seconds_count"] == 2
 
 
@@ -68,7 +70,7 @@ def test_queues_of_agents_are_told_to_those_who_may_know_them(make_client: Any, 
     admin, _ = tokens.create([Scope.ADMIN])
     team, _ = tokens.create([Scope.READ], "team-")
     client: TestClient = make_client()
-    service = client.app.app.state.service  # type: ignore[attr-defined]
+    service = client.app.state.service  # type: ignore[attr-defined]
     admission = service._all_owners()._admission
     places = [admission.place("inline", name) for name in ("team-a", "team-a", "team-b", "other")]
     for place in places:
@@ -96,18 +98,18 @@ def test_totals_never_fall_while_owners_come_and_go() -> None:
     first, second = CommitTimes(), CommitTimes()
     totals = Totals()
 
-    def told(*owners: tuple[CommitTimes, int]) -> tuple[int, int]:
-        totals.add(times.told(1, wake_ups) for times, wake_ups in owners)
+    def sums(*owners: tuple[CommitTimes, int]) -> tuple[int, int]:
+        totals.add(times.statistics(1, wake_ups) for times, wake_ups in owners)
         return totals.wake_ups, sum(totals.commits)
 
     first.note(0.001)
-    assert told((first, 1)) == (1, 1)
+    assert sums((first, 1)) == (1, 1)
     second.note(0.3)
     second.note(99.0)
-    assert told((first, 3), (second, 1)) == (4, 3)
-    assert told((second, 1)) == (4, 3), "the first one is busy, or has ended"
+    assert sums((first, 3), (second, 1)) == (4, 3)
+    assert sums((second, 1)) == (4, 3), "the first one is busy, or has ended"
     first.note(0.001)
-    assert told((first, 3), (second, 2)) == (5, 4)
+    assert sums((first, 3), (second, 2)) == (5, 4)
     assert totals.commits[-1] == 1
     assert totals.commits[COMMIT_BOUNDS.index(0.001)] == 2
     assert totals.commit_seconds == pytest.approx(99.302)
@@ -123,13 +125,13 @@ def test_totals_remember_so_many_owners_and_no_more() -> None:
 
 def expressions() -> dict[str, str]:
     """Every query of the dashboard, with the title of its panel."""
-    found: dict[str, str] = {}
+    titles: dict[str, str] = {}
 
     def look(value: Any, title: str) -> None:
         if isinstance(value, dict):
             title = value.get("title", title)
             if isinstance(value.get("expr"), str):
-                found[value["expr"]] = title
+                titles[value["expr"]] = title
             for inner in value.values():
                 look(inner, title)
         elif isinstance(value, list):
@@ -137,19 +139,19 @@ def expressions() -> dict[str, str]:
                 look(inner, title)
 
     look(json.loads(DASHBOARD.read_text(encoding="utf-8")), "")
-    return found
+    return titles
 
 
 def test_every_query_of_the_dashboard_names_what_is_told(client: TestClient, agent: str) -> None:
     run_episode(client, agent)
     client.get("/v1/agents/nobody")
-    told = {
+    answers = {
         sample.name
         for family in text_string_to_metric_families(client.get("/metrics").text)
         for sample in family.samples
     } | {"proctor_agent_queue_calls"}
     asked = {name: title for query, title in expressions().items() for name in re.findall(r"proctor_[a-z_]+", query)}
-    assert {name: title for name, title in asked.items() if name not in told} == {}
+    assert {name: title for name, title in asked.items() if name not in answers} == {}
     shown = " ".join(asked)
     wanted = [
         "requests",
@@ -180,14 +182,14 @@ def test_the_dashboard_is_one_that_grafana_can_import() -> None:
 
 def test_owners_of_a_service_tell_statistics(client: TestClient, agent: str) -> None:
     run_episode(client, agent)
-    service = client.app.app.state.service  # type: ignore[attr-defined]
-    told = asyncio.run(service.statistics())
-    assert (told.agents, told.owners, told.awake, len(told.each)) == (1, 1, 1, 1)
+    service = client.app.state.service  # type: ignore[attr-defined]
+    statistics = asyncio.run(service.statistics())
+    assert (statistics.agents, statistics.owners, statistics.awake, len(statistics.each)) == (1, 1, 1, 1)
 
 
 def test_made_up_methods_are_counted_together(client: TestClient, agent: str) -> None:
     for method in ("FOO", "BAR", "X", "M-SEARCH"):
         assert client.request(method, f"/v1/agents/{agent}").status_code == 405
-    told = client.get("/metrics").text
-    assert 'proctor_requests_total{method="other",route="/v1/agents/{agent}",status="405"} 4.0' in told
-    assert "FOO" not in told
+    page = client.get("/metrics").text
+    assert 'proctor_requests_total{method="other",route="/v1/agents/{agent}",status="405"} 4.0' in page
+    assert "FOO" not in page

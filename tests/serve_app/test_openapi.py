@@ -136,10 +136,10 @@ def test_generated_calls_for_what_exists(document: Any, known: dict[str, Any]) -
 @pytest.mark.slow
 def test_generated_calls_with_a_token_and_without(document: Any, known: dict[str, Any]) -> None:
     """Last: from here on the application asks for tokens. What the document says is secured is, and nothing else."""
-    service = document.app.app.state.service
+    service = document.app.state.service
     text, _ = service.tokens.create([Scope.ADMIN])
     service.tokens.create([Scope.READ])
-    document.app.app.state.gate._in_use = (0.0, False)  # what it found before is believed for two seconds
+    document.app.state.gate._in_use = (0.0, False)  # what it found before is believed for two seconds
     for operation in operations(document):
         if operation.method.upper() == "DELETE":
             continue
@@ -177,9 +177,9 @@ def takes_something(operation: Any) -> bool:
 
 def test_the_document_names_every_call(application: TestClient) -> None:
     paths = application.get("/openapi.json").json()["paths"]
-    told = {f"{method.upper()} {path}" for path, calls in paths.items() for method in calls}
+    described = {f"{method.upper()} {path}" for path, calls in paths.items() for method in calls}
     agent, episode = "/v1/agents/{agent}", "/v1/agents/{agent}/episodes/{episode}"
-    assert told == {
+    assert described == {
         "POST /v1/agents",
         "GET /v1/agents",
         f"GET {agent}",

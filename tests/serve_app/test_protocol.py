@@ -33,14 +33,14 @@ def test_the_smoke_run_passes(client: TestClient) -> None:
 
 
 def test_a_recommendation_ranks_every_test_once_and_keeps_the_budget(client: TestClient, agent: str) -> None:
-    told = recommend(client, agent, job="unit", time_budget_seconds=5.0, must_run=["d"])
-    assert set(told) == {"episode_id", "agent_version", "opened_at", "exploration", "observers", "ranking"}
-    assert sorted(entry["id"] for entry in told["ranking"]) == ["a", "b", "c", "d"]
-    assert [entry["position"] for entry in told["ranking"]] == [1, 2, 3, 4]
-    selected = [entry for entry in told["ranking"] if entry["selected"]]
-    assert told["ranking"][0]["id"] == "d"
+    answer = recommend(client, agent, job="unit", time_budget_seconds=5.0, must_run=["d"])
+    assert set(answer) == {"episode_id", "agent_version", "opened_at", "exploration", "observers", "ranking"}
+    assert sorted(entry["id"] for entry in answer["ranking"]) == ["a", "b", "c", "d"]
+    assert [entry["position"] for entry in answer["ranking"]] == [1, 2, 3, 4]
+    selected = [entry for entry in answer["ranking"] if entry["selected"]]
+    assert answer["ranking"][0]["id"] == "d"
     assert sum(entry["expected_duration"] for entry in selected) <= 5.0
-    assert all(entry["reasons"] for entry in told["ranking"])
+    assert all(entry["reasons"] for entry in answer["ranking"])
 
 
 def test_history_features_and_whole_numbers_are_taken(client: TestClient, agent: str) -> None:
@@ -86,27 +86,27 @@ def test_the_same_idempotency_key_opens_one_episode(client: TestClient, agent: s
 
 def test_next_follows_what_has_run(client: TestClient, agent: str, episode: str) -> None:
     path, ran = f"/v1/agents/{agent}/next", []
-    told = client.post(path, json={"episode_id": episode}).json()
-    while told["test_id"] is not None:
-        ran.append(told["test_id"])
-        result = {"id": told["test_id"], "verdict": "passed"}
-        told = client.post(path, json={"episode_id": episode, "results": [result]}).json()
+    answer = client.post(path, json={"episode_id": episode}).json()
+    while answer["test_id"] is not None:
+        ran.append(answer["test_id"])
+        result = {"id": answer["test_id"], "verdict": "passed"}
+        answer = client.post(path, json={"episode_id": episode, "results": [result]}).json()
     assert sorted(ran) == ["a", "b", "c"]
-    assert told["remaining"] == 0
+    assert answer["remaining"] == 0
 
 
 def test_shadow_agents_learn_from_the_same_episode(client: TestClient, agent: str) -> None:
     for kind in ("failure_rate", "random"):
         client.post("/v1/agents", json={"name": kind, "kind": kind})
-    told = recommend(client, agent, observe=["failure_rate", "random"])
-    assert told["observers"] == ["failure_rate", "random"]
-    report(client, agent, told["episode_id"], a="passed", b="failed", c="passed", d="passed")
-    client.post(f"/v1/agents/{agent}/episodes/{told['episode_id']}/reward")
+    answer = recommend(client, agent, observe=["failure_rate", "random"])
+    assert answer["observers"] == ["failure_rate", "random"]
+    report(client, agent, answer["episode_id"], a="passed", b="failed", c="passed", d="passed")
+    client.post(f"/v1/agents/{agent}/episodes/{answer['episode_id']}/reward")
     for name in (agent, "failure_rate", "random"):
         rows = client.get(f"/v1/agents/{name}/metrics").json()["rows"]
-        assert [row["episode_id"] for row in rows] == [told["episode_id"]]
+        assert [row["episode_id"] for row in rows] == [answer["episode_id"]]
         assert 0.0 <= rows[0]["metrics"]["napfd"] <= 1.0
-    watched = client.get(f"/v1/agents/random/episodes/{told['episode_id']}").json()
+    watched = client.get(f"/v1/agents/random/episodes/{answer['episode_id']}").json()
     assert watched["observed_agent"] == agent
 
 
@@ -188,9 +188,36 @@ def test_an_agent_without_a_kind_is_of_the_default_one_and_takes_an_objective(cl
     assert made.json()["kind"] == DEFAULT_KIND
     assert made.json()["hyperparameters"]["objective"] == "time_first"
     for verdict in ("failed", "passed"):
-        told = recommend(client, "plain")
-        report(client, "plain", told["episode_id"], a="passed", b=verdict, c="passed", d="passed")
-        assert client.post(f"/v1/agents/plain/episodes/{told['episode_id']}/reward").status_code == 200
+        answer = recommend(client, "plain")
+        report(client, "plain", answer["episode_id"], a="passed", b=verdict, c="passed", d="passed")
+        assert client.post(f"/v1/agents/plain/episodes/{answer['episode_id']}/reward").status_code == 200
     assert client.get("/v1/agents/plain").json()["version"] == 2
     refused = client.post("/v1/agents", json={"name": "other", "kind": "random", "objective": "time_first"})
     assert refused.status_code == 422
+
+
+def test_chances_are_shown_where_the_agent_estimates_them(make_client: Any) -> None:
+    """Also by a repeated call and by another process: the stored episode holds them."""
+    body = {"test_cases": [{"id": name} for name in "abc"]}
+    once = {"idempotency-key": "once"}
+    answers: dict[str, list[Any]] = {"failure_model": [], "failure_rate": [], "random": [], "bandit": []}
+    client = make_client()
+    for kind, seen in answers.items():
+        client.post("/v1/agents", json={"name": kind, "kind": kind, "reward": "verdict"})
+        first = client.post(f"/v1/agents/{kind}/recommendations", json=body).json()["episode_id"]
+        path = f"/v1/agents/{kind}/episodes/{first}"
+        results = [{"id": name, "verdict": "failed" if name == "b" else "passed"} for name in "abc"]
+        client.post(f"{path}/results", json={"results": results})
+        client.post(f"{path}/reward")
+        seen += [client.post(f"/v1/agents/{kind}/recommendations", json=body, headers=once).json() for _ in range(2)]
+    woken = make_client()
+    for kind, seen in answers.items():
+        seen.append(woken.post(f"/v1/agents/{kind}/recommendations", json=body, headers=once).json())
+        assert seen[0] == seen[1] == seen[2]
+        detail = woken.get(f"/v1/agents/{kind}/episodes/{seen[0]['episode_id']}").json()
+        assert detail["ranking"] == seen[0]["ranking"]
+        chances = {test["id"]: test["chance"] for test in seen[0]["ranking"]}
+        if kind in ("random", "bandit"):
+            assert chances == dict.fromkeys("abc")
+        else:
+            assert 0.0 <= chances["a"] == chances["c"] < chances["b"] <= 1.0

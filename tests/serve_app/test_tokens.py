@@ -92,13 +92,13 @@ def test_foreign_agents_look_as_if_they_did_not_exist(guarded: TestClient, token
         ("POST", "/versions/0/restore", None),
     ]
     for method, rest, body in calls:
-        told = []
+        answers = []
         for name in ("nightly", "team-x"):
             path = f"/v1/agents/{name}{rest.replace('{name}', name)}"
             answer = guarded.request(method, path, headers=team, **({} if body is None else {"json": body}))
-            told.append((answer.status_code, answer.text.replace(name, "NAME")))
-        assert told[0] == told[1], "an agent of others and one that is not there must look the same"
-        assert told[0][0] == 404
+            answers.append((answer.status_code, answer.text.replace(name, "NAME")))
+        assert answers[0] == answers[1], "an agent of others and one that is not there must look the same"
+        assert answers[0][0] == 404
     assert guarded.get("/v1/agents/nightly", headers=bearer(tokens["read"])).status_code == 200
 
 
@@ -111,9 +111,9 @@ def test_a_prefix_holds_for_creating_listing_and_observing(guarded: TestClient, 
     assert [entry["name"] for entry in listed] == ["team-a", "team-b"]
     path = "/v1/agents/team-a/recommendations"
     assert guarded.post(path, json={**CASES, "observe": ["team-b"]}, headers=team).status_code == 200
-    told = [guarded.post(path, json={**CASES, "observe": [name]}, headers=team) for name in ("nightly", "nobody")]
-    assert [answer.status_code for answer in told] == [404, 404]
-    assert told[0].text.replace("nightly", "X") == told[1].text.replace("nobody", "X")
+    answers = [guarded.post(path, json={**CASES, "observe": [name]}, headers=team) for name in ("nightly", "nobody")]
+    assert [answer.status_code for answer in answers] == [404, 404]
+    assert answers[0].text.replace("nightly", "X") == answers[1].text.replace("nobody", "X")
 
 
 def test_without_tokens_only_this_machine_is_let_in(make_client: Any) -> None:

@@ -1,4 +1,4 @@
-"""``python tests/services/run.py [options of pytest]``: the tests that need PostgreSQL and S3, on servers of their own.
+"""``python -m tests.services.run [options of pytest]``: the tests that need PostgreSQL and S3, on servers of their own.
 
 Both servers are started on the loopback interface, in temporary folders, and ended afterwards. PostgreSQL is installed
 where it is missing (Debian, as root); where that is not possible the run fails and says what to do.
@@ -13,7 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from servers import UnavailableServerError, postgresql, s3
+from tests.services.servers import UnavailableServerError, postgresql, s3
 
 ROOT = Path(__file__).resolve().parents[2]
 TESTS = (
@@ -30,14 +30,14 @@ def main() -> int:
     """Start the servers, run the tests."""
     try:
         with postgresql() as database, s3() as endpoint:
-            told = {
+            settings = {
                 **endpoint,
                 "PROCTOR_TEST_POSTGRESQL": database.url(),
                 "PROCTOR_TEST_S3": endpoint["AWS_ENDPOINT_URL"],
             }
             chosen = () if any(not word.startswith("-") for word in sys.argv[1:]) else TESTS
             command = [sys.executable, "-m", "pytest", *sys.argv[1:], *chosen]
-            return subprocess.run(command, cwd=ROOT, env={**os.environ, **told}, check=False).returncode
+            return subprocess.run(command, cwd=ROOT, env={**os.environ, **settings}, check=False).returncode
     except UnavailableServerError as error:
         print(f"test-services: {error}", file=sys.stderr)
         return 3

@@ -33,11 +33,11 @@ class UnavailableServerError(RuntimeError):
 
 def postgresql_programs() -> Path | None:
     """Folder of the newest PostgreSQL's `initdb` and `postgres`, or None."""
-    found = [
+    programs = [
         path.parent for path in Path("/usr/lib/postgresql").glob("*/bin/initdb") if (path.parent / "postgres").exists()
     ]
-    if found:
-        return max(found, key=lambda folder: float(folder.parent.name))
+    if programs:
+        return max(programs, key=lambda folder: float(folder.parent.name))
     on_path = shutil.which("initdb")
     return Path(on_path).resolve().parent if on_path and shutil.which("postgres") else None
 
@@ -48,22 +48,22 @@ def install_postgresql() -> Path:
     Raises:
         UnavailableServerError: it cannot be installed; the text says why, and what would do.
     """
-    found = postgresql_programs()
-    if found is not None:
-        return found
+    programs = postgresql_programs()
+    if programs is not None:
+        return programs
     by_hand = f"install it by hand: apt-get install -y {PACKAGE}"
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
         raise UnavailableServerError(f"PostgreSQL's server is not installed, and only root can do that here; {by_hand}")
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     for command in (["apt-get", "update"], ["apt-get", "install", "-y", "--no-install-recommends", PACKAGE]):
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    found = postgresql_programs()
-    if found is None:
+    programs = postgresql_programs()
+    if programs is None:
         reason = (done.stderr or done.stdout).strip().splitlines()[-1:] or ["no reason given"]
         raise UnavailableServerError(
             f"PostgreSQL's server is not installed, and apt-get failed ({reason[0]}); {by_hand}"
         )
-    return found
+    return programs
 
 
 @dataclass
@@ -118,8 +118,17 @@ class PostgresqlServer:
             time.sleep(0.05)
 
     def _answers(self) -> bool:
-        asked = [self.programs / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self.port), "-U", ROLE]
-        return subprocess.run(asked, check=False).returncode == 0
+        command: list[str | Path] = [
+            self.programs / "pg_isready",
+            "-q",
+            "-h",
+            "127.0.0.1",
+            "-p",
+            str(self.port),
+            "-U",
+            ROLE,
+        ]
+        return subprocess.run(command, check=False).returncode == 0
 
     def crash(self) -> None:
         """End it at once, without flushing or saying good-bye to anybody: what is left is its log on the disk."""
@@ -172,8 +181,8 @@ def s3() -> Iterator[dict[str, str]]:
         while not _listens(port):
             if process.poll() is not None or time.monotonic() > end:
                 log.seek(0)
-                told = log.read().decode(errors="replace").strip()
-                raise UnavailableServerError(f"moto's server did not start: {told.splitlines()[-1:] or 'no answer'}")
+                output = log.read().decode(errors="replace").strip()
+                raise UnavailableServerError(f"moto's server did not start: {output.splitlines()[-1:] or 'no answer'}")
             time.sleep(0.1)
         yield {
             "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",

@@ -8,11 +8,11 @@ import pytest
 
 from envsearch.errors import StoreUnavailableError
 from orchestration.campaign.result_file import result_tables
-from orchestration.campaign.run import Conducted, Surroundings, conduct
+from orchestration.campaign.run import CampaignRun, RunSettings, run_campaign
 from orchestration.campaign.spec.loading import parse_spec
 from orchestration.campaign.spec.resolving import resolve
 from orchestration.execution.executors.inline import InlineExecutor
-from orchestration.execution.tasks import Parts
+from orchestration.execution.tasks import TaskFunctions
 
 SPEC = {
     "environment": "CartPole-v1",
@@ -33,10 +33,10 @@ def _fake_world(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(registry.ENGINES, "fake", ("fake_campaign", "FakeEngine"))
 
 
-def _run(home: Path, store: str | None) -> Conducted:
-    surroundings = Surroundings(home=home, store=store, tracking_uri="none", progress="silent")
-    make = InlineExecutor(Parts(evaluate="fake_campaign:evaluate"))
-    return conduct(resolve(parse_spec(SPEC, name="fake")), surroundings, lambda: make)
+def _run(home: Path, store: str | None) -> CampaignRun:
+    settings = RunSettings(home=home, store=store, tracking_uri="none", progress="silent")
+    make = InlineExecutor(TaskFunctions(evaluate="fake_campaign:evaluate"))
+    return run_campaign(resolve(parse_spec(SPEC, name="fake")), settings, lambda: make)
 
 
 def test_a_campaign_on_s3_finds_the_same_and_is_told_again_by_another_home(s3_url: str, tmp_path: Path) -> None:

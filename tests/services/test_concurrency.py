@@ -10,26 +10,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 import sqlalchemy as sa
 
-from agents.scheduling.settings import AgentSettings
 from envsearch.errors import ProctorError
 from orchestration.runtime.artifacts import ArtifactStore
+from orchestration.service.api.agents import CreateAgent
+from orchestration.service.api.recommendations import RecommendationRequest, ResultsRequest
 from orchestration.service.errors import NotOwnerError, UnavailableError
-from orchestration.service.owners.folding import replay_log
-from orchestration.service.owners.messages import (
-    Candidates,
-    CreateAgent,
-    RecommendationRequest,
-    Results,
-    ResultsRequest,
-    RewardRequest,
-)
 from orchestration.service.owners.snapshots import Snapshots
+from orchestration.service.owners.state_recovery import replay_log
 from orchestration.service.service import SchedulingService, ServiceSettings
-from orchestration.service.store.base import AgentCommit, AgentRow, EpisodeRow, EventRow
+from orchestration.service.store.rows import AgentCommit, AgentRow, EpisodeRow, EventRow
 from orchestration.service.store.sql import SqlStore
 
 WRITERS = 8
@@ -49,14 +43,14 @@ def _together(work: Sequence[Callable[[], Any]]) -> None:
     failed: list[BaseException] = []
     start = threading.Barrier(len(work))
 
-    def guarded(one: Callable[[], Any]) -> None:
+    def guarded(task: Callable[[], Any]) -> None:
         try:
             start.wait()
-            one()
+            task()
         except BaseException as error:  # noqa: BLE001 - raised below
             failed.append(error)
 
-    threads = [threading.Thread(target=guarded, args=(one,)) for one in work]
+    threads = [threading.Thread(target=guarded, args=(task,)) for task in work]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -154,8 +148,8 @@ def test_no_event_is_lost_that_comes_in_while_its_episode_is_dropped(postgresql_
         while not connection.execute(sa.text("SELECT count(*) FROM pg_locks WHERE NOT granted")).scalar():
             assert archivist.is_alive(), "it did not wait"
             time.sleep(0.01)
-        told = "INSERT INTO events VALUES (:agent, 3, 'results', 'e0', 0, 1.0, '')"
-        connection.execute(sa.text(told), {"agent": row.id})
+        insert = "INSERT INTO events VALUES (:agent, 3, 'results', 'e0', 0, 1.0, '')"
+        connection.execute(sa.text(insert), {"agent": row.id})
     archivist.join()
     other.dispose()
     assert dropped == [False]
@@ -200,7 +194,7 @@ def test_what_a_crashed_server_acknowledged_is_there_when_it_is_back(own_postgre
         finally:
             enough.set()
 
-    _together([crash, *(lambda name=name: work(name) for name in "abcd")])  # type: ignore[misc]
+    _together([crash, *(lambda name=name: work(name) for name in "abcd")])
     assert errors
     for row in store.agents("", 10):
         seqs = [event.seq for event in store.events(row.id, 0, limit=1_000_000)]
@@ -214,22 +208,22 @@ def test_eight_threads_reward_one_agent_once_each(server_settings: ServiceSettin
 
     async def test() -> None:
         service = SchedulingService(replace(server_settings, inline=True))
-        await service.create_agent(CreateAgent("agent", AgentSettings("bandit")))
+        await service.create_agent(CreateAgent("agent", "bandit"))
 
         async def work(number: int) -> list[Any]:
             answers = []
             for turn in range(15):
-                episode = (await service.recommend("agent", RecommendationRequest(Candidates(("a", "b"))))).episode_id
-                told = Results(("a", "b"), ("failed" if turn % 2 else "passed", "passed"))
-                await service.results("agent", ResultsRequest(episode, told))
-                answers.append(await service.reward("agent", RewardRequest(episode)))
+                episode = (await service.recommend("agent", RecommendationRequest.of(("a", "b")))).episode_id
+                results = ResultsRequest.of("ab", ("failed" if turn % 2 else "passed", "passed"))
+                await service.results("agent", episode, results)
+                answers.append(await service.reward("agent", episode))
                 if number % 2:
-                    again = await service.reward("agent", RewardRequest(episode))
-                    assert (again, again.repeated) == (answers[-1], True)
+                    again = await service.reward("agent", episode)
+                    assert again == msgspec.structs.replace(answers[-1], repeated=True)
             return answers
 
-        told = await asyncio.gather(*(work(number) for number in range(WRITERS)))
-        assert sorted(one.agent_version for answers in told for one in answers) == list(range(1, 15 * WRITERS + 1))
+        answers = await asyncio.gather(*(work(number) for number in range(WRITERS)))
+        assert sorted(answer.agent_version for own in answers for answer in own) == list(range(1, 15 * WRITERS + 1))
         await service.passivate("agent")
         store = SqlStore(server_settings.store_url)
         row = store.agent("agent")

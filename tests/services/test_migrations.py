@@ -14,9 +14,9 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from orchestration.service.store import schema
-from orchestration.service.store.base import AgentCommit, EventRow
 from orchestration.service.store.connecting import connect
-from orchestration.service.store.migrating import MIGRATIONS, revision
+from orchestration.service.store.migrating import MIGRATIONS, readable_state
+from orchestration.service.store.rows import AgentCommit, EventRow
 from orchestration.service.store.sql import SqlStore
 
 CONFIG = Config()
@@ -44,11 +44,11 @@ def _upgrade(url: str, to: str) -> None:
 def _differences(url: str) -> list[object]:
     engine = connect(url)
     with engine.connect() as connection:
-        found = list(
+        differences = list(
             compare_metadata(MigrationContext.configure(connection, opts={"compare_type": True}), schema.metadata)
         )
     engine.dispose()
-    return found
+    return differences
 
 
 def test_an_empty_database_gets_the_tables_that_the_code_uses(url: str) -> None:
@@ -60,13 +60,13 @@ def test_an_empty_database_gets_the_tables_that_the_code_uses(url: str) -> None:
 def test_a_database_of_an_earlier_revision_is_brought_forward_with_all_it_holds(url: str, earlier: str) -> None:
     _upgrade(url, earlier)
     engine = connect(url)
-    assert revision(engine) == earlier
+    assert readable_state(engine).revision == earlier
     rows = [{"name": name, "settings": "{}", "description": "", "created_at": 1.5, "updated_at": 2.5} for name in "bA"]
     counters = ("owner_epoch", "last_seq", "version", "episodes", "base_seq", "archived_seq", "archived_number")
     with engine.execution_options(write=True).begin() as connection:
         names = [*rows[0], *counters]
-        told = sa.text(f"INSERT INTO agents ({', '.join(names)}) VALUES ({', '.join(':' + name for name in names)})")
-        connection.execute(told, [{**row, **dict.fromkeys(counters, 2**40)} for row in rows])
+        insert = sa.text(f"INSERT INTO agents ({', '.join(names)}) VALUES ({', '.join(':' + name for name in names)})")
+        connection.execute(insert, [{**row, **dict.fromkeys(counters, 2**40)} for row in rows])
     engine.dispose()
 
     store = SqlStore(url)
@@ -100,7 +100,7 @@ def test_many_may_open_it_at_once_and_one_migrates(url: str, earlier: str | None
         thread.join()
     assert failed == []
     engine = connect(url)
-    assert revision(engine) == schema.REVISION
+    assert readable_state(engine).revision == schema.REVISION
     engine.dispose()
 
 

@@ -11,7 +11,7 @@ from agents.deeprl.recipe import TrainingRecipe
 
 
 @dataclass(frozen=True, slots=True)
-class Selection:
+class AgentSelection:
     """Which agent of a training is judged.
 
     Attributes:
@@ -51,17 +51,17 @@ class TrainedAgent:
 
 
 class Checkpoints(Protocol):
-    """Where the state of one training is kept, so that the training can go on after its process was ended.
+    """Where the state of one training is kept, so that it can resume after its process has ended.
 
     Its owner decides how often and where; the engine decides what the bytes mean.
     """
 
     def load(self) -> bytes | None:
-        """What was kept last, or None."""
+        """The last saved state, or None."""
         ...
 
     def refuse(self, reason: str) -> None:
-        """Told that the loaded bytes are of no use (damaged, of another version); the training begins anew."""
+        """The loaded bytes are unusable (damaged, or of another version); the training starts again."""
         ...
 
     def due(self) -> bool:
@@ -69,7 +69,7 @@ class Checkpoints(Protocol):
         ...
 
     def save(self, state: bytes) -> None:
-        """Keep this in place of what was kept before."""
+        """Replace the saved state."""
         ...
 
 
@@ -77,14 +77,14 @@ class Engine(Protocol):
     """Trains agents from recipes. Same recipe, seed and machine type: same bits.
 
     An engine whose trainings can be resumed has one more keyword in `train`, ``checkpoints: Checkpoints | None``. It
-    loads from them before it begins, tells `progress` first where it goes on, and saves when they say that it is due.
+    loads from them before it begins, reports to `progress` first where it continues, and saves when they are due.
     See `train_watched`.
     """
 
     name: str
 
     def block_size(self, recipe: TrainingRecipe) -> int:
-        """How many agents of the recipe are trained best by one call of `train`; 1: one is as good as many.
+        """How many agents of the recipe one call of `train` should train; 1 where batches bring nothing.
 
         An engine that has no such method trains one agent at a time; see `agents_together`.
         """
@@ -98,10 +98,10 @@ class Engine(Protocol):
         self,
         recipe: TrainingRecipe,
         seeds: Sequence[int],
-        selection: Selection,
+        selection: AgentSelection,
         progress: Callable[[int], None] | None = None,
     ) -> list[TrainedAgent]:
-        """Train one agent per seed, in the order of `seeds`; `progress` is told the agent-steps done so far."""
+        """Train one agent per seed, in the order of `seeds`; `progress` receives the agent-steps done so far."""
         ...
 
 
@@ -115,11 +115,11 @@ def train_watched(
     engine: Engine,
     recipe: TrainingRecipe,
     seeds: Sequence[int],
-    selection: Selection,
+    selection: AgentSelection,
     progress: Callable[[int], None],
     checkpoints: Checkpoints,
 ) -> list[TrainedAgent]:
-    """`Engine.train` with those of `progress` and `checkpoints` that the engine knows."""
+    """`Engine.train` with `progress` and `checkpoints` where the engine accepts them."""
     known = inspect.signature(engine.train).parameters
     offered: dict[str, Any] = {"progress": progress, "checkpoints": checkpoints}
     return engine.train(recipe, seeds, selection, **{name: offered[name] for name in offered if name in known})

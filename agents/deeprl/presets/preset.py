@@ -1,6 +1,6 @@
 """Presets: the hyper-parameters and step budgets of known pairs, each number with its source.
 
-The numbers stand in ``presets/*.yaml``; the table here says which file serves which pair.
+The numbers are in ``presets/*.yaml``; the table maps each pair to its file.
 """
 
 from __future__ import annotations
@@ -140,11 +140,13 @@ def _policy_with(policy: PolicySite, name: str, value: Any) -> PolicySite:
     fields: dict[str, Any] = {field: getattr(policy, field) for field in POLICY_FIELDS}
     if name == "net_arch":
         if not (isinstance(value, list | tuple) and all(isinstance(n, int) and n > 0 for n in value)):
-            raise InputError(f"{value!r} is no network", "hyperparameters.net_arch", "a list of units per hidden layer")
+            raise InputError(
+                f"{value!r} is not a network", "hyperparameters.net_arch", "a list of units per hidden layer"
+            )
         fields[name] = tuple(value)
     elif name == "optimizer_kwargs":
         if not isinstance(value, Mapping):
-            raise InputError(f"{value!r} is no mapping", "hyperparameters.optimizer_kwargs", "name: number pairs")
+            raise InputError(f"{value!r} is not a mapping", "hyperparameters.optimizer_kwargs", "name: number pairs")
         fields[name] = tuple(sorted((str(key), float(item)) for key, item in value.items()))
     else:
         fields[name] = str(value)
@@ -156,4 +158,6 @@ def _policy_with(policy: PolicySite, name: str, value: Any) -> PolicySite:
 def _scalar(name: str, value: Any) -> Scalar:
     if value is None or isinstance(value, str | bool | int | float):
         return value
-    raise InputError(f"{value!r} is no plain value", f"hyperparameters.{name}", "a number, text, true, false or null")
+    raise InputError(
+        f"{value!r} is not a plain value", f"hyperparameters.{name}", "a number, text, true, false or null"
+    )

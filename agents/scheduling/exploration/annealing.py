@@ -13,7 +13,7 @@ def check_annealing(settings: Mapping[str, Any], highest: float) -> None:
     """Whether ``initial`` and ``final`` lie in [0, highest] and ``episodes`` is at least 0.
 
     Raises:
-        InputError: one of them does not.
+        InputError: a value is out of its range.
     """
     for name in ("initial", "final"):
         if not (math.isfinite(settings[name]) and 0.0 <= settings[name] <= highest):
@@ -34,5 +34,5 @@ def level(settings: Mapping[str, Any], rewarded_episodes: int) -> float:
 
 
 def joined(first: float, second: float) -> float:
-    """How much was explored when both an agent and an exploration did, each in [0, 1]."""
+    """The exploration of an agent and of an exploration together, each in [0, 1]."""
     return 1.0 - (1.0 - first) * (1.0 - second)

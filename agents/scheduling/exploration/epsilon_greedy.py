@@ -1,8 +1,9 @@
-"""Epsilon-greedy: a share of the tests stands where chance puts it."""
+"""Epsilon-greedy: a share of the tests moves to random places."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from agents.scheduling.observation import Observation, Scores
 
 
 class EpsilonGreedy(Exploration):
-    """Each test is drawn with probability epsilon; a drawn test gets a place that is uniform over the ranking.
+    """Each test is drawn with probability epsilon; a drawn test gets a uniformly random place in the ranking.
 
     Settings: ``initial`` and ``final`` epsilon in [0, 1], and the rewarded ``episodes`` between the two.
     Spieker et al. 2017 (ISSTA), section 3.3, use epsilon-greedy for agents with discrete actions.
@@ -23,7 +24,7 @@ class EpsilonGreedy(Exploration):
     """
 
     name = "epsilon_greedy"
-    summary = "each test stands, with probability epsilon, at a place drawn by chance"
+    summary = "each test moves, with probability epsilon, to a random place"
     defaults = {"initial": 0.3, "final": 0.02, "episodes": 50}  # noqa: RUF012 - a ClassVar in the base class
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
@@ -38,7 +39,8 @@ class EpsilonGreedy(Exploration):
         places = rng.random(number)
         exploration = joined(scores.exploration, epsilon)
         if number == 0:
-            return Scores(scores.priority, scores.explored, exploration)
-        # A uniform quantile of the priorities is a uniform place in the order that they give.
+            return replace(scores, exploration=exploration)
+        # A uniform quantile of the priorities is a uniform place in their order.
         moved = np.quantile(scores.priority, places)
-        return Scores(np.where(drawn, moved, scores.priority), scores.explored | drawn, exploration)
+        priority = np.where(drawn, moved, scores.priority)
+        return replace(scores, priority=priority, explored=scores.explored | drawn, exploration=exploration)

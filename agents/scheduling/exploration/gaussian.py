@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ class Gaussian(Exploration):
     """Adds normal noise whose standard deviation is sigma times that of the priorities (sigma where they are equal).
 
     Settings: ``initial`` and ``final`` sigma in [0, 100], and the rewarded ``episodes`` between the two.
-    Spieker et al. 2017 (ISSTA), section 3.3, explore so with agents whose action is continuous.
+    Spieker et al. 2017 (ISSTA), section 3.3, explore this way with agents whose action is continuous.
 
     Raises:
         InputError: a setting is unknown, of the wrong type or out of range.
@@ -44,7 +45,8 @@ class Gaussian(Exploration):
         risen = _places(scores.priority) - _places(priority)
         explored = risen >= max(1.0, MOVED_SHARE * number)
         share = sigma**2 / (1.0 + sigma**2)
-        return Scores(priority, scores.explored | explored, joined(scores.exploration, share))
+        exploration = joined(scores.exploration, share)
+        return replace(scores, priority=priority, explored=scores.explored | explored, exploration=exploration)
 
 
 def _places(priority: FloatArray) -> FloatArray:

@@ -1,4 +1,4 @@
-"""No exploration: for heuristics, and for agents that explore by themselves."""
+"""No exploration: for heuristics, and for agents that explore themselves."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A linear contextual bandit with uncertainty: test cases that little is known of are tried."""
+"""A linear contextual bandit with uncertainty: it tries test cases with little data."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ class Bandit(SchedulingAgent):
     """LinUCB: priority = x'w + confidence * s * sqrt(x' P^-1 x), with P = ridge * I + A, w = P^-1 b.
 
     A and b are sums of x x' and x r over the rewarded test cases, shrunk by `forgetting` with each episode; s is the
-    standard deviation of the rewards seen. One weight vector serves all test cases: x are the features, a constant
+    standard deviation of the observed rewards. One weight vector serves all test cases: x are the features, a constant
     among them. Source: Li et al. 2010 (WWW), algorithm 1, with one shared model, forgetting, and the width in units
     of the rewards. It explores by itself: use it with exploration "none".
 
     Hyper-parameters:
         confidence: weight of the uncertainty.
         ridge: weight of the prior w = 0, in test cases.
-        forgetting: what an episode still counts after the next one, in (0, 1].
+        forgetting: weight of an episode relative to the next one, in (0, 1].
         history_length: last verdicts of a test among its inputs.
     """
 
     kind = "bandit"
-    summary = "linear contextual bandit (LinUCB) with forgetting: what little is known of is tried"
+    summary = "linear contextual bandit (LinUCB) with forgetting: tries tests with little data"
     learns = True
     defaults = {"confidence": 0.5, "ridge": 1.0, "forgetting": 0.999, "history_length": 8}  # noqa: RUF012
 
@@ -50,7 +50,7 @@ class Bandit(SchedulingAgent):
         self._sums = np.zeros(3)  # of 1, r, r^2
 
     def score(self, observation: Observation, rng: np.random.Generator) -> Scores:
-        """Upper confidence bounds; `exploration` is the uncertainty's share of what tells the tests apart."""
+        """Upper confidence bounds; `exploration` is the uncertainty's share of the differences between tests."""
         mean, widths = self._posterior(self._inputs(observation))
         bonus = self.hyperparameters["confidence"] * self._spread() * widths
         known, unknown = _spread(mean), _spread(bonus)
@@ -79,14 +79,14 @@ class Bandit(SchedulingAgent):
         return {"gram": self._gram.copy(), "moment": self._moment.copy(), "sums": self._sums.copy()}
 
     def restore(self, state: State) -> None:
-        """Take over a state made with the same history length."""
+        """Restore a state with the same history length."""
         gram = np.array(state["gram"])
         if gram.shape != self._gram.shape:
             raise CorruptArtifactError(f"is of shape {gram.shape}", "bandit.gram", f"{self._gram.shape}")
         self._gram, self._moment, self._sums = gram, np.array(state["moment"]), np.array(state["sums"])
 
     def _inputs(self, observation: Observation) -> Tensor:
-        """Inputs and a constant, shape (n, d). Products are torch's, since it can be held to one thread."""
+        """Inputs and a constant, shape (n, d). torch computes the products, since it can be limited to one thread."""
         shown = torch.tensor(inputs(observation, self.hyperparameters["history_length"]), dtype=torch.float64)
         return torch.cat([shown, torch.ones(len(shown), 1, dtype=torch.float64)], dim=1)
 
@@ -100,7 +100,7 @@ class Bandit(SchedulingAgent):
             return (shown @ weights)[:, 0].numpy(), widths.numpy()
 
     def _spread(self) -> float:
-        """Standard deviation of the rewards seen; 1 as long as they were all alike."""
+        """Standard deviation of the observed rewards; 1 while they are all equal."""
         count, total, squares = self._sums
         variance = squares / count - (total / count) ** 2 if count > 0.0 else 0.0
         return float(np.sqrt(variance)) if variance > 1e-12 else 1.0

@@ -1,4 +1,4 @@
-"""An online model of each test's chance to fail, and an order by it that suits the objective."""
+"""An online model of the probability that each test fails, and an order by it that suits the objective."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from agents.scheduling.agent import SchedulingAgent
+from agents.scheduling.kinds.failure_statistics import FailureStatistics
 from agents.scheduling.kinds.fitting import log_fits
 from agents.scheduling.kinds.limits import check_range
 from agents.scheduling.kinds.logistic import Logistic
 from agents.scheduling.kinds.model_inputs import INPUT_NAMES, SHORTEST, distinct, model_inputs
 from agents.scheduling.kinds.targets import learnable
-from agents.scheduling.kinds.test_statistics import TestMemory
 from agents.scheduling.observation import BoolArray, FloatArray, Observation, Scores
 from agents.scheduling.state import State, part, prefixed
 from agents.scheduling.testcase import Verdict
@@ -21,9 +21,9 @@ from envsearch.errors import CorruptArtifactError, unknown_name
 
 OBJECTIVES = ("failures_first", "time_first")
 RAREST = 0.02
-"""Least share of episodes with a failure that is reckoned with."""
+"""Smallest share of episodes with a failure that the doubt assumes."""
 BLIND = 0.1
-"""Share of the candidates whose verdict did not become known last time, above which many stay unknown."""
+"""Many verdicts stay unknown if more than this share of the candidates had none in their last episode."""
 PRIOR = {"rate_0.5": 0.3, "rate_0.9": 0.3, "rate_1": 0.3}
 """Weights before any data: a test is as likely to fail as it did, lately, for some time and ever."""
 
@@ -31,38 +31,38 @@ PRIOR = {"rate_0.5": 0.3, "rate_0.9": 0.3, "rate_1": 0.3}
 class FailureModel(SchedulingAgent):
     """Bayesian logistic regression on failure rates at several memories, streaks, times, neighbours in name, duration.
 
-    Before any data its weights rank like a weighted failure rate, so that it starts as good as that heuristic; rewards
-    move them.
+    Before any data its weights rank like a weighted failure rate, so it starts as good as that heuristic. Rewards move
+    the weights.
 
     `time_first` orders the tests of a cycle by ln p - time_cost ln(seconds): 1 finds most failures per second if the
     chances were known (Smith 1956, "ratio rule"). `failures_first` without a budget orders them by p. Under a budget
-    it orders them by the chance that a test fails *and* fits: p times the chance that it ends in time if tests were
-    taken by p / seconds^cost. So long tests have to be worth the many short ones that would not fit, but of those
-    that fit the likeliest to fail comes first, however long it takes. Where many verdicts stay unknown, which tests fit
-    also decides what is learned, and so exact an order leaves out the same ones for long: there it orders them by
-    p / seconds^blind_cost, and how long the tests really take decides which fit.
+    it orders them by the chance that a test fails *and* fits: p times the chance that it ends in time if tests ran by
+    falling p / seconds^cost. A long test must be worth the many short ones that would not fit; of the tests that fit,
+    the likeliest to fail comes first, however long it takes. If many verdicts stay unknown, the tests that fit also
+    decide what is learned, and such an exact order would leave out the same tests for long. Then it orders them by
+    p / seconds^blind_cost, and the real durations decide which tests fit.
 
-    A test that was a candidate for k episodes without its verdict becoming known may have begun to fail meanwhile:
-    p' = 1 - (1 - p) exp(-doubt o / q (1 - .98^k) / .02), with o the mean rate at which tests fail that did not before
-    and q the share of episodes with a failure: only in those does it cost anything to try a test too early.
-    Where all verdicts become known k is 0, so exploring ends by itself where there is nothing to explore.
+    A test that was a candidate for k episodes without a known verdict may have begun to fail:
+    p' = 1 - (1 - p) exp(-doubt o / q (1 - .98^k) / .02), with o the mean rate at which tests begin to fail and q the
+    share of episodes with a failure: only in those does it cost anything to try a test too early. If all verdicts
+    become known, k is 0: exploration ends when there is nothing to explore.
 
     Hyper-parameters:
         objective: ``failures_first`` (NAPFD) or ``time_first`` (APFDc, time to the first failure).
         precision: of the prior of each weight, in observations.
-        forgetting: what an episode's evidence still counts after the next one, in (0, 1].
-        cost: exponent of the duration in what fits a budget, with ``failures_first``.
-        blind_cost: exponent of the duration with ``failures_first`` where many verdicts stay unknown.
-        spread: standard deviation of a test's seconds over its expected ones, in what fits a budget.
+        forgetting: weight of an episode's evidence relative to the next one's, in (0, 1].
+        cost: exponent of the duration in the chance to fit a budget, with ``failures_first``.
+        blind_cost: exponent of the duration with ``failures_first`` if many verdicts stay unknown.
+        spread: standard deviation of a test's seconds over its expected ones, in the chance to fit a budget.
         time_cost: exponent of the duration with ``time_first``.
-        doubt: how fast a test that is not run is doubted.
+        doubt: how fast the doubt in a test that does not run grows.
         crowding: each of an episode's m failures counts m^-crowding, as failures of one cycle have few causes, and each
             of its passes m^(-crowding / 2).
-        left_out: names of inputs that the model is not shown, separated by commas (to see what they are worth).
+        left_out: names of inputs that are hidden from the model, separated by commas (to measure their worth).
     """
 
     kind = "failure_model"
-    summary = "online model of the chance to fail: starts as a weighted failure rate, learns, tries what it never sees"
+    summary = "online model of the probability to fail; starts as a weighted failure rate, retries tests it rarely sees"
     learns = True
     defaults = {  # noqa: RUF012
         "objective": "failures_first",
@@ -79,25 +79,28 @@ class FailureModel(SchedulingAgent):
 
     def __init__(self, hyperparameters: Mapping[str, Any], seed: int) -> None:
         super().__init__(hyperparameters, seed)
-        given = self.hyperparameters
-        if given["objective"] not in OBJECTIVES:
-            raise unknown_name("objective", given["objective"], OBJECTIVES, field="hyperparameters.objective")
-        check_range(given, precision=(1e-6, 1e9), forgetting=(1e-3, 1.0), cost=(0.0, 10.0), time_cost=(0.0, 10.0))
-        check_range(given, blind_cost=(0.0, 10.0), spread=(1e-3, 10.0), doubt=(0.0, 1e6), crowding=(0.0, 1.0))
-        self._memory = TestMemory()
+        values = self.hyperparameters
+        if values["objective"] not in OBJECTIVES:
+            raise unknown_name("objective", values["objective"], OBJECTIVES, field="hyperparameters.objective")
+        check_range(values, precision=(1e-6, 1e9), forgetting=(1e-3, 1.0), cost=(0.0, 10.0), time_cost=(0.0, 10.0))
+        check_range(values, blind_cost=(0.0, 10.0), spread=(1e-3, 10.0), doubt=(0.0, 1e6), crowding=(0.0, 1.0))
+        self._memory = FailureStatistics()
         self._model = self._new_model()
         self._hidden = [INPUT_NAMES.index(name) for name in self._left_out()]
         self._last: tuple[Observation, int, FloatArray] | None = None
 
     def score(self, observation: Observation, rng: np.random.Generator) -> Scores:
-        """By p' as the class tells; `explored` tests are in the first half for having waited alone."""
+        """By p' of the class's docstring; `explored` tests are in the first half only because they waited.
+
+        `chances` are p: the doubt is a reason to try a test, not evidence that it fails.
+        """
         logits = self._model.logits(self._inputs(observation))
         sure = -np.logaddexp(0.0, -logits)
         doubted = self._doubted(observation, sure)
         priority = self._priority(observation, doubted)
         waited = doubted is not sure
         lifted = _lifted(self._priority(observation, sure), priority) if waited else np.zeros(len(sure), np.bool_)
-        return Scores(priority, lifted, self._exploration(lifted))
+        return Scores(priority, lifted, self._exploration(lifted), chances=np.exp(sure))
 
     def learn(
         self,
@@ -107,7 +110,7 @@ class FailureModel(SchedulingAgent):
         rewards: FloatArray,
         rng: np.random.Generator,
     ) -> None:
-        """Move the weights towards the rewards, then remember the verdicts."""
+        """Move the weights towards the rewards, then record the verdicts."""
         known, values = learnable(rewards)
         targets = np.clip(values, 0.0, 1.0)
         if len(targets):
@@ -121,22 +124,22 @@ class FailureModel(SchedulingAgent):
         self._memory.update(observation.keys, informative, failed)
 
     def state(self) -> State:
-        """Weights with their precision, and what is remembered of each test."""
+        """Weights with their precision, and the statistics of each test."""
         weights: State = {"mean": self._model.mean.copy(), "precision": self._model.precision.copy()}
         return weights | prefixed("memory", self._memory.state())
 
     def restore(self, state: State) -> None:
-        """Take over a state."""
+        """Restore a state."""
         mean, precision = np.array(state.get("mean", ())), np.array(state.get("precision", ()))
         if precision.shape != self._model.precision.shape or mean.shape != self._model.mean.shape:
             raise CorruptArtifactError(f"is of shape {mean.shape}", "failure_model.mean", f"{self._model.mean.shape}")
-        memory = TestMemory()
+        memory = FailureStatistics()
         memory.restore(part("memory", state))
         self._model.mean, self._model.precision, self._memory = mean, precision, memory
         self._last = None
 
     def _inputs(self, observation: Observation) -> FloatArray:
-        """What the model is shown, shape (n, d). Learning right after scoring is shown the same: kept, no state."""
+        """The model's inputs, shape (n, d). Learning right after scoring reuses them: a cache, not state."""
         last = self._last
         if last is not None and last[0] is observation and last[1] == self._memory.clock:
             return last[2]
@@ -158,20 +161,20 @@ class FailureModel(SchedulingAgent):
 
     def _priority(self, observation: Observation, chance: FloatArray) -> FloatArray:
         """Of tests that fail with these chances, as ln p; shape (n,)."""
-        given, seconds = self.hyperparameters, observation.durations
-        if given["objective"] == "time_first":
-            return chance - float(given["time_cost"]) * np.log(seconds + SHORTEST)
+        values, seconds = self.hyperparameters, observation.durations
+        if values["objective"] == "time_first":
+            return chance - float(values["time_cost"]) * np.log(seconds + SHORTEST)
         if observation.budget_seconds is None:
             return chance
         waits = self._memory.column["waited"][self._memory.find(observation.keys)] > 0
         if waits.sum() > BLIND * len(waits):
-            return chance - float(given["blind_cost"]) * np.log(seconds + SHORTEST)
-        # How often a test stands in the cycle may be a result: each counts once, against as much less of the budget.
+            return chance - float(values["blind_cost"]) * np.log(seconds + SHORTEST)
+        # How often a test appears in the cycle may be a result: each counts once, against a smaller budget.
         first, back = distinct(observation.keys)
         once = seconds[first]
         budget = observation.budget_seconds * float(once.sum() / max(seconds.sum(), SHORTEST))
-        worth = chance[first] - float(given["cost"]) * np.log(once + SHORTEST)
-        fitting: FloatArray = chance + log_fits(worth, once, budget, float(given["spread"]))[back]
+        worth = chance[first] - float(values["cost"]) * np.log(once + SHORTEST)
+        fitting: FloatArray = chance + log_fits(worth, once, budget, float(values["spread"]))[back]
         return fitting
 
     def _doubted(self, observation: Observation, sure: FloatArray) -> FloatArray:
@@ -187,7 +190,7 @@ class FailureModel(SchedulingAgent):
         return doubted
 
     def _exploration(self, lifted: BoolArray) -> float:
-        """The share of the first half that is there for having waited; 1 before the first reward."""
+        """The share of the first half that is there because it waited; 1 before the first reward."""
         if self._memory.clock == 0:
             return 1.0
         return float(lifted.sum() / max(len(lifted) // 2, 1))

@@ -20,4 +20,4 @@ class FailureRate(SchedulingAgent):
     def score(self, observation: Observation, rng: np.random.Generator) -> Scores:
         # A rate is at most 1.
         priority = np.where(observation.new, 2.0, observation.failure_rate)
-        return Scores(priority, np.zeros(len(observation), np.bool_), 0.0)
+        return Scores(priority, np.zeros(len(observation), np.bool_), 0.0, chances=observation.failure_rate)

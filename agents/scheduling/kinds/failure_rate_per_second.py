@@ -8,10 +8,10 @@ from agents.scheduling.agent import SchedulingAgent
 from agents.scheduling.observation import Observation, Scores
 
 _SHORTEST = 1e-3
-"""Seconds: a test that was never seen to take time is not worth infinitely much."""
+"""Seconds: keeps the worth of a test without a measurable duration finite."""
 
 _LEAST_RATE = 1e-3
-"""Added to every rate, so that of the tests that did not fail lately the shorter one comes first."""
+"""Added to every rate: of the tests without a recent failure the shorter one comes first."""
 
 
 class FailureRatePerSecond(SchedulingAgent):
@@ -24,4 +24,4 @@ class FailureRatePerSecond(SchedulingAgent):
         worth = (observation.failure_rate + _LEAST_RATE) / np.maximum(observation.durations, _SHORTEST)
         # A rate is at most 1.
         priority = np.where(observation.new, 2.0 / _SHORTEST, worth)
-        return Scores(priority, np.zeros(len(observation), np.bool_), 0.0)
+        return Scores(priority, np.zeros(len(observation), np.bool_), 0.0, chances=observation.failure_rate)

@@ -1,4 +1,4 @@
-"""File order: the order in which the job gave its tests."""
+"""File order: the job's own order."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from agents.scheduling.observation import Observation, Scores
 
 
 class FileOrder(SchedulingAgent):
-    """Leaves the given order as it is."""
+    """Keeps the job's order."""
 
     kind = "file_order"
-    summary = "the order in which the job gives its tests"
+    summary = "the job's own order"
 
     def score(self, observation: Observation, rng: np.random.Generator) -> Scores:
         count = len(observation)

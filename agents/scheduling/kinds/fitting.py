@@ -1,4 +1,4 @@
-"""The chance that a test still fits a time budget whose tests take about as long as expected."""
+"""The chance that a test still fits a time budget when tests take about as long as expected."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import numpy as np
 from agents.scheduling.observation import FloatArray
 
 _LEAST = 1e-3
-"""Seconds by which a sum of durations is off at least."""
+"""Smallest error of a sum of durations, in seconds."""
 _NORMAL = 1.7
 """A logistic distribution of this many times the argument is near the normal one, and its logarithm cheap."""
 
 
 def log_fits(worth: FloatArray, seconds: FloatArray, budget: float, spread: float) -> FloatArray:
-    """ln of the chance that each test ends within the budget if tests are taken by falling `worth`, shape (n,).
+    """ln of the chance that each test ends within the budget if tests run by falling `worth`, shape (n,).
 
-    Each test's seconds are off by an error of its own, with a standard deviation of `spread` times what is expected.
+    Each test's seconds have an independent error with a standard deviation of `spread` times the expected seconds.
     """
     order = np.argsort(-worth, kind="stable")
     taken = seconds[order]

@@ -1,4 +1,4 @@
-"""What a learning agent is shown of each test case: the observation's features, slow recencies, the last verdicts."""
+"""The inputs of a learning agent for each test case: the observation's features, slow recencies, the last verdicts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from agents.scheduling.observation import FloatArray, IntArray, Observation
 from envsearch.errors import InputError
 
 SLOW = ("ever_failed", "slow_recency_of_failure", "slow_recency_of_run")
-"""A failure 50 cycles ago still tells a test from those that never failed: 1 / (1 + ln(cycles since)), 0 for never."""
+"""1 / (1 + ln(cycles since)), 0 for never: a failure 50 cycles ago still differs from none."""
 
 
 def input_width(history_length: int) -> int:

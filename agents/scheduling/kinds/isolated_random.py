@@ -1,4 +1,4 @@
-"""Stable-Baselines3 draws from the global generators: lend it seeded ones, and put back what was there."""
+"""Seeded global generators for Stable-Baselines3, which draws from them; restored afterwards."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from agents.library_randomness import library_randomness_kept
 
 @contextmanager
 def isolated_random(seed: int) -> Iterator[None]:
-    """Inside this block the global generators of Python, numpy and torch are seeded; afterwards as before it.
+    """Inside this block the global generators of Python, numpy and torch are seeded; afterwards they are restored.
 
-    The generators are the process's own: not for two threads at once.
+    They belong to the whole process: two threads must not use this at the same time.
     """
     with library_randomness_kept():
         random.seed(seed)

@@ -15,14 +15,14 @@ MOST_REMEMBERED = 25_000_000
 """Numbers in the memory of one agent: 100 MB."""
 
 MOST_WORK = 1e12
-"""Weights times rows that one reward may train on: minutes, in which nobody else is answered by the same owner."""
+"""Weights times rows that one reward may train on: minutes, in which the same owner answers no other call."""
 
 
 def check_range(hyperparameters: Mapping[str, Any], **limits: tuple[float, float]) -> None:
     """Whether each named value lies between its two limits, both included.
 
     Raises:
-        InputError: one of them does not.
+        InputError: a value is out of its range.
     """
     for name, (low, high) in limits.items():
         value = hyperparameters[name]
@@ -31,15 +31,15 @@ def check_range(hyperparameters: Mapping[str, Any], **limits: tuple[float, float
 
 
 def check_network(inputs: int, width: int, depth: int, rows: float, remembered: int = 0) -> None:
-    """Whether a network, what it remembers and what a reward trains on have a size that a shared process can bear.
+    """Whether the sizes of a network, its memory and its training per reward suit a shared process.
 
     Args:
         inputs: of one test case; `width`, `depth`: of the hidden layers.
-        rows: trained on per reward, counted as often as they are shown.
-        remembered: test cases.
+        rows: shown per reward, each as often as it is shown.
+        remembered: test cases in the memory.
 
     Raises:
-        InputError: one of them has not.
+        InputError: one of them is too large.
     """
     sizes = [inputs, *([width] * depth), 1]
     weights = sum(fan_in * fan_out for fan_in, fan_out in itertools.pairwise(sizes))

@@ -24,9 +24,9 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 class Mlp(nn.Module):
     """`depth` hidden layers of `width` units, and a direct linear path from the inputs beside them.
 
-    The linear path learns what is simple fast, the layers the rest (wide and deep, Cheng et al. 2016, section 3).
-    Weights are drawn by He's rule from the seed alone; what leads to the output starts at 0, so that a network that has
-    learned nothing has no opinion.
+    The linear path learns simple relations fast, the layers learn the rest (wide and deep, Cheng et al. 2016,
+    section 3). Weights are drawn by He's rule from the seed alone. The output weights start at 0: a network without
+    training ranks all tests alike.
     """
 
     def __init__(self, inputs: int, width: int, depth: int, activation: str, seed: int) -> None:

@@ -1,8 +1,8 @@
-"""What a model of failing is shown of each test case: rates at several memories, times, streaks, neighbours.
+"""The inputs of the failure model for each test case: rates at several memories, times, streaks, neighbours.
 
-All of it is known before the cycle runs. Rows that repeat a test get the same inputs: in real histories a test that
-stands twice in a cycle was often run again *because* it failed, so how often and where it stands again says what came
-of it.
+All of them are known before the cycle runs. Rows that repeat a test get the same inputs: in real histories a test that
+appears twice in a cycle often ran again *because* it failed, so the number and the places of its rows reveal its
+verdict.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from agents.scheduling.features import METADATA_SLOTS
-from agents.scheduling.kinds.test_statistics import DECAYS, PATTERN, PRIOR_WEIGHT, TestMemory, rates
+from agents.scheduling.kinds.failure_statistics import DECAYS, PATTERN, PRIOR_WEIGHT, FailureStatistics, rates
 from agents.scheduling.observation import BoolArray, FloatArray, IntArray, Observation
 
 REACH = 6
@@ -43,7 +43,7 @@ INPUT_NAMES = (
 )
 
 
-def model_inputs(memory: TestMemory, observation: Observation) -> FloatArray:
+def model_inputs(memory: FailureStatistics, observation: Observation) -> FloatArray:
     """Shape (n, len(INPUT_NAMES))."""
     first, back = distinct(observation.keys)
     keys = [observation.keys[place] for place in first.tolist()]
@@ -70,7 +70,7 @@ def log_odds(rate: FloatArray) -> FloatArray:
 
 
 def distinct(keys: tuple[str, ...]) -> tuple[IntArray, IntArray]:
-    """Where each test stands first, in order, shape (u,); and for each row which of these it is, shape (n,)."""
+    """The first row of each test, in order, shape (u,), and for each row the number of its test, shape (n,)."""
     number: dict[str, int] = {}
     back = np.fromiter((number.setdefault(key, len(number)) for key in keys), np.int64, len(keys))
     first = np.zeros(len(number), np.int64)
@@ -79,7 +79,7 @@ def distinct(keys: tuple[str, ...]) -> tuple[IntArray, IntArray]:
 
 
 def _history(
-    memory: TestMemory, rows: IntArray, new: BoolArray, observation: Observation, first: IntArray
+    memory: FailureStatistics, rows: IntArray, new: BoolArray, observation: Observation, first: IntArray
 ) -> FloatArray:
     """From `pattern` to `place_of_new`, shape (u, .)."""
     column, count = memory.column, len(rows)
@@ -108,8 +108,8 @@ def _history(
     return np.stack([np.asarray(value, np.float64) for value in values], axis=1)
 
 
-def _after_pattern(memory: TestMemory, rows: IntArray) -> FloatArray:
-    """How often tests failed after the same last verdicts; few cases lean on those of a shorter pattern. Shape (n,)."""
+def _after_pattern(memory: FailureStatistics, rows: IntArray) -> FloatArray:
+    """How often tests failed after the same last verdicts; rare patterns lean on shorter ones. Shape (n,)."""
     pattern, known = memory.column["pattern"][rows], memory.column["known"][rows]
     rate = np.full(len(rows), memory.new[0] / memory.new.sum())
     for length in range(PATTERN + 1):
@@ -119,7 +119,7 @@ def _after_pattern(memory: TestMemory, rows: IntArray) -> FloatArray:
     return rate
 
 
-def _neighbours(memory: TestMemory, rows: IntArray, keys: list[str], new: BoolArray) -> FloatArray:
+def _neighbours(memory: FailureStatistics, rows: IntArray, keys: list[str], new: BoolArray) -> FloatArray:
     """The four inputs of neighbours, shape (u, 4)."""
     near, exists = memory.neighbours(keys, rows, REACH)
     distance = np.concatenate([np.arange(REACH, 0, -1), np.arange(1, REACH + 1)]) + 0.5

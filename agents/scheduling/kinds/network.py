@@ -126,7 +126,7 @@ class Network(SchedulingAgent):
         }
 
     def restore(self, state: State) -> None:
-        """Take over a state of a network of the same shape."""
+        """Restore the state of a network of the same shape."""
         restore_module(self._network, part("network", state), "network")
         restore_optimizer(self._optimizer, part("optimizer", state))
         self._memory.restore(part("memory", state))

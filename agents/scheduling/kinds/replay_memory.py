@@ -1,4 +1,4 @@
-"""The last rewarded test cases: inputs at the time of the recommendation, and what they were worth."""
+"""The last rewarded test cases: their inputs at the time of the recommendation, and their targets."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class ReplayMemory:
         return self._targets[: len(self)]
 
     def add(self, inputs: Array32, targets: Array32) -> None:
-        """Append rows, shapes (m, width) and (m,); of more than fit, the last."""
+        """Append rows, shapes (m, width) and (m,); only the last ones if they do not all fit."""
         capacity = len(self._targets)
         inputs, targets = inputs[-capacity:], targets[-capacity:]
         rows = (self._added + np.arange(len(targets))) % capacity
@@ -51,10 +51,10 @@ class ReplayMemory:
         return {"inputs": self.inputs.copy(), "targets": self.targets.copy(), "added": self._added}
 
     def restore(self, state: State) -> None:
-        """Take over a state of a memory of the same size.
+        """Restore the state of a memory of the same size.
 
         Raises:
-            CorruptArtifactError: it is of another size.
+            CorruptArtifactError: its size differs.
         """
         inputs, targets, added = np.asarray(state["inputs"]), np.asarray(state["targets"]), state["added"]
         capacity, width = self._inputs.shape

@@ -34,21 +34,21 @@ SEEDS = 2**31 - 1
 _RING = ("observations", "next_observations", "actions", "rewards", "dones", "timeouts")
 
 EPOCHS = 4
-"""How often PPO shows a step to its network."""
+"""How often PPO shows each step to its network."""
 
 
 class Sb3Agent(SchedulingAgent):
-    """One algorithm of Stable-Baselines3, trained online; the discount is 0 because test cases do not follow from
-    one another.
+    """One algorithm of Stable-Baselines3, trained online. The discount is 0: no test case follows from another.
 
-    The global generators, which the library draws from, are lent seeded ones and put back: not for two threads at once.
+    The library draws from the global generators. They are seeded for each call and restored afterwards, so two threads
+    must not use agents of this kind at the same time.
 
     Hyper-parameters:
         history_length: last verdicts of a test among its inputs.
         width, depth: of the hidden layers.
         learning_rate: of the algorithm's own optimizer.
         steps: environment steps per reward, at most.
-        balanced: show tests worth more than the mean as often as the others.
+        balanced: show the tests worth more than the mean as often as the others.
     """
 
     learns = True
@@ -84,7 +84,7 @@ class Sb3Agent(SchedulingAgent):
         """Shape (n, inputs) -> (n,)."""
 
     def score(self, observation: Observation, rng: np.random.Generator) -> Scores:
-        """What the policy would answer without its own noise."""
+        """The policy's answer without its own noise."""
         shown = torch.tensor(inputs(observation, self.hyperparameters["history_length"]))
         priority = np.zeros(0)
         if len(observation):
@@ -116,7 +116,7 @@ class Sb3Agent(SchedulingAgent):
             self._model.learn(steps)
 
     def _before_learning(self, seed: int) -> None:
-        """Clear what the algorithm would count over several rewards."""
+        """Reset what the algorithm would count over several rewards."""
 
     def state(self) -> State:
         """Parameters of the policy, and what its optimizer keeps."""
@@ -127,7 +127,7 @@ class Sb3Agent(SchedulingAgent):
         }
 
     def restore(self, state: State) -> None:
-        """Take over a state of an agent with the same hyper-parameters."""
+        """Restore the state of an agent with the same hyper-parameters."""
         restore_module(self._model.policy, part("policy", state), "policy")
         restore_optimizer(self._model.policy.optimizer, part("optimizer", state))
 
@@ -236,7 +236,7 @@ class Dqn(Sb3Agent):
         return {**super().state(), **prefixed("buffer", {**ring, "pos": buffer.pos, "full": bool(buffer.full)})}
 
     def restore(self, state: State) -> None:
-        """Take over a state of an agent with the same hyper-parameters."""
+        """Restore the state of an agent with the same hyper-parameters."""
         super().restore(state)
         kept = part("buffer", state)
         buffer = self._buffer

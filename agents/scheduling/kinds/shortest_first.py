@@ -1,4 +1,4 @@
-"""Shortest test first, by the duration that is expected of it."""
+"""Shortest test first, by expected duration."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from agents.scheduling.observation import Observation, Scores
 
 
 class ShortestFirst(SchedulingAgent):
-    """By the mean of past durations; tests of unknown duration stand where the mean test of the cycle stands."""
+    """By the mean of past durations; a test of unknown duration counts as the mean test of the cycle."""
 
     kind = "shortest_first"
     summary = "shortest expected duration first"

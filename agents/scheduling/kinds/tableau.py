@@ -28,15 +28,15 @@ class Tableau(SchedulingAgent):
 
     A state is (how long ago the last failure was, last verdicts, how long ago the last run was, third of the cycle by
     duration). RETECS (Spieker et al. 2017, section 3.3) keeps a value for each pair of state and priority and draws
-    among the priorities; a reward that does not depend on the priority tells those apart by chance alone, so this table
-    keeps one value per state and the value is the priority. Cells that little is known of lean on coarser ones, each
+    among the priorities. A reward that does not depend on the priority distinguishes those only by chance, so this
+    table keeps one value per state and the value is the priority. A cell with little data leans on coarser ones, each
     worth `prior` test cases: the same last failure and verdicts, then without the oldest verdict, and so on. Sums
-    shrink by `forgetting` with each episode, which has the effect of a replay with weights and needs no memory.
+    shrink by `forgetting` with each episode, which has the effect of a weighted replay and needs no memory.
 
     Hyper-parameters:
         verdicts: last verdicts in a state, 1 to 8.
-        prior: test cases that the coarser cell counts for.
-        forgetting: what an episode still counts after the next one, in (0, 1].
+        prior: weight of the coarser cell, in test cases.
+        forgetting: weight of an episode relative to the next one, in (0, 1].
     """
 
     kind = "tableau"
@@ -77,7 +77,7 @@ class Tableau(SchedulingAgent):
         return {"sums": self._sums.copy(), "counts": self._counts.copy()}
 
     def restore(self, state: State) -> None:
-        """Take over a state made with the same number of verdicts."""
+        """Restore a state with the same number of verdicts."""
         sums = np.array(state["sums"])
         if sums.shape != self._sums.shape:
             raise CorruptArtifactError(f"has {len(sums)} cells", "tableau.sums", f"{len(self._sums)} cells")

@@ -1,4 +1,4 @@
-"""Rewards of one episode as targets: what is known of them, in units that compare between episodes."""
+"""Rewards of one episode as targets: the known ones, in units that are comparable between episodes."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from agents.scheduling.observation import BoolArray, FloatArray
 
 
 def learnable(rewards: FloatArray) -> tuple[BoolArray, FloatArray]:
-    """Which tests there is something to learn of, shape (n,), and their targets in [-1, 1], shape (m,).
+    """Which tests have something to learn from, shape (n,), and their targets in [-1, 1], shape (m,).
 
-    An order only depends on how the tests of one cycle compare, and the size of a reward often on how many failures
-    the cycle had: each episode's rewards are divided by its largest magnitude (left alone if all are 0).
+    An order depends only on how the tests of one cycle compare, but the size of a reward often depends on the number of
+    failures. Each episode's rewards are therefore divided by the largest magnitude (unchanged if all are 0).
     """
     known = np.isfinite(rewards)
     values = rewards[known]

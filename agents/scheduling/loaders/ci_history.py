@@ -1,4 +1,4 @@
-"""A recorded CI history: cycles of test cases with what came of them."""
+"""A recorded CI history: cycles of test cases with their verdicts."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ class Cycle:
     """One CI cycle of n candidates, in the job's own order.
 
     Attributes:
-        tests: with unique ids; rows of one test that stand repeatedly share their `history_id`.
+        tests: with unique ids; repeated rows of one test share their `history_id`.
         verdicts: shape (n,).
         durations: measured seconds, shape (n,); NaN: not measured.
-        name: what the source calls the cycle.
-        finished_at: Unix time, seconds; None: not told.
+        name: of the cycle in its source.
+        finished_at: Unix time, seconds; None: not recorded.
     """
 
     tests: tuple[TestCase, ...]
@@ -58,7 +58,7 @@ class CiHistory:
 
 
 class TestNames:
-    """Makes test cases of a source's names: rows that repeat a name get ids of their own and share one history.
+    """Creates test cases from a source's names: rows that repeat a name get distinct ids and share one history.
 
     The first row keeps the name, later ones are called ``name#2``, ``name#3`` (or the next number that is free in the
     cycle). Equal test cases are one object over all cycles.
@@ -68,16 +68,16 @@ class TestNames:
 
     def __init__(self, job: str = "") -> None:
         self.job = job
-        self._made: dict[tuple[str, str], TestCase] = {}
+        self._cases: dict[tuple[str, str], TestCase] = {}
 
     def cases(self, names: Sequence[str]) -> tuple[TestCase, ...]:
         """One test case per row of a cycle, in order."""
         cases = []
         for own, name in zip(distinct_ids(names), names, strict=True):
-            case = self._made.get((own, name))
+            case = self._cases.get((own, name))
             if case is None:
                 case = TestCase(own, self.job, history_id="" if own == name else name)
-                self._made[own, name] = case
+                self._cases[own, name] = case
             cases.append(case)
         return tuple(cases)
 

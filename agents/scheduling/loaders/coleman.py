@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import pandas as pd
+import pyarrow as pa
+from numpy.typing import NDArray
 
 from agents.scheduling.loaders.ci_history import CiHistory
-from agents.scheduling.loaders.parquet import read_columns
+from agents.scheduling.loaders.parquet import first_null, is_numeric, numbers, read_columns
 from agents.scheduling.loaders.rows import header, read_rows, seconds, shown, whole_number
 from agents.scheduling.loaders.table import Execution, checked_verdict, history_of
 from envsearch.errors import InputError
@@ -58,15 +60,14 @@ def _csv_rows(path: Path, delimiter: str) -> Iterator[Execution]:
 def _parquet_rows(path: Path) -> Iterator[Execution]:
     source = str(path)
     table = read_columns(path, COLUMNS)
-    names = table["Name"]
-    if names.isna().any():
-        raise InputError("is empty", f"row {int(names.isna().argmax()) + 1}, Name", "the name of a test", source)
+    if (row := first_null(table["Name"])) is not None:
+        raise InputError("is empty", f"row {row}, Name", "the name of a test", source)
     durations = _numbers(table["Duration"], "Duration", source, "a finite number of at least 0")
     verdicts = _numbers(table["Verdict"], "Verdict", source, "1 (failed) or 0 (passed)", largest=1.0, whole=True)
     builds = _numbers(table["BuildId"], "BuildId", source, "a whole number", smallest=-np.inf, whole=True)
     yield from zip(
         builds.astype(np.int64).tolist(),
-        names.astype(str).tolist(),
+        [str(name) for name in table["Name"].to_pylist()],
         durations.tolist(),
         verdicts.astype(np.int64).tolist(),
         strict=True,
@@ -74,20 +75,31 @@ def _parquet_rows(path: Path) -> Iterator[Execution]:
 
 
 def _numbers(
-    column: pd.Series,
+    column: pa.ChunkedArray,
     name: str,
     source: str,
     expected: str,
     smallest: float = 0.0,
     largest: float = np.inf,
     whole: bool = False,
-) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
-    """A column as numbers; the first wrong cell is told."""
-    values = pd.to_numeric(column, errors="coerce").to_numpy(np.float64, na_value=np.nan)
+) -> NDArray[np.float64]:
+    """A column as numbers, shape (n,); numbers that are written as text are read too.
+
+    Raises:
+        InputError: names the first wrong cell.
+    """
+    values = numbers(column) if is_numeric(column) else np.array([_number(cell) for cell in column.to_pylist()])
     with np.errstate(invalid="ignore"):
         right = np.isfinite(values) & (values >= smallest) & (values <= largest)
         right &= (values == np.floor(values)) | (not whole)
     if not right.all():
         row = int(np.argmin(right))
-        raise InputError(shown(column.iloc[row]), f"row {row + 1}, {name}", expected, source)
+        raise InputError(shown(column[row].as_py()), f"row {row + 1}, {name}", expected, source)
     return values
+
+
+def _number(cell: Any) -> float:
+    try:
+        return float(cell)
+    except (TypeError, ValueError):
+        return np.nan

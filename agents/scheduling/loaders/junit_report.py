@@ -23,10 +23,10 @@ class ReportedCase:
     """One ``testcase`` element.
 
     Attributes:
-        name: ``classname::name``; without a class the suite's name stands there, or nothing.
+        name: ``classname::name``; without a class, the suite's name comes first, if there is one.
         verdict: of its last execution.
-        duration: seconds; None: not told.
-        executions: 1, and 1 more for each rerun that the report tells.
+        duration: seconds; None: not reported.
+        executions: 1, plus 1 for each reported rerun.
         flaky: it failed and then passed.
     """
 
@@ -41,11 +41,12 @@ def read_report(path: Path, errors_as: Verdict = Verdict.ERROR) -> list[Reported
     """The test cases of a report file, in its order.
 
     Args:
-        errors_as: the verdict of an ``error`` element. JUnit calls so whatever went wrong outside an assertion: with
-            pytest a broken fixture, with Java runners also an exception in the code under test (then say FAILED).
+        errors_as: the verdict of an ``error`` element. JUnit uses it for everything that went wrong outside of an
+            assertion: with pytest a broken fixture, with Java runners also an exception in the code under test (use
+            FAILED for these).
 
     Raises:
-        InputError: the file cannot be read, is no JUnit XML, or exceeds a bound; names the line and the column.
+        InputError: the file cannot be read, is not JUnit XML, or exceeds a bound; names the line and the column.
     """
     try:
         with path.open("rb") as file:
@@ -68,7 +69,7 @@ def parse_report(file: BinaryIO, source: str, errors_as: Verdict = Verdict.ERROR
 
 @dataclass(slots=True)
 class _Open:
-    """A test case whose end was not seen yet."""
+    """A test case whose end tag has not been read yet."""
 
     name: str
     duration: float | None
@@ -79,7 +80,7 @@ class _Open:
 
 @dataclass(slots=True)
 class _Reader:
-    """Handlers of one parse. What is no test case, suite or outcome is passed over unread."""
+    """Handlers of one parse. Everything but test cases, suites and outcomes is ignored."""
 
     source: str
     errors_as: Verdict
@@ -90,7 +91,7 @@ class _Reader:
     parser: expat.XMLParserType = field(default_factory=expat.ParserCreate)
 
     def __post_init__(self) -> None:
-        # A document type is the door to entities, inner and outer; no JUnit report needs one.
+        # A document type allows internal and external entities; no JUnit report needs one.
         self.parser.StartDoctypeDeclHandler = self._refuse_doctype
         self.parser.EntityDeclHandler = self._refuse_doctype
         self.parser.ExternalEntityRefHandler = self._refuse_doctype
@@ -102,7 +103,7 @@ class _Reader:
             self.parser.Parse(chunk, last)
         except expat.ExpatError as error:
             place = f"line {error.lineno}, column {error.offset + 1}"
-            problem = f"is no well-formed XML ({expat.ErrorString(error.code)})"
+            problem = f"is not well-formed XML ({expat.ErrorString(error.code)})"
             raise InputError(problem, place, "JUnit XML", self.source) from error
         except (ValueError, LookupError) as error:  # an encoding that Python does not know or cannot decode
             raise self._error(f"cannot be decoded ({error})", "JUnit XML in UTF-8") from error
@@ -151,7 +152,7 @@ class _Reader:
             self.case.verdict = Verdict.NOT_RUN
 
     def _outcome(self, case: _Open, name: str) -> None:
-        """A failure wins over an error, and both over skipped; reruns as Maven Surefire writes them."""
+        """A failure overrides an error, and both override skipped; reruns as Maven Surefire writes them."""
         if name == "failure":
             case.verdict = Verdict.FAILED
         elif name == "error" and case.verdict is not Verdict.FAILED:

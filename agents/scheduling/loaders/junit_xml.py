@@ -18,20 +18,20 @@ def load_junit(path: Path, errors_as: Verdict = Verdict.ERROR) -> CiHistory:
     """The history in a report, or in a folder of them.
 
     A file is one cycle. In a folder each XML file is a cycle, and each subfolder is one: all reports below it together.
-    Cycles stand in natural order of their names (run-2 before run-10).
+    Cycles are in natural order of their names (run-2 before run-10).
 
     Args:
         errors_as: see `junit_report.read_report`.
 
     Raises:
-        InputError: nothing is there, or a report is broken; names the file, line and column.
+        InputError: there is no report, or one is broken; names the file, line and column.
     """
     names = TestNames()
     if path.is_file():
         return CiHistory(path.stem, (_cycle(path, [path], names, errors_as),))
     entries = sorted((entry for entry in _entries(path) if _reports(entry)), key=lambda entry: natural(entry.name))
     if not entries:
-        raise InputError("holds no report", "", "files *.xml, or folders of them", str(path))
+        raise InputError("contains no report", "", "files *.xml, or folders of them", str(path))
     return CiHistory(path.name, tuple(_cycle(entry, _reports(entry), names, errors_as) for entry in entries))
 
 
@@ -46,7 +46,7 @@ def cycle_of(cases: Sequence[ReportedCase], name: str, names: TestNames) -> Cycl
 
 
 def natural(text: str) -> list[tuple[int, int, str]]:
-    """A key that sorts numbers inside texts by value."""
+    """A sort key that compares numbers inside texts by value."""
     return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.split(r"(\d+)", text)]
 
 

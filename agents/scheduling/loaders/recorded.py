@@ -1,36 +1,39 @@
-"""Histories as Proctor records them: one Parquet file, one row per execution, in the order in which they were given.
+"""Histories as Proctor records them: one Parquet file, one row per execution, in the job's order.
 
     cycle        int64             number of the cycle, ascending
     job          text              "" without jobs
     test         text              the test's name; rows of one cycle that repeat it are the same test
     duration     float64, null     seconds; null: not measured
     verdict      text              passed, failed, error, skipped, not_run
-    finished_at  float64, null     Unix seconds; null: not told
+    finished_at  float64, null     Unix seconds; null: not recorded
     feature.*    number, text or truth value, null: metadata known before the cycle ran
 
-`pandas.read_parquet` opens it as it is. Off-loaded executions have the same columns.
+`pandas.read_parquet` reads it directly. Off-loaded executions have the same columns.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from agents.scheduling.loaders.ci_history import CiHistory, Cycle, distinct_ids
-from agents.scheduling.loaders.parquet import column_names, read_bounded, read_columns
+from agents.scheduling.loaders.parquet import column_names, first_null, is_numeric, numbers, read_bounded, read_columns
 from agents.scheduling.loaders.rows import shown
+from agents.scheduling.observation import FloatArray
 from agents.scheduling.testcase import FeatureValue, TestCase, Verdict
 from envsearch.errors import InputError
 
 COLUMNS = ("cycle", "job", "test", "duration", "verdict", "finished_at")
 FEATURE_PREFIX = "feature."
+Features = tuple[tuple[str, FeatureValue], ...]
 _TYPES = {"cycle": pa.int64(), "duration": pa.float64(), "finished_at": pa.float64()}
 
 
@@ -41,26 +44,25 @@ def load_recorded(path: Path) -> CiHistory:
         InputError: the file cannot be read or a cell is wrong; names the row and the column.
     """
     features = [name for name in column_names(path) if name.startswith(FEATURE_PREFIX)]
-    frame = read_columns(path, COLUMNS, features)
     source = str(path)
-    for name in ("cycle", "job", "test", "verdict"):
-        if frame[name].isna().any():
-            raise InputError("is empty", f"row {int(frame[name].isna().argmax()) + 1}, {name}", "a value", source)
-    if not len(frame):
-        raise InputError("has no rows", source=source, expected="at least one execution")
-    if not pd.api.types.is_integer_dtype(frame["cycle"]):
-        raise InputError(f"is of type {frame['cycle'].dtype}", "cycle", "whole numbers", source)
-    for name in ("duration", "finished_at"):
-        if not (pd.api.types.is_numeric_dtype(frame[name]) or frame[name].isna().all()):
-            raise InputError(f"is of type {frame[name].dtype}", name, "numbers", source)
-    cycles = []
-    for number, rows in frame.groupby("cycle", sort=True):
-        cycles.append(_cycle(str(number), rows, features, source))
-    return CiHistory(path.stem, tuple(cycles))
+    table = read_columns(path, COLUMNS, features)
+    _check_columns(table, source)
+    rows = _Rows(
+        cycles=table["cycle"].to_numpy(),
+        jobs=[str(job) for job in table["job"].to_pylist()],
+        tests=[str(test) for test in table["test"].to_pylist()],
+        durations=_seconds(table["duration"], source),
+        verdicts=_verdicts(table["verdict"], source),
+        finished_at=numbers(table["finished_at"]),
+        features=_features(table, features),
+    )
+    order = np.argsort(rows.cycles, kind="stable")
+    parts = np.split(order, np.flatnonzero(np.diff(rows.cycles[order])) + 1)
+    return CiHistory(path.stem, tuple(_cycle(rows, part) for part in parts))
 
 
 def write_recorded(history: CiHistory, path: Path) -> None:
-    """Write a whole history, at once or not at all; cycles are numbered from 1.
+    """Write a whole history atomically; cycles are numbered from 1.
 
     Raises:
         InputError: the file cannot be written.
@@ -69,10 +71,10 @@ def write_recorded(history: CiHistory, path: Path) -> None:
 
 
 def append_cycle(cycle: Cycle, path: Path) -> int:
-    """Add a cycle at the end of a recorded file, or begin one; the number of the cycle.
+    """Append a cycle to a recorded file, which is created if missing; returns the number of the cycle.
 
     Raises:
-        InputError: the file exists and is no recorded history, or cannot be written.
+        InputError: the file exists and is not a recorded history, or it cannot be written.
     """
     if not path.exists():
         _write(_table([cycle], first=1), path)
@@ -87,47 +89,88 @@ def append_cycle(cycle: Cycle, path: Path) -> int:
         joined = pa.concat_tables([old.replace_schema_metadata(), added], promote_options="default")
     except pa.ArrowException as error:
         raise InputError(
-            f"has columns of other types ({error})", "", "the columns of the new cycle", str(path)
+            f"has columns of different types ({error})", "", "the columns of the new cycle", str(path)
         ) from error
     _write(joined, path)
     return number
 
 
-def _cycle(name: str, rows: pd.DataFrame, features: Sequence[str], source: str) -> Cycle:
-    tests = rows["test"].astype(str).tolist()
-    jobs = rows["job"].astype(str).tolist()
-    durations = rows["duration"].to_numpy(np.float64, na_value=np.nan)
+@dataclass(frozen=True, slots=True, eq=False)
+class _Rows:
+    """The columns of a file; each has one entry per execution."""
+
+    cycles: NDArray[np.int64]
+    jobs: Sequence[str]
+    tests: Sequence[str]
+    durations: FloatArray
+    verdicts: Sequence[Verdict]
+    finished_at: FloatArray
+    features: Sequence[Features]
+
+
+def _check_columns(table: pa.Table, source: str) -> None:
+    for name in ("cycle", "job", "test", "verdict"):
+        if (row := first_null(table[name])) is not None:
+            raise InputError("is empty", f"row {row}, {name}", "a value", source)
+    if not table.num_rows:
+        raise InputError("has no rows", source=source, expected="at least one execution")
+    if not pa.types.is_integer(table["cycle"].type):
+        raise InputError(f"is of type {table['cycle'].type}", "cycle", "whole numbers", source)
+    for name in ("duration", "finished_at"):
+        if not is_numeric(table[name]):
+            raise InputError(f"is of type {table[name].type}", name, "numbers", source)
+
+
+def _seconds(column: pa.ChunkedArray, source: str) -> FloatArray:
+    durations = numbers(column)
     wrong = ~np.isnan(durations) & ~(np.isfinite(durations) & (durations >= 0.0))
     if wrong.any():
-        place = f"row {int(rows.index[int(wrong.argmax())]) + 1}, duration"
-        raise InputError(f"{durations[wrong][0]!r}", place, "a finite number of at least 0", source)
-    metadata = [_features(values, features) for values in zip(*(rows[name] for name in features), strict=True)]
-    ids = distinct_ids(tests)
+        row = int(wrong.argmax())
+        raise InputError(
+            f"{float(durations[row])!r}", f"row {row + 1}, duration", "a finite number of at least 0", source
+        )
+    return durations
+
+
+def _verdicts(column: pa.ChunkedArray, source: str) -> list[Verdict]:
+    verdicts: dict[Any, Verdict] = {verdict.value: verdict for verdict in Verdict}
+    texts = column.to_pylist()
+    for row, text in enumerate(texts, start=1):
+        if text not in verdicts:
+            raise InputError(shown(text), f"row {row}, verdict", ", ".join(verdicts), source)
+    return [verdicts[text] for text in texts]
+
+
+def _features(table: pa.Table, names: Sequence[str]) -> list[Features]:
+    """The features of each row that are neither null nor NaN."""
+    plain = [name[len(FEATURE_PREFIX) :] for name in names]
+    rows = zip(*(table[name].to_pylist() for name in names), strict=True)
+    return [
+        tuple((name, value) for name, value in zip(plain, values, strict=True) if value is not None and value == value)
+        for values in rows
+    ]
+
+
+def _cycle(rows: _Rows, places: NDArray[np.int64]) -> Cycle:
+    at = places.tolist()
+    tests = [rows.tests[place] for place in at]
     cases = tuple(
-        TestCase(own, job, features=metadata[row] if metadata else (), history_id="" if own == test else test)
-        for row, (own, test, job) in enumerate(zip(ids, tests, jobs, strict=True))
+        TestCase(
+            own,
+            rows.jobs[place],
+            features=rows.features[place] if rows.features else (),
+            history_id="" if own == test else test,
+        )
+        for place, own, test in zip(at, distinct_ids(tests), tests, strict=True)
     )
-    finished = rows["finished_at"].to_numpy(np.float64, na_value=np.nan)
-    latest = float(np.nanmax(finished)) if not np.isnan(finished).all() else None
-    places = rows.index.to_list()
-    verdicts = tuple(_verdict(text, row + 1, source) for row, text in zip(places, rows["verdict"], strict=True))
-    return Cycle(cases, verdicts, durations, name, latest)
-
-
-def _features(values: Sequence[Any], names: Sequence[str]) -> tuple[tuple[str, FeatureValue], ...]:
-    return tuple(
-        (name[len(FEATURE_PREFIX) :], value.item() if isinstance(value, np.generic) else value)
-        for name, value in zip(names, values, strict=True)
-        if not pd.isna(value)
+    finished = rows.finished_at[places]
+    return Cycle(
+        tests=cases,
+        verdicts=tuple([rows.verdicts[place] for place in at]),
+        durations=rows.durations[places],
+        name=str(rows.cycles[places[0]]),
+        finished_at=None if np.isnan(finished).all() else float(np.nanmax(finished)),
     )
-
-
-def _verdict(text: str, row: int, source: str) -> Verdict:
-    try:
-        return Verdict(text)
-    except ValueError:
-        expected = ", ".join(verdict.value for verdict in Verdict)
-        raise InputError(shown(text), f"row {row}, verdict", expected, source) from None
 
 
 def _table(cycles: Iterable[Cycle], first: int) -> pa.Table:

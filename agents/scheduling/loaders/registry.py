@@ -1,4 +1,4 @@
-"""The table of history formats, and how a path finds its format."""
+"""The table of history formats, and the detection of a path's format."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ def load_history(path: Path, form: str | None = None) -> CiHistory:
     """The CI history in a file or folder.
 
     Args:
-        form: name in the table; None: told by the path and the names of the columns.
+        form: name in the table; None: detected from the path and the names of the columns.
 
     Raises:
-        InputError: there is nothing, the format is unknown or unclear, or the content is wrong.
+        InputError: the path does not exist, the format is unknown or unclear, or the content is wrong.
     """
     if not path.exists():
         raise InputError("does not exist", "", "a history file or a folder of JUnit reports", str(path))
@@ -43,7 +43,7 @@ def detect(path: Path) -> str:
     """The format's name in the table.
 
     Raises:
-        InputError: it is none of them.
+        InputError: it is not a known format.
     """
     suffix = path.suffix.lower()
     if path.is_dir() or suffix == ".xml":
@@ -55,7 +55,7 @@ def detect(path: Path) -> str:
     if suffix in (".parquet", ".pq"):
         return "coleman-parquet" if "BuildId" in _parquet_columns(path) else "recorded"
     raise InputError(
-        "is of no known format",
+        "is not of a known format",
         "",
         "*.csv (RETECS, COLEMAN), *.parquet (COLEMAN, recorded), *.xml or a folder",
         str(path),

@@ -1,8 +1,8 @@
 """Histories as RETECS publishes them (Spieker et al. 2017): csv with ``;``, durations in milliseconds.
 
 Columns: Id; Name; Duration; CalcPrio; LastRun; LastResults; Verdict (1 failed); Cycle. `LastResults` is never read:
-where a test stands twice in a cycle it already holds the same cycle's earlier verdict. History is rebuilt from earlier
-cycles.
+for a test that appears twice in a cycle it already contains the same cycle's earlier verdict. History is rebuilt from
+earlier cycles.
 """
 
 from __future__ import annotations

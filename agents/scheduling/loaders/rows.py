@@ -22,7 +22,7 @@ Row = tuple[int, list[str]]
 
 
 def read_rows(path: Path, delimiter: str, columns: Sequence[str]) -> Iterator[Row]:
-    """(line, cells of the wanted columns) of each row; blank lines are passed over.
+    """(line, cells of these columns) of each row; blank lines are skipped.
 
     Raises:
         InputError: the file cannot be read or lacks a column, a row has too few or too many cells, a bound is exceeded.
@@ -36,7 +36,7 @@ def read_rows(path: Path, delimiter: str, columns: Sequence[str]) -> Iterator[Ro
     except OSError as error:
         raise InputError(f"cannot be read ({error.strerror})", source=str(path)) from error
     except UnicodeDecodeError as error:
-        raise InputError(f"byte {error.start} is no UTF-8", "", "a text file in UTF-8", str(path)) from error
+        raise InputError(f"byte {error.start} is not UTF-8", "", "a text file in UTF-8", str(path)) from error
 
 
 def header(path: Path) -> str:
@@ -51,7 +51,7 @@ def header(path: Path) -> str:
     except OSError as error:
         raise InputError(f"cannot be read ({error.strerror})", source=str(path)) from error
     except UnicodeDecodeError as error:
-        raise InputError(f"byte {error.start} is no UTF-8", "", "a text file in UTF-8", str(path)) from error
+        raise InputError(f"byte {error.start} is not UTF-8", "", "a text file in UTF-8", str(path)) from error
     if not line:
         raise InputError("is empty", "line 1", "a line with the names of the columns", str(path))
     return line
@@ -72,11 +72,11 @@ def _rows(reader: Iterator[list[str]], path: Path, columns: Sequence[str]) -> It
             raise InputError("has too many rows", f"line {line}", f"at most {MOST_ROWS}", str(path))
         if len(cells) != len(names):
             raise InputError(f"{len(cells)} cells", f"line {line}", f"{len(names)} as in line 1", str(path))
-        wanted = [cells[place].strip() for place in places]
-        if max(map(len, wanted)) > LONGEST_VALUE:
-            name = columns[[len(cell) > LONGEST_VALUE for cell in wanted].index(True)]
+        values = [cells[place].strip() for place in places]
+        if max(map(len, values)) > LONGEST_VALUE:
+            name = columns[[len(value) > LONGEST_VALUE for value in values].index(True)]
             raise InputError("is too long", f"line {line}, {name}", f"at most {LONGEST_VALUE} characters", str(path))
-        yield line, wanted
+        yield line, values
 
 
 def _with_lines(reader: Iterator[list[str]], path: Path) -> Iterator[Row]:
@@ -91,10 +91,10 @@ def _with_lines(reader: Iterator[list[str]], path: Path) -> Iterator[Row]:
 
 
 def whole_number(text: str, where: str, source: str) -> int:
-    """An integer cell; ``3.0`` is one too.
+    """An integer cell; ``3.0`` counts as one.
 
     Raises:
-        InputError: it is none.
+        InputError: it is not a whole number.
     """
     try:
         number = float(text)
@@ -109,7 +109,7 @@ def seconds(text: str, where: str, source: str, unit: float = 1.0) -> float:
     """A duration cell in seconds, given in `unit` seconds.
 
     Raises:
-        InputError: it is no finite number of at least 0.
+        InputError: it is not a finite number of at least 0.
     """
     try:
         number = float(text)
@@ -121,6 +121,6 @@ def seconds(text: str, where: str, source: str, unit: float = 1.0) -> float:
 
 
 def shown(value: object) -> str:
-    """A value in a message: cut where it is long."""
+    """A value for a message, shortened if it is long."""
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -20,7 +20,7 @@ def history_of(rows: Iterable[Execution], name: str, source: str) -> CiHistory:
     """Cycles in ascending order of their number; rows of a cycle keep the file's order, repeated names too.
 
     Raises:
-        InputError: there is no row.
+        InputError: there are no rows.
     """
     grouped: dict[int, list[Execution]] = {}
     for row in rows:
@@ -35,7 +35,7 @@ def checked_verdict(value: int, where: str, source: str) -> int:
     """0 or 1.
 
     Raises:
-        InputError: it is another number.
+        InputError: it is a different number.
     """
     if value not in (0, 1):
         raise InputError(f"{value}", where, "1 (failed) or 0 (passed)", source)

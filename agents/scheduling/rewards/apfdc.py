@@ -16,8 +16,8 @@ class Apfdc(Reward):
     the seconds of all known tests: (1 - (s_i + d_i / 2) / T) * D / (D + d_i).
     The first factor, averaged over the failures, is the APFDc of Elbaum et al. 2001 (ICSE) with equal severities. The
     second makes the expected reward fall with the duration as the best order does (chance of a failure per second),
-    and stays in (0, 1] for tests of no duration. Every known verdict counts, also of a test that was not selected.
-    The product is our own.
+    and stays in (0, 1] for tests of no duration. Every known verdict counts, even of a test that was not selected.
+    The product was designed for this project.
     """
 
     name = "apfdc"
@@ -28,7 +28,7 @@ class Apfdc(Reward):
         ran = known(outcome)
         seconds = np.where(ran, outcome.durations, 0.0)
         total = float(seconds.sum())
-        if total <= 0.0:  # nothing took time: every failure was found at once and for nothing
+        if total <= 0.0:  # nothing took time: every failure was detected at once and at no cost
             return only(failed(outcome).astype(np.float64), ran)
         ended = np.empty(len(outcome))
         ended[outcome.order] = np.cumsum(seconds[outcome.order])

@@ -12,8 +12,8 @@ from agents.scheduling.rewards.verdict_masks import failed, known, only
 class FailureCount(Reward):
     """Every test gets the number of failed tests in the schedule, whether it was scheduled itself or not.
 
-    Source: Spieker et al. 2017 (ISSTA), section 3.2, "failure count reward". A test that no passed or failed result is
-    known of gets NaN.
+    Source: Spieker et al. 2017 (ISSTA), section 3.2, "failure count reward". A test without a passed or failed
+    result gets NaN.
     """
 
     name = "failure_count"

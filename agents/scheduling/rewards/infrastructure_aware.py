@@ -1,4 +1,4 @@
-"""A reward for fragile surroundings: nothing is learned from what the infrastructure did."""
+"""A reward for fragile infrastructure: its errors teach nothing."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class InfrastructureAware(Reward):
 
     Trust is the share of the tests that could run properly: (passed + failed) / (passed + failed + errors), so that the
     failures of a cycle in which the infrastructure broke count less. Flakiness is the rate at which the test's verdict
-    changed over its history, without the first change (`agents.scheduling.flakiness`). Every known verdict counts, also
-    of a test that was not selected. Our own.
+    changed over its history, without the first change (`agents.scheduling.flakiness`). Every known verdict counts, even
+    of a test that was not selected. Designed for this project.
     """
 
     name = "infrastructure_aware"

@@ -12,8 +12,8 @@ from agents.scheduling.rewards.verdict_masks import failed, known, only
 class TestCaseFailure(Reward):
     """A scheduled test gets 1 if it failed and 0 if it passed; a test that was not scheduled gets 0.
 
-    Source: Spieker et al. 2017 (ISSTA), section 3.2, "test case failure reward". A test that no passed or failed result
-    is known of gets NaN.
+    Source: Spieker et al. 2017 (ISSTA), section 3.2, "test case failure reward". A test without a passed or failed
+    result gets NaN.
     """
 
     __test__ = False  # pytest: not a class of tests

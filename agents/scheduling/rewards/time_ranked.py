@@ -1,4 +1,4 @@
-"""RETECS's time-ranked reward: a passed test loses for every failure that had to wait for it."""
+"""RETECS's time-ranked reward: a passed test loses for every failure ranked after it."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ class TimeRanked(Reward):
     """With F the failed tests of the schedule: a failed test gets |F|; a passed one |F| - |{f in F ranked after it}|.
 
     So a passed test gets the number of failures ranked before it. A test that was not scheduled gets 0.
-    Source: Spieker et al. 2017 (ISSTA), section 3.2, "time-ranked reward". A test that no passed or failed result is
-    known of gets NaN.
+    Source: Spieker et al. 2017 (ISSTA), section 3.2, "time-ranked reward". A test without a passed or failed
+    result gets NaN.
     """
 
     name = "time_ranked"
@@ -22,10 +22,10 @@ class TimeRanked(Reward):
 
     def rewards(self, outcome: EpisodeOutcome) -> FloatArray:
         """From 0 to the number of failed scheduled tests, shape (n,)."""
-        told = known(outcome)
-        scheduled = outcome.selected & told
+        ran = known(outcome)
+        scheduled = outcome.selected & ran
         failures = failed(outcome) & outcome.selected
-        found = np.empty(len(outcome))
-        found[outcome.order] = np.cumsum(failures[outcome.order])
-        value = np.where(failures, float(np.count_nonzero(failures)), found)
-        return only(np.where(scheduled, value, 0.0), told)
+        before = np.empty(len(outcome))
+        before[outcome.order] = np.cumsum(failures[outcome.order])
+        value = np.where(failures, float(np.count_nonzero(failures)), before)
+        return only(np.where(scheduled, value, 0.0), ran)

@@ -1,4 +1,4 @@
-"""Which tests of an outcome failed, which are known, which were scheduled: what every reward asks first."""
+"""Which tests of an outcome failed and which have a known verdict: the first step of every reward."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def failed(outcome: EpisodeOutcome) -> BoolArray:
 
 
 def known(outcome: EpisodeOutcome) -> BoolArray:
-    """Tests whose result says something about them: passed or failed, shape (n,)."""
+    """Tests that passed or failed, shape (n,)."""
     return outcome.once(_known)
 
 
@@ -30,7 +30,7 @@ def only(values: FloatArray, where: BoolArray) -> FloatArray:
     return np.where(where, values, np.nan)
 
 
-# Rewards and metrics ask for them too: each is made once for an outcome, and is not to be written to.
+# Rewards and metrics share them: each is computed once per outcome and must not be written to.
 
 
 def _failed(outcome: EpisodeOutcome) -> BoolArray:

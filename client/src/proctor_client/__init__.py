@@ -1,4 +1,4 @@
-"""Asks a Proctor service in which order to run tests, and tells it what came of them.
+"""A client of a Proctor service: get the order in which to run tests, and report their results.
 
     client = SchedulerClient("http://localhost:8000", token="...")
     with client.episode("nightly", job="unit", tests=names, time_budget_seconds=3600) as episode:
@@ -6,7 +6,7 @@
             passed, seconds = run(test)
             episode.report(test, "passed" if passed else "failed", seconds)
 
-If the service cannot help, the order given comes back with a warning, and the job goes on.
+If the service cannot help, the job goes on in its own order, with a warning.
 """
 
 from proctor_client.async_client import AsyncSchedulerClient

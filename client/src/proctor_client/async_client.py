@@ -1,4 +1,4 @@
-"""The asynchronous client: the blocking one's twin, with the same conversations behind it."""
+"""The asynchronous client, with the same conversations as the blocking one."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 
 class AsyncSchedulerClient:
-    """As `SchedulerClient`, with every call awaited."""
+    """`SchedulerClient` with every call awaited."""
 
     def __init__(
         self,
@@ -104,9 +104,10 @@ class AsyncSchedulerClient:
 
     async def next_test(self, recommendation: Recommendation, results: Iterable[TestResult] = ()) -> NextTest:
         """See `SchedulerClient.next_test`."""
-        told = checked_results(results)
-        found, _ = await self._hold(self._calls.next_test(recommendation, told, [result.id for result in told]))
-        return found
+        checked = checked_results(results)
+        done = [result.id for result in checked]
+        answer, _ = await self._hold(self._calls.next_test(recommendation, checked, done))
+        return answer
 
     async def create_agent(self, name: str, kind: str, **settings: Any) -> AgentInfo:
         """See `SchedulerClient.create_agent`."""

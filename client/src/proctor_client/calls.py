@@ -1,4 +1,4 @@
-"""What both clients share: checks of what is given, and what happens when the service cannot help."""
+"""What both clients share: checks of the arguments, and the fallback when the service cannot help."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ T = TypeVar("T")
 
 
 class Calls:
-    """The four steps as conversations that do not break a job, unless they are told to raise.
+    """The four steps as conversations. They do not break a job, unless `on_failure` is ``raise``.
 
     Args:
         protocol: the calls themselves.
-        on_failure: ``given_order``: warn and go on without the service; ``raise``: raise what went wrong.
+        on_failure: ``given_order``: warn and go on without the service; ``raise``: raise the error.
 
     Raises:
         ValueError: `on_failure` is neither.
@@ -42,7 +42,7 @@ class Calls:
         observe: Sequence[str],
         idempotency_key: str | None,
     ) -> Conversation[Recommendation]:
-        """Step two; without the service, the order given. Nothing is asked for a job without tests."""
+        """Step two; without the service, the job's own order. A job without tests sends no request."""
         cases = gathered(tests)
         if not cases:
             return Recommendation(agent, "", 0, (), fallback="there are no tests")
@@ -55,20 +55,20 @@ class Calls:
         except ClientError as error:
             if self._raises:
                 raise
-            warn(str(error), "the tests run in the order given")
+            warn(str(error), "the tests run in the job's own order")
             return given_order(agent, cases, time_budget_seconds, must_run, str(error))
 
     def submit_results(
         self, recommendation: Recommendation, results: Sequence[TestResult]
     ) -> Conversation[Receipt | None]:
-        """Step three; None where there was no episode or the service could not take them."""
+        """Step three; None if there is no episode or the service could not record the results."""
         if not recommendation.episode_id or not results:
             return None
         conversation = self.protocol.results(recommendation.agent, recommendation.episode_id, results)
         return (yield from self._guarded(conversation, f"{len(results)} results are not reported"))
 
     def assign_reward(self, recommendation: Recommendation) -> Conversation[Reward | None]:
-        """Step four; None where there was no episode or the service could not do it."""
+        """Step four; None if there is no episode or the service could not reward it."""
         if not recommendation.episode_id:
             return None
         conversation = self.protocol.reward(recommendation.agent, recommendation.episode_id)
@@ -77,15 +77,15 @@ class Calls:
     def next_test(
         self, recommendation: Recommendation, results: Sequence[TestResult], done: Iterable[str]
     ) -> Conversation[tuple[NextTest, bool]]:
-        """What to run next, and whether the service took the results in.
+        """What to run next, and whether the service recorded the results.
 
-        Without the service it is the next one of the order that is not in `done`.
+        Without the service it is the next test of the order that is not in `done`.
         """
         if recommendation.episode_id:
             conversation = self.protocol.next_test(recommendation.agent, recommendation.episode_id, results)
-            found = yield from self._guarded(conversation, "the next test is the next one of the order")
-            if found is not None:
-                return found, True
+            answer = yield from self._guarded(conversation, "the next test is the next one of the order")
+            if answer is not None:
+                return answer, True
         return next_of_order(recommendation, set(done)), False
 
     def _guarded(self, conversation: Conversation[T], consequence: str) -> Conversation[T | None]:
@@ -102,7 +102,7 @@ def gathered(tests: Iterable[str | TestCase]) -> list[TestCase]:
     """Names and test cases as test cases.
 
     Raises:
-        ValueError: a name is empty or stands twice.
+        ValueError: a name is empty or appears twice.
     """
     cases = [TestCase(test) if isinstance(test, str) else test for test in tests]
     seen: set[str] = set()
@@ -110,7 +110,7 @@ def gathered(tests: Iterable[str | TestCase]) -> list[TestCase]:
         if not case.id:
             raise ValueError("a test has an empty name")
         if case.id in seen:
-            raise ValueError(f"{case.id!r} stands twice among the tests")
+            raise ValueError(f"{case.id!r} appears twice among the tests")
         seen.add(case.id)
     return cases
 
@@ -119,33 +119,33 @@ def checked_results(results: Iterable[TestResult]) -> list[TestResult]:
     """The results as a list.
 
     Raises:
-        ValueError: a verdict is not known.
+        ValueError: a verdict is unknown.
     """
-    found = list(results)
-    for result in found:
+    checked = list(results)
+    for result in checked:
         verdict_of(result.verdict)
-    return found
+    return checked
 
 
 def checked_url(url: str) -> str:
     """The service's root.
 
     Raises:
-        ValueError: it is no HTTP URL.
+        ValueError: it is not an HTTP URL.
     """
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError(f"{url!r} is no URL of a service; expected http://host:port or https://host")
+        raise ValueError(f"{url!r} is not the URL of a service; expected http://host:port or https://host")
     root = url.rstrip("/")
     return root[: -len("/v1")] if root.endswith("/v1") else root
 
 
 def agent_settings(name: str, kind: str, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The body of a call that creates an agent; what is None is left to the service."""
+    """The body of a call that creates an agent; the service fills in what is None."""
     return {"name": name, "kind": kind, **{key: value for key, value in settings.items() if value is not None}}
 
 
 def headers(token: str | None) -> dict[str, str]:
-    """Of every request."""
-    told = {"accept": "application/json", "user-agent": "proctor-client"}
-    return {**told, "authorization": f"Bearer {token}"} if token else told
+    """The headers of every request."""
+    common = {"accept": "application/json", "user-agent": "proctor-client"}
+    return {**common, "authorization": f"Bearer {token}"} if token else common

@@ -28,16 +28,16 @@ T = TypeVar("T")
 
 
 class SchedulerClient:
-    """A Proctor service. May be used by several threads; close it, or use it as a context manager.
+    """A client of a Proctor service, safe to share between threads. Close it, or use it as a context manager.
 
     Args:
         url: root of the service ("https://proctor.example:8000").
-        token: bearer token, where the service asks for one.
+        token: bearer token, if the service requires one.
         timeout: seconds of one attempt.
-        retries: further attempts after one that got no answer, 408, 429 or 5xx; or a `RetryPolicy`.
+        retries: further attempts after no response, 408, 429 or 5xx; or a `RetryPolicy`.
         on_failure: ``given_order``: if the service cannot help, the four steps warn (`SchedulerWarning`) and the job
-            goes on in the order given; ``raise``: they raise a `ClientError`. Calls about agents always raise.
-        transport: of httpx, for tests and special networks.
+            goes on in its own order; ``raise``: they raise a `ClientError`. Calls about agents always raise.
+        transport: an httpx transport, for tests and special networks.
         sleep: how to wait between attempts.
 
     Raises:
@@ -77,10 +77,10 @@ class SchedulerClient:
 
     @staticmethod
     def gather(tests: Iterable[str | TestCase]) -> list[TestCase]:
-        """Step one: the job's candidates, names or test cases with what is known of them.
+        """Step one: the job's candidates, as names or as test cases with metadata.
 
         Raises:
-            ValueError: a name is empty or stands twice.
+            ValueError: a name is empty or appears twice.
         """
         return gathered(tests)
 
@@ -97,21 +97,21 @@ class SchedulerClient:
         """Step two: the order in which to run them, and the episode to report results for.
 
         Args:
-            time_budget_seconds: what does not fit is not selected; None: the agent's own budget.
+            time_budget_seconds: tests that do not fit are not selected; None: the agent's own budget.
             must_run: tests that are always selected.
-            observe: other agents that rank and learn from the same episode.
-            idempotency_key: of your own, so that a job that is started again gets the same episode.
+            observe: shadow agents, which rank the same tests and learn from the same results.
+            idempotency_key: your own key: a restarted job that sends it again gets the same episode.
         """
         return self._hold(
             self._calls.recommend(agent, tests, job, time_budget_seconds, must_run, observe, idempotency_key)
         )
 
     def submit_results(self, recommendation: Recommendation, results: Iterable[TestResult]) -> Receipt | None:
-        """Step three: what came of the tests, in parts or at once. None: the service could not take them."""
+        """Step three: report results, all at once or in parts. None: the service could not record them."""
         return self._hold(self._calls.submit_results(recommendation, checked_results(results)))
 
     def assign_reward(self, recommendation: Recommendation) -> Reward | None:
-        """Step four: the agent is rewarded and learns. Again: the first answer. None: the service could not do it."""
+        """Step four: reward the agent, which learns. A repeated call gets the first answer. None: it failed."""
         return self._hold(self._calls.assign_reward(recommendation))
 
     def episode(
@@ -124,30 +124,31 @@ class SchedulerClient:
         observe: Sequence[str] = (),
         idempotency_key: str | None = None,
     ) -> Episode:
-        """All steps: a context manager that asks for the order, and at its end sends results and asks for the reward.
+        """All steps as a context manager: it requests the order, and at its end sends the results and the reward call.
 
-        A run that breaks off with an exception is reported and not rewarded.
+        A run that ends with an exception is reported but not rewarded.
         """
         opening = self._calls.recommend(agent, tests, job, time_budget_seconds, must_run, observe, idempotency_key)
         return Episode(self._calls, opening, self._hold)
 
     def next_test(self, recommendation: Recommendation, results: Iterable[TestResult] = ()) -> NextTest:
-        """Real time: take in these results and say what to run next."""
-        told = checked_results(results)
-        found, _ = self._hold(self._calls.next_test(recommendation, told, [result.id for result in told]))
-        return found
+        """Real time: report these results and get the test to run next."""
+        checked = checked_results(results)
+        done = [result.id for result in checked]
+        answer, _ = self._hold(self._calls.next_test(recommendation, checked, done))
+        return answer
 
     # -- agents --
 
     def create_agent(self, name: str, kind: str, **settings: Any) -> AgentInfo:
-        """Make an agent; an equal one that is there already is fine.
+        """Create an agent; an existing one with the same settings is fine.
 
         Args:
             settings: reward, exploration, hyperparameters, exploration_settings, history_length, seed, budget,
                 description.
 
         Raises:
-            ClientError: refused (a `ConflictError` if another agent has the name), or no service.
+            ClientError: the service refused (`ConflictError`: an agent with other settings has the name) or is away.
         """
         return self._hold(self._calls.protocol.create_agent(agent_settings(name, kind, settings)))
 
@@ -160,7 +161,7 @@ class SchedulerClient:
         return self._hold(self._calls.protocol.agents())
 
     def delete_agent(self, name: str) -> None:
-        """Delete an agent with all that it learned; raises as `create_agent`."""
+        """Delete an agent and everything it learned; raises as `create_agent`."""
         self._hold(self._calls.protocol.delete_agent(name))
 
     def metrics(self, agent: str) -> list[MetricsRow]:
@@ -196,10 +197,10 @@ class SchedulerClient:
 
 
 def lost_reason(error: httpx.HTTPError) -> str:
-    """One line about a request that got no answer."""
+    """One line about a request without a response."""
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 
 def lower(names: Mapping[str, str]) -> dict[str, str]:
-    """Headers by their name in lower case."""
+    """Headers under their names in lower case."""
     return {name.lower(): value for name, value in names.items()}

@@ -14,11 +14,11 @@ from proctor_client.types import NextTest, RankedTest, Recommendation, Reward, T
 
 
 class EpisodeRecord:
-    """What an episode knows. Both kinds of episode are one of these with a way to hold conversations.
+    """The data of an episode; the blocking and the asynchronous episode add a way to hold conversations.
 
     Attributes:
-        recommendation: the answer, or what stands for it without the service.
-        reward: what the episode brought; None until its end, and where the service could not be asked.
+        recommendation: the service's answer, or the fallback.
+        reward: None before the end of the episode, and if the service could not give one.
     """
 
     def __init__(self, calls: Calls, opening: Conversation[Recommendation]) -> None:
@@ -31,7 +31,7 @@ class EpisodeRecord:
 
     @property
     def recommendation(self) -> Recommendation:
-        """The answer.
+        """The service's answer, or the fallback.
 
         Raises:
             RuntimeError: the episode was not entered.
@@ -42,7 +42,7 @@ class EpisodeRecord:
 
     @property
     def order(self) -> tuple[str, ...]:
-        """The tests to run, first one first."""
+        """The tests to run, in order."""
         return self.recommendation.order
 
     @property
@@ -52,7 +52,7 @@ class EpisodeRecord:
 
     @property
     def ranking(self) -> tuple[RankedTest, ...]:
-        """Every test with its position and the reasons for it."""
+        """Every test with its position and the reasons."""
         return self.recommendation.ranking
 
     @property
@@ -62,23 +62,23 @@ class EpisodeRecord:
 
     @property
     def results(self) -> tuple[TestResult, ...]:
-        """What was reported so far."""
+        """The results reported so far."""
         return tuple(self._results.values())
 
     def report(
         self, test_id: str, verdict: str, duration: float | None = None, finished_at: float | None = None
     ) -> None:
-        """What came of a test. It is sent at the episode's end, or by `send`; until then a later report counts.
+        """Report a test's result. It is sent at the episode's end or by `send`; until then a later report replaces it.
 
         Args:
             duration: seconds.
             finished_at: Unix time, seconds.
 
         Raises:
-            ValueError: no such test or verdict, a number that is negative or not finite, or a test that was sent.
+            ValueError: an unknown test or verdict, a negative or non-finite number, or a result that was already sent.
         """
         if test_id not in {test.id for test in self.ranking}:
-            raise ValueError(f"{test_id!r} is no test of this episode")
+            raise ValueError(f"{test_id!r} is not a test of this episode")
         result = TestResult(
             test_id,
             verdict_of(verdict),
@@ -86,7 +86,7 @@ class EpisodeRecord:
             seconds_of(finished_at, "finished_at"),
         )
         if test_id in self._sent and self._results[test_id] != result:
-            raise ValueError(f"the result of {test_id!r} was sent already")
+            raise ValueError(f"the result of {test_id!r} has already been sent")
         self._results[test_id] = result
 
     def _pending(self) -> list[TestResult]:
@@ -103,13 +103,13 @@ class EpisodeRecord:
 
     def _next(self) -> Conversation[NextTest]:
         pending = self._pending()
-        found, taken = yield from self._calls.next_test(self.recommendation, pending, self._results)
-        if taken:
+        answer, recorded = yield from self._calls.next_test(self.recommendation, pending, self._results)
+        if recorded:
             self._sent.update(result.id for result in pending)
-        return found
+        return answer
 
     def _close(self, failure: BaseException | None) -> Conversation[None]:
-        """Send what is left and ask for the reward. A run that broke off is reported, but says nothing of its order."""
+        """Send the remaining results, then request the reward. An aborted run is reported, but not rewarded."""
         try:
             yield from self._send()
             if failure is None and self._all_sent():
@@ -117,15 +117,15 @@ class EpisodeRecord:
         except ClientError as error:
             if failure is None:
                 raise
-            warn(str(error), "the results of the run that broke off are not reported")
+            warn(str(error), "the results of the aborted run are not reported")
 
     def _all_sent(self) -> bool:
-        """A reward without the results would teach that the tests never ran."""
+        """Rewarding without the results would teach the agent that the tests never ran."""
         return not self._pending()
 
 
 class Episode(EpisodeRecord):
-    """The blocking kind; see `SchedulerClient.episode`."""
+    """The blocking episode; see `SchedulerClient.episode`."""
 
     def __init__(
         self, calls: Calls, opening: Conversation[Recommendation], hold: Callable[[Generator[Any, Any, Any]], Any]
@@ -143,17 +143,17 @@ class Episode(EpisodeRecord):
         self._hold(self._close(error))
 
     def send(self) -> None:
-        """Send what was reported so far: for long runs."""
+        """Send the results reported so far; for long runs."""
         self._hold(self._send())
 
     def next_test(self) -> NextTest:
-        """Send what was reported so far and ask what to run next: real time, instead of `order`."""
-        found: NextTest = self._hold(self._next())
-        return found
+        """Send the results reported so far and get the next test to run: real time, instead of `order`."""
+        answer: NextTest = self._hold(self._next())
+        return answer
 
 
 class AsyncEpisode(EpisodeRecord):
-    """The asynchronous kind; see `AsyncSchedulerClient.episode`."""
+    """The asynchronous episode; see `AsyncSchedulerClient.episode`."""
 
     def __init__(
         self,
@@ -179,5 +179,5 @@ class AsyncEpisode(EpisodeRecord):
 
     async def next_test(self) -> NextTest:
         """See `Episode.next_test`."""
-        found: NextTest = await self._hold(self._next())
-        return found
+        answer: NextTest = await self._hold(self._next())
+        return answer

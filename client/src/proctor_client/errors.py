@@ -1,13 +1,13 @@
-"""What can go wrong, drawn as a tree.
+"""The errors, as a tree.
 
 Exception
 ├── ClientError
-│   ├── ServiceUnavailableError    no answer, or "not now", after all retries
+│   ├── ServiceUnavailableError    no response, or "not now", after all retries
 │   ├── RefusedError               the service understood and refused (4xx)
 │   │   ├── NotAllowedError            401, 403: the token
 │   │   ├── NotFoundError              404: no such agent or episode
-│   │   └── ConflictError              409: contradicts what is stored already
-│   └── UnexpectedAnswerError      something answered that is no Proctor service
+│   │   └── ConflictError              409: contradicts what is already stored
+│   └── UnexpectedAnswerError      the response is not one of a Proctor service
 └── SchedulerWarning (a UserWarning)   the job goes on without the service
 """
 
@@ -19,12 +19,12 @@ class ClientError(Exception):
 
 
 class ServiceUnavailableError(ClientError):
-    """The service did not answer, or could not do it now, after all retries.
+    """The service did not respond, or was not able to serve the call, after all retries.
 
     Args:
-        problem: what happened last.
-        attempts: how often it was tried.
-        status: of the last answer; None: there was none.
+        problem: of the last attempt.
+        attempts: how many there were.
+        status: of the last response; None: there was none.
     """
 
     def __init__(self, problem: str, attempts: int, status: int | None = None) -> None:
@@ -39,12 +39,12 @@ class ServiceUnavailableError(ClientError):
 
 
 class RefusedError(ClientError):
-    """The service refused the call; trying again would not help.
+    """The service refused the call; a retry would not help.
 
     Args:
         detail: one line for people.
-        status: of HTTP.
-        slug: what sort of problem, stable ("invalid-request").
+        status: the HTTP status.
+        slug: a stable name of the problem ("invalid-request").
     """
 
     def __init__(self, detail: str, status: int, slug: str = "") -> None:
@@ -58,28 +58,28 @@ class RefusedError(ClientError):
 
 
 class NotAllowedError(RefusedError):
-    """No token, a wrong one, or one that may not do this."""
+    """The token is missing, wrong, or not allowed to do this."""
 
 
 class NotFoundError(RefusedError):
-    """No such agent or episode."""
+    """There is no such agent or episode."""
 
 
 class ConflictError(RefusedError):
-    """Contradicts what is stored already; nothing was changed."""
+    """The call contradicts what is already stored; nothing was changed."""
 
 
 class UnexpectedAnswerError(ClientError):
-    """The answer is not what a Proctor service says: the URL may be another program's."""
+    """The response is not one of a Proctor service; the URL may belong to another program."""
 
 
 class SchedulerWarning(UserWarning):
-    """The service could not help; the job goes on in the order given."""
+    """The service could not help; the job goes on in its own order."""
 
 
 REFUSALS = {401: NotAllowedError, 403: NotAllowedError, 404: NotFoundError, 409: ConflictError}
 
 
 def refusal(detail: str, status: int, slug: str) -> RefusedError:
-    """The error of a 4xx answer."""
+    """The error for a 4xx response."""
     return REFUSALS.get(status, RefusedError)(detail, status, slug)

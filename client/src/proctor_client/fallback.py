@@ -1,4 +1,4 @@
-"""What a job does without the service: the order that was given, under the same budget as far as it can be kept."""
+"""The fallback without the service: the job's own order, under the same budget as far as durations are known."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ def given_order(
     must_run: Sequence[str],
     problem: str,
 ) -> Recommendation:
-    """The tests as they were given.
+    """The tests in the job's own order.
 
-    With a budget, tests whose duration is known are selected from the top as long as they fit; those that must run and
-    those of unknown duration always are. As in every recommendation, tests that are not selected stand last.
+    With a budget, tests of known duration are selected from the top while they fit; tests that must run and tests of
+    unknown duration are always selected. As in every recommendation, tests that are not selected come last.
     """
     must = set(must_run)
     spent = sum(test.duration or 0.0 for test in tests if test.id in must)
@@ -35,7 +35,7 @@ def given_order(
             spent += 0.0 if test.id in must else test.duration or 0.0
         else:
             left.append(test)
-    reasons = ("as given: the service could not be asked",)
+    reasons = ("the job's own order: the service is not available",)
     ranking = tuple(
         RankedTest(test.id, position, 0.0, position <= len(chosen), test.duration, reasons)
         for position, test in enumerate(chosen + left, start=1)
@@ -44,7 +44,7 @@ def given_order(
 
 
 def next_of_order(recommendation: Recommendation, done: AbstractSet[str]) -> NextTest:
-    """The first selected test of the order that is not done."""
+    """The first selected test that is not done."""
     left = [test for test in recommendation.ranking if test.selected and test.id not in done]
     if not left:
         return NextTest(recommendation.episode_id, None, None, (), 0)
@@ -52,7 +52,7 @@ def next_of_order(recommendation: Recommendation, done: AbstractSet[str]) -> Nex
 
 
 def warn(problem: str, consequence: str) -> None:
-    """Tell the job's log. Where warnings are errors it is only logged: a job is never broken by this."""
+    """Warn in the job's log. Where warnings are errors it is only logged: a fallback never breaks a job."""
     text = f"Proctor: {problem}; {consequence}"
     try:
         warnings.warn(text, SchedulerWarning, stacklevel=2)

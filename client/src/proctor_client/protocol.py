@@ -1,7 +1,7 @@
-"""The protocol without a network: conversations that yield what is to be sent and are given what came back.
+"""The protocol without a network, as conversations.
 
-A conversation is a generator. It yields a `Request` and is sent a `Reply` or a `Lost`; it yields a `Pause` and is sent
-nothing of interest. `drive` of the blocking client and of the asynchronous one do what is asked, and know nothing else.
+A conversation is a generator. It yields a `Request` and receives a `Reply` or a `Lost`; it yields a `Pause` and
+receives None. The blocking client and the asynchronous one only carry out these steps.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, Callable, TypeVar, Union
 from urllib.parse import quote
 
 from proctor_client.errors import ClientError, ServiceUnavailableError, UnexpectedAnswerError, refusal
-from proctor_client.retrying import RetryPolicy, can_be_tried_again, retry_after
+from proctor_client.retrying import RetryPolicy, is_retryable, retry_after
 from proctor_client.types import (
     AgentInfo,
     MetricsRow,
@@ -36,7 +36,7 @@ RESULTS_PER_CALL = 20_000
 
 @dataclass(frozen=True)
 class Request:
-    """One HTTP request; the path begins at the service's root."""
+    """One HTTP request; the path starts at the service's root."""
 
     method: str
     path: str
@@ -47,7 +47,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Reply:
-    """An HTTP answer, of any status. Names of headers are in lower case."""
+    """An HTTP response of any status. Header names are in lower case."""
 
     status: int
     headers: Mapping[str, str]
@@ -56,7 +56,7 @@ class Reply:
 
 @dataclass(frozen=True)
 class Lost:
-    """No answer: why."""
+    """The request got no response."""
 
     reason: str
 
@@ -78,9 +78,9 @@ class Protocol:
     """The calls of the service as conversations.
 
     Args:
-        policy: when to try again.
-        rng: of the jitter; its own by default.
-        new_key: makes the idempotency key of a call that needs one.
+        policy: when to retry.
+        rng: for the jitter; a new generator by default.
+        new_key: makes the idempotency key of a call that has none.
     """
 
     def __init__(
@@ -113,10 +113,10 @@ class Protocol:
             body["observe"] = list(observe)
         headers = {"idempotency-key": idempotency_key or self._new_key()}
         request = _post(f"{_agent(agent)}/recommendations", body, headers)
-        return (yield from self._call(request, lambda told: Recommendation.from_json(agent, told)))
+        return (yield from self._call(request, lambda answer: Recommendation.from_json(agent, answer)))
 
     def results(self, agent: str, episode_id: str, results: Sequence[TestResult]) -> Conversation[Receipt]:
-        """``POST /agents/{agent}/episodes/{episode}/results``, in several calls if there are very many."""
+        """``POST /agents/{agent}/episodes/{episode}/results``, in several calls if there are very many results."""
         path = f"{_episode(agent, episode_id)}/results"
         receipt = Receipt(episode_id, 0, 0, 0)
         for start in range(0, len(results), RESULTS_PER_CALL):
@@ -137,7 +137,7 @@ class Protocol:
         return (yield from self._call(_post(f"{_agent(agent)}/next", body), NextTest.from_json))
 
     def create_agent(self, settings: Mapping[str, Any]) -> Conversation[AgentInfo]:
-        """``POST /agents``; an equal agent that is there already is answered as if it were new."""
+        """``POST /agents``; an existing agent with the same settings is returned as if it were new."""
         return (yield from self._call(_post(f"{BASE}/agents", settings), AgentInfo.from_json))
 
     def agent(self, name: str) -> Conversation[AgentInfo]:
@@ -161,34 +161,33 @@ class Protocol:
         yield from self._call(Request("GET", "/readyz"), lambda _: None)
 
     def _pages(self, path: str, name: str, read: Callable[[Mapping[str, Any]], T]) -> Conversation[list[T]]:
-        found: list[T] = []
+        entries: list[T] = []
         cursor = ""
         while True:
             params = {"limit": str(PAGE), **({"cursor": cursor} if cursor else {})}
             rows, cursor = yield from self._call(
                 Request("GET", path, params=params),
-                lambda told: ([read(row) for row in told[name]], told.get("next_cursor") or ""),
+                lambda page: ([read(row) for row in page[name]], page.get("next_cursor") or ""),
             )
-            found += rows
+            entries += rows
             if not cursor:
-                return found
+                return entries
 
     def _call(self, request: Request, read: Callable[[Any], T]) -> Conversation[T]:
         reply = yield from self._answered(request)
         try:
-            told = json.loads(reply.body) if reply.body else None
-            return read(told)
+            return read(json.loads(reply.body) if reply.body else None)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             where = f"{request.method} {request.path}"
-            problem = f"{where} was answered with what no Proctor service says ({type(error).__name__}: {error})"
+            problem = f"the answer to {where} is not one of a Proctor service ({type(error).__name__}: {error})"
             raise UnexpectedAnswerError(problem) from error
 
     def _answered(self, request: Request) -> Conversation[Reply]:
-        """Send until there is an answer that is final."""
+        """Send until there is a final answer."""
         attempt = 1
         while True:
             answer = yield request
-            if isinstance(answer, Reply) and not can_be_tried_again(answer.status):
+            if isinstance(answer, Reply) and not is_retryable(answer.status):
                 return _accepted(answer)
             wait = self._wait(attempt, answer)
             if wait is None:
@@ -197,13 +196,13 @@ class Protocol:
             attempt += 1
 
     def _wait(self, attempt: int, answer: Answer) -> float | None:
-        """Seconds until the next attempt; None: no further one."""
+        """Seconds until the next attempt; None: do not retry."""
         if attempt > self._policy.retries:
             return None
-        asked = retry_after(answer.headers.get("retry-after")) if isinstance(answer, Reply) else None
-        if asked is not None and asked > self._policy.longest_wait:
+        requested = retry_after(answer.headers.get("retry-after")) if isinstance(answer, Reply) else None
+        if requested is not None and requested > self._policy.longest_wait:
             return None
-        return max(asked or 0.0, self._policy.wait(attempt, self._rng))
+        return max(requested or 0.0, self._policy.wait(attempt, self._rng))
 
 
 def _agent(name: str) -> str:
@@ -218,12 +217,12 @@ def _post(path: str, body: Mapping[str, Any], headers: Mapping[str, str] | None 
     try:
         data = json.dumps(body, allow_nan=False, separators=(",", ":")).encode()
     except ValueError as error:
-        raise ValueError(f"a number is not finite, which JSON does not know ({error})") from None
+        raise ValueError(f"a number is not finite, which JSON cannot express ({error})") from None
     return Request("POST", path, data, {"content-type": "application/json", **(headers or {})})
 
 
 def _accepted(reply: Reply) -> Reply:
-    """The reply, if it is no refusal."""
+    """The reply, unless it is a refusal."""
     if 200 <= reply.status < 300:
         return reply
     detail, slug = _problem(reply)
@@ -235,16 +234,16 @@ def _accepted(reply: Reply) -> Reply:
 def _gave_up(answer: Answer, attempts: int) -> ClientError:
     if isinstance(answer, Reply):
         detail, _ = _problem(answer)
-        told = f": {detail}" if detail else ""
-        return ServiceUnavailableError(f"the service answers HTTP {answer.status}{told}", attempts, answer.status)
+        suffix = f": {detail}" if detail else ""
+        return ServiceUnavailableError(f"the service answers HTTP {answer.status}{suffix}", attempts, answer.status)
     reason = answer.reason if isinstance(answer, Lost) else "no answer"
     return ServiceUnavailableError(f"the service does not answer: {reason}", attempts)
 
 
 def _problem(reply: Reply) -> tuple[str, str]:
-    """(detail, slug) of a problem document (RFC 9457); empty texts where it is none."""
+    """(detail, slug) of a problem document (RFC 9457); empty strings if the body is something else."""
     try:
-        told = json.loads(reply.body)
-        return str(told.get("detail", "")), str(told.get("type", "")).rpartition(":")[2]
+        problem = json.loads(reply.body)
+        return str(problem.get("detail", "")), str(problem.get("type", "")).rpartition(":")[2]
     except (ValueError, AttributeError):
         return "", ""

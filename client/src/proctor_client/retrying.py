@@ -1,4 +1,4 @@
-"""When to try again, and how long to wait before it."""
+"""When to retry, and how long to wait before."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ NOT_IMPLEMENTED = 501
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """Exponential backoff with jitter. Every call is idempotent, so that trying again is always safe.
+    """Exponential backoff with jitter. Every call is idempotent, so a retry is always safe.
 
     Attributes:
         retries: further attempts after the first.
         first_wait: seconds before the first retry, doubled for each further one.
-        longest_wait: seconds; also the longest that a server may ask for with ``Retry-After``.
+        longest_wait: seconds; a longer ``Retry-After`` of the server ends the retries.
     """
 
     retries: int = 3
@@ -28,18 +28,18 @@ class RetryPolicy:
     longest_wait: float = 20.0
 
     def wait(self, attempt: int, rng: random.Random) -> float:
-        """Seconds before retry number `attempt`, from 1: between half of the backoff and all of it."""
+        """Seconds before retry number `attempt`, from 1: between half the backoff and all of it."""
         backoff = min(self.longest_wait, self.first_wait * 2.0 ** (attempt - 1))
         return backoff * (0.5 + 0.5 * rng.random())
 
 
-def can_be_tried_again(status: int) -> bool:
-    """Whether an answer of this status means "not now" and not "never"."""
+def is_retryable(status: int) -> bool:
+    """Whether a response of this status means "not now" rather than "never"."""
     return status in (TOO_MANY, REQUEST_TIMEOUT) or (status >= 500 and status != NOT_IMPLEMENTED)
 
 
 def retry_after(value: str | None, now: Callable[[], float] = time.time) -> float | None:
-    """Seconds that a ``Retry-After`` header asks for (RFC 9110, section 10.2.3); None: it asks for nothing readable."""
+    """The seconds in a ``Retry-After`` header (RFC 9110, section 10.2.3); None: absent or unreadable."""
     if value is None:
         return None
     text = value.strip()

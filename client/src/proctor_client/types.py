@@ -1,4 +1,4 @@
-"""What is sent and what comes back, as frozen plain values."""
+"""Requests and answers as frozen plain values."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ Feature = Union[float, str, bool]
 
 
 class Verdict(str, Enum):
-    """What came of a test. The plain texts ("passed") do as well."""
+    """The verdict of a test. Plain strings ("passed") work too."""
 
     PASSED = "passed"
     FAILED = "failed"
     ERROR = "error"
-    """The infrastructure failed and not the test."""
+    """The infrastructure failed, not the test."""
     SKIPPED = "skipped"
     NOT_RUN = "not_run"
 
 
 def verdict_of(value: str) -> str:
-    """The plain text of a verdict.
+    """A verdict as a plain string.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is not a verdict.
     """
     try:
         return Verdict(value).value
     except ValueError:
-        known = ", ".join(verdict.value for verdict in Verdict)
-        raise ValueError(f"{value!r} is no verdict; expected one of {known}") from None
+        verdicts = ", ".join(verdict.value for verdict in Verdict)
+        raise ValueError(f"{value!r} is not a verdict; expected one of {verdicts}") from None
 
 
 def seconds_of(value: float | None, what: str) -> float | None:
@@ -51,15 +51,15 @@ def seconds_of(value: float | None, what: str) -> float | None:
 
 @dataclass(frozen=True)
 class PastRun:
-    """One past execution of a test, for an agent that does not know the test yet."""
+    """One past execution of a test, for an agent without a history of it."""
 
     verdict: str
     duration: float | None = None
     finished_at: float | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """As the service takes it."""
-        return _told(
+        """The JSON object that the service reads."""
+        return _without_none(
             verdict=verdict_of(self.verdict),
             duration=seconds_of(self.duration, "duration"),
             finished_at=seconds_of(self.finished_at, "finished_at"),
@@ -73,7 +73,7 @@ class TestCase:
     Attributes:
         duration: expected seconds; None: the mean of past runs.
         features: numbers and categories that describe the test or the change under test.
-        history: past executions, newest first; used if the agent knows none itself.
+        history: past executions, newest first; used if the agent has none of its own.
     """
 
     __test__ = False  # pytest: not a class of tests
@@ -84,18 +84,18 @@ class TestCase:
     history: Sequence[PastRun] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """As the service takes it."""
-        told = _told(id=self.id, duration=seconds_of(self.duration, f"the duration of {self.id}"))
+        """The JSON object that the service reads."""
+        body = _without_none(id=self.id, duration=seconds_of(self.duration, f"the duration of {self.id}"))
         if self.features:
-            told["features"] = dict(self.features)
+            body["features"] = dict(self.features)
         if self.history:
-            told["history"] = [run.to_json() for run in self.history]
-        return told
+            body["history"] = [run.to_json() for run in self.history]
+        return body
 
 
 @dataclass(frozen=True)
 class TestResult:
-    """What came of one test.
+    """The result of one test.
 
     Attributes:
         verdict: passed, failed, error, skipped or not_run.
@@ -111,8 +111,8 @@ class TestResult:
     finished_at: float | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """As the service takes it."""
-        return _told(
+        """The JSON object that the service reads."""
+        return _without_none(
             id=self.id,
             verdict=verdict_of(self.verdict),
             duration=seconds_of(self.duration, f"the duration of {self.id}"),
@@ -127,7 +127,8 @@ class RankedTest:
     Attributes:
         position: from 1; tests that are not selected follow the selected ones.
         selected: fits the budget.
-        reasons: why it stands there.
+        reasons: why it is at this position.
+        chance: the agent's estimated probability that the test fails; None: the agent does not estimate it.
     """
 
     id: str
@@ -136,28 +137,30 @@ class RankedTest:
     selected: bool
     expected_duration: float | None
     reasons: tuple[str, ...]
+    chance: float | None = None
 
     @classmethod
-    def from_json(cls, told: Mapping[str, Any]) -> RankedTest:
+    def from_json(cls, answer: Mapping[str, Any]) -> RankedTest:
         """From the service's answer."""
         return cls(
-            str(told["id"]),
-            int(told["position"]),
-            float(told["priority"]),
-            bool(told["selected"]),
-            told.get("expected_duration"),
-            tuple(told.get("reasons", ())),
+            str(answer["id"]),
+            int(answer["position"]),
+            float(answer["priority"]),
+            bool(answer["selected"]),
+            answer.get("expected_duration"),
+            tuple(answer.get("reasons", ())),
+            answer.get("chance"),
         )
 
 
 @dataclass(frozen=True)
 class Recommendation:
-    """Which order to run the tests in.
+    """The order in which to run the tests.
 
     Attributes:
-        episode_id: to report results for; "" in a fallback.
-        exploration: share of chance in this order, in [0, 1].
-        fallback: why the order is the one that was given; "" where the service answered.
+        episode_id: names the episode in later calls; "" in a fallback.
+        exploration: how much of this order is due to chance, in [0, 1].
+        fallback: why the order is the job's own; "" if the service answered.
     """
 
     agent: str
@@ -170,7 +173,7 @@ class Recommendation:
 
     @property
     def order(self) -> tuple[str, ...]:
-        """The tests to run, first one first."""
+        """The tests to run, in order."""
         return tuple(test.id for test in self.ranking if test.selected)
 
     @property
@@ -179,21 +182,21 @@ class Recommendation:
         return tuple(test.id for test in self.ranking if not test.selected)
 
     @classmethod
-    def from_json(cls, agent: str, told: Mapping[str, Any]) -> Recommendation:
+    def from_json(cls, agent: str, answer: Mapping[str, Any]) -> Recommendation:
         """From the service's answer."""
         return cls(
             agent,
-            str(told["episode_id"]),
-            int(told["agent_version"]),
-            tuple(RankedTest.from_json(entry) for entry in told["ranking"]),
-            float(told.get("exploration", 0.0)),
-            tuple(told.get("observers", ())),
+            str(answer["episode_id"]),
+            int(answer["agent_version"]),
+            tuple(RankedTest.from_json(entry) for entry in answer["ranking"]),
+            float(answer.get("exploration", 0.0)),
+            tuple(answer.get("observers", ())),
         )
 
 
 @dataclass(frozen=True)
 class Receipt:
-    """What the service took in: results that were new, results that it knew, selected tests still without one."""
+    """The service's confirmation: new results, repeated results, and selected tests still without a result."""
 
     episode_id: str
     recorded: int
@@ -201,21 +204,21 @@ class Receipt:
     missing: int
 
     @classmethod
-    def from_json(cls, told: Mapping[str, Any]) -> Receipt:
+    def from_json(cls, answer: Mapping[str, Any]) -> Receipt:
         """From the service's answer."""
-        return cls(str(told["episode_id"]), int(told["recorded"]), int(told["repeated"]), int(told["missing"]))
+        return cls(str(answer["episode_id"]), int(answer["recorded"]), int(answer["repeated"]), int(answer["missing"]))
 
 
 @dataclass(frozen=True)
 class Reward:
-    """What an episode brought.
+    """The reward of an episode.
 
     Attributes:
         agent_version: of the agent after it learned.
         total: sum of the rewards.
-        rewards: by test id; None: nothing was to be learned from that test.
-        metrics: of the episode; one that is not defined (no failing test) is left out.
-        repeated: the episode had been rewarded before; this is the first answer.
+        rewards: by test id; None: there was nothing to learn from that test.
+        metrics: of the episode; undefined ones (no failing test) are left out.
+        repeated: the episode was rewarded before; this is the answer of that time.
     """
 
     episode_id: str
@@ -226,15 +229,15 @@ class Reward:
     repeated: bool = False
 
     @classmethod
-    def from_json(cls, told: Mapping[str, Any]) -> Reward:
+    def from_json(cls, answer: Mapping[str, Any]) -> Reward:
         """From the service's answer."""
         return cls(
-            str(told["episode_id"]),
-            int(told["agent_version"]),
-            float(told["total"]),
-            {str(entry["id"]): entry["reward"] for entry in told.get("rewards", ())},
-            dict(told.get("metrics", {})),
-            bool(told.get("repeated", False)),
+            str(answer["episode_id"]),
+            int(answer["agent_version"]),
+            float(answer["total"]),
+            {str(entry["id"]): entry["reward"] for entry in answer.get("rewards", ())},
+            dict(answer.get("metrics", {})),
+            bool(answer.get("repeated", False)),
         )
 
 
@@ -243,7 +246,7 @@ class NextTest:
     """The next test to run.
 
     Attributes:
-        test_id: None: nothing is left.
+        test_id: None: no test is left.
         position: in the recommendation, from 1.
         remaining: selected tests without a result, this one included.
     """
@@ -255,14 +258,14 @@ class NextTest:
     remaining: int
 
     @classmethod
-    def from_json(cls, told: Mapping[str, Any]) -> NextTest:
+    def from_json(cls, answer: Mapping[str, Any]) -> NextTest:
         """From the service's answer."""
         return cls(
-            str(told["episode_id"]),
-            told["test_id"],
-            told.get("position"),
-            tuple(told.get("reasons", ())),
-            int(told["remaining"]),
+            str(answer["episode_id"]),
+            answer["test_id"],
+            answer.get("position"),
+            tuple(answer.get("reasons", ())),
+            int(answer["remaining"]),
         )
 
 
@@ -272,7 +275,7 @@ class AgentInfo:
 
     Attributes:
         version: grows by one with every reward and every restore.
-        settings: everything else that the service tells of it.
+        settings: everything else in the service's answer.
     """
 
     name: str
@@ -283,16 +286,16 @@ class AgentInfo:
     settings: Mapping[str, Any]
 
     @classmethod
-    def from_json(cls, told: Mapping[str, Any]) -> AgentInfo:
+    def from_json(cls, answer: Mapping[str, Any]) -> AgentInfo:
         """From the service's answer."""
         own = ("name", "kind", "reward", "version", "episodes")
-        settings = {name: value for name, value in told.items() if name not in own}
+        settings = {name: value for name, value in answer.items() if name not in own}
         return cls(
-            str(told["name"]),
-            str(told["kind"]),
-            str(told["reward"]),
-            int(told["version"]),
-            int(told["episodes"]),
+            str(answer["name"]),
+            str(answer["kind"]),
+            str(answer["reward"]),
+            int(answer["version"]),
+            int(answer["episodes"]),
             settings,
         )
 
@@ -310,19 +313,18 @@ class MetricsRow:
     metrics: Mapping[str, float]
 
     @classmethod
-    def from_json(cls, told: Mapping[str, Any]) -> MetricsRow:
+    def from_json(cls, answer: Mapping[str, Any]) -> MetricsRow:
         """From the service's answer."""
         return cls(
-            str(told["episode_id"]),
-            int(told["number"]),
-            int(told["agent_version"]),
-            int(told["tests"]),
-            float(told["total"]),
-            float(told["exploration"]),
-            dict(told.get("metrics", {})),
+            str(answer["episode_id"]),
+            int(answer["number"]),
+            int(answer["agent_version"]),
+            int(answer["tests"]),
+            float(answer["total"]),
+            float(answer["exploration"]),
+            dict(answer.get("metrics", {})),
         )
 
 
-def _told(**values: Any) -> dict[str, Any]:
-    """What is known; None says nothing."""
+def _without_none(**values: Any) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}

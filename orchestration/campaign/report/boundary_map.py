@@ -11,7 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from mutations.killing.kill_test import Outcome
-from orchestration.campaign.report import facts, svg
+from orchestration.campaign import result_facts as facts
+from orchestration.campaign.report import svg
 from orchestration.campaign.result import BoundaryReport, CampaignResult, Point
 
 WIDTH = 960.0
@@ -23,7 +24,7 @@ class Panel:
 
     Attributes:
         x, y: names of the axes.
-        probes: (x, y, outcome) of every point asked about.
+        probes: (x, y, outcome) of every point evaluated.
         environments: (x, y, label) of the environments kept.
     """
 
@@ -65,7 +66,9 @@ def _line_panel(result: CampaignResult, report: BoundaryReport) -> Panel:
 def _plane_panel(result: CampaignResult, report: BoundaryReport, x: str, y: str) -> Panel:
     """Two of the parameters: only points that leave all others at their initial value lie in this plane."""
     labels = facts.labels_by_point(result)
-    initial = next((dict(found.point) for found in report.environments if found.kind == "initial"), {})
+    initial = next(
+        (dict(environment.point) for environment in report.environments if environment.kind == "initial"), {}
+    )
 
     def here(point: Point) -> bool:
         return all(name in (x, y) or initial.get(name, value) == value for name, value in point)
@@ -74,9 +77,9 @@ def _plane_panel(result: CampaignResult, report: BoundaryReport, x: str, y: str)
         (dict(probe.point)[x], dict(probe.point)[y], probe.outcome) for probe in report.probes if here(probe.point)
     )
     environments = tuple(
-        (dict(found.point)[x], dict(found.point)[y], labels[found.point])
-        for found in report.environments
-        if here(found.point)
+        (dict(environment.point)[x], dict(environment.point)[y], labels[environment.point])
+        for environment in report.environments
+        if here(environment.point)
     )
     return Panel(x, y, probes, environments)
 
@@ -131,7 +134,7 @@ def _draw(axes: Axes, panel: Panel) -> None:
     axes.set_xlabel(panel.x)
     axes.set_ylabel(panel.y)
     for outcome, (marker, colour, _) in MARKERS.items():
-        points = [(x, y) for x, y, found in panel.probes if found is outcome]
+        points = [(x, y) for x, y, answer in panel.probes if answer is outcome]
         axes.scatter(*_columns(points), s=58, marker=marker, color=colour, linewidths=0, alpha=0.85, zorder=3)
     kept = [(x, y) for x, y, _ in panel.environments]
     axes.scatter(*_columns(kept), s=125, marker="D", facecolors="none", edgecolors=svg.INK, linewidths=1.5, zorder=4)
@@ -145,7 +148,7 @@ def _columns(points: Sequence[tuple[float, float]]) -> tuple[list[float], list[f
 
 
 def _label(axes: Axes, panel: Panel) -> None:
-    """Put each environment's name where it is furthest from points and from the names already placed."""
+    """Put each environment's name where it is furthest from points and from names already placed."""
     to_pixels = axes.transData.transform
     box = axes.get_window_extent()
     taken = [tuple(to_pixels((x, y))) for x, y, _ in (*panel.probes, *panel.environments) if math.isfinite(y)]

@@ -13,7 +13,8 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from mutations.killing.kill_test import Outcome
-from orchestration.campaign.report import boundary_map, facts, svg
+from orchestration.campaign import result_facts as facts
+from orchestration.campaign.report import boundary_map, formatting, svg
 from orchestration.campaign.result import CampaignResult, LearningCurve, PopulationResult
 
 WIDTH = 960.0
@@ -56,12 +57,12 @@ def reward_distributions(result: CampaignResult) -> Markup | None:
 
 def _rewards_canvas(result: CampaignResult, populations: Sequence[PopulationResult]) -> svg.Canvas:
     row, head, foot = 27.0, 8.0, 48.0
-    left = 16.0 + 7.4 * max(len(facts.elide(population.mutant)) for population in populations)
+    left = 16.0 + 7.4 * max(len(formatting.elide(population.mutant)) for population in populations)
     height = head + row * len(populations) + foot
     canvas = svg.Canvas(WIDTH, height)
     axes = canvas.panel((left, head, WIDTH - left - 190.0, row * len(populations)))
     axes.set_ylim(len(populations) - 0.5, -0.5)
-    axes.set_yticks(range(len(populations)), [facts.elide(population.mutant) for population in populations])
+    axes.set_yticks(range(len(populations)), [formatting.elide(population.mutant) for population in populations])
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     axes.grid(axis="x", linewidth=0.8)
@@ -138,7 +139,7 @@ def _curves_canvas(
         row, column = divmod(index, columns)
         top = head + row * (title + panel_height + 14.0) + title
         axes = canvas.panel((left + column * (panel_width + gap), top, panel_width, panel_height))
-        axes.set_title(facts.elide(population.mutant, 27), loc="left", pad=5.0)
+        axes.set_title(formatting.elide(population.mutant, 27), loc="left", pad=5.0)
         if healthy is not None and healthy is not population and healthy.curve is not None:
             _curve(axes, healthy.curve, svg.HEALTHY)
         if population.curve is not None:
@@ -204,7 +205,7 @@ def boundary_maps(result: CampaignResult) -> list[tuple[str, Markup]]:
     return maps
 
 
-def effect_bar(scale: facts.EffectScale, effect: float | None, low: float | None, high: float | None) -> Markup:
+def effect_bar(scale: formatting.EffectScale, effect: float | None, low: float | None, high: float | None) -> Markup:
     """An effect size with its interval as one row of a forest plot; the upright line means "no difference"."""
     if effect is None or math.isnan(effect):
         return Markup("")

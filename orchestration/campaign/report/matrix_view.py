@@ -1,4 +1,4 @@
-"""The parts of the page that speak of test environments: kill matrix, higher order, score."""
+"""The parts of the page about test environments: kill matrix, higher order, score."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from mutations.killing.kill_test import KillVerdict, Outcome
-from orchestration.campaign.report import facts
+from orchestration.campaign import result_facts as facts
+from orchestration.campaign.report import formatting
 from orchestration.campaign.result import CampaignResult, Point
 
 View = dict[str, Any]
@@ -19,11 +20,12 @@ def outcome_view(verdict: KillVerdict | None) -> View:
     if verdict is None:
         return {"css": "absent", "mark": "", "text": "not judged", "hint": "not judged"}
     if verdict.outcome is None:
-        text = facts.number(verdict.statistic)
+        text = formatting.number(verdict.statistic)
         return {"css": "figure", "mark": text, "text": text, "hint": verdict.reason or "a number, no verdict"}
     better = facts.killed_but_better(verdict)
     text = f"{verdict.outcome}, better" if better else str(verdict.outcome)
-    parts = [text, f"p {facts.p_text(verdict.p_value)}", f"effect {facts.number(verdict.effect_size)}", verdict.reason]
+    p_value, effect = formatting.p_text(verdict.p_value), formatting.number(verdict.effect_size)
+    parts = [text, f"p {p_value}", f"effect {effect}", verdict.reason]
     return {
         "css": str(verdict.outcome),
         "mark": MARKS[verdict.outcome] + ("↑" if better else ""),
@@ -48,11 +50,11 @@ def matrix_view(result: CampaignResult, test: str) -> View | None:
     orders = {population.mutant: population.order for population in result.populations}
     groups: dict[str, list[View]] = {}
     for mutant in in_order(result, verdicts):
-        found = [verdicts[mutant].get(environment.point) for environment in environments]
-        judged = [verdict for verdict in found if verdict is not None]
+        row = [verdicts[mutant].get(environment.point) for environment in environments]
+        judged = [verdict for verdict in row if verdict is not None]
         kills = sum(verdict.outcome is Outcome.KILLED for verdict in judged)
         group = "higher order" if orders.get(mutant, 1) > 1 else "first order"
-        cells = [outcome_view(verdict) for verdict in found]
+        cells = [outcome_view(verdict) for verdict in row]
         groups.setdefault(group, []).append(
             {"mutant": mutant, "cells": cells, "kills": f"{kills} of {len(judged)}" if judged else "–"}
         )
@@ -68,18 +70,18 @@ def matrix_view(result: CampaignResult, test: str) -> View | None:
 
 
 def _environment(environment: facts.LabelledEnvironment) -> View:
-    values = {name: facts.number(value) for name, value in environment.point}
+    values = {name: formatting.number(value) for name, value in environment.point}
     return {"label": environment.label, "kind": environment.kind, "by_name": values}
 
 
 def environment_views(result: CampaignResult) -> list[View]:
     """The legend of labels: every test environment and the tests that found it."""
-    found: dict[Point, list[str]] = {}
+    tests: dict[Point, list[str]] = {}
     for report in result.boundaries:
         for environment in report.environments:
-            found.setdefault(environment.point, []).append(report.test)
+            tests.setdefault(environment.point, []).append(report.test)
     return [
-        {**_environment(environment), "tests": found.get(environment.point, [])}
+        {**_environment(environment), "tests": tests.get(environment.point, [])}
         for environment in facts.label_environments(result)
     ]
 
@@ -115,7 +117,7 @@ def score_views(result: CampaignResult) -> list[View]:
         views.append(
             {
                 "score": score,
-                "value": facts.number(score.mutation_score, 2),
+                "value": formatting.number(score.mutation_score, 2),
                 "counts": counts,
                 "shares": {name: round(100 * count / total, 2) for name, count in counts.items()},
                 "minimal": [labels[point] for point in score.minimal_environments],

@@ -1,4 +1,4 @@
-"""The campaign's report: one self-contained HTML page, and its tables as CSV and JSON beside it."""
+"""The campaign's report: one self-contained HTML page, and its tables as CSV and JSON files next to it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PAGE = "report.html"
 
 
 def write_report(result: CampaignResult, folder: Path) -> Path:
-    """Write ``report.html`` and every table as CSV and JSON into a folder, made if it is not there.
+    """Write ``report.html`` and every table as CSV and JSON into a folder, which is created if necessary.
 
     Everything is rendered before the first file is written; each file is written under a temporary name and renamed,
     the page last. Equal results give equal bytes.

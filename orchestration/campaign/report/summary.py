@@ -10,7 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from mutations.killing.kill_test import Outcome
-from orchestration.campaign.report import facts
+from orchestration.campaign import result_facts as facts
+from orchestration.campaign.report import formatting
 from orchestration.campaign.result import CampaignResult, MutantVerdict, PopulationResult
 
 NAMES_WIDTH = 70
@@ -48,7 +49,7 @@ def _initial_sentences(result: CampaignResult, test: str) -> list[str]:
         sentences.append(f"Survived: {_names(survived)}.")
     better = [entry for entry in killed if facts.killed_but_better(entry.verdict)]
     if better:
-        sentences.append(f"Told apart because better than the healthy agents: {_names(better)}.")
+        sentences.append(f"Killed because better than the healthy agents: {_names(better)}.")
     return sentences
 
 
@@ -67,7 +68,7 @@ def _score_sentences(result: CampaignResult, test: str) -> list[str]:
     noun = "environment" if len(environments) == 1 else "environments"
     text = (
         f"The {len(environments)} test {noun} at the edge of normal behaviour give a mutation score of "
-        f"{facts.number(score.mutation_score, 2)} ({len(score.killed)} killed"
+        f"{formatting.number(score.mutation_score, 2)} ({len(score.killed)} killed"
     )
     text += f"; never killed: {_list(score.never_killed)})." if score.never_killed else ")."
     labels = facts.labels_by_point(result)
@@ -85,7 +86,9 @@ def _doubt_sentences(result: CampaignResult, test: str) -> list[str]:
     if failed:
         agents = sum(len(population.failed) for population in failed)
         noun = "agent" if agents == 1 else "agents"
-        sentences.append(f"{agents} {noun} failed to train or run ({_list([found.mutant for found in failed])}).")
+        sentences.append(
+            f"{agents} {noun} failed to train or run ({_list([population.mutant for population in failed])})."
+        )
     report = facts.boundary_of(result, test)
     if report is not None and report.warnings:
         noun = "warning" if len(report.warnings) == 1 else "warnings"
@@ -99,7 +102,7 @@ def _names(entries: Sequence[MutantVerdict]) -> str:
 
 def _list(names: Sequence[str]) -> str:
     """As many names as fit in a line's worth of characters, and the number of the others."""
-    shown = [facts.elide(name) for name in names]
+    shown = [formatting.elide(name) for name in names]
     kept = 1
     while kept < len(shown) and sum(len(name) + 2 for name in shown[: kept + 1]) <= NAMES_WIDTH:
         kept += 1
@@ -108,7 +111,7 @@ def _list(names: Sequence[str]) -> str:
 
 
 def summary_text(result: CampaignResult) -> RenderableType:
-    """A compact summary for a terminal of 100 columns; every part that the campaign has, and no other."""
+    """A compact summary for a terminal of 100 columns; only the parts that the campaign has."""
     parts: list[RenderableType] = [
         Text(f"{result.name}: {result.environment}, {result.algorithm} (run {result.run_id[:12]})", style="bold"),
         Text(headline(result)),
@@ -138,7 +141,7 @@ def _outcome_text(entry: MutantVerdict | None) -> Text:
         return Text("–", style="dim")
     verdict = entry.verdict
     if verdict.outcome is None:
-        return Text(facts.number(verdict.statistic))
+        return Text(formatting.number(verdict.statistic))
     better = " ↑" if facts.killed_but_better(verdict) else ""
     return Text(f"{verdict.outcome}{better}", style=_STYLES[verdict.outcome])
 
@@ -163,36 +166,39 @@ def _verdict_table(result: CampaignResult) -> Table | None:
         if population.mutant in judged or population.order == 0:
             row = [_outcome_text(by_key.get((name, population.mutant))) for name in tests]
             entry = by_key.get((primary, population.mutant)) if primary else None
-            table.add_row(Text(facts.elide(population.mutant, NAME_WIDTH)), _mean(population), *row, *_numbers(entry))
+            mutant = Text(formatting.elide(population.mutant, NAME_WIDTH))
+            table.add_row(mutant, _mean(population), *row, *_numbers(entry))
     return table
 
 
 def _mean(population: PopulationResult) -> str:
     rewards = population.rewards
-    return facts.number(sum(rewards) / len(rewards)) if rewards else "–"
+    return formatting.number(sum(rewards) / len(rewards)) if rewards else "–"
 
 
 def _numbers(entry: MutantVerdict | None) -> tuple[str, str]:
     if entry is None:
         return "", ""
     verdict = entry.verdict
-    effect = facts.number(verdict.effect_size, 2)
+    effect = formatting.number(verdict.effect_size, 2)
     if verdict.effect_low is not None and verdict.effect_high is not None:
-        effect += f" [{facts.number(verdict.effect_low, 2)}, {facts.number(verdict.effect_high, 2)}]"
-    return facts.p_text(verdict.p_value), effect
+        effect += f" [{formatting.number(verdict.effect_low, 2)}, {formatting.number(verdict.effect_high, 2)}]"
+    return formatting.p_text(verdict.p_value), effect
 
 
 def _population_table(result: CampaignResult) -> Table | None:
-    """What a campaign without verdicts still knows: its populations."""
+    """The populations, for a campaign without verdicts."""
     if not result.populations:
         return None
     table = _table("Populations")
     table.add_column("population")
     for column in ("agents", "failed", "mean reward", "lowest", "highest"):
         table.add_column(column, justify="right")
-    for found in result.populations:
-        ends = [facts.number(end(found.rewards)) if found.rewards else "–" for end in (min, max)]
-        table.add_row(Text(found.mutant), str(len(found.seeds)), str(len(found.failed)), _mean(found), *ends)
+    for population in result.populations:
+        ends = [formatting.number(end(population.rewards)) if population.rewards else "–" for end in (min, max)]
+        table.add_row(
+            Text(population.mutant), str(len(population.seeds)), str(len(population.failed)), _mean(population), *ends
+        )
     return table
 
 
@@ -201,7 +207,7 @@ def _environment_table(result: CampaignResult) -> Table | None:
     environments = facts.label_environments(result)
     if not environments:
         return None
-    first = {found.mutant for found in result.populations if found.order == 1}
+    first = {population.mutant for population in result.populations if population.order == 1}
     tests = [name for name in facts.kill_test_names(result) if facts.matrix_environments(result, name)]
     table = _table("Test environments (mutants killed in each)")
     for column in ("", "kind", *result.parameters):
@@ -219,7 +225,7 @@ def _environment_table(result: CampaignResult) -> Table | None:
             killed = sum(verdict.outcome is Outcome.KILLED for verdict in judged)
             kills.append(f"{killed} of {len(judged)}" if judged else "–")
         values = dict(environment.point)
-        shown = [facts.number(values.get(name)) for name in result.parameters]
+        shown = [formatting.number(values.get(name)) for name in result.parameters]
         table.add_row(environment.label, environment.kind, *shown, *kills)
     return table
 
@@ -236,7 +242,7 @@ def _score_table(result: CampaignResult) -> Table | None:
     for score in result.scores:
         lists = [_list(names) or "–" for names in (score.trivial, score.never_killed, score.inconclusive)]
         minimal = " ".join(labels[point] for point in score.minimal_environments) or "–"
-        table.add_row(score.test, facts.number(score.mutation_score, 2), *(Text(text) for text in lists), minimal)
+        table.add_row(score.test, formatting.number(score.mutation_score, 2), *(Text(text) for text in lists), minimal)
     return table
 
 
@@ -250,7 +256,7 @@ def _higher_order_table(result: CampaignResult) -> Table | None:
         table.add_column(column)
     for row in result.higher_order:
         killing, judged = facts.killing_labels(result, row)
-        name = facts.elide(row.mutant, NAME_WIDTH)
+        name = formatting.elide(row.mutant, NAME_WIDTH)
         cells = (name, row.test, f"{len(killing)} of {judged}", row.property_published, row.property_strict)
         table.add_row(*(Text(cell) for cell in cells))
     return table

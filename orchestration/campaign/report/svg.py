@@ -93,7 +93,7 @@ class Canvas:
         return self.figure.add_axes(place)
 
     def markup(self, name: str, label: str) -> Markup:
-        """The picture as inline SVG; `name` makes its ids its own, `label` is its text alternative."""
+        """The picture as inline SVG; `name` makes its ids unique, `label` is its text alternative."""
         buffer = io.StringIO()
         metadata = dict.fromkeys(("Date", "Creator", "Format", "Type"))
         self.figure.savefig(buffer, format="svg", metadata=metadata)
@@ -125,8 +125,8 @@ def _inline(text: str, name: str, label: str, width: float) -> str:
     body = re.sub(r" transform=\"rotate\(-0 [^\"]*\)\"", "", body)
     referenced = set(re.findall(r"(?:xlink:href=\"#|url\(#)([^\")]+)", body))
     keep = {identity: f"{name}-{position}" for position, identity in enumerate(sorted(referenced))}
-    body = re.sub(r" id=\"([^\"]*)\"", lambda found: _identity(keep, found.group(1)), body)
-    body = re.sub(r"(xlink:href=\"#|url\(#)([^\")]+)", lambda found: found.group(1) + keep[found.group(2)], body)
+    body = re.sub(r" id=\"([^\"]*)\"", lambda match: _identity(keep, match.group(1)), body)
+    body = re.sub(r"(xlink:href=\"#|url\(#)([^\")]+)", lambda match: match.group(1) + keep[match.group(2)], body)
     for colour, variable in CSS_VARIABLES.items():
         body = body.replace(colour, f"var({variable})")
     view = re.search(r"viewBox=\"[^\"]*\"", body)

@@ -1,7 +1,7 @@
-"""The report's tables as plain rows: what the CSV and JSON files beside the page hold.
+"""The report's tables as plain rows: what the CSV and JSON files next to the page hold.
 
 ``rewards`` has the columns that ``proctor judge --table`` reads; ``kill_matrix`` and ``higher_order_kills`` have those
-that ``proctor classify`` reads. An environment's parameters stand in columns of their own name.
+that ``proctor classify`` reads. Each parameter of an environment has a column of its own name.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from collections.abc import Callable
 from statistics import fmean, median, stdev
 
 from mutations.killing.kill_test import KillVerdict, Outcome
-from orchestration.campaign.comparison import compare_boundaries
-from orchestration.campaign.report import facts
+from orchestration.campaign import result_facts as facts
 from orchestration.campaign.report.table import Row, Table, flatten
 from orchestration.campaign.result import CampaignResult, Point
+from orchestration.campaign.steps.comparison import compare_boundaries
 
 _PAIR = ("environment", "algorithm")
 _VERDICT = (
@@ -86,7 +86,7 @@ def learning_curves(result: CampaignResult) -> Table:
 
 
 def _kills(result: CampaignResult, higher: bool) -> Table:
-    """Tidy kills in the columns that ``proctor classify`` reads; ``killed`` holds the outcome, so nothing is folded."""
+    """Tidy kills in the columns that ``proctor classify`` reads; ``killed`` holds the outcome."""
     orders = {population.mutant: population.order for population in result.populations}
     head = (*_PAIR, "kill_test", "mutant")
     columns = _parameters(result, (*head, "killed", "property"))
@@ -153,7 +153,7 @@ def boundary_environments(result: CampaignResult) -> Table:
 
 
 def boundary_probes(result: CampaignResult) -> Table:
-    """Every point the boundary search asked about; ``accepted`` means that it did not tell behaviour apart."""
+    """Every point that the boundary search evaluated; ``accepted`` means that no change of behaviour was found."""
     head = ("kill_test", "number")
     tail = ("outcome", "accepted", "healthy_mean")
     columns = _parameters(result, (*head, *tail))
@@ -207,7 +207,7 @@ def score(result: CampaignResult) -> Table:
 
 
 def published_comparison(result: CampaignResult) -> Table:
-    """The published figures beside this campaign's."""
+    """The published figures next to this campaign's."""
     columns = facts.unique(
         ("mutant", "test", "published", "ours", "agree", *(k for row in result.published for k in row))
     )
@@ -215,7 +215,7 @@ def published_comparison(result: CampaignResult) -> Table:
 
 
 def published_boundaries(result: CampaignResult) -> Table:
-    """The published boundary environments beside this campaign's."""
+    """The published boundary environments next to this campaign's."""
     rows = compare_boundaries(result)
     return Table(("kill_test", "moved", "parameter", "published", "ours"), rows)
 

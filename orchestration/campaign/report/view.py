@@ -7,8 +7,8 @@ from typing import Any
 import yaml
 
 from mutations.killing.kill_test import Direction, KillVerdict
-from orchestration.campaign import comparison
-from orchestration.campaign.report import facts, figures, tables
+from orchestration.campaign import result_facts as facts
+from orchestration.campaign.report import figures, formatting, tables
 from orchestration.campaign.report.matrix_view import (
     View,
     environment_views,
@@ -21,6 +21,7 @@ from orchestration.campaign.report.matrix_view import (
 from orchestration.campaign.report.summary import headline
 from orchestration.campaign.report.table import Cell, flatten
 from orchestration.campaign.result import CampaignResult, PopulationResult
+from orchestration.campaign.steps import comparison
 
 DIRECTIONS = {
     Direction.WORSE: "worse",
@@ -31,10 +32,10 @@ DIRECTIONS = {
 
 
 def page_view(result: CampaignResult) -> View:
-    """All parts of the page; a part the campaign did not come to is empty."""
+    """All parts of the page; a part that the campaign did not reach is empty."""
     return {
         "result": result,
-        "number": facts.number,
+        "number": formatting.number,
         "stopped": result.status != "complete",
         "headline": headline(result),
         "names_width": min(28, max(12, *(len(population.mutant) for population in result.populations), 12)),
@@ -52,7 +53,7 @@ def page_view(result: CampaignResult) -> View:
         "published": _published(result),
         "published_boundaries": _published_boundaries(result),
         "populations": [_population(population) for population in result.populations],
-        "cpu": facts.duration_text(sum(population.train_seconds for population in result.populations)),
+        "cpu": formatting.duration_text(sum(population.train_seconds for population in result.populations)),
         "agents": sum(len(population.seeds) for population in result.populations),
         "provenance": _provenance(result),
         "spec": yaml.safe_dump(result.spec, sort_keys=False, allow_unicode=True) if result.spec else "",
@@ -61,18 +62,18 @@ def page_view(result: CampaignResult) -> View:
 
 
 def notes_of(result: CampaignResult) -> list[str]:
-    """The campaign's own notes, and what the result itself shows that a reader must know."""
+    """The campaign's own notes, and what else in the result a reader must know."""
     notes = list(result.notes)
     dead = facts.dead_mutants(result)
     for population in result.populations:
         if population.failed:
-            seeds = facts.seeds_text([seed for seed, _ in population.failed])
+            seeds = formatting.seeds_text([seed for seed, _ in population.failed])
             trained = f"its {len(population.seeds)} other agents are reported" if population.seeds else "none is left"
             notes.append(f"{population.mutant}: failed agents (seed {seeds}); {trained}.")
         if population.mutant in dead:
             notes.append(f"{population.mutant} is not live: every agent has the weights of its healthy twin.")
         elif population.order and population.identical_seeds:
-            seeds = facts.seeds_text(population.identical_seeds)
+            seeds = formatting.seeds_text(population.identical_seeds)
             notes.append(f"{population.mutant}: agents with the weights of their healthy twin: seed {seeds}.")
     return notes
 
@@ -83,21 +84,23 @@ def _overview(result: CampaignResult) -> View | None:
         return None
     primary = facts.primary_test(result)
     names = [name for name in facts.kill_test_names(result) if facts.verdicts_of(result, name)]
-    found = {(entry.verdict.test, entry.mutant): entry.verdict for entry in result.verdicts}
-    scale = facts.effect_scale([verdict for (test, _), verdict in found.items() if test == primary], primary or "")
+    verdicts = {(entry.verdict.test, entry.mutant): entry.verdict for entry in result.verdicts}
+    scale = formatting.effect_scale(
+        [verdict for (test, _), verdict in verdicts.items() if test == primary], primary or ""
+    )
     populations = {population.mutant: population for population in result.populations}
     dead = facts.dead_mutants(result)
     rows = []
     for mutant in in_order(result, (entry.mutant for entry in result.verdicts)):
-        verdict = found.get((primary or "", mutant))
+        verdict = verdicts.get((primary or "", mutant))
         rows.append(
             {
                 "mutant": mutant,
                 "dead": mutant in dead,
                 "reward": _mean(populations.get(mutant)),
-                "cells": [outcome_view(found.get((name, mutant))) for name in names],
+                "cells": [outcome_view(verdicts.get((name, mutant))) for name in names],
                 "bar": _bar(scale, verdict),
-                "effect": facts.number(verdict.effect_size, 2) if verdict else "",
+                "effect": formatting.number(verdict.effect_size, 2) if verdict else "",
             }
         )
     return {
@@ -112,10 +115,10 @@ def _overview(result: CampaignResult) -> View | None:
 def _mean(population: PopulationResult | None) -> str:
     if population is None or not population.rewards:
         return "–"
-    return facts.number(sum(population.rewards) / len(population.rewards))
+    return formatting.number(sum(population.rewards) / len(population.rewards))
 
 
-def _bar(scale: facts.EffectScale, verdict: KillVerdict | None) -> Any:
+def _bar(scale: formatting.EffectScale, verdict: KillVerdict | None) -> Any:
     if verdict is None:
         return ""
     return figures.effect_bar(scale, verdict.effect_size, verdict.effect_low, verdict.effect_high)
@@ -124,25 +127,25 @@ def _bar(scale: facts.EffectScale, verdict: KillVerdict | None) -> Any:
 def _test_table(result: CampaignResult, test: str) -> View:
     """One test's verdicts with every number."""
     entries = facts.verdicts_of(result, test)
-    scale = facts.effect_scale([entry.verdict for entry in entries], test)
+    scale = formatting.effect_scale([entry.verdict for entry in entries], test)
     effects = any(entry.verdict.effect_size is not None for entry in entries)
     rows = []
     for entry in entries:
         verdict = entry.verdict
         interval = ""
         if verdict.effect_low is not None and verdict.effect_high is not None:
-            interval = f"{facts.number(verdict.effect_low)} to {facts.number(verdict.effect_high)}"
+            interval = f"{formatting.number(verdict.effect_low)} to {formatting.number(verdict.effect_high)}"
         rows.append(
             {
                 "mutant": entry.mutant,
                 "outcome": outcome_view(verdict),
                 "direction": DIRECTIONS[verdict.direction],
-                "statistic": facts.number(verdict.statistic),
-                "p": facts.p_text(verdict.p_value),
-                "effect": facts.number(verdict.effect_size),
+                "statistic": formatting.number(verdict.statistic),
+                "p": formatting.p_text(verdict.p_value),
+                "effect": formatting.number(verdict.effect_size),
                 "interval": interval,
                 "bar": _bar(scale, verdict),
-                "power": facts.number(verdict.power, 2),
+                "power": formatting.number(verdict.power, 2),
                 "n": f"{verdict.n_healthy}, {verdict.n_mutant}",
                 "agreement": "" if verdict.agreement is None else f"{verdict.agreement:.0%}",
                 "reason": verdict.reason,
@@ -172,19 +175,15 @@ def _published(result: CampaignResult) -> View | None:
     cells = {(row.get("mutant"), str(row.get("test"))): row for row in result.published}
     mutants = facts.unique(str(row.get("mutant")) for row in result.published)
     rows = [{"mutant": mutant, "cells": [_compared(cells.get((mutant, name))) for name in names]} for mutant in mutants]
-    agreement = []
-    for name in names:
-        told = [
-            row["agree"] for row in result.published if str(row.get("test")) == name and row.get("agree") is not None
-        ]
-        agreement.append({"test": name, "agree": sum(told), "of": len(told)})
+    counts = comparison.agreement(result.published)
+    agreement = [{"test": name, "agree": counts[name][0], "of": counts[name][1]} for name in names]
     return {"tests": names, "rows": rows, "agreement": agreement}
 
 
 def _published_boundaries(result: CampaignResult) -> list[View]:
     numbers = ("published", "ours")
     return [
-        {**row, **{name: facts.number(row[name], 4) for name in numbers}}
+        {**row, **{name: formatting.number(row[name], 4) for name in numbers}}
         for row in comparison.compare_boundaries(result)
     ]
 
@@ -210,17 +209,17 @@ def _compared(row: dict[str, Any] | None) -> View:
 
 def _population(population: PopulationResult) -> View:
     rewards = population.rewards
-    ends = f"{facts.number(min(rewards))} to {facts.number(max(rewards))}" if rewards else "–"
+    ends = f"{formatting.number(min(rewards))} to {formatting.number(max(rewards))}" if rewards else "–"
     return {
         "mutant": population.mutant,
         "order": ("healthy", "first")[population.order] if population.order < 2 else str(population.order),
-        "seeds": facts.seeds_text(population.seeds) or "–",
+        "seeds": formatting.seeds_text(population.seeds) or "–",
         "agents": len(population.seeds),
         "failed": [f"seed {seed}: {line}" for seed, line in population.failed],
-        "identical": facts.seeds_text(population.identical_seeds) if population.order else "",
+        "identical": formatting.seeds_text(population.identical_seeds) if population.order else "",
         "mean": _mean(population),
         "range": ends,
-        "seconds": facts.duration_text(population.train_seconds),
+        "seconds": formatting.duration_text(population.train_seconds),
         "address": population.recipe_address,
     }
 
@@ -232,9 +231,9 @@ def _provenance(result: CampaignResult) -> list[tuple[str, list[tuple[str, str]]
         name = str(key)
         leaves = flatten(value)
         if isinstance(value, dict):
-            groups.setdefault(name, []).extend((leaf, _plain(found)) for leaf, found in leaves)
+            groups.setdefault(name, []).extend((leaf, _plain(cell)) for leaf, cell in leaves)
         else:
-            groups[""].extend((f"{name}{leaf}", _plain(found)) for leaf, found in leaves)
+            groups[""].extend((f"{name}{leaf}", _plain(cell)) for leaf, cell in leaves)
     return [(name, rows) for name, rows in groups.items() if rows]
 
 

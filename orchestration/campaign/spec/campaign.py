@@ -1,11 +1,11 @@
-"""A campaign with nothing left open: what pipelines run, and what its run id is the hash of."""
+"""A fully resolved campaign: what its steps run, and what its run id is the hash of."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from agents.deeprl.engines.base import Selection
+from agents.deeprl.engines.base import AgentSelection
 from agents.deeprl.recipe import TrainingRecipe
 from envsearch.canonical import content_address, plain
 from envsearch.spec import EnvironmentSpec, Parameter
@@ -35,7 +35,7 @@ class BoundaryPlan:
 
 @dataclass(frozen=True, slots=True)
 class HigherOrderPlan:
-    """Which higher-order mutants: all candidates of `order` (at most `maximum`), and the explicit ones besides."""
+    """Which higher-order mutants: all candidates of `order` (at most `maximum`), and the explicit ones."""
 
     enabled: bool
     order: int
@@ -53,7 +53,7 @@ class SanityPlan:
 
 @dataclass(frozen=True)
 class ResolvedCampaign:
-    """Everything that a campaign's results depend on, and its name and notes besides.
+    """Everything that a campaign's results depend on, plus its name and notes.
 
     Attributes:
         name, notes, engine_choice: for the reader; results do not depend on them.
@@ -64,7 +64,7 @@ class ResolvedCampaign:
         selection: which model of a training is judged.
         engine: of all agents, healthy and mutants alike.
         seed: of the statistics.
-        engine_choice: which engine was taken, and why.
+        engine_choice: which engine was chosen, and why.
     """
 
     name: str
@@ -75,7 +75,7 @@ class ResolvedCampaign:
     kill_tests: tuple[str, ...]
     repeats: int
     evaluation: EvaluationPlan
-    selection: Selection
+    selection: AgentSelection
     boundary: BoundaryPlan
     higher_order: HigherOrderPlan
     sanity: SanityPlan
@@ -84,7 +84,7 @@ class ResolvedCampaign:
     engine_choice: str = ""
 
     def canonical(self) -> dict[str, Any]:
-        """The resolved form as plain data: equal for specs that ask for the same thing."""
+        """The resolved form as plain data: equal for specs that mean the same."""
         fields: dict[str, Any] = plain(self)
         del fields["name"], fields["notes"], fields["engine_choice"]
         return {"semantics": SEMANTICS, **fields}

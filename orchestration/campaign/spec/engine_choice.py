@@ -14,21 +14,21 @@ from orchestration.execution.work import EvaluationMethod
 AUTO: Final = "auto"
 
 
-def choose_engine(asked: str, healthy: TrainingRecipe, mutants: tuple[Mutant, ...]) -> tuple[str, str]:
-    """The engine of all agents, and a sentence that says why it was taken.
+def choose_engine(requested: str, healthy: TrainingRecipe, mutants: tuple[Mutant, ...]) -> tuple[str, str]:
+    """The engine of all agents, and a sentence that says why it was chosen.
 
     A mutant is compared with the healthy agents of the same seeds. Two engines draw different random numbers from one
-    seed, so a campaign never mixes them: one recipe that the fleet declines sends all of them to sb3.
+    seed, so a campaign never mixes them: if the fleet cannot train one recipe, sb3 trains all of them.
 
     Raises:
         InputError: no such engine, or it cannot train the healthy agent.
         MutationRefusedError: it cannot train a mutant.
     """
-    if asked not in (AUTO, *ENGINES):
-        raise unknown_name("engine", asked, (AUTO, *ENGINES), "engine")
-    if asked != AUTO:
-        _refuse_untrainable(asked, healthy, mutants)
-        return asked, f"Engine: {asked}, as the spec says."
+    if requested not in (AUTO, *ENGINES):
+        raise unknown_name("engine", requested, (AUTO, *ENGINES), "engine")
+    if requested != AUTO:
+        _refuse_untrainable(requested, healthy, mutants)
+        return requested, f"Engine: {requested}, as the spec says."
     fleet = engine("fleet")
     for name, recipe in (("the healthy agent", healthy), *((each.id, mutate(healthy, each)) for each in mutants)):
         reason = fleet.objection(recipe)
@@ -41,15 +41,15 @@ def choose_engine(asked: str, healthy: TrainingRecipe, mutants: tuple[Mutant, ..
     return "fleet", "Engine: fleet, which trains the seeds of a population together; it can train every recipe here."
 
 
-def evaluation_method(asked: Literal["auto", "fleet", "sb3"], engine_name: str) -> EvaluationMethod:
+def evaluation_method(requested: Literal["auto", "fleet", "sb3"], engine_name: str) -> EvaluationMethod:
     """The fleet evaluates what the fleet and sb3 have trained; a user's own engine is evaluated by the reference."""
-    if asked == AUTO:
+    if requested == AUTO:
         return "fleet" if engine_name in ("fleet", "sb3") else "sb3"
-    return asked
+    return requested
 
 
 def _refuse_untrainable(engine_name: str, healthy: TrainingRecipe, mutants: tuple[Mutant, ...]) -> None:
-    """What the engine declines is refused now, with the engine's reason."""
+    """Refuse now what the engine cannot train, with the engine's objection."""
     trainer = engine(engine_name)
     reason = trainer.objection(healthy)
     if reason is not None:

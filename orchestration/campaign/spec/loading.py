@@ -19,7 +19,7 @@ EXPECTED = {
     "sanity.threshold": "a number, preset or off",
     "operators": "a list of operators, each a name or a mapping",
 }
-"""What a field takes, where the validator's own words (one per branch of a union) would confuse."""
+"""What a field takes, where the validator's own message (one per branch of a union) would confuse."""
 
 
 def experiment_names() -> tuple[str, ...]:
@@ -34,7 +34,7 @@ def load_spec(path: str | Path) -> CampaignSpec:
     """The spec in a YAML file, or the one of that name that comes with the package (``demo``, ``cartpole_ppo``).
 
     Raises:
-        InputError: the file or a field is wrong; the text names both.
+        InputError: the file or a field is wrong; the message names both.
     """
     file = Path(path)
     name = str(path)
@@ -54,7 +54,7 @@ def parse_spec(content: Mapping[str, Any], source: str = "spec", name: str = "")
     Args:
         content: the fields.
         source: the file, for errors.
-        name: of the campaign where the spec gives none.
+        name: of the campaign if the spec has none.
 
     Raises:
         InputError: an unknown field (with the nearest known one) or a value that a field does not take.
@@ -103,10 +103,10 @@ def _section(annotation: Any) -> type[BaseModel] | None:
 
 
 def _most_precise(error: ValidationError, fields: Mapping[str, Any]) -> ErrorDetails:
-    """The first wrong field's complaint; of several (one per branch of a union) the one that points deepest."""
+    """The complaint about the first wrong field; of several (one per branch of a union), the deepest."""
     details = error.errors()
-    same = [one for one in details if one["loc"][0] == details[0]["loc"][0]]
-    return max(same, key=lambda one: len(_dotted(one["loc"], fields)))
+    same = [detail for detail in details if detail["loc"][0] == details[0]["loc"][0]]
+    return max(same, key=lambda detail: len(_dotted(detail["loc"], fields)))
 
 
 def _input_error(details: ErrorDetails, fields: Mapping[str, Any], source: str) -> InputError:

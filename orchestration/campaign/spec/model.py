@@ -65,9 +65,9 @@ class BoundarySection(Section):
         tests: kill tests to search with; by default those of `kill_tests` that give verdicts.
         limits: parameter -> [low, high] instead of the environment's own.
         precision: parameter -> width at which the bisection stops, instead of the environment's own.
-        batch: points asked for per round; more than the open segments need are spent on further interior points,
-            for fewer rounds where cores are free. It is part of the spec, so that the points asked do not depend on
-            the machine.
+        batch: points evaluated per round; those that the open segments do not need go to further interior points,
+            for fewer rounds where cores are free. It is part of the spec, so that the points do not depend on the
+            machine.
         scaling: when a corner's bisection stops: each axis by its own precision, or the published norm.
     """
 
@@ -80,7 +80,7 @@ class BoundarySection(Section):
 
 
 class HigherOrderSection(Section):
-    """Higher-order mutants: every candidate combination of `order` operators, and explicit `mutants` besides."""
+    """Higher-order mutants: every candidate combination of `order` operators, and the explicit `mutants`."""
 
     enabled: bool = True
     order: Annotated[int, Field(ge=2)] = 2
@@ -99,12 +99,12 @@ class CampaignSpec(Section):
     """A mutation campaign as its user writes it.
 
     Attributes:
-        name: for reports; the file's name where it is left out.
+        name: for reports; the file's name by default.
         seeds: n for the seeds 0 to n-1, or a list.
-        steps: environment steps per agent; the preset's where left out.
+        steps: environment steps per agent; the preset's by default.
         hyperparameters: overrides of the preset's.
-        operators: first-order mutants; the published set of the algorithm where left out.
-        kill_tests: the calibrated default where left out.
+        operators: first-order mutants; the published set of the algorithm by default.
+        kill_tests: the calibrated default test by default.
         repeats: seeds per resampling kill test; the outcome is the majority.
         engine: ``auto``, ``fleet`` or ``sb3``. ``auto`` takes the fleet where it can train every
             recipe of the campaign, else sb3 for all of them.

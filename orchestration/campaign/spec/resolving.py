@@ -1,4 +1,4 @@
-"""`CampaignSpec` -> `ResolvedCampaign`: every name looked up, every mutation folded, before anything is trained."""
+"""`CampaignSpec` -> `ResolvedCampaign`: looks up every name and folds every mutation before training."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from agents.deeprl.algorithms import algorithm_facts
-from agents.deeprl.engines.base import Selection
+from agents.deeprl.engines.base import AgentSelection
 from agents.deeprl.presets import PRESETS, Preset, preset
 from agents.deeprl.recipe import TrainingRecipe
 from envsearch.boundary import BoundarySearch
@@ -85,7 +85,7 @@ def _resolve(spec: CampaignSpec) -> ResolvedCampaign:
 
 @contextmanager
 def _at(field: str, prefix: str = "") -> Iterator[None]:
-    """Errors of the inner packages get the spec's own field; with a prefix theirs is kept behind it."""
+    """Give errors of the inner packages the spec's field; with a prefix, their own field follows it."""
     try:
         yield
     except InputError as error:
@@ -137,7 +137,7 @@ def _preset(spec: CampaignSpec, environment_name: str) -> Preset:
 
 
 def _first_order(spec: CampaignSpec, healthy: TrainingRecipe) -> tuple[Mutant, ...]:
-    """The spec's operators as mutants; what does not apply or would change nothing is refused here."""
+    """The spec's operators as mutants; an operator that does not apply or would change nothing is refused here."""
     if spec.operators is not None and not spec.operators:
         raise InputError("the list is empty", "operators", "at least one operator, or no list for the published ones")
     return tuple(Mutant((mutation,)) for mutation in parse_operators(spec.operators, healthy, field="operators"))
@@ -157,10 +157,10 @@ def _explicit_higher_order(
         if mutant.order < 2:
             raise InputError(f"{text!r} is of order {mutant.order}", field, "two or more operators, as in NDF-MTS")
         if mutant.id in mutants:
-            raise InputError(f"{mutant.id} stands twice", field, "distinct mutants")
-        stranger = next((mutation.id for mutation in mutant.mutations if mutation.id not in known), None)
-        if stranger is not None:
-            raise InputError(f"{stranger} is not among the operators", field, f"constituents from {', '.join(known)}")
+            raise InputError(f"{mutant.id} appears twice", field, "distinct mutants")
+        unlisted = next((mutation.id for mutation in mutant.mutations if mutation.id not in known), None)
+        if unlisted is not None:
+            raise InputError(f"{unlisted} is not among the operators", field, f"constituents from {', '.join(known)}")
         with _at(field):
             mutate(healthy, mutant)
         mutants[mutant.id] = mutant
@@ -170,7 +170,7 @@ def _explicit_higher_order(
 def _kill_tests(names: list[str], field: str) -> tuple[str, ...]:
     for index, name in enumerate(names):
         if name in names[:index]:
-            raise InputError(f"{name!r} stands twice", f"{field}[{index}]", "distinct kill tests")
+            raise InputError(f"{name!r} appears twice", f"{field}[{index}]", "distinct kill tests")
         with _at(f"{field}[{index}]"):
             kill_test(name)
     return tuple(names)
@@ -180,8 +180,8 @@ def _boundary(spec: CampaignSpec, definition: EnvironmentDefinition, kill_tests:
     section = spec.boundary
     tests: tuple[str, ...] = ()
     if section.enabled:
-        asked = section.tests or [name for name in kill_tests if gives_verdicts(name)]
-        tests = _kill_tests(asked, "boundary.tests")
+        names = section.tests or [name for name in kill_tests if gives_verdicts(name)]
+        tests = _kill_tests(names, "boundary.tests")
         for index, name in enumerate(tests):
             _refuse_search_test(name, kill_tests, f"boundary.tests[{index}]")
         if not definition.parameters:
@@ -195,7 +195,7 @@ def _boundary(spec: CampaignSpec, definition: EnvironmentDefinition, kill_tests:
 
 
 def _refuse_endless_search(definition: EnvironmentDefinition, spec: CampaignSpec) -> None:
-    """The search refuses what it cannot do (a precision too fine for its limits); the spec's field is named."""
+    """The search refuses what it cannot do (a precision too fine for its limits); the error names the spec's field."""
     try:
         BoundarySearch(definition.parameters, spec.boundary.batch, scaling=spec.boundary.scaling)
     except InputError as error:
@@ -206,7 +206,7 @@ def _refuse_endless_search(definition: EnvironmentDefinition, spec: CampaignSpec
 
 @cache
 def gives_verdicts(name: str) -> bool:
-    """Whether a kill test says killed or survived, or only gives a number: asked of two populations far apart."""
+    """Whether a kill test says killed or survived, or only gives a number: tried on two populations far apart."""
     healthy = np.arange(20.0)
     return kill_test(name).judge(healthy, healthy + 100.0, np.random.default_rng(0)).outcome is not None
 
@@ -219,13 +219,13 @@ def _refuse_search_test(name: str, kill_tests: tuple[str, ...], field: str) -> N
 
 
 def _threshold(spec: CampaignSpec, chosen: Preset, definition: EnvironmentDefinition) -> float | None:
-    asked = spec.sanity.threshold
-    if asked == "off":
+    threshold = spec.sanity.threshold
+    if threshold == "off":
         return None
-    if asked == "preset":
+    if threshold == "preset":
         return chosen.threshold if spec.preset is None else definition.reward_threshold
-    assert not isinstance(asked, str)
-    return asked
+    assert not isinstance(threshold, str)
+    return threshold
 
 
 def _seeds(seeds: int | list[int]) -> tuple[int, ...]:
@@ -233,17 +233,17 @@ def _seeds(seeds: int | list[int]) -> tuple[int, ...]:
         return tuple(range(seeds))
     if not seeds:
         raise InputError("the list is empty", "seeds", "at least one seed")
-    twice = next((seed for index, seed in enumerate(seeds) if seed in seeds[:index]), None)
-    if twice is not None:
-        raise InputError(f"seed {twice} stands twice", "seeds", "distinct seeds")
+    repeated = next((seed for index, seed in enumerate(seeds) if seed in seeds[:index]), None)
+    if repeated is not None:
+        raise InputError(f"seed {repeated} appears twice", "seeds", "distinct seeds")
     return tuple(seeds)
 
 
-def _selection(spec: CampaignSpec) -> Selection:
-    """Settings that matter for ``best`` only do not make another campaign of one that judges final models."""
+def _selection(spec: CampaignSpec) -> AgentSelection:
+    """Settings that only matter for ``best`` do not change the run id of a campaign that judges final models."""
     if spec.agent.select == "final":
-        return Selection()
-    return Selection("best", spec.agent.every, spec.agent.episodes)
+        return AgentSelection()
+    return AgentSelection("best", spec.agent.every, spec.agent.episodes)
 
 
 def _notes(spec: CampaignSpec, definition: EnvironmentDefinition) -> tuple[str, ...]:
@@ -256,7 +256,7 @@ def _notes(spec: CampaignSpec, definition: EnvironmentDefinition) -> tuple[str, 
     own = [str(part) for part in parts if is_import_path(str(part))]
     if own:
         notes.append(
-            f"{', '.join(own)}: parts given by import path count by name; results computed before a change of their "
-            "code are not computed anew."
+            f"{', '.join(own)}: parts named by an import path are identified by that name; results are not computed "
+            "again when their code changes."
         )
     return tuple(notes)

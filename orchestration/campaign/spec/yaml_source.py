@@ -1,4 +1,4 @@
-"""Reading YAML that a user wrote: plain values only, no surprise of YAML 1.1, no duplicate keys, bounded size."""
+"""Reads a user's YAML: plain values only, none of the surprises of YAML 1.1, no duplicate keys, bounded size."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class _Loader(yaml.SafeLoader):
         self._depth = self._merged = 0
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
-        """One node; refused where it lies too deep."""
+        """One node; refused if it is nested too deeply."""
         self._depth += 1
         if self._depth > MAXIMUM_DEPTH:
             raise InputError(f"is nested deeper than {MAXIMUM_DEPTH} levels", f"line {self.line + 1}")
@@ -36,7 +36,7 @@ class _Loader(yaml.SafeLoader):
         return node
 
     def flatten_mapping(self, node: yaml.MappingNode) -> None:
-        """Put merged mappings (``<<``) in. Each may multiply what was merged before: what they add up to is bounded."""
+        """Insert merged mappings (``<<``). Each may multiply the earlier ones, so their total size is bounded."""
         super().flatten_mapping(node)
         self._merged += len(node.value)
         if self._merged > MAXIMUM_VALUES:
@@ -66,7 +66,7 @@ def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
     for key_node, _ in node.value:
         key = str(getattr(key_node, "value", ""))
         if key in seen:
-            raise InputError(f"key {key!r} stands twice", f"line {key_node.start_mark.line + 1}")
+            raise InputError(f"key {key!r} appears twice", f"line {key_node.start_mark.line + 1}")
         seen.add(key)
     return loader.construct_mapping(node, deep=True)
 
@@ -83,7 +83,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """The mapping that a YAML file holds.
 
     Raises:
-        InputError: the file cannot be read, is too big, is no YAML, or holds no mapping.
+        InputError: the file cannot be read, is too big, is not valid YAML, or does not hold a mapping.
     """
     source = str(path)
     try:
@@ -107,11 +107,11 @@ def parse_yaml(text: str, source: str) -> dict[str, Any]:
         raise error.located(source) from None
     except yaml.MarkedYAMLError as error:
         line = f"line {error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise InputError(f"is no YAML ({error.problem or error.context})", line, source=source) from error
+        raise InputError(f"is not valid YAML ({error.problem or error.context})", line, source=source) from error
     except (yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-        # PyYAML's own constructors let such errors out for values that do not fit their tags.
+        # PyYAML's own constructors raise such errors for values that do not fit their tags.
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise InputError(f"is no YAML ({reason})", source=source) from error
+        raise InputError(f"is not valid YAML ({reason})", source=source) from error
     if value is None:
         raise InputError("is empty", expected="a mapping of fields", source=source)
     if not isinstance(value, dict):
@@ -121,7 +121,7 @@ def parse_yaml(text: str, source: str) -> dict[str, Any]:
 
 
 def _refuse_explosion(value: Any, source: str) -> None:
-    """Aliases can make a small text stand for an endless value: count what is really there, up to a bound."""
+    """Aliases can make a short text expand endlessly: count the values of the expansion, up to a bound."""
     pending, count = [value], 0
     while pending:
         count += 1

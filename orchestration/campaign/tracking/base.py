@@ -1,4 +1,4 @@
-"""What a tracker is: it remembers what campaigns found, outside of the campaign's own files."""
+"""A tracker keeps the results of campaigns outside of the campaigns' own files."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ class Tracker(Protocol):
         report_folder: Path,
         recipes: Mapping[str, TrainingRecipe] | None = None,
     ) -> str | None:
-        """Log one campaign; a campaign that was logged before is brought up to date under its old run.
+        """Log one campaign; if it was logged before, its run is brought up to date.
 
         Args:
             report_folder: the report's files, kept as artefacts.
             recipes: mutant id -> recipe, for the parameters of the populations' runs.
 
         Returns:
-            The id of the campaign's run; None if nothing was logged. A tracker that cannot be reached says so in a
+            The id of the campaign's run; None if nothing was logged. A tracker that cannot be reached logs a
             warning and never fails the campaign.
         """
         ...
 
     def log_runs(self, parent: TrackedRun, children: Sequence[TrackedRun], artifact: Path | None = None) -> str | None:
-        """Log a run with nested ones; the same again, found by the parent's tag ``run_id``, is brought up to date.
+        """Log a run with nested runs; runs that were logged before (same tag ``run_id``) are brought up to date.
 
         Args:
             artifact: a file kept with the parent.

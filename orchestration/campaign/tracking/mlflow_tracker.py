@@ -54,16 +54,16 @@ class MlflowTracker:
         report_folder: Path,
         recipes: Mapping[str, TrainingRecipe] | None = None,
     ) -> str | None:
-        """See `Tracker.log_campaign`. What was logged before and has not changed is not logged again."""
+        """See `Tracker.log_campaign`. Runs that were logged before and have not changed are skipped."""
         try:
             with quiet_mlflow():
                 return self._log(result, report_folder, nested_runs(result, recipes))
-        except Exception as error:  # noqa: BLE001 - whatever a tracking server does, the campaign is already safe
+        except Exception as error:  # noqa: BLE001 - whatever a tracking server does, the campaign's results are already saved
             LOG.warning(
                 "The campaign's results are saved, but were not logged to MLflow at %s (%s). "
                 "Run the same `proctor campaign run` again to log them; nothing is trained again.",
                 shown_uri(self.uri),
-                self._told(error),
+                self._described(error),
             )
             return None
 
@@ -77,11 +77,11 @@ class MlflowTracker:
                 "The results are saved, but were not logged to MLflow at %s (%s). "
                 "Run the same command again to log them.",
                 shown_uri(self.uri),
-                self._told(error),
+                self._described(error),
             )
             return None
 
-    def _told(self, error: Exception) -> str:
+    def _described(self, error: Exception) -> str:
         """One line of an error, without the URI's password."""
         text = f"{type(error).__name__}: {' '.join(str(error).split())}"
         return _shortened(text.replace(self.uri, shown_uri(self.uri)), MESSAGE_LENGTH)
@@ -89,13 +89,13 @@ class MlflowTracker:
     def _log(self, result: CampaignResult, report_folder: Path, children: Sequence[TrackedRun]) -> str:
         client = self._client()
         experiment = self._experiment(client)
-        known = campaign_run(result)
-        parent = _parent(client, experiment, result.run_id, known.kind, known.name)
+        content = campaign_run(result)
+        parent = _parent(client, experiment, result.run_id, content.kind, content.name)
         for child in _missing_children(client, experiment, parent.info.run_id, children):
             _log_child(client, experiment, parent.info.run_id, child)
         client.log_artifacts(parent.info.run_id, str(report_folder), "report")
-        if parent.data.tags.get("digest") != known.digest:
-            _log_content(client, parent.info.run_id, known, set(parent.data.params))
+        if parent.data.tags.get("digest") != content.digest:
+            _log_content(client, parent.info.run_id, content, set(parent.data.params))
         client.set_terminated(parent.info.run_id, "FINISHED" if result.status == "complete" else "FAILED")
         return str(parent.info.run_id)
 
@@ -122,26 +122,26 @@ class MlflowTracker:
         return MlflowClient(tracking_uri=self.uri)
 
     def _experiment(self, client: MlflowClient) -> str:
-        """The experiment's id. A server decides itself where artefacts lie, a bare database does not."""
+        """The experiment's id. A server decides where artefacts are kept, a bare database does not."""
         from mlflow.exceptions import MlflowException
 
-        found = client.get_experiment_by_name(EXPERIMENT)
-        if found is not None:
-            return str(found.experiment_id)
+        experiment = client.get_experiment_by_name(EXPERIMENT)
+        if experiment is not None:
+            return str(experiment.experiment_id)
         location = self._artifacts.as_uri() if _is_database(self.uri) else None
         try:
             return str(client.create_experiment(EXPERIMENT, artifact_location=location))
-        except MlflowException:  # another driver was faster
-            found = client.get_experiment_by_name(EXPERIMENT)
-            if found is None:
+        except MlflowException:  # another driver created it first
+            experiment = client.get_experiment_by_name(EXPERIMENT)
+            if experiment is None:
                 raise
-            return str(found.experiment_id)
+            return str(experiment.experiment_id)
 
 
 def _parent(client: MlflowClient, experiment: str, run_id: str, kind: str, name: str) -> Run:
-    """The run that holds the others, found by its tags; a new one the first time."""
-    wanted = f"tags.run_id = '{run_id}' and tags.kind = '{kind}'"
-    for run in client.search_runs([experiment], wanted, order_by=["attributes.start_time ASC"], max_results=1):
+    """The run that holds the others, looked up by its tags; created the first time."""
+    criteria = f"tags.run_id = '{run_id}' and tags.kind = '{kind}'"
+    for run in client.search_runs([experiment], criteria, order_by=["attributes.start_time ASC"], max_results=1):
         client.update_run(run.info.run_id, status="RUNNING")
         return run
     return client.create_run(experiment, tags={"run_id": run_id, "kind": kind}, run_name=name)
@@ -150,21 +150,21 @@ def _parent(client: MlflowClient, experiment: str, run_id: str, kind: str, name:
 def _missing_children(
     client: MlflowClient, experiment: str, parent: str, children: Sequence[TrackedRun]
 ) -> list[TrackedRun]:
-    """What is still to be logged; runs that are out of date, or broke off, are deleted."""
-    wanted = {child.digest: child for child in children}
+    """What is still to be logged; outdated and unfinished runs are deleted."""
+    missing = {child.digest: child for child in children}
     for run in _all_runs(client, experiment, f"tags.`{PARENT_TAG}` = '{parent}'"):
-        if run.info.status == "FINISHED" and wanted.pop(run.data.tags.get("digest", ""), None) is not None:
+        if run.info.status == "FINISHED" and missing.pop(run.data.tags.get("digest", ""), None) is not None:
             continue
         client.delete_run(run.info.run_id)
-    return list(wanted.values())
+    return list(missing.values())
 
 
-def _all_runs(client: MlflowClient, experiment: str, wanted: str) -> list[Run]:
+def _all_runs(client: MlflowClient, experiment: str, criteria: str) -> list[Run]:
     runs: list[Run] = []
-    page = client.search_runs([experiment], wanted)
+    page = client.search_runs([experiment], criteria)
     runs.extend(page)
     while page.token:
-        page = client.search_runs([experiment], wanted, page_token=page.token)
+        page = client.search_runs([experiment], criteria, page_token=page.token)
         runs.extend(page)
     return runs
 
@@ -179,7 +179,7 @@ def _log_child(client: MlflowClient, experiment: str, parent: str, child: Tracke
 
 
 def _log_content(client: MlflowClient, run_id: str, content: TrackedRun, known_params: set[str]) -> None:
-    """Numbers, then text, in as few calls as MLflow takes; the digest comes last and says that all is there."""
+    """Numbers, then text, in as few calls as MLflow allows; the digest comes last and marks the run as complete."""
     from mlflow.entities import Metric, Param, RunTag
 
     now = int(time.time() * 1000)
@@ -193,12 +193,12 @@ def _log_content(client: MlflowClient, run_id: str, content: TrackedRun, known_p
     tags.append(RunTag("digest", content.digest))
     # One call may hold 1000 entries in all: the first one with text has few numbers.
     head = METRICS_PER_CALL - 2 * PAIRS_PER_CALL
-    for some in _chunks(metrics[head:], METRICS_PER_CALL):
-        client.log_batch(run_id, metrics=some)
-    for some in _chunks(params[PAIRS_PER_CALL:], PAIRS_PER_CALL):
-        client.log_batch(run_id, params=some)
-    for some in _chunks(tags[:-PAIRS_PER_CALL], PAIRS_PER_CALL):
-        client.log_batch(run_id, tags=some)
+    for batch in _chunks(metrics[head:], METRICS_PER_CALL):
+        client.log_batch(run_id, metrics=batch)
+    for batch in _chunks(params[PAIRS_PER_CALL:], PAIRS_PER_CALL):
+        client.log_batch(run_id, params=batch)
+    for batch in _chunks(tags[:-PAIRS_PER_CALL], PAIRS_PER_CALL):
+        client.log_batch(run_id, tags=batch)
     client.log_batch(run_id, metrics[:head], params[:PAIRS_PER_CALL], tags[-PAIRS_PER_CALL:])
 
 

@@ -1,4 +1,4 @@
-"""The tracker of campaigns that nobody tracks (``none``)."""
+"""The tracker that logs nothing (``none``)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from orchestration.campaign.tracking.tracked_run import TrackedRun
 
 
 class NullTracker:
-    """Remembers nothing."""
+    """Logs nothing."""
 
     def __init__(self, uri: str, home: Path) -> None:
         self.uri = uri

@@ -1,6 +1,6 @@
 """What is tracked of a campaign, as plain data: one run for the campaign, one per phase, one per population.
 
-This file knows campaigns and no tracker; a tracker knows these runs and no campaign.
+This file knows campaigns but no tracker; a tracker knows these runs but no campaign.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ class TrackedRun:
 
     Attributes:
         kind: ``campaign``, ``phase`` or ``population``.
-        params: what was asked for; never changes between two loggings of one campaign.
-        measurements: what was found.
+        params: the request; the same each time that a campaign is logged.
+        measurements: the results.
         tags: further text, which may change.
         texts: (file name, content) of small artefacts.
     """
@@ -56,7 +56,7 @@ class TrackedRun:
 
     @cached_property
     def digest(self) -> str:
-        """Content address: equal digests need no second logging."""
+        """Content address: a run with an equal digest need not be logged again."""
         fields = (self.name, self.kind, self.params, self.measurements, self.tags, self.texts)
         return content_address("tracked run", fields)
 
@@ -82,7 +82,9 @@ def campaign_run(result: CampaignResult) -> TrackedRun:
 def nested_runs(result: CampaignResult, recipes: Mapping[str, TrainingRecipe] | None = None) -> list[TrackedRun]:
     """The runs below the parent: every phase, then every population."""
     recipes = recipes or {}
-    populations = [_population_run(result, found, recipes.get(found.mutant)) for found in result.populations]
+    populations = [
+        _population_run(result, population, recipes.get(population.mutant)) for population in result.populations
+    ]
     return [*(_phase_run(result, phase) for phase in PHASES), *populations]
 
 
@@ -102,13 +104,13 @@ def _phase_run(result: CampaignResult, phase: str) -> TrackedRun:
 
 def _train_numbers(result: CampaignResult) -> Iterator[tuple[str, float | None]]:
     yield "populations", len(result.populations)
-    yield "agents", sum(len(found.seeds) for found in result.populations)
-    yield "failed_agents", sum(len(found.failed) for found in result.populations)
-    yield "cpu_seconds", sum(found.train_seconds for found in result.populations)
+    yield "agents", sum(len(population.seeds) for population in result.populations)
+    yield "failed_agents", sum(len(population.failed) for population in result.populations)
+    yield "cpu_seconds", sum(population.train_seconds for population in result.populations)
 
 
 def _evaluate_numbers(result: CampaignResult) -> Iterator[tuple[str, float | None]]:
-    healthy = next((found for found in result.populations if found.mutant == HEALTHY), None)
+    healthy = next((population for population in result.populations if population.mutant == HEALTHY), None)
     if healthy is not None:
         yield "healthy/mean_reward", mean(healthy.rewards)
     yield "healthy/threshold", result.threshold
@@ -135,41 +137,41 @@ def _kill_matrix_numbers(result: CampaignResult) -> Iterator[tuple[str, float | 
 
 
 def _higher_order_numbers(result: CampaignResult) -> Iterator[tuple[str, float | None]]:
-    yield "mutants", len({found.mutant for found in result.higher_order})
-    for found, count in sorted(Counter((f.test, f.property_strict) for f in result.higher_order).items()):
-        yield f"{key_part(found[0])}/strict {key_part(found[1])}", count
+    yield "mutants", len({row.mutant for row in result.higher_order})
+    for row, count in sorted(Counter((f.test, f.property_strict) for f in result.higher_order).items()):
+        yield f"{key_part(row[0])}/strict {key_part(row[1])}", count
 
 
 def _outcome_counts(verdicts: Iterable[MutantVerdict]) -> Iterator[tuple[str, float | None]]:
-    told = [(item.verdict.test, item.verdict.outcome) for item in verdicts if item.verdict.outcome is not None]
-    counts = Counter(told)
-    for test in sorted({test for test, _ in told}):
+    outcomes = [(item.verdict.test, item.verdict.outcome) for item in verdicts if item.verdict.outcome is not None]
+    counts = Counter(outcomes)
+    for test in sorted({test for test, _ in outcomes}):
         for outcome in Outcome:
             yield f"{key_part(test)}/{outcome}", counts[(test, outcome)]
 
 
-def _population_run(result: CampaignResult, found: PopulationResult, recipe: TrainingRecipe | None) -> TrackedRun:
-    params = {"mutant": found.mutant, "order": found.order, "recipe_address": found.recipe_address}
+def _population_run(result: CampaignResult, population: PopulationResult, recipe: TrainingRecipe | None) -> TrackedRun:
+    params = {"mutant": population.mutant, "order": population.order, "recipe_address": population.recipe_address}
     params |= dict(flattened({"recipe": recipe.to_plain()})) if recipe is not None else {}
     numbers: list[tuple[str, float | None]] = [
-        ("mean_reward", mean(found.rewards)),
-        ("sd_reward", standard_deviation(found.rewards)),
-        ("agents", len(found.seeds)),
-        ("failed_agents", len(found.failed)),
-        ("identical_seeds", len(found.identical_seeds)),
-        ("train_seconds", found.train_seconds),
+        ("mean_reward", mean(population.rewards)),
+        ("sd_reward", standard_deviation(population.rewards)),
+        ("agents", len(population.seeds)),
+        ("failed_agents", len(population.failed)),
+        ("identical_seeds", len(population.identical_seeds)),
+        ("train_seconds", population.train_seconds),
     ]
-    tags = {"mutant": found.mutant}
+    tags = {"mutant": population.mutant}
     for item in result.verdicts:
-        if item.mutant == found.mutant:
+        if item.mutant == population.mutant:
             test = key_part(item.verdict.test)
             numbers += [(f"{test}/{name}", value) for name, value in _verdict_numbers(item.verdict)]
             tags[f"{test}.outcome"] = str(item.verdict.outcome) if item.verdict.outcome is not None else ""
             tags[f"{test}.direction"] = str(item.verdict.direction)
-    numbers += _killed_environments(result, found.mutant)
-    curves = (*_reward_curve(found), *_learning_curve(found))
+    numbers += _killed_environments(result, population.mutant)
+    curves = (*_reward_curve(population), *_learning_curve(population))
     return TrackedRun(
-        found.mutant, "population", _texts(params.items()), measurements(numbers) + curves, _texts(tags.items())
+        population.mutant, "population", _texts(params.items()), measurements(numbers) + curves, _texts(tags.items())
     )
 
 
@@ -187,18 +189,18 @@ def _killed_environments(result: CampaignResult, mutant: str) -> list[tuple[str,
     return [(f"{key_part(t)}/killed_environments", kills[t]) for t in sorted({cell.verdict.test for cell in cells})]
 
 
-def _reward_curve(found: PopulationResult) -> Iterator[Measurement]:
+def _reward_curve(population: PopulationResult) -> Iterator[Measurement]:
     """Reward per agent; the step is the agent's seed."""
-    for seed, reward in zip(found.seeds, found.rewards, strict=False):
+    for seed, reward in zip(population.seeds, population.rewards, strict=False):
         if math.isfinite(reward):
             yield Measurement("reward", float(reward), seed)
 
 
-def _learning_curve(found: PopulationResult) -> Iterator[Measurement]:
-    if found.curve is None:
+def _learning_curve(population: PopulationResult) -> Iterator[Measurement]:
+    if population.curve is None:
         return
     for name in ("mean", "low", "high"):
-        for step, value in zip(found.curve.steps, getattr(found.curve, name), strict=True):
+        for step, value in zip(population.curve.steps, getattr(population.curve, name), strict=True):
             if math.isfinite(value):
                 yield Measurement(f"learning_curve/{name}", float(value), round(step))
 
@@ -217,7 +219,7 @@ def kill_matrix_csv(result: CampaignResult) -> str:
 
 
 def measurements(numbers: Iterable[tuple[str, float | None]]) -> tuple[Measurement, ...]:
-    """The finite ones of some numbers."""
+    """The numbers that are finite, as measurements."""
     return tuple(Measurement(key, float(value)) for key, value in numbers if value is not None and math.isfinite(value))
 
 

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 from envsearch.errors import CorruptArtifactError
-from orchestration.execution.block_progress import Partly
+from orchestration.execution.block_progress import ProgressCallback
 from orchestration.execution.work import BlockReport, WorkBlock
 
 
 class Executor(Protocol):
-    """Runs blocks somewhere. Results go to the store; what comes back is only whether it worked.
+    """Runs blocks somewhere. Results go to the store; the reports only say whether it worked.
 
     Attributes:
         name: in the table of executors.
@@ -25,13 +25,16 @@ class Executor(Protocol):
         """Blocks that run at once."""
         ...
 
-    def run(self, blocks: Iterable[WorkBlock], store_url: str, partly: Partly | None = None) -> Iterator[BlockReport]:
+    def run(
+        self, blocks: Iterable[WorkBlock], store_url: str, progress: ProgressCallback | None = None
+    ) -> Iterator[BlockReport]:
         """Run every block once and yield its report when it ends, in any order.
-
-        Between two reports `partly` is told every few seconds how far the running blocks are, where that is known.
 
         `blocks` is drawn lazily, a bounded number ahead. A failing item is in its block's report, the others go on.
         When the iterator is closed or interrupted, running blocks are cancelled; what they had saved stays.
+
+        Args:
+            progress: between two reports it gets, every few seconds, the progress of the running blocks where known.
 
         Raises:
             CorruptArtifactError: after the last report, if stored files could not be read back.
@@ -41,7 +44,7 @@ class Executor(Protocol):
         ...
 
     def close(self) -> None:
-        """Release what the executor holds; it is not used afterwards."""
+        """Release the executor's resources; it is not used afterwards."""
         ...
 
 

@@ -9,19 +9,24 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from envsearch.errors import CampaignStoppedError, ProctorError
-from orchestration.execution.block_progress import Partly
+from orchestration.execution.block_progress import ProgressCallback
 from orchestration.execution.executors.base import refuse_corrupt
-from orchestration.execution.executors.block_reports import ASKED_EVERY, Watch, last_words, teller
+from orchestration.execution.executors.progress_reports import (
+    POLL_SECONDS,
+    ProgressPoller,
+    reporter_of,
+    start_progress_reports,
+)
 from orchestration.execution.results import ResultStore
-from orchestration.execution.tasks import DEFAULT_PARTS, Parts, run_block
+from orchestration.execution.tasks import DEFAULT_FUNCTIONS, TaskFunctions, run_block
 from orchestration.execution.work import BlockReport, JobOutcome, TrainBlock, WorkBlock, item_addresses
 from orchestration.runtime.ray import ONE_THREAD, RayRuntime, extend_search_path, search_path, start_ray, stop_ray
 
 QUEUED = 256
 """Blocks in flight at least, where a cluster is not this process's own: waiting tasks are what makes it grow."""
 
-CPUS_KNOWN_SECONDS = 1.0
-"""How long the number of the cluster's CPUs is believed: asking takes as long as submitting several tasks."""
+CPU_CACHE_SECONDS = 1.0
+"""How long the number of the cluster's CPUs is cached: asking takes as long as submitting several tasks."""
 
 
 Numbered = tuple[WorkBlock, int]
@@ -36,7 +41,7 @@ class RayExecutor:
         address: of an existing cluster; see `start_ray`.
         ahead: blocks in flight per CPU. Two keep a worker fed while its report travels.
         max_retries: how often a block is run again after its worker died (kill, out of memory, lost node).
-        parts: what the work is done with.
+        functions: what does the work.
 
     Raises:
         InputError: see `start_ray`.
@@ -50,56 +55,58 @@ class RayExecutor:
         address: str | None = None,
         ahead: int = 2,
         max_retries: int = 3,
-        parts: Parts = DEFAULT_PARTS,
+        functions: TaskFunctions = DEFAULT_FUNCTIONS,
     ) -> None:
         self._runtime: RayRuntime = start_ray(cpus, address)
         self._limit = cpus
         self._ahead = ahead
         self._max_retries = max_retries
-        self._parts = parts
+        self._functions = functions
         self._cpus = (0.0, 1)
-        self._last_words: Any = None
+        self._reports: Any = None
 
     @property
     def slots(self) -> int:
-        """CPUs of the cluster now (it may grow), or the fewer that were asked for."""
+        """CPUs of the cluster now (it may grow), or fewer if fewer were requested."""
         available = self._available()
         return min(self._limit, available) if self._limit else available
 
     def _available(self) -> int:
         now = time.monotonic()
         if now >= self._cpus[0]:
-            self._cpus = (now + CPUS_KNOWN_SECONDS, _cluster_cpus())
+            self._cpus = (now + CPU_CACHE_SECONDS, _cluster_cpus())
         return self._cpus[1]
 
-    def run(self, blocks: Iterable[WorkBlock], store_url: str, partly: Partly | None = None) -> Iterator[BlockReport]:
+    def run(
+        self, blocks: Iterable[WorkBlock], store_url: str, progress: ProgressCallback | None = None
+    ) -> Iterator[BlockReport]:
         """See `Executor.run`. A block whose worker dies once too often is reported as failed, with the reason."""
         import ray
 
         store = ResultStore(store_url)
         mark = "" if self._runtime.owned else store.mark()
         submit = functools.partial(
-            self._task().remote, store_url=store.url, parts=self._parts, folders=search_path(), mark=mark
+            self._task().remote, store_url=store.url, functions=self._functions, folders=search_path(), mark=mark
         )
         source = zip(blocks, itertools.count())
         running: dict[Any, Numbered] = {}
         corrupt: list[str] = []
-        watch: Watch | None = None
+        poller: ProgressPoller | None = None
         try:
             while True:
                 for block, number in self._some(source, len(running)):
-                    if watch is None and partly is not None and isinstance(block, TrainBlock):
-                        watch = self._watch(partly)
-                    actor = None if watch is None else watch.actor
+                    if poller is None and progress is not None and isinstance(block, TrainBlock):
+                        poller = self._poller(progress)
+                    actor = None if poller is None else poller.actor
                     running[submit(block, actor=actor, number=number)] = (block, number)
                 if not running:
                     break
-                for done in _ended(running, watch):
+                for done in _ended(running, poller):
                     block, number = running.pop(done)
                     report = _report(done, block, store)
                     corrupt.extend(report.corrupt)
-                    if watch is not None:
-                        watch.ended(number)
+                    if poller is not None:
+                        poller.ended(number)
                     yield report
         finally:
             for reference in running:  # only after an interruption; a plain cancel would wait for the item's end
@@ -108,43 +115,43 @@ class RayExecutor:
 
     def close(self) -> None:
         """End Ray if it was started here."""
-        self._last_words = None  # an actor ends with the last handle to it
+        self._reports = None  # an actor ends with the last handle to it
         stop_ray(self._runtime)
 
     def _task(self) -> Any:
         import ray
 
-        # A local cluster's workers inherit these variables; those of an existing one must be told.
+        # A local cluster's workers inherit these variables; those of an existing cluster get them with each task.
         environment = {} if self._runtime.owned else {"runtime_env": {"env_vars": ONE_THREAD}}
         return ray.remote(_run).options(num_cpus=1, max_retries=self._max_retries, name="proctor block", **environment)
 
-    def _watch(self, partly: Partly) -> Watch:
-        """The executor's one actor, watched for this run."""
-        if self._last_words is None:
-            self._last_words = last_words()
-        return Watch(self._last_words, partly)
+    def _poller(self, progress: ProgressCallback) -> ProgressPoller:
+        """Polls the executor's one actor for this run."""
+        if self._reports is None:
+            self._reports = start_progress_reports()
+        return ProgressPoller(self._reports, progress)
 
     def _some(self, source: Iterator[Numbered], running: int) -> Iterator[Numbered]:
-        """As many more blocks as are wanted in flight."""
-        return itertools.islice(source, max(0, self._wanted() - running))
+        """As many more blocks as should be in flight."""
+        return itertools.islice(source, max(0, self._in_flight() - running))
 
-    def _wanted(self) -> int:
-        """Blocks in flight. Where other CPUs were asked for than there are (now), queueing would use more of them."""
+    def _in_flight(self) -> int:
+        """Blocks in flight. Where another number of CPUs was requested than exists now, queueing would use too many."""
         available = self._available()
         if self._limit and self._limit != available:
             return self._limit
         return available * self._ahead if self._runtime.owned or self._limit else max(available * self._ahead, QUEUED)
 
 
-def _ended(running: dict[Any, Numbered], watch: Watch | None) -> list[Any]:
-    """Wait for a block to end; it, and all others that have ended by then (thousands of small ones end at once)."""
+def _ended(running: dict[Any, Numbered], poller: ProgressPoller | None) -> list[Any]:
+    """Wait for a block to end; return it and all others that have ended by then (small blocks end by the thousand)."""
     import ray
 
     first: list[Any] = []
     while not first:
-        first, rest = ray.wait(list(running), num_returns=1, timeout=ASKED_EVERY if watch else None)
-        if watch is not None:
-            watch.listen({number for _, number in running.values()})
+        first, rest = ray.wait(list(running), num_returns=1, timeout=POLL_SECONDS if poller else None)
+        if poller is not None:
+            poller.poll({number for _, number in running.values()})
     more = ray.wait(rest, num_returns=len(rest), timeout=0)[0] if rest else []
     return [*first, *more]
 
@@ -159,7 +166,7 @@ def _cluster_cpus() -> int:
 def _run(
     block: WorkBlock,
     store_url: str,
-    parts: Parts,
+    functions: TaskFunctions,
     folders: tuple[str, ...],
     mark: str,
     actor: Any = None,
@@ -168,7 +175,7 @@ def _run(
     extend_search_path(folders)
     if mark:
         ResultStore(store_url).check_mark(mark)
-    return run_block(block, store_url, parts, teller(actor, number) if actor is not None else None)
+    return run_block(block, store_url, functions, reporter_of(actor, number) if actor is not None else None)
 
 
 def _report(reference: Any, block: WorkBlock, store: ResultStore) -> BlockReport:
@@ -191,14 +198,14 @@ def _report(reference: Any, block: WorkBlock, store: ResultStore) -> BlockReport
         raise
     except exceptions.LocalRayletDiedError as error:
         raise CampaignStoppedError(
-            "Ray on this machine has ended (its raylet died: a full memory, or a kill); what was finished is kept, and "
-            "the same command again goes on from there"
+            "Ray on this machine has ended (its raylet died: out of memory, or killed); finished work is kept, and "
+            "the same command continues from there"
         ) from error
     return report
 
 
 def _lost(block: WorkBlock, store: ResultStore, reason: str) -> BlockReport:
-    """The report that the dead worker could not give: what it had saved is done, the rest failed."""
+    """The report for a dead worker: what it had saved is done, the rest failed."""
     failed = []
     for address in item_addresses(block):
         if not store.done(address):

@@ -35,7 +35,7 @@ EXECUTORS: dict[str, Callable[[int | None, str | None], Executor]] = {
 
 
 def executor(name: str = "auto", cpus: int | None = None, address: str | None = None) -> Executor:
-    """The executor of this name, ready to run; SIGTERM ends a run as Ctrl-C does from here on.
+    """The executor of this name, ready to run; from here on SIGTERM ends a run as Ctrl-C does.
 
     Args:
         cpus: CPUs to use, all by default.
@@ -46,6 +46,6 @@ def executor(name: str = "auto", cpus: int | None = None, address: str | None = 
     """
     if name not in EXECUTORS:
         raise unknown_name("executor", name, EXECUTORS, "executor")
-    made = EXECUTORS[name](cpus, address)
+    chosen = EXECUTORS[name](cpus, address)
     end_on_sigterm()  # after ray.init, which installs a handler of its own
-    return made
+    return chosen

@@ -1,8 +1,8 @@
-"""How many calls may wait: what is over the limit is refused at once, so that what was let in is still answered soon.
+"""How many calls may wait. Calls over the limit are refused at once, so accepted calls are still answered soon.
 
-Without a limit a burst makes a queue that every later call stands behind, and memory grows with it. The limits stand in
-every process that answers HTTP, so n replicas let in n times as many. One agent gets only a part of its owner's places
-and an owner only a part of the process's, so a flood of calls to one leaves places for the others.
+Without a limit, every later call waits behind a burst, and memory grows with the queue. Each process that answers HTTP
+has its own limits, so n replicas accept n times as many calls. One agent gets only a part of its owner's places, and an
+owner only a part of the process's, so a flood of calls to one of them leaves places for the others.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ SHARING_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class AdmissionLimits:
-    """Calls that wait or are under way, in one process.
+    """Calls that wait or are in progress, in one process.
 
     Attributes:
         agent: to one agent, while no other is called; else they share this number, and each has at least `least`.
         owner: to one owner of several agents (a shard).
-        least: to one agent, however many are called. What is under way for one is in the way of the others.
+        least: to one agent, however many are called. Calls of one agent delay those of the others.
     """
 
     agent: int = 100
@@ -47,7 +47,7 @@ class Admission:
         self._owners: Counter[str] = Counter()
 
     def waiting(self) -> dict[str, int]:
-        """Calls that wait or are under way, by agent."""
+        """Calls that wait or are in progress, by agent."""
         return dict(self._agents)
 
     def place(self, owner: str, agent: str) -> AbstractContextManager[None]:
@@ -66,9 +66,9 @@ class Admission:
         """
         limit = self._share(agent)
         if self._agents[agent] >= limit:
-            raise OverloadedError(f"{limit} calls to agent {agent!r} wait already")
+            raise OverloadedError(f"{limit} calls to agent {agent!r} are already waiting")
         if self._owners[owner] >= self._limits.owner:
-            raise OverloadedError(f"{self._limits.owner} calls to the owner of agent {agent!r} wait already")
+            raise OverloadedError(f"{self._limits.owner} calls to the owner of agent {agent!r} are already waiting")
         self._agents[agent] += 1
         self._owners[owner] += 1
 

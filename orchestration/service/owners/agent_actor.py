@@ -18,35 +18,35 @@ from agents.scheduling.registry import agent_kind
 from orchestration.runtime.logs import start_logs
 from orchestration.runtime.ray import ONE_THREAD, spare_collector
 from orchestration.service.errors import NotOwnerError, ServiceError
-from orchestration.service.owners.calls import Answer, Call
-from orchestration.service.owners.channel import ChannelServer
-from orchestration.service.owners.holder import AgentHolder, HolderSettings
-from orchestration.service.owners.measuring import OwnerStatistics
+from orchestration.service.owners.agent_owner import AgentOwner, OwnerSettings
+from orchestration.service.owners.call_statistics import OwnerStatistics
+from orchestration.service.owners.owner_call import OwnerAnswer, OwnerCall
+from orchestration.service.owners.owner_socket import SocketServer
 
 
 class Batches:
     """Carries out pickled batches, one at a time. Not the actor itself: Ray wraps every method of an actor's class.
 
     Args:
-        holder: of the agents.
+        owner: of the agents.
     """
 
-    def __init__(self, holder: AgentHolder) -> None:
-        self._holder = holder
+    def __init__(self, owner: AgentOwner) -> None:
+        self._owner = owner
         self.used = time.monotonic()
-        # Batches come through the channel and as calls of the actor, in different threads.
+        # Batches come through the socket and as calls of the actor, in different threads.
         self.lock = threading.Lock()
         self.ended = False
 
     def execute(self, calls: bytes) -> bytes:
         """See `AgentActor.execute`."""
-        batch: Sequence[Call] = pickle.loads(calls)
-        answers: Sequence[Answer | ServiceError]
+        batch: Sequence[OwnerCall] = pickle.loads(calls)
+        answers: Sequence[OwnerAnswer | ServiceError]
         with self.lock:
             if self.ended:
                 answers = [NotOwnerError("this owner has saved its agents and ends") for _ in batch]
             else:
-                answers = self._holder.execute(batch)
+                answers = self._owner.execute(batch)
                 self.used = time.monotonic()
         return pickle.dumps(answers, pickle.HIGHEST_PROTOCOL)
 
@@ -58,19 +58,19 @@ class AgentActor:
         kind: agent kind that its first agent will probably be of.
     """
 
-    def __init__(self, settings: HolderSettings, kind: str = "") -> None:
+    def __init__(self, settings: OwnerSettings, kind: str = "") -> None:
         start_logs("owner")
         os.environ.update(ONE_THREAD)  # before an agent kind loads a numerical library
-        self._holder = AgentHolder(settings, background=True)
+        self._owner = AgentOwner(settings, background=True)
         if kind:
             agent_kind(kind)  # imported before the first call waits for it
-        self._batches = Batches(self._holder)
-        self._channel = ChannelServer(self._batches.execute)
+        self._batches = Batches(self._owner)
+        self._socket = SocketServer(self._batches.execute)
         spare_collector()
 
-    def channel(self) -> str:
+    def address(self) -> str:
         """Address of the short way for callers on the same machine; "": there is none."""
-        return self._channel.address
+        return self._socket.address
 
     def execute(self, calls: bytes) -> bytes:
         """Carry out a pickled batch of calls; the answers, or the errors in their place, pickled."""
@@ -79,12 +79,12 @@ class AgentActor:
     def rest(self, name: str) -> None:
         """Save one agent and drop it from memory; the process goes on."""
         with self._batches.lock:
-            self._holder.rest(name)
+            self._owner.rest(name)
 
     def forget(self, name: str) -> None:
         """Drop a deleted agent from memory."""
         with self._batches.lock:
-            self._holder.forget(name)
+            self._owner.forget(name)
 
     def idle_seconds(self) -> float:
         """Since the last batch."""
@@ -92,7 +92,7 @@ class AgentActor:
 
     def statistics(self) -> OwnerStatistics:
         """Since it was started."""
-        return self._holder.statistics()
+        return self._owner.statistics()
 
     def process_id(self) -> int:
         """Of the actor's process."""
@@ -108,7 +108,7 @@ class AgentActor:
             if self.idle_seconds() < idle_for:
                 return False
             self._batches.ended = True
-            self._holder.passivate()
+            self._owner.passivate()
         import ray
 
         ray.actor.exit_actor()  # type: ignore[no-untyped-call]

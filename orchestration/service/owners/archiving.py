@@ -1,8 +1,7 @@
-"""Off-loads what is old from the store to the archive; needs no owner and no lock.
+"""Moves old events and episodes from the store to the archive; needs no owner and no lock.
 
-Everything is cut into fixed pieces (200 events, 100 episodes), and a piece is written when nothing in it can change
-any more, so two processes that off-load at once write the same files. What is removed from the store was written, and
-flushed to the disk, before.
+Everything is cut into fixed pieces (200 events, 100 episodes). A piece is written once nothing in it can change, so two
+processes that archive at the same time write the same files. Rows leave the store after their piece is on the disk.
 """
 
 from __future__ import annotations
@@ -13,10 +12,11 @@ from dataclasses import replace
 from typing import Any
 
 from agents.scheduling.testcase import TestResult
-from orchestration.service.owners.folding import newest_until, restored_after
-from orchestration.service.owners.payloads import history_of, results_of, rewards_of
+from orchestration.service.owners.state_recovery import newest_until, restored_after
 from orchestration.service.store.archive import EPISODES, EXECUTIONS, Archive
-from orchestration.service.store.base import AgentRow, EpisodeRow, EventKind, EventRow, RewardRow, StateStore
+from orchestration.service.store.codec import history_of, results_of, rewards_of
+from orchestration.service.store.roles import ArchivedStore
+from orchestration.service.store.rows import AgentRow, EpisodeRow, EventKind, EventRow, RewardRow
 
 LOG = logging.getLogger(__name__)
 
@@ -62,16 +62,16 @@ class Archivist:
         kept_episodes: newest episodes of an agent that stay in the store.
     """
 
-    def __init__(self, store: StateStore, archive: Archive, kept_episodes: int) -> None:
+    def __init__(self, store: ArchivedStore, archive: Archive, kept_episodes: int) -> None:
         self._store = store
         self._archive = archive
         self._kept = kept_episodes
 
     def run(self) -> int:
-        """Off-load what is due, of all agents; how many files were written.
+        """Archive whatever is due, of all agents; the number of files written.
 
         Raises:
-            StoreUnavailableError, UnavailableError: not all of it could be done; nothing is lost.
+            StoreUnavailableError, UnavailableError: some pieces could not be written; nothing is lost.
         """
         after, written = "", 0
         while True:
@@ -86,7 +86,7 @@ class Archivist:
     # -- executions -------------------------------------------------------------------------------------------------
 
     def _executions(self, row: AgentRow) -> tuple[int, int]:
-        """Files written, and the last event that is in the archive now."""
+        """Number of files written, and the last event that is in the archive now."""
         written, done = 0, row.archived_seq
         for start in range(row.archived_seq, row.last_seq - EVENTS_PER_FILE + 1, EVENTS_PER_FILE):
             events = self._store.events(row.id, start, start + EVENTS_PER_FILE, EVENTS_PER_FILE)
@@ -108,8 +108,9 @@ class Archivist:
                 if event.subject not in jobs:
                     episode = self._store.episode(row.id, event.subject)
                     jobs[event.subject] = episode.job if episode is not None else ""
-                told = results_of(event.payload)
-                rows.extend(_execution(row.name, event.subject, jobs[event.subject], one, event.at) for one in told)
+                job = jobs[event.subject]
+                results = results_of(event.payload)
+                rows.extend(_execution(row.name, event.subject, job, result, event.at) for result in results)
             elif event.kind == EventKind.HISTORY:
                 job, ids, histories = history_of(event.payload)
                 for name, runs in zip(ids, histories, strict=True):
@@ -119,12 +120,12 @@ class Archivist:
     # -- episodes ---------------------------------------------------------------------------------------------------
 
     def _episodes(self, row: AgentRow) -> int:
-        """Episodes beyond the retention, as far as a snapshot has taken in all that happened to them."""
+        """Episodes beyond the retention, as far as a snapshot covers all of their events; the number of files."""
         last = row.episodes - self._kept - EPISODES_PER_FILE
         if last < row.archived_number:
             return 0
         jumps = restored_after(self._store, row.id, row.base_seq)
-        base = base_of([one.seq for one in self._store.snapshots(row.id)], row.archived_seq, jumps)
+        base = base_of([snapshot.seq for snapshot in self._store.snapshots(row.id)], row.archived_seq, jumps)
         if base < row.base_seq:
             return 0
         later = sum(at > base for at, _ in jumps)
@@ -139,7 +140,7 @@ class Archivist:
             self._write(EPISODES, row, first, below - 1, _EPISODE_COLUMNS, rows)
             written += 1
             if not self._store.drop_episodes(row.id, first, below, base, len(events), later):
-                break  # something came in meanwhile; the next round writes the piece anew
+                break  # an event arrived meanwhile; the next round writes the piece again
         return written
 
     def _write(self, table: str, row: AgentRow, first: int, last: int, kinds: dict[str, str], rows: Rows) -> None:
@@ -148,18 +149,18 @@ class Archivist:
 
 
 def base_of(snapshots: Sequence[int], archived: int, jumps: Sequence[tuple[int, int]]) -> int:
-    """The newest snapshot before which no event is needed to make any state since; 0: there is none.
+    """The newest snapshot from which all later states can be recovered; 0: there is none.
 
-    A version that was restored after the snapshot must itself be made again from it, or from a later one.
+    A version that was restored after the snapshot must itself be recoverable from it, or from a later one.
 
     Args:
-        snapshots: events after which there is one, ascending.
+        snapshots: events after which there is a snapshot, ascending.
         archived: events up to this one are in the archive.
         jumps: the event that restored a version, and the event after which that version was the state.
     """
     starts = [(at, newest_until(snapshots, target)) for at, target in jumps]
-    fine = (seq for seq in snapshots if seq <= archived and all(at <= seq or start >= seq for at, start in starts))
-    return max(fine, default=0)
+    usable = (seq for seq in snapshots if seq <= archived and all(at <= seq or start >= seq for at, start in starts))
+    return max(usable, default=0)
 
 
 def _execution(agent: str, episode: str, job: str, result: TestResult, at: float) -> tuple[Any, ...]:
@@ -167,9 +168,9 @@ def _execution(agent: str, episode: str, job: str, result: TestResult, at: float
 
 
 def _episode(agent: str, row: EpisodeRow, reward: RewardRow | None) -> tuple[Any, ...]:
-    told: tuple[Any, ...] = (None, None, None, None, None)
+    outcome: tuple[Any, ...] = (None, None, None, None, None)
     if reward is not None:
-        told = (reward.rewarded_at, reward.version, reward.total, reward.metrics, list(rewards_of(reward.payload)))
+        outcome = (reward.rewarded_at, reward.version, reward.total, reward.metrics, list(rewards_of(reward.payload)))
     return (
         agent,
         row.id,
@@ -181,6 +182,6 @@ def _episode(agent: str, row: EpisodeRow, reward: RewardRow | None) -> tuple[Any
         row.selected,
         row.exploration,
         row.observed_agent,
-        *told,
+        *outcome,
         row.payload,
     )

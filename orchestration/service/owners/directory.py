@@ -1,8 +1,8 @@
 """Finds the owner of an agent by name, wakes it where there is none, and asks again where one has died.
 
-Which owner an agent has is a function of its name and kind (`ownership`). Which actor that owner is just now stands in
-the store, and of several processes that would start one at once, one wins there. Should an old actor live on unseen
-(on a node that was cut off), the store's epochs keep it from writing.
+Which owner an agent has is a function of its name and kind (`ownership`). The store names the actor
+that is the owner now; where several processes start one at once, one of them wins there. If an old actor lives on
+unseen (on a node that was cut off), the store's epochs keep it from writing.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from typing import Any
 
 from orchestration.service.errors import InternalError, NotFoundError, NotOwnerError, ServiceError, UnavailableError
 from orchestration.service.owners.admission import Admission, AdmissionLimits
-from orchestration.service.owners.calls import Answer, Call
-from orchestration.service.owners.channel import Channel, open_channel
-from orchestration.service.owners.coalescing import ANSWER_SECONDS, Answered, Coalescer
-from orchestration.service.owners.holder import HolderSettings
-from orchestration.service.owners.measuring import OwnerStatistics
+from orchestration.service.owners.agent_owner import OwnerSettings
+from orchestration.service.owners.batching import ANSWER_SECONDS, Answered, CallBatcher
+from orchestration.service.owners.call_statistics import OwnerStatistics
+from orchestration.service.owners.owner_call import OwnerAnswer, OwnerCall
+from orchestration.service.owners.owner_socket import OwnerConnection, open_connection
 from orchestration.service.owners.ownership import DirectorySettings, Ownership, ownership
-from orchestration.service.owners.payloads import settings_of
-from orchestration.service.owners.spares import Spares
-from orchestration.service.store.base import StateStore
+from orchestration.service.owners.standby_owners import StandbyOwners
+from orchestration.service.store.codec import settings_of
+from orchestration.service.store.roles import OwnerDirectory
 
 LOG = logging.getLogger(__name__)
 
 PATIENCE_SECONDS = 30.0
-"""How long a call is tried again before its caller is told to try later."""
+"""How long a call is tried again before its caller gets an error."""
 
 KNOWN_KINDS = 100_000
 FIRST_PAUSE, LONGEST_PAUSE = 0.02, 2.0
@@ -41,17 +41,17 @@ REFILL_SECONDS = 0.5
 @dataclass(slots=True)
 class _Owner:
     about: Ownership
-    coalescer: Coalescer
+    batcher: CallBatcher
     handle: Any = None
-    channel: Channel | None = None
+    connection: OwnerConnection | None = None
     used: float = 0.0
 
     def lose(self) -> None:
         """Ask by name again before the next batch."""
         self.handle = None
-        if self.channel is not None:
-            self.channel.close()
-            self.channel = None
+        if self.connection is not None:
+            self.connection.close()
+            self.connection = None
 
 
 class Directory:
@@ -59,8 +59,8 @@ class Directory:
 
     def __init__(
         self,
-        store: StateStore,
-        holder: HolderSettings,
+        store: OwnerDirectory,
+        owner_settings: OwnerSettings,
         settings: DirectorySettings,
         limits: AdmissionLimits = AdmissionLimits(),  # noqa: B008 - frozen
     ) -> None:
@@ -68,9 +68,9 @@ class Directory:
         self._admission = Admission(limits)
         self._store = store
         # Services with different stores may share a cluster.
-        place = f"{holder.store_url}\n{holder.artifact_url}"
+        place = f"{owner_settings.store_url}\n{owner_settings.artifact_url}"
         self._prefix = f"proctor-{hashlib.sha256(place.encode()).hexdigest()[:10]}-"
-        self._spares = Spares(holder, settings.namespace, self._prefix, settings.spares)
+        self._standby = StandbyOwners(owner_settings, settings.namespace, self._prefix, settings.standby_owners)
         self._background: set[asyncio.Task[None]] = set()
         self._owners: dict[str, _Owner] = {}
         self._kinds: dict[str, str] = {}
@@ -84,7 +84,7 @@ class Directory:
         """
         return (await self._ownership(agent)).name
 
-    async def call(self, call: Call) -> Answer:
+    async def call(self, call: OwnerCall) -> OwnerAnswer:
         """The owner's answer; a dead owner is replaced and asked again, because every call is idempotent.
 
         Raises:
@@ -95,14 +95,14 @@ class Directory:
         with self._admission.place(about.name, call.agent):
             return await self._answer(call)
 
-    async def _answer(self, call: Call) -> Answer:
+    async def _answer(self, call: OwnerCall) -> OwnerAnswer:
         deadline = time.monotonic() + PATIENCE_SECONDS
         pause = FIRST_PAUSE
         while True:
             owner = self._owner(await self._ownership(call.agent))
             owner.used = time.monotonic()
             try:
-                return await owner.coalescer.call(call)
+                return await owner.batcher.call(call)
             except TimeoutError as error:
                 LOG.error("Owner %s does not answer within %g s", owner.about.name, ANSWER_SECONDS)
                 raise UnavailableError(f"the owner of agent {call.agent!r} does not answer now") from error
@@ -133,7 +133,7 @@ class Directory:
         idle = await self._idle(live)
         old = [name for name, seconds in idle.items() if seconds >= self.settings.idle_seconds]
         await asyncio.gather(*(self._passivate(name, self.settings.idle_seconds) for name in old))
-        for actor in await self._actors() - set(live.values()) - self._spares.names:
+        for actor in await self._actors() - set(live.values()) - self._standby.names:
             await self._ask_actor(actor, "passivate", self.settings.idle_seconds)
         return len(old)
 
@@ -148,23 +148,23 @@ class Directory:
     async def passivate_all(self) -> None:
         """Passivate all owners; they save their agents."""
         await asyncio.gather(*(self._passivate(name, 0.0) for name in await self.live()))
-        await self.end_spares()
+        await self.end_standby()
 
-    async def end_spares(self) -> None:
+    async def end_standby(self) -> None:
         """Let the processes that were started ahead go."""
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
-        self._spares.end()
+        self._standby.end()
 
     def waiting(self) -> dict[str, int]:
-        """Calls of this process that wait or are under way, by agent."""
+        """Calls of this process that wait or are in progress, by agent."""
         return self._admission.waiting()
 
     async def statistics(self) -> list[OwnerStatistics]:
         """Of each owner that answers within a second."""
-        told = await asyncio.gather(*(self._ask(name, "statistics", timeout=1.0) for name in await self.live()))
-        return [answer for answer in told if answer is not None]
+        answers = await asyncio.gather(*(self._ask(name, "statistics", timeout=1.0) for name in await self.live()))
+        return [answer for answer in answers if answer is not None]
 
     # -- inside -----------------------------------------------------------------------------------------------------
 
@@ -183,37 +183,37 @@ class Directory:
         owner = self._owners.get(about.name)
         if owner is None:
             name = about.name
-            coalescer = Coalescer(
+            batcher = CallBatcher(
                 lambda calls: self._hop(name, calls), lambda calls, done: self._post(name, calls, done)
             )
-            owner = self._owners[name] = _Owner(about, coalescer)
+            owner = self._owners[name] = _Owner(about, batcher)
         return owner
 
-    def _post(self, name: str, calls: Sequence[Call], done: Answered) -> bool:
+    def _post(self, name: str, calls: Sequence[OwnerCall], done: Answered) -> bool:
         """The way of a batch to an owner that is known and on this machine."""
-        channel = self._owners[name].channel
-        if channel is None:
+        connection = self._owners[name].connection
+        if connection is None:
             return False
 
-        def answered(told: bytes | None) -> None:
-            done(ConnectionError("the owner is gone") if told is None else pickle.loads(told))
+        def answered(frame: bytes | None) -> None:
+            done(ConnectionError("the owner is gone") if frame is None else pickle.loads(frame))
 
-        return channel.post(pickle.dumps(calls, pickle.HIGHEST_PROTOCOL), answered)
+        return connection.post(pickle.dumps(calls, pickle.HIGHEST_PROTOCOL), answered)
 
-    async def _hop(self, name: str, calls: Sequence[Call]) -> Sequence[Answer | ServiceError]:
+    async def _hop(self, name: str, calls: Sequence[OwnerCall]) -> Sequence[OwnerAnswer | ServiceError]:
         from ray.exceptions import RayTaskError
 
         owner = self._owners[name]
-        handle, channel = owner.handle, owner.channel
+        handle, connection = owner.handle, owner.connection
         if handle is None:
             handle = await self._find_or_wake(name)
-            channel = await open_channel(await handle.channel.remote())
+            connection = await open_connection(await handle.address.remote())
             owner.lose()  # a batch beside this one may have found it too
-            owner.handle, owner.channel = handle, channel
+            owner.handle, owner.connection = handle, connection
         question = pickle.dumps(calls, pickle.HIGHEST_PROTOCOL)
         try:
-            told = await (handle.execute.remote(question) if channel is None else channel.exchange(question))
-            answers: Sequence[Answer | ServiceError] = pickle.loads(told)
+            frame = await (handle.execute.remote(question) if connection is None else connection.exchange(question))
+            answers: Sequence[OwnerAnswer | ServiceError] = pickle.loads(frame)
         except RayTaskError as error:
             LOG.error("Owner %s failed: %s", name, error)
             raise InternalError(f"the service failed on this call ({type(error.cause).__name__})") from error
@@ -221,16 +221,16 @@ class Directory:
 
     async def _find_or_wake(self, name: str) -> Any:
         """The actor that is this owner; one at a time is woken, so that the cap is held."""
-        found, handle = await self._find(name)
+        current, handle = await self._find(name)
         if handle is not None:
             return handle
         async with self._waking:
             await self._make_room(name)
             about = self._owners[name].about
-            actor, handle = await self._spares.take(about.kind)
-            winner = await asyncio.to_thread(self._store.claim_owner, name, found, actor)
+            actor, handle = await self._standby.take(about.kind)
+            winner = await asyncio.to_thread(self._store.claim_owner, name, current, actor)
             if winner != actor:
-                await self._spares.give_back(about.kind, actor, handle)
+                await self._standby.give_back(about.kind, actor, handle)
                 _, handle = await self._find(name)
                 if handle is None:
                     raise NotOwnerError(f"owner {name!r} died just now")
@@ -256,7 +256,7 @@ class Directory:
 
     async def _refill(self, kind: str) -> None:
         await asyncio.sleep(REFILL_SECONDS)  # the agent that was just woken goes first
-        await self._spares.refill(kind)
+        await self._standby.refill(kind)
 
     async def _actors(self) -> set[str]:
         """Names of all living actors of this service, spares too."""
@@ -264,7 +264,9 @@ class Directory:
 
         named = await asyncio.to_thread(ray.util.list_named_actors, True)
         own = self.settings.namespace
-        return {one["name"] for one in named if one["namespace"] == own and one["name"].startswith(self._prefix)}
+        return {
+            actor["name"] for actor in named if actor["namespace"] == own and actor["name"].startswith(self._prefix)
+        }
 
     async def _make_room(self, name: str) -> None:
         live = await self.live()
@@ -282,14 +284,14 @@ class Directory:
 
         async def ask(name: str, actor: str) -> float | None:
             owner = self._owners.get(name)
-            if owner is not None and owner.coalescer.busy:
+            if owner is not None and owner.batcher.busy:
                 return 0.0
-            told = await self._ask_actor(actor, "idle_seconds", timeout=1.0)
+            idle = await self._ask_actor(actor, "idle_seconds", timeout=1.0)
             own = now - owner.used if owner is not None else float("inf")
-            return None if told is None else min(float(told), own)
+            return None if idle is None else min(float(idle), own)
 
-        told = await asyncio.gather(*(ask(name, actor) for name, actor in live.items()))
-        return {name: seconds for name, seconds in zip(live, told, strict=True) if seconds is not None}
+        answers = await asyncio.gather(*(ask(name, actor) for name, actor in live.items()))
+        return {name: seconds for name, seconds in zip(live, answers, strict=True) if seconds is not None}
 
     async def _passivate(self, name: str, idle_for: float) -> None:
         """Let the owner save and end. One that hangs is killed: what it acknowledged is in the log."""

@@ -8,9 +8,9 @@ from dataclasses import replace
 
 from orchestration.service.errors import NotOwnerError, ServiceError
 from orchestration.service.owners.admission import Admission, AdmissionLimits
-from orchestration.service.owners.calls import Answer, Call
-from orchestration.service.owners.holder import AgentHolder
-from orchestration.service.owners.measuring import OwnerStatistics
+from orchestration.service.owners.agent_owner import AgentOwner
+from orchestration.service.owners.call_statistics import OwnerStatistics
+from orchestration.service.owners.owner_call import OwnerAnswer, OwnerCall
 
 TRIES = 5
 
@@ -18,12 +18,12 @@ TRIES = 5
 class InlineOwners:
     """Answers like `Directory`; one call at a time, in a thread of its own, so that the event loop goes on."""
 
-    def __init__(self, holder: AgentHolder, limits: AdmissionLimits = AdmissionLimits()) -> None:  # noqa: B008 - frozen
-        self._holder = holder
+    def __init__(self, owner: AgentOwner, limits: AdmissionLimits = AdmissionLimits()) -> None:  # noqa: B008 - frozen
+        self._owner = owner
         self._admission = Admission(limits)
         self._lock = threading.Lock()
 
-    async def call(self, call: Call) -> Answer:
+    async def call(self, call: OwnerCall) -> OwnerAnswer:
         """The owner's answer.
 
         Raises:
@@ -33,7 +33,7 @@ class InlineOwners:
         with self._admission.place("inline", call.agent):
             return await asyncio.to_thread(self.call_now, call)
 
-    def call_now(self, call: Call) -> Answer:
+    def call_now(self, call: OwnerCall) -> OwnerAnswer:
         """The same without an event loop.
 
         Raises:
@@ -41,7 +41,7 @@ class InlineOwners:
         """
         for _ in range(TRIES):
             with self._lock:
-                answer = self._holder.execute([call])[0]
+                answer = self._owner.execute([call])[0]
             if not isinstance(answer, NotOwnerError):
                 break
             call = replace(call, again=True)  # another process owned the agent meanwhile; it is taken back
@@ -52,16 +52,16 @@ class InlineOwners:
     async def forget(self, agent: str, kind: str) -> None:
         """Drop a deleted agent from memory."""
         with self._lock:
-            self._holder.forget(agent)
+            self._owner.forget(agent)
 
     async def sweep(self) -> int:
-        """Nothing to do: the holder bounds its own memory."""
+        """Nothing to do: the owner bounds its own memory."""
         return 0
 
     async def passivate(self, agent: str) -> None:
         """Save the agent and drop it from memory."""
         with self._lock:
-            self._holder.rest(agent)
+            self._owner.rest(agent)
 
     async def passivate_all(self) -> None:
         """Save everything and drop it from memory."""
@@ -69,12 +69,12 @@ class InlineOwners:
 
     def _passivate(self) -> None:
         with self._lock:
-            self._holder.passivate()
+            self._owner.passivate()
 
     async def statistics(self) -> list[OwnerStatistics]:
         """Of the one owner."""
-        return [self._holder.statistics()]
+        return [self._owner.statistics()]
 
     def waiting(self) -> dict[str, int]:
-        """Calls that wait or are under way, by agent."""
+        """Calls that wait or are in progress, by agent."""
         return self._admission.waiting()

@@ -1,25 +1,25 @@
-"""What an agent's history shows, as the service tells it: the library's insights and their own thresholds."""
+"""The library's insights as the service answers them."""
 
 from __future__ import annotations
 
 from agents.scheduling.history import History
-from orchestration.service.owners.messages import Cluster, FlakyTest, InsightsAnswer, StaleTest
+from orchestration.service.api.episodes import FailureClusterEntry, FlakyTestEntry, InsightsAnswer, StaleTestEntry
 
 
-def insights(history: History, version: int) -> InsightsAnswer:
-    """Everything from the kept executions; each list with the most telling first, at most 100 of each.
+def insights_answer(history: History, version: int) -> InsightsAnswer:
+    """Everything from the kept executions; each list has at most 100 entries, the most significant first.
 
-    See `agents.scheduling.insights` for what is worth telling.
+    See `agents.scheduling.insights` for the thresholds.
     """
-    from agents.scheduling.insights import insights as found_in  # scipy: most owners are never asked
+    from agents.scheduling.insights import insights  # scipy: few owners need it
 
-    found = found_in(history)
+    shown = insights(history)
     return InsightsAnswer(
-        agent_version=version,
-        clusters=tuple(Cluster(one.job, one.tests, one.similarity) for one in found.clusters),
-        stale=tuple(StaleTest(one.job, one.test, one.cycles if one.ever_run else -1) for one in found.stale),
-        flaky=tuple(
-            FlakyTest(one.job, one.test, round(one.flip_rate * (one.executions - 1)), one.executions)
-            for one in found.flaky
-        ),
+        version,
+        [FailureClusterEntry(cluster.job, cluster.tests, cluster.similarity) for cluster in shown.clusters],
+        [StaleTestEntry(stale.job, stale.test, stale.cycles if stale.ever_run else -1) for stale in shown.stale],
+        [
+            FlakyTestEntry(flaky.job, flaky.test, round(flaky.flip_rate * (flaky.executions - 1)), flaky.executions)
+            for flaky in shown.flaky
+        ],
     )

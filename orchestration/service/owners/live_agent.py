@@ -11,7 +11,10 @@ import hashlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
+from typing import Any, Final
 
+import msgspec
 import numpy as np
 
 from agents.scheduling.columns import ids_of, keys_of, ranking_columns
@@ -20,58 +23,43 @@ from agents.scheduling.episode_codec import episode_to_bytes
 from agents.scheduling.observation import FloatArray
 from agents.scheduling.reward import RewardOutcome
 from agents.scheduling.scheduler import Scheduler
-from agents.scheduling.testcase import TestCase, TestResult
-from orchestration.service.errors import ConflictError, InvalidRequestError, NotFoundError
-from orchestration.service.owners.calls import Answer, Call
-from orchestration.service.owners.folding import Folded, state_of_version, take_history, with_settings
-from orchestration.service.owners.insights import insights
-from orchestration.service.owners.messages import (
-    AgentInfo,
+from orchestration.service.api.agents import PatchAgent, RestoreAnswer, RestoreRequest
+from orchestration.service.api.columns import Job, read_job, results_of
+from orchestration.service.api.decoding import decode, encode
+from orchestration.service.api.recommendations import (
     NextAnswer,
     NextRequest,
-    PastRun,
-    PatchAgent,
-    RecommendationAnswer,
-    RecommendationRequest,
-    RestoreAnswer,
-    RestoreRequest,
-    Results,
+    ReportedResult,
     ResultsAnswer,
     ResultsRequest,
-    RewardAnswer,
-    RewardRequest,
 )
-from orchestration.service.owners.open_episode import OpenEpisode, load_episode, observers_of, without_payload
-from orchestration.service.owners.payloads import (
+from orchestration.service.errors import ConflictError, NotFoundError
+from orchestration.service.owners.insights import insights_answer
+from orchestration.service.owners.open_episode import OpenEpisode, load_episode, without_payload
+from orchestration.service.owners.owner_call import CallKind, OwnerAnswer, OwnerCall
+from orchestration.service.owners.snapshots import Snapshots
+from orchestration.service.owners.state_recovery import RecoveredState, state_of_version, take_history, with_settings
+from orchestration.service.store.codec import (
+    PastRun,
     metrics_text,
-    packed,
     packed_history,
+    packed_restore,
     packed_results,
     packed_rewards,
-    settings_of,
+    plain_rewards,
+    restore_of,
     settings_text,
-    told_rewards,
-    unpacked,
 )
-from orchestration.service.owners.snapshots import Snapshots
-from orchestration.service.owners.wire import (
-    RawAnswer,
-    RawRequest,
-    recommendation_answer,
-    recommendation_request,
-    results_answer,
-    results_of_body,
-    reward_answer,
-)
-from orchestration.service.store.base import (
+from orchestration.service.store.roles import RecoveryStore
+from orchestration.service.store.rows import (
     AgentCommit,
     AgentRow,
     EpisodeRow,
     EventKind,
     EventRow,
     RewardRow,
-    StateStore,
 )
+from orchestration.service.stored_answers import agent_info, observers_of
 
 
 class LiveAgent:
@@ -87,7 +75,12 @@ class LiveAgent:
     """
 
     def __init__(
-        self, store: StateStore, snapshots: Snapshots, row: AgentRow, folded: Folded, write: Callable[[], None]
+        self,
+        store: RecoveryStore,
+        snapshots: Snapshots,
+        row: AgentRow,
+        folded: RecoveredState,
+        write: Callable[[], None],
     ) -> None:
         self._write, self._written = write, False
         self._store = store
@@ -106,9 +99,7 @@ class LiveAgent:
         self.restored = False
         self.snapshot_seq, self.snapshot_version = (newest[-1].seq, newest[-1].version) if newest else (0, 0)
 
-    # -- what the holder asks ---------------------------------------------------------------------------------------
-
-    def perform(self, call: Call) -> Answer:
+    def perform(self, call: OwnerCall) -> OwnerAnswer:
         """Carry out a call in memory.
 
         Raises:
@@ -118,37 +109,11 @@ class LiveAgent:
         before = self._pending and self._pending.copy()
         self._written = False
         try:
-            return self._dispatch(call)
+            request, handle = CALLS[call.kind]
+            return handle(self, call, request(call.body))
         except Exception:
             self._pending = None if self._written else before
             raise
-
-    def _dispatch(self, call: Call) -> Answer:
-        request = call.request
-        if isinstance(request, RawRequest):
-            return self._raw(call, request)
-        if isinstance(request, RecommendationRequest):
-            return self._recommend(call, request)
-        if isinstance(request, ResultsRequest):
-            return self._take_results(request.episode_id, request.results)
-        if isinstance(request, RewardRequest):
-            return self._reward(request.episode_id)
-        if isinstance(request, NextRequest):
-            return self._next(request)
-        if isinstance(request, RestoreRequest):
-            return self._restore(request)
-        if isinstance(request, PatchAgent):
-            return self._patch(request)
-        return insights(self.scheduler.history, self.version)
-
-    def _raw(self, call: Call, request: RawRequest) -> RawAnswer:
-        """The same calls as bytes."""
-        if request.kind == "recommend":
-            asked = recommendation_request(request.body, request.idempotency_key)
-            return recommendation_answer(self._recommend(call, asked))
-        if request.kind == "results":
-            return results_answer(self._take_results(request.episode_id, results_of_body(request.body)))
-        return reward_answer(self._reward(request.episode_id))
 
     def take_pending(self) -> AgentCommit | None:
         """What is to be written; None: nothing."""
@@ -162,47 +127,55 @@ class LiveAgent:
 
     # -- recommend --------------------------------------------------------------------------------------------------
 
-    def _recommend(self, call: Call, request: RecommendationRequest) -> RecommendationAnswer:
-        digest = hashlib.sha256(repr(request).encode()).hexdigest() if request.idempotency_key else ""
-        known = self._known(call.episode_id) if call.again or digest else None
-        if known is not None:
-            if known.row.request_digest != digest:
-                raise ConflictError("this idempotency key was used for another request", "idempotency_key")
-            return known.recommendation()
-        tests = request.candidates.tests(request.job)
-        told = self._unknown_histories(tests, request.candidates.histories)
-        # Refused requests change nothing, so told histories are entered into a state that can be left again.
-        before = self.scheduler.history.state() if told else None
-        try:
-            if told:
-                take_history(self.scheduler, request.job, *told)
-            episode = self.scheduler.recommend(
-                tests, call.episode_id, self._episodes, self._budget(request, tests), opened_at=time.time()
+    def _recommend(self, call: OwnerCall, job: Job) -> OwnerAnswer:
+        request, observers = job.request, () if call.observed_agent else tuple(job.request.observe)
+        digest = _digest(job, observers, call.idempotency_key) if call.idempotency_key else ""
+        opened = self._known(call.episode_id) if call.again or digest else None
+        if opened is None:
+            opened = self._open(
+                call,
+                job,
+                EpisodeRow(
+                    agent_id=self.row.id,
+                    id=call.episode_id,
+                    number=self._episodes,
+                    job=request.job,
+                    version=self.version,
+                    opened_at=time.time(),
+                    tests=len(job.tests),
+                    selected=0,
+                    exploration=0.0,
+                    observers=",".join(observers),
+                    observed_agent=call.observed_agent,
+                    request_digest=digest,
+                    payload=b"",
+                ),
             )
+        elif opened.row.request_digest != digest:
+            raise ConflictError("this idempotency key was used for another request", "idempotency_key")
+        answer = opened.recommendation()
+        return OwnerAnswer(encode(answer), answer.observers, numbers=(("exploration", answer.exploration),))
+
+    def _open(self, call: OwnerCall, job: Job, row: EpisodeRow) -> OpenEpisode:
+        past = self._unknown_histories(job)
+        # Refused requests change nothing, so reported histories are entered into a state that can be left again.
+        before = self.scheduler.history.state() if past else None
+        try:
+            if past:
+                take_history(self.scheduler, row.job, *past)
+            budget = self._budget(job)
+            episode = self.scheduler.recommend(job.tests, row.id, row.number, budget, opened_at=row.opened_at)
         except BaseException:
             if before is not None:
                 self.scheduler.history.restore(before)
             raise
-        if told:
-            self._log(EventKind.HISTORY, call.episode_id, packed_history(request.job, *told))
-        row = EpisodeRow(
-            agent_id=self.row.id,
-            id=episode.id,
-            number=episode.number,
-            job=request.job,
-            version=self.version,
-            opened_at=episode.opened_at,
-            tests=len(tests),
-            selected=sum(ranking_columns(episode.ranking).selected),
-            exploration=episode.scores.exploration,
-            observers=",".join(request.observe),
-            observed_agent=call.observed_agent,
-            request_digest=digest,
-            payload=episode_to_bytes(episode),
-        )
+        if past:
+            self._log(EventKind.HISTORY, call.episode_id, packed_history(row.job, *past))
+        selected = sum(ranking_columns(episode.ranking).selected)
+        row = replace(row, selected=selected, exploration=episode.scores.exploration, payload=episode_to_bytes(episode))
         self._episodes += 1
         self._commit().new_episodes.append(row)
-        return self._cache.put(OpenEpisode(without_payload(row), episode)).recommendation()
+        return self._cache.put(OpenEpisode(without_payload(row), episode))
 
     def _known(self, episode_id: str) -> OpenEpisode | None:
         try:
@@ -210,85 +183,87 @@ class LiveAgent:
         except NotFoundError:
             return None
 
-    def _budget(self, request: RecommendationRequest, tests: Sequence[TestCase]) -> Budget | None:
-        """The agent's own budget with what the request says laid over it; None: as it is."""
+    def _budget(self, job: Job) -> Budget | None:
+        """The agent's own budget with that of the request in front; None: the agent's own."""
+        request = job.request
         if request.time_budget_seconds is None and not request.must_run:
             return None
         own = self.scheduler.settings.budget
-        known = set(ids_of(tests)) if own.must_run else set()
-        standing = [name for name in own.must_run if name in known]
-        must_run = tuple(dict.fromkeys([*standing, *request.must_run]))
+        ids = set(job.tests.ids) if own.must_run else set()
+        must_run = tuple(dict.fromkeys([*(name for name in own.must_run if name in ids), *request.must_run]))
         seconds, share = request.time_budget_seconds, None
         if seconds is None:
             seconds, share = own.seconds, own.share
         return Budget(seconds, share, own.fill, must_run, own.new_tests_in)
 
-    def _unknown_histories(
-        self, tests: Sequence[TestCase], histories: Sequence[tuple[PastRun, ...]]
-    ) -> tuple[list[str], list[tuple[PastRun, ...]]] | None:
-        """Told histories of tests that the agent does not know; None: there are none."""
+    def _unknown_histories(self, job: Job) -> tuple[list[str], list[tuple[PastRun, ...]]] | None:
+        """Reported histories of tests that the agent does not know; None: there are none."""
+        histories = [test.history for test in job.request.test_cases]
         if not any(histories):
             return None
-        rows = self.scheduler.history.rows(keys_of(tests))
-        chosen = [place for place in np.flatnonzero(rows < 0).tolist() if histories[place]]
-        return ([tests[place].id for place in chosen], [histories[place] for place in chosen]) if chosen else None
+        rows = self.scheduler.history.rows(keys_of(job.tests))
+        chosen = [(job.tests.ids[place], _past_runs(histories[place])) for place in np.flatnonzero(rows < 0).tolist()]
+        chosen = [entry for entry in chosen if entry[1]]
+        return ([name for name, _ in chosen], [runs for _, runs in chosen]) if chosen else None
 
     # -- results, reward, next --------------------------------------------------------------------------------------
 
-    def _take_results(self, episode_id: str, given: Results) -> ResultsAnswer:
-        opened = self._opened(episode_id)
-        new = self._enter(opened, given)
-        return opened.results_answer(len(given), len(new))
+    def _results(self, call: OwnerCall, request: ResultsRequest) -> OwnerAnswer:
+        opened = self._opened(call.episode_id)
+        new = self._enter(opened, request.results)
+        answer = ResultsAnswer(opened.row.id, new, len(request.results) - new, opened.missing())
+        return OwnerAnswer(encode(answer), observers_of(opened.row), numbers=(("results", new),))
 
-    def _enter(self, opened: OpenEpisode, given: Results) -> list[TestResult]:
-        try:
-            results = given.results()
-        except ValueError as error:
-            raise InvalidRequestError(str(error), "results.verdict") from error
-        new = opened.new_among(results)
+    def _enter(self, opened: OpenEpisode, reported: Sequence[ReportedResult]) -> int:
+        new = opened.new_among(results_of(reported))
         if new:
             self.scheduler.record(opened.episode, new)
             opened.results.update((result.id, result) for result in new)
             self._log(EventKind.RESULTS, opened.row.id, packed_results(new))
-        return new
+        return len(new)
 
-    def _reward(self, episode_id: str) -> RewardAnswer:
-        opened = self._opened(episode_id)
+    def _reward(self, call: OwnerCall, request: None) -> OwnerAnswer:
+        opened = self._opened(call.episode_id)
+        observers = observers_of(opened.row)
         if opened.reward is not None:
-            return replace(opened.reward, repeated=True)
+            return OwnerAnswer(encode(msgspec.structs.replace(opened.reward, repeated=True)), observers)
         outcome = self.scheduler.reward(opened.episode, opened.results)
         self.version += 1
-        event = self._log(EventKind.REWARD, episode_id, b"")
+        event = self._log(EventKind.REWARD, opened.row.id, b"")
         rewards = outcome.rewards[ranking_columns(opened.episode.ranking).places_among(ids_of(opened.episode.tests))]
-        metrics = tuple(sorted(outcome.metrics.items()))
         row = _reward_row(opened, outcome, rewards, event)
         self._commit().new_rewards.append(row)
-        opened.reward = opened.reward_answer(row, told_rewards(rewards), metrics)
-        return opened.reward
+        answer = opened.reward = opened.reward_answer(row, plain_rewards(rewards))
+        return OwnerAnswer(
+            encode(answer), observers, answer.agent_version, (("reward", answer.total), *answer.metrics.items())
+        )
 
-    def _next(self, request: NextRequest) -> NextAnswer:
+    def _next(self, call: OwnerCall, request: NextRequest) -> OwnerAnswer:
         opened = self._opened(request.episode_id)
-        if request.results.ids:
-            self._enter(opened, request.results)
-        chosen = self.scheduler.next_test(opened.episode, opened.results)
-        observers, remaining = observers_of(opened.row), opened.missing()
-        if chosen is None:
-            return NextAnswer(opened.row.id, None, None, (), remaining, observers)
-        return NextAnswer(opened.row.id, chosen.id, chosen.position, chosen.reasons, remaining, observers)
+        new = self._enter(opened, request.results)
+        test = self.scheduler.next_test(opened.episode, opened.results)
+        remaining = opened.missing()
+        answer = NextAnswer(opened.row.id, None, None, (), remaining)
+        if test is not None:
+            answer = NextAnswer(opened.row.id, test.id, test.position, test.reasons, remaining)
+        observers = observers_of(opened.row) if request.results else ()
+        return OwnerAnswer(encode(answer), observers, numbers=(("results", new),))
 
     # -- the agent itself -------------------------------------------------------------------------------------------
 
-    def _patch(self, request: PatchAgent) -> AgentInfo:
+    def _patch(self, call: OwnerCall, request: PatchAgent) -> OwnerAnswer:
         old = self.scheduler.settings
-        explored = request.exploration_settings
-        if request.exploration is not None and explored is None and request.exploration != old.exploration:
+        explored = old.exploration_settings
+        if request.exploration_settings is not None:
+            explored = tuple(sorted(request.exploration_settings.items()))
+        elif request.exploration not in (None, old.exploration):
             explored = ()  # settings of another exploration mean nothing to this one
         settings = replace(
             old,
             reward=old.reward if request.reward is None else request.reward,
             exploration=old.exploration if request.exploration is None else request.exploration,
-            exploration_settings=old.exploration_settings if explored is None else explored,
-            budget=old.budget if request.budget is None else request.budget,
+            exploration_settings=explored,
+            budget=old.budget if request.budget is None else request.budget.budget(),
         )
         changed, text = with_settings(self.scheduler, settings), settings_text(settings)
         if request.description is not None and request.description != self._description:
@@ -297,46 +272,44 @@ class LiveAgent:
         if text != self._settings:
             self.scheduler, self._settings = changed, text
             self._log(EventKind.SETTINGS, "", text.encode())
-        return self._info()
-
-    def _info(self) -> AgentInfo:
-        pending = self._pending
         row = replace(
             self.row,
             settings=self._settings,
             description=self._description,
             version=self.version,
             episodes=self._episodes,
-            updated_at=self._updated_at if pending is None else pending.updated_at,
+            updated_at=self._updated_at,
         )
-        return agent_info(row)
+        return OwnerAnswer(encode(agent_info(row)))
 
-    def _restore(self, request: RestoreRequest) -> RestoreAnswer:
+    def _restore(self, call: OwnerCall, request: RestoreRequest) -> OwnerAnswer:
         self._write_now()
-        if request.idempotency_key:
-            for event in self._store.events_of(self.row.id, request.idempotency_key):
+        if call.idempotency_key:
+            for event in self._store.events_of(self.row.id, call.idempotency_key):
                 if event.kind == EventKind.RESTORED:
-                    return RestoreAnswer(event.version, int(unpacked(event.payload, "restored version")["version"]))
+                    return OwnerAnswer(encode(RestoreAnswer(event.version, restore_of(event.payload)[0])))
         row = self._store.agent(self.name)  # what was off-loaded meanwhile cannot be restored any more
         if row is None:
             raise NotFoundError(f"there is no agent {self.name!r}", "agent")
         seq, state = state_of_version(self._store, row, self._snapshots, request.version)
         self.scheduler.restore(state)
         self.version += 1
-        payload = packed({"version": request.version, "seq": seq})
-        self._log(EventKind.RESTORED, request.idempotency_key, payload)
+        self._log(EventKind.RESTORED, call.idempotency_key, packed_restore(request.version, seq))
         self.restored = True
-        return RestoreAnswer(self.version, request.version)
+        return OwnerAnswer(encode(RestoreAnswer(self.version, request.version)))
+
+    def _insights(self, call: OwnerCall, request: None) -> OwnerAnswer:
+        return OwnerAnswer(encode(insights_answer(self.scheduler.history, self.version)))
 
     # -- inside -----------------------------------------------------------------------------------------------------
 
     def _opened(self, episode_id: str) -> OpenEpisode:
-        found = self._cache.get(episode_id)
-        if found is None:
+        opened = self._cache.get(episode_id)
+        if opened is None:
             if self._pending is not None:
                 self._write_now()
-            found = self._cache.put(load_episode(self._store, self.row.id, episode_id))
-        return found
+            opened = self._cache.put(load_episode(self._store, self.row.id, episode_id))
+        return opened
 
     def _write_now(self) -> None:
         self._write()
@@ -376,15 +349,41 @@ def _reward_row(opened: OpenEpisode, outcome: RewardOutcome, rewards: FloatArray
     )
 
 
-def agent_info(row: AgentRow, created: bool = True) -> AgentInfo:
-    """An agent as the service tells it."""
-    return AgentInfo(
-        name=row.name,
-        settings=settings_of(row.settings),
-        description=row.description,
-        version=row.version,
-        episodes=row.episodes,
-        created_at=row.created_at,
-        updated_at=row.updated_at,
-        created=created,
+def _past_runs(history: Sequence[Any] | None) -> tuple[PastRun, ...]:
+    return tuple([(run.verdict.value, run.duration, run.finished_at) for run in history or ()])
+
+
+def _digest(job: Job, observers: Sequence[str], key: str) -> str:
+    """What tells two requests with one key apart: the same text since the first version, because it is stored."""
+    request, tests = job.request, job.tests
+    histories = [_past_runs(test.history) for test in request.test_cases]
+    candidates = (
+        f"Candidates(ids={tests.ids!r}, durations={tests.durations!r}, features={tests.features!r}, "
+        f"histories={tuple(histories) if any(test.history is not None for test in request.test_cases) else ()!r})"
     )
+    text = (
+        f"RecommendationRequest(candidates={candidates}, job={request.job!r}, "
+        f"time_budget_seconds={request.time_budget_seconds!r}, must_run={tuple(request.must_run)!r}, "
+        f"observe={tuple(observers)!r}, idempotency_key={key!r})"
+    )
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _no_body(body: bytes) -> None:
+    """Of a call without a body."""
+
+
+def _body(kind: type[msgspec.Struct]) -> Callable[[bytes], Any]:
+    return partial(decode, kind)
+
+
+CALLS: Final[dict[CallKind, tuple[Callable[[bytes], Any], Callable[[LiveAgent, OwnerCall, Any], OwnerAnswer]]]] = {
+    "recommend": (read_job, LiveAgent._recommend),
+    "results": (_body(ResultsRequest), LiveAgent._results),
+    "reward": (_no_body, LiveAgent._reward),
+    "next": (_body(NextRequest), LiveAgent._next),
+    "patch": (_body(PatchAgent), LiveAgent._patch),
+    "restore": (_body(RestoreRequest), LiveAgent._restore),
+    "insights": (_no_body, LiveAgent._insights),
+}
+"""The explicit table: what reads a call's body, and what answers it."""

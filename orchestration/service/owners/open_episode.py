@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -12,19 +11,15 @@ from agents.scheduling.columns import ids_of, ranking_columns
 from agents.scheduling.episode import Episode
 from agents.scheduling.episode_codec import episode_from_bytes
 from agents.scheduling.testcase import TestResult
+from orchestration.service.api.columns import ranked_candidates
+from orchestration.service.api.recommendations import RankedCandidate, RecommendationAnswer, RewardAnswer, RewardedTest
 from orchestration.service.errors import ConflictError, InvalidRequestError, NotFoundError
-from orchestration.service.owners.messages import (
-    EpisodeSummary,
-    Ranking,
-    RecommendationAnswer,
-    ResultsAnswer,
-    RewardAnswer,
-)
-from orchestration.service.owners.payloads import results_of, rewards_of
-from orchestration.service.store.base import EpisodeRow, EventKind, RewardRow, StateStore
+from orchestration.service.store.codec import metrics_of, results_of, rewards_of
+from orchestration.service.store.roles import AgentHistory
+from orchestration.service.store.rows import EpisodeRow, EventKind, RewardRow
+from orchestration.service.stored_answers import observers_of
 
-Rewards = tuple[float | None, ...]
-Metrics = tuple[tuple[str, float], ...]
+Rewards = Sequence[float | None]
 
 
 @dataclass(slots=True)
@@ -42,29 +37,29 @@ class OpenEpisode:
     results: dict[str, TestResult] = field(default_factory=dict)
     reward: RewardAnswer | None = None
 
-    def new_among(self, given: Sequence[TestResult]) -> list[TestResult]:
+    def new_among(self, reported: Sequence[TestResult]) -> list[TestResult]:
         """The results that are not known yet. Changes nothing.
 
         Raises:
             InvalidRequestError: a result is of a test that is not in the episode.
             ConflictError: another verdict is known for a test, or the episode is rewarded and a result is new.
         """
-        known = set(ids_of(self.episode.tests))
+        ids = set(ids_of(self.episode.tests))
         new: dict[str, TestResult] = {}
-        for index, result in enumerate(given):
-            if result.id not in known:
+        for index, result in enumerate(reported):
+            if result.id not in ids:
                 detail = f"{result.id!r} is not in episode {self.row.id!r}; expected a test of the episode"
                 raise InvalidRequestError(detail, f"results[{index}].id")
             before = self.results.get(result.id) or new.get(result.id)
             if before is None:
                 new[result.id] = result
             elif before.verdict != result.verdict:
-                detail = f"{result.id!r} has the verdict {before.verdict.value} already, not {result.verdict.value}"
+                detail = f"{result.id!r} already has the verdict {before.verdict.value}, not {result.verdict.value}"
                 raise ConflictError(detail, f"results[{index}].verdict")
         if new and self.reward is not None:
             first = next(iter(new))
             raise ConflictError(
-                f"episode {self.row.id!r} is rewarded; the result of {first!r} comes too late", "results"
+                f"episode {self.row.id!r} is already rewarded; the result of {first!r} is too late", "results"
             )
         return list(new.values())
 
@@ -72,40 +67,33 @@ class OpenEpisode:
         """The answer to the call that opened it."""
         row = self.row
         return RecommendationAnswer(
-            row.id, row.version, self.ranking(), row.exploration, row.opened_at, observers_of(row)
+            row.id, row.version, row.opened_at, row.exploration, observers_of(row), self.ranking()
         )
 
-    def ranking(self) -> Ranking:
-        """The recommendation in columns."""
-        ranking = ranking_columns(self.episode.ranking)
-        return Ranking(ranking.ids, ranking.priority, ranking.selected, ranking.seconds, ranking.reasons)
+    def ranking(self) -> list[RankedCandidate]:
+        """The recommendation."""
+        return ranked_candidates(ranking_columns(self.episode.ranking))
 
     def missing(self) -> int:
         """Selected tests without a result."""
         ranking = ranking_columns(self.episode.ranking)
         return sum([name not in self.results for name in compress(ranking.ids, ranking.selected)])
 
-    def results_answer(self, given: int, recorded: int) -> ResultsAnswer:
-        """The answer to a results call with so many results, so many of them new."""
-        return ResultsAnswer(self.row.id, recorded, given - recorded, self.missing(), observers_of(self.row))
-
-    def reward_answer(
-        self, row: RewardRow, rewards: Rewards | None = None, metrics: Metrics | None = None
-    ) -> RewardAnswer:
-        """The answer to a reward call, from what was stored of it; `rewards` and `metrics`: as they are read there."""
+    def reward_answer(self, row: RewardRow, rewards: Rewards | None = None) -> RewardAnswer:
+        """The answer to a reward call, from what was stored of it; `rewards`: as they are read there."""
+        values = rewards_of(row.payload) if rewards is None else rewards
         return RewardAnswer(
             episode_id=row.episode_id,
             agent_version=row.version,
             total=row.total,
-            ids=ranking_columns(self.episode.ranking).ids,
-            rewards=rewards_of(row.payload) if rewards is None else rewards,
-            metrics=metrics_of(row) if metrics is None else metrics,
             rewarded_at=row.rewarded_at,
-            observers=observers_of(self.row),
+            repeated=False,
+            metrics=metrics_of(row.metrics),
+            rewards=list(map(RewardedTest, ranking_columns(self.episode.ranking).ids, values)),
         )
 
 
-def load_episode(store: StateStore, agent_id: int, episode_id: str, until: int | None = None) -> OpenEpisode:
+def load_episode(store: AgentHistory, agent_id: int, episode_id: str, until: int | None = None) -> OpenEpisode:
     """An episode from the store.
 
     Args:
@@ -143,10 +131,10 @@ class EpisodeCache:
 
     def get(self, episode_id: str) -> OpenEpisode | None:
         """The episode, if it is kept."""
-        found = self._kept.get(episode_id)
-        if found is not None:
+        opened = self._kept.get(episode_id)
+        if opened is not None:
             self._kept.move_to_end(episode_id)
-        return found
+        return opened
 
     def put(self, opened: OpenEpisode) -> OpenEpisode:
         """Keep it; the least recently used ones make room. The newest stays, however large it is."""
@@ -156,35 +144,6 @@ class EpisodeCache:
             _, dropped = self._kept.popitem(last=False)
             self._tests -= dropped.row.tests + self.EPISODE_TESTS
         return opened
-
-
-def summary(row: EpisodeRow, reward: RewardRow | None) -> EpisodeSummary:
-    """An episode as a listing shows it."""
-    return EpisodeSummary(
-        episode_id=row.id,
-        number=row.number,
-        job=row.job,
-        agent_version=row.version,
-        opened_at=row.opened_at,
-        tests=row.tests,
-        selected=row.selected,
-        exploration=row.exploration,
-        observers=observers_of(row),
-        observed_agent=row.observed_agent,
-        rewarded_at=None if reward is None else reward.rewarded_at,
-        total=None if reward is None else reward.total,
-        metrics=() if reward is None else metrics_of(reward),
-    )
-
-
-def metrics_of(row: RewardRow) -> Metrics:
-    """The metrics of a stored reward."""
-    return tuple(json.loads(row.metrics).items())
-
-
-def observers_of(row: EpisodeRow) -> tuple[str, ...]:
-    """The agents that observe the episode."""
-    return tuple(row.observers.split(",")) if row.observers else ()
 
 
 def without_payload(row: EpisodeRow) -> EpisodeRow:

@@ -18,8 +18,8 @@ class DirectorySettings:
         max_live: most owners alive in the cluster; the least recently used is passivated for a new one.
         shards: 0: every agent has an owner of its own; n: n owners share all agents by the hash of their names.
         torch_shards: the same for agents of kinds that load torch, where `shards` is 0.
-        idle_seconds: owners that are not used for so long are passivated by `Directory.sweep`.
-        spares: processes started ahead, see `Spares`; only for owners of one agent.
+        idle_seconds: after which an unused owner is passivated by `Directory.sweep`.
+        standby_owners: processes started ahead, see `StandbyOwners`; only for owners of one agent.
     """
 
     namespace: str = "proctor"
@@ -27,7 +27,7 @@ class DirectorySettings:
     shards: int = 0
     torch_shards: int = 4
     idle_seconds: float = 900.0
-    spares: int = 2
+    standby_owners: int = 2
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
-"""Saved learner states: shortcuts into an agent's log, each under the hash of its own bytes.
+"""Saved learner states: shortcuts into an agent's log, each under the hash of its bytes.
 
-Bytes go to the artifact store, the row that vouches for them to the database, in this order. A damaged or lost
-snapshot costs time and nothing else: an earlier one and more of the log give the same state.
+The bytes go to the artifact store first, then the row that vouches for them goes to the database. A damaged or lost
+snapshot only costs time: an earlier one and more of the log give the same state.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from agents.scheduling.state import State, from_bytes, to_bytes
 from envsearch.errors import CorruptArtifactError, StoreUnavailableError
 from orchestration.runtime.artifacts import ArtifactStore
 from orchestration.service.errors import UnavailableError
-from orchestration.service.store.base import SnapshotRow, StateStore
+from orchestration.service.store.roles import SnapshotIndex
+from orchestration.service.store.rows import SnapshotRow
 
 LOG = logging.getLogger(__name__)
 
@@ -24,11 +25,11 @@ class Snapshots:
     """Writes, reads and thins out the snapshots of agents.
 
     Args:
-        kept: the newest ones that are always kept. Of older ones about `kept` stay for each doubling of their age.
+        kept: so many of the newest are always kept. Of the older ones about `kept` stay for each doubling of their age.
     """
 
-    def __init__(self, store: StateStore, artifacts: ArtifactStore, kept: int) -> None:
-        self._store = store
+    def __init__(self, index: SnapshotIndex, artifacts: ArtifactStore, kept: int) -> None:
+        self._index = index
         self._artifacts = artifacts
         self._kept = kept
 
@@ -36,7 +37,7 @@ class Snapshots:
         """Save the state after event `seq`, and thin out the older ones.
 
         Raises:
-            UnavailableError, NotOwnerError: it could not be saved; the log still has everything.
+            UnavailableError, NotOwnerError: the state could not be saved; the log still has everything.
         """
         data = to_bytes(state)
         address = hashlib.sha256(data).hexdigest()
@@ -45,12 +46,12 @@ class Snapshots:
             self._artifacts.put(address, blob_name(row), data)
         except StoreUnavailableError as error:
             raise UnavailableError(str(error)) from error
-        self._store.add_snapshot(row, owner_epoch)
+        self._index.add_snapshot(row, owner_epoch)
         self._thin_out(agent_id)
 
     def newest(self, agent_id: int, until: int | None = None) -> tuple[SnapshotRow, State] | None:
         """The newest readable snapshot after an event <= `until`, or None."""
-        for row in reversed(self._store.snapshots(agent_id)):
+        for row in reversed(self._index.snapshots(agent_id)):
             if until is None or row.seq <= until:
                 state = self._read(row)
                 if state is not None:
@@ -58,7 +59,7 @@ class Snapshots:
         return None
 
     def forget(self, rows: Sequence[SnapshotRow]) -> None:
-        """Remove the bytes of snapshots whose rows are gone. What cannot be removed now is left behind."""
+        """Remove the bytes of snapshots whose rows are gone. Bytes that cannot be removed now are left behind."""
         for row in rows:
             try:
                 self._artifacts.delete(row.address, blob_name(row))
@@ -81,19 +82,19 @@ class Snapshots:
         return None
 
     def _thin_out(self, agent_id: int) -> None:
-        rows = self._store.snapshots(agent_id)
+        rows = self._index.snapshots(agent_id)
         stay = kept_seqs([row.seq for row in rows], self._kept)
-        gone = [row for row in rows if row.seq not in stay]
-        if gone:
-            self._store.delete_snapshots(agent_id, [row.seq for row in gone])
-            self.forget(gone)
+        surplus = [row for row in rows if row.seq not in stay]
+        if surplus:
+            self._index.delete_snapshots(agent_id, [row.seq for row in surplus])
+            self.forget(surplus)
 
 
 def kept_seqs(seqs: Sequence[int], kept: int) -> set[int]:
     """Which of these ascending numbers stay: the last `kept`, and at most `kept` per doubling of age before them.
 
-    Within an age band of [width, 2 width) the first of each of `kept` equal parts stays, counted from absolute
-    multiples, so that what stays now is not thinned out by the next call.
+    An age band of [width, 2 width) has `kept` equal parts, and the first number of each part stays. Parts begin at
+    absolute multiples, so the next call keeps the same numbers.
     """
     if len(seqs) <= kept:
         return set(seqs)

@@ -1,10 +1,11 @@
-"""Long-term storage of what the service's store lets go of: Parquet files in a folder or an object store.
+"""Long-term storage of old events and episodes: Parquet files in a folder or an object store.
 
     pandas.read_parquet("archive/executions")      every execution of every agent, one row each
-    pandas.read_parquet("archive/episodes")        episodes beyond the retention, one row each, with all they held
+    pandas.read_parquet("archive/episodes")        episodes beyond the retention, one row each, complete
 
 Layout: ``<url>/<table>/agent-<name>/<agent id>-<first>-<last>.parquet``. A file holds a fixed piece of an agent's log,
-so writing it twice gives the same file, whoever writes.
+so writing it twice gives the same file. From version 2 of the format on, the schema's metadata name it
+(``proctor_format``).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from envsearch.errors import InputError, StoreUnavailableError
+from orchestration.service.store.formats import VERSIONS
 
 EXECUTIONS = "executions"
 EPISODES = "episodes"
@@ -41,7 +43,7 @@ class Archive:
             self._files, self._base = _filesystem(self.url)
 
     def location(self, table: str, agent: str, agent_id: int, first: int, last: int) -> str:
-        """Where a piece lies."""
+        """The URL of a piece."""
         return f"{self.url}/{_key(table, agent, agent_id, first, last)}"
 
     def write(
@@ -53,14 +55,14 @@ class Archive:
         last: int,
         columns: Mapping[str, tuple[str, Sequence[Any]]],
     ) -> None:
-        """Write one piece, whole or not at all.
+        """Write a piece, complete or not at all.
 
         Args:
-            first, last: the numbers it covers.
+            first, last: the numbers that it covers.
             columns: name -> (Arrow type, values).
 
         Raises:
-            StoreUnavailableError: it cannot be written.
+            StoreUnavailableError: the piece cannot be written.
         """
         data = _parquet(columns)
         key = _key(table, agent, agent_id, first, last)
@@ -76,7 +78,7 @@ class Archive:
 
 
 def _key(table: str, agent: str, agent_id: int, first: int, last: int) -> str:
-    # "agent-" in front: readers of Parquet folders leave out what begins with "_" or ".".
+    # "agent-" in front: readers of Parquet folders skip names that begin with "_" or ".".
     return f"{table}/agent-{agent}/{agent_id}-{first:012d}-{last:012d}.parquet"
 
 
@@ -103,13 +105,16 @@ def _parquet(columns: Mapping[str, tuple[str, Sequence[Any]]]) -> bytes:
         "numbers": pyarrow.list_(pyarrow.float64()),
     }
     arrays = {name: pyarrow.array(list(values), type=types[kind]) for name, (kind, values) in columns.items()}
+    table, version = pyarrow.table(arrays), VERSIONS["archive"]
+    if version > 1:  # as with all kinds, the first version carries no mark
+        table = table.replace_schema_metadata({"proctor_format": str(version)})
     buffer = io.BytesIO()
-    pyarrow.parquet.write_table(pyarrow.table(arrays), buffer, compression="zstd")
+    pyarrow.parquet.write_table(table, buffer, compression="zstd")
     return buffer.getvalue()
 
 
 def _replace(path: Path, data: bytes) -> None:
-    """Write beside, flush, rename. The name begins with a dot until then, so no reader sees half a file."""
+    """Write a neighbour, flush, rename. Its name begins with a dot until then, so no reader sees half a file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:

@@ -1,13 +1,12 @@
 """A copy of the service's whole state in a folder: tables, saved learner states, archive, and a manifest with hashes.
 
-    DEST/manifest.json           written last; names every other file with its size and SHA-256
+    DEST/manifest.json           written last; names every other file with its size and SHA-256, and the formats
     DEST/tables/NAME.jsonl.gz    one row per line; bytes in base64
     DEST/states/ADDRESS-NAME     saved learner states
-    DEST/archive/...             the archive as it is
+    DEST/archive/...             the archive, unchanged
 
-The tables are read in one transaction, so that the copy is of one moment while the service goes on. What the service
-writes or thins out beside them meanwhile does no harm: states are shortcuts into the log, and pieces of the archive
-never change.
+The tables are read in one transaction: the copy shows a single moment while the service goes on. Files that the service
+adds or removes meanwhile do no harm: states are shortcuts into the log, and pieces of the archive never change.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ import shutil
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +31,10 @@ from envsearch.canonical import canonical_json
 from envsearch.errors import CorruptArtifactError, InputError, ProctorError, StoreUnavailableError
 from orchestration.runtime.artifacts import ArtifactStore
 from orchestration.service.owners.snapshots import blob_name
-from orchestration.service.store.base import SnapshotRow
+from orchestration.service.store.compatibility import store_state
 from orchestration.service.store.connecting import absolute_url, connect
-from orchestration.service.store.migrating import revision
+from orchestration.service.store.migrating import readable_state
+from orchestration.service.store.rows import SnapshotRow
 from orchestration.service.store.schema import REVISION, agents, episodes, events, rewards, snapshots, tokens
 
 FORMAT = 1
@@ -72,18 +72,18 @@ class Copied:
 
 
 class _MovedOnError(ProctorError):
-    """Something that the copy needs went away while it was made."""
+    """A file that the copy needs disappeared while the copy was made."""
 
 
 def back_up(places: Places, destination: Path) -> Copied:
-    """Copy the state of a service, which may be running, into a new folder; whole or not at all.
+    """Copy the state of a service, which may be running, into a new folder; complete or not at all.
 
     Raises:
-        InputError: the folder exists, or there is no service's state at the places.
-        StoreUnavailableError: something cannot be read or written.
+        InputError: the folder exists, there is no store, or another version of Proctor wrote it.
+        StoreUnavailableError: a place cannot be read or written.
     """
     if destination.exists():
-        raise InputError("is there already", "DEST", "the name of a new folder", str(destination))
+        raise InputError("already exists", "DEST", "the name of a new folder", str(destination))
     engine = _opened(places.store)
     temporary = destination.with_name(f".{destination.name}.{uuid.uuid4().hex}.tmp")
     try:
@@ -112,12 +112,12 @@ def _opened(store: str) -> sa.Engine:
         raise InputError("there is no such store", "store", "the store of a service", store)
     engine = connect(url)
     try:
-        found = revision(engine)
+        state = readable_state(engine)
     except SQLAlchemyError as error:
         raise StoreUnavailableError(f"cannot be read ({type(error).__name__})", "store", "", store) from error
-    if found != REVISION:
+    if not state.is_current:
         expected = f"revision {REVISION}; start the service once, which upgrades its store"
-        raise InputError(f"its tables are of revision {found or 'none'}", "store", expected, store)
+        raise InputError(f"its tables are of revision {state.revision or 'none'}", "store", expected, store)
     return engine
 
 
@@ -128,7 +128,7 @@ def _copy(engine: sa.Engine, places: Places, folder: Path) -> Copied:
     if engine.dialect.name == "postgresql":
         reading = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
     with reading.connect() as connection, connection.begin():
-        numbered = _last_agent_id(connection)
+        last_agent_id, state = _last_agent_id(connection), store_state(connection)
         kept = _copy_states(connection, places.artifacts, folder / "states")
         for table in TABLES:
             keep = kept.__contains__ if table is snapshots else None
@@ -139,34 +139,41 @@ def _copy(engine: sa.Engine, places: Places, folder: Path) -> Copied:
         for path in sorted(folder.rglob("*"))
         if path.is_file()
     }
-    body = {"revision": REVISION, "made_at": time.time(), "last_agent_id": numbered, "rows": rows, "files": files}
+    body = {
+        "revision": REVISION,
+        "formats": {kind: asdict(entry) for kind, entry in state.formats.items()},
+        "made_at": time.time(),
+        "last_agent_id": last_agent_id,
+        "rows": rows,
+        "files": files,
+    }
     _write(folder / MANIFEST, json.dumps({"format": FORMAT, "sha256": body_digest(body), "body": body}).encode())
-    size = sum(int(str(one["size"])) for one in files.values())
+    size = sum(int(str(entry["size"])) for entry in files.values())
     return Copied(rows, sum(name.startswith("states/") for name in files), archived, size)
 
 
 def _last_agent_id(connection: sa.Connection) -> int:
     """The highest number an agent ever had: numbers are never used again."""
     if connection.dialect.name == "sqlite":
-        found = connection.execute(sa.text("SELECT seq FROM sqlite_sequence WHERE name = 'agents'")).scalar()
+        last = connection.execute(sa.text("SELECT seq FROM sqlite_sequence WHERE name = 'agents'")).scalar()
     else:
         sequence = connection.execute(sa.text("SELECT pg_get_serial_sequence('agents', 'id')")).scalar_one()
-        told = connection.execute(sa.text(f"SELECT last_value, is_called FROM {sequence}")).one()
-        found = told[0] if told[1] else 0
-    return int(found or 0)
+        row = connection.execute(sa.text(f"SELECT last_value, is_called FROM {sequence}")).one()
+        last = row[0] if row[1] else 0
+    return int(last or 0)
 
 
 def _copy_states(connection: sa.Connection, url: str, folder: Path) -> set[tuple[int, int]]:
-    """Copy the saved states, the newest of each agent first; those that are there, by agent and event."""
+    """Copy the saved states, the newest of each agent first; the copied states by agent and event."""
     store, kept = ArtifactStore(url), set()
     folder.mkdir()
-    for found in connection.execute(sa.select(snapshots).order_by(snapshots.c.seq.desc())).mappings():
-        row = SnapshotRow(**found)
+    for values in connection.execute(sa.select(snapshots).order_by(snapshots.c.seq.desc())).mappings():
+        row = SnapshotRow(**values)
         try:
             data = store.get(row.address, blob_name(row))
         except FileNotFoundError:
             continue
-        if hashlib.sha256(data).hexdigest() == row.address:  # a damaged one is worth nothing: the log has it all
+        if hashlib.sha256(data).hexdigest() == row.address:  # a damaged state is left out: the log has it all
             _write(folder / f"{row.address}-{blob_name(row)}", data)
             kept.add((row.agent_id, row.seq))
     for agent in connection.execute(sa.select(agents.c.id, agents.c.name, agents.c.base_seq)):
@@ -178,12 +185,12 @@ def _copy_states(connection: sa.Connection, url: str, folder: Path) -> set[tuple
 def _write_table(
     connection: sa.Connection, table: sa.Table, path: Path, keep: Callable[[tuple[int, int]], bool] | None
 ) -> int:
-    """Write a table's rows in the order of its key; how many. `keep` chooses among snapshots."""
-    wanted = sa.select(table).order_by(*table.primary_key.columns).execution_options(yield_per=500)
+    """Write a table's rows in the order of its key; the number of rows. `keep` chooses among snapshots."""
+    query = sa.select(table).order_by(*table.primary_key.columns).execution_options(yield_per=500)
     count = 0
     with path.open("xb") as file:
         with gzip.GzipFile("", "wb", 5, file, mtime=0) as packed:
-            for row in connection.execute(wanted).mappings():
+            for row in connection.execute(query).mappings():
                 if keep is None or keep((row["agent_id"], row["seq"])):
                     packed.write(json.dumps(dict(row), default=_base64).encode() + b"\n")
                     count += 1
@@ -208,7 +215,7 @@ def _copy_archive(url: str, folder: Path) -> int:
 
 
 def archive_files(url: str) -> Iterator[tuple[str, Callable[[], bytes]]]:
-    """(path below the archive, what reads it) of every piece of an archive that is whole."""
+    """(path below the archive, function that reads it) of every complete piece of an archive."""
     if not url:
         return
     import fsspec
@@ -232,7 +239,7 @@ def digest_of(path: Path) -> str:
     """SHA-256 of a file.
 
     Raises:
-        CorruptArtifactError: it cannot be read.
+        CorruptArtifactError: the file cannot be read.
     """
     digest = hashlib.sha256()
     try:

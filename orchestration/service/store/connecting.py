@@ -16,12 +16,17 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModu
 
 from envsearch.errors import InputError
 from orchestration.service.errors import ConflictError, UnavailableError
+from orchestration.service.store.compatibility import refuse_unreadable_file
 from orchestration.service.store.write_ahead import refuse_cut_log
 
 LOG = logging.getLogger(__name__)
 
 BUSY_SECONDS = 30
 CONNECT_SECONDS = 10
+RECOVERY = "stop the service, move the file away together with its -wal, -shm and .lock, then run `proctor restore`"
+IN_LOG = "; the service's log says what to do"
+"""Ends the error of a damaged database: callers of the service are not shown its path."""
+
 EXPECTED = "a file, sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE"
 
 
@@ -29,7 +34,7 @@ def absolute_url(url: str) -> str:
     """The URL in full: a path becomes SQLite, a relative SQLite path becomes absolute (workers run elsewhere).
 
     Raises:
-        InputError: no database of a known kind is named.
+        InputError: the URL does not name a database of a known kind.
     """
     if "://" not in url:
         return f"sqlite:///{Path(url).expanduser().absolute()}"
@@ -43,7 +48,7 @@ def absolute_url(url: str) -> str:
             raise InputError("a database in memory is lost with its process", "store", EXPECTED)
         return f"sqlite:///{Path(parsed.database).expanduser().absolute()}"
     if kind != "postgresql":
-        raise InputError(f"{kind!r} is no known kind of store", "store", EXPECTED)
+        raise InputError(f"{kind!r} is not a known kind of store", "store", EXPECTED)
     return url
 
 
@@ -51,16 +56,18 @@ def connect(url: str) -> sa.Engine:
     """An engine; write with ``engine.execution_options(write=True)``, and with ``flush=False`` where a failure of the
     machine (not of a process) may undo the transaction, as long as later ones have not been flushed.
 
-    PostgreSQL: a server that is gone is noticed after 30 s at the latest, also where it just falls silent.
+    PostgreSQL: a lost server is noticed within 30 s, even one that merely falls silent.
 
     SQLite: write-ahead log, each commit flushed to the disk, writers wait for each other up to 30 s. A transaction that
-    will write says so at its beginning, because SQLite refuses to wait when a reader turns into a writer.
+    will write says so when it begins, because SQLite refuses to wait when a reader turns into a writer. A file that
+    this version of Proctor cannot read is refused before it is opened for writing.
 
     Args:
-        url: as `absolute_url` gives it.
+        url: as `absolute_url` returns it.
 
     Raises:
-        InputError: the driver of the database is not installed, or the file's folder cannot be made.
+        InputError: the driver of the database is not installed, the file's folder cannot be created, or another
+            version of Proctor wrote the file.
         UnavailableError: SQLite's write-ahead log was cut short.
     """
     try:
@@ -74,47 +81,43 @@ def connect(url: str) -> sa.Engine:
         file = Path(sa.make_url(url).database or "")
         file.parent.mkdir(parents=True, exist_ok=True)
         refuse_cut_log(file)
+        refuse_unreadable_file(file)
         engine = sa.create_engine(url, connect_args={"timeout": BUSY_SECONDS})
     except (ImportError, NoSuchModuleError) as error:
         raise InputError(f"its driver is not installed ({error})", "store", "the Python package it needs") from error
     except OSError as error:
-        raise InputError(f"its folder cannot be made ({error.strerror})", "store", EXPECTED) from error
+        raise InputError(f"its folder cannot be created ({error.strerror})", "store", EXPECTED) from error
     event.listen(engine, "connect", _set_up_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
 
 
 def stale(error: BaseException, path: str) -> bool:
-    """Whether open connections are of no use after this error of SQLite; damage is logged with what to do about it.
+    """Whether open connections are useless after this error of SQLite; damage is logged with what to do about it.
 
-    A connection that was opened while the disk was read-only, or before the file was replaced, fails for ever. All of
-    a process must be closed at once: they share the index of the write-ahead log, as the first one opened it.
+    A connection that was opened while the disk was read-only, or before the file was replaced, fails for ever. All
+    connections of a process must be closed at once: they share the index of the write-ahead log.
     """
     if not isinstance(error, sqlite3.Error) or isinstance(error, sqlite3.IntegrityError) or "locked" in str(error):
         return False
     if damaged(str(error)):
-        LOG.error(
-            "The database %s is damaged (%s). Stop the service, move the file away together with its -wal, -shm and "
-            ".lock, and put a backup in its place: proctor restore",
-            path,
-            error,
-        )
+        LOG.error("The database %s is damaged (%s): %s", path, error, RECOVERY)
     return True
 
 
 def damaged(text: str) -> bool:
-    """Whether SQLite says in these words that the file is not what it wrote."""
+    """Whether this message of SQLite says that the file is damaged."""
     return "malformed" in text or "not a database" in text
 
 
 def _with_driver(url: str) -> sa.URL:
-    """The URL with psycopg (3), the driver that Proctor is tested with, unless it names one itself."""
+    """The URL with psycopg (3), the driver that Proctor is tested with, unless the URL names a driver."""
     parsed = sa.make_url(url)
     return parsed.set(drivername="postgresql+psycopg") if parsed.drivername == "postgresql" else parsed
 
 
 def open_sqlite(path: str) -> sqlite3.Connection:
-    """A connection as the engine makes them, for whoever needs none of the engine; it may be used by any one thread."""
+    """A connection set up like the engine's, for code that needs no engine; one thread at a time may use it."""
     connection = sqlite3.connect(path, timeout=BUSY_SECONDS, check_same_thread=False)
     _set_up_sqlite(connection, None)
     return connection
@@ -128,7 +131,7 @@ def _set_up_sqlite(connection: Any, _record: Any) -> None:
 
 
 def _write_ahead(connection: Any) -> None:
-    """Turn the write-ahead log on. Only the first process ever really does, and SQLite lets no one wait for that."""
+    """Turn the write-ahead log on. Only the first process really does, and SQLite does not wait for it."""
     deadline = time.monotonic() + BUSY_SECONDS
     while True:
         try:
@@ -155,16 +158,16 @@ def _begin_postgresql(connection: sa.Connection) -> None:
 
 
 @contextmanager
-def told_errors() -> Iterator[None]:
-    """The driver's errors as ours, without the statement and its parameters."""
+def service_errors() -> Iterator[None]:
+    """Turn the driver's errors into the service's, without the statement and its parameters."""
     try:
         yield
     except IntegrityError as error:
-        raise ConflictError(f"a row is there already ({_first_line(error.orig)})") from error
+        raise ConflictError(f"a row already exists ({_first_line(error.orig)})") from error
     except DBAPIError as error:
         text = _first_line(error.orig)
         if damaged(text):
-            raise UnavailableError(f"the store is damaged ({text}); the service's log says what to do") from error
+            raise UnavailableError(f"the store is damaged ({text}){IN_LOG}") from error
         raise UnavailableError(f"the store cannot be used now ({text})") from error
     except SQLAlchemyError as error:
         raise UnavailableError(f"the store cannot be used now ({type(error).__name__})") from error

@@ -1,7 +1,7 @@
 """Bring the database to the tables this code works with; safe when many processes start at once.
 
-The check is one query, and alembic is only imported where something is to be done. Only one process migrates: the
-others wait for its lock (a file beside a SQLite database, an advisory lock of PostgreSQL) and then find it done.
+The check is a few queries, and alembic is only imported where there is something to do. Only one process migrates: the
+others wait for its lock (a file beside a SQLite database, an advisory lock of PostgreSQL) and then find the work done.
 """
 
 from __future__ import annotations
@@ -14,8 +14,13 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from envsearch.errors import InputError
 from orchestration.service.errors import UnavailableError
+from orchestration.service.store.compatibility import (
+    StoreState,
+    record_formats,
+    refuse_unreadable,
+    store_state,
+)
 from orchestration.service.store.schema import REVISION
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -24,32 +29,34 @@ _ADVISORY_LOCK = 7_245_103_991
 
 
 def prepare(engine: sa.Engine) -> None:
-    """Make or upgrade the tables, unless they are up to date.
+    """Create or upgrade the tables, unless they are up to date.
 
     Raises:
-        InputError: the database was made by a newer version of the program.
+        InputError: another version of Proctor wrote the database, and this one cannot read it.
         UnavailableError: a SQLite file was in use, and now it is empty or gone.
     """
-    if revision(engine) == REVISION:
+    if readable_state(engine).is_current:
         return
     with _alone(engine) as lock:
-        found = revision(engine)
-        if found != REVISION:
-            _refuse_newer(engine, found)
-            if found is None and lock is not None:
+        state = readable_state(engine)
+        if not state.is_current:
+            if lock is not None and state.revision is None:
                 _refuse_emptied(lock)
-            _upgrade(engine)
+            _upgrade(engine, state)
         if lock is not None and not lock.stat().st_size:
             lock.write_text(_MADE, encoding="utf-8")
 
 
-def revision(engine: sa.Engine) -> str | None:
-    """The migration that the database stands at; None: an empty one."""
+def readable_state(engine: sa.Engine) -> StoreState:
+    """How the database is written.
+
+    Raises:
+        InputError: another version of Proctor wrote the database, and this one cannot read it.
+    """
     with engine.connect() as connection:
-        if not sa.inspect(connection).has_table("alembic_version"):
-            return None
-        found = connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
-    return None if found is None else str(found)
+        state = store_state(connection)
+    refuse_unreadable(state, engine.url.render_as_string(hide_password=True))
+    return state
 
 
 def _refuse_emptied(lock: Path) -> None:
@@ -62,13 +69,7 @@ def _refuse_emptied(lock: Path) -> None:
         )
 
 
-def _refuse_newer(engine: sa.Engine, found: str | None) -> None:
-    if found is not None and found > REVISION:
-        place = engine.url.render_as_string(hide_password=True)
-        raise InputError(f"has tables of revision {found}", "store", f"at most {REVISION}, or a newer program", place)
-
-
-def _upgrade(engine: sa.Engine) -> None:
+def _upgrade(engine: sa.Engine, state: StoreState) -> None:
     from alembic import command
     from alembic.config import Config
 
@@ -79,16 +80,17 @@ def _upgrade(engine: sa.Engine) -> None:
     with engine.execution_options(write=True).begin() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, REVISION)
+        record_formats(connection, state.formats)
 
 
 @contextmanager
 def _alone(engine: sa.Engine) -> Iterator[Path | None]:
-    """Let one process migrate at a time; the lock's file, where it is one."""
+    """Let one process migrate at a time; yields the lock file, if the lock is a file."""
     if engine.dialect.name == "sqlite":
         lock = Path(f"{engine.url.database}.lock")
         with lock.open("a") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
-            yield lock  # closing the file lets the lock go
+            yield lock  # closing the file releases the lock
         return
     with engine.connect() as connection:
         connection.execute(sa.text("SELECT pg_advisory_lock(:key)"), {"key": _ADVISORY_LOCK})

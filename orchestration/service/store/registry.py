@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import cast
 
 from envsearch.errors import InputError
-from orchestration.service.store.base import StateStore
+from orchestration.service.store.roles import StateStore
 
 STORES: dict[str, tuple[str, str]] = {
     "sqlite": ("orchestration.service.store.sql", "SqlStore"),
@@ -19,10 +19,12 @@ def state_store(url: str) -> StateStore:
     """The store behind a URL; a path without a scheme is a SQLite file.
 
     Raises:
-        InputError: the URL is of no known kind.
+        InputError: the URL is of an unknown kind.
     """
     kind = url.partition("://")[0].partition("+")[0] if "://" in url else "sqlite"
     if kind not in STORES:
-        raise InputError(f"{kind!r} is no known kind of store", "store", ", ".join(f"{name}://..." for name in STORES))
+        raise InputError(
+            f"{kind!r} is not a known kind of store", "store", ", ".join(f"{name}://..." for name in STORES)
+        )
     module, name = STORES[kind]
     return cast(StateStore, getattr(import_module(module), name)(url))

@@ -1,7 +1,7 @@
 """From a backup to an empty service; see `orchestration.service.store.backup`.
 
-Every file is checked against the manifest before anything is written. The tables come last, in one transaction: until
-then the service is as empty as before, and the same command can be run again.
+Every file is checked against the manifest before anything is written. The tables come last, in one transaction: if that
+fails, the service is as empty as before, and the same command can be run again.
 """
 
 from __future__ import annotations
@@ -30,9 +30,13 @@ from orchestration.service.store.backup import (
     body_digest,
     digest_of,
 )
+from orchestration.service.store.compatibility import StoredFormat, record_formats, refuse_formats, unrecorded_formats
 from orchestration.service.store.connecting import absolute_url, connect
-from orchestration.service.store.migrating import prepare, revision
-from orchestration.service.store.schema import REVISION, agents, owners
+from orchestration.service.store.migrating import prepare, readable_state
+from orchestration.service.store.schema import REVISION, agents, episodes, owners
+
+READABLE = ("0002", REVISION)
+"""Revisions of backups. 0003 only adds the table of formats, whose rows the manifest holds."""
 
 MOST_MANIFEST_BYTES = 256 << 20
 _ROWS = 500
@@ -43,11 +47,12 @@ def restore_backup(source: Path, places: Places) -> Copied:
 
     Raises:
         CorruptArtifactError: a file of the backup is missing, cut short or changed; nothing was written.
-        InputError: it is no backup, of another revision, or the places are not empty.
-        StoreUnavailableError: something cannot be read or written.
+        InputError: the folder is not a backup, another version of Proctor wrote it, or the places are not empty.
+        StoreUnavailableError: a place cannot be read or written.
     """
     body = read_manifest(source)
     _check_files(source, body["files"])
+    formats = _formats(source, body)
     _check_archive(source, body["files"], places.archive)
     engine = connect(absolute_url(places.store))
     try:
@@ -62,6 +67,7 @@ def restore_backup(source: Path, places: Places) -> Copied:
                 if _rows(connection, table) != body["rows"][table.name]:
                     raise CorruptArtifactError(f"{table.name} lacks rows", "", "a whole backup", str(source))
             _go_on_after(connection, int(body["last_agent_id"]))
+            record_formats(connection, formats)
     except SQLAlchemyError as error:
         problem = f"cannot be written ({type(error).__name__})"
         raise StoreUnavailableError(problem, "store", "a database that this user may write", places.store) from error
@@ -69,16 +75,16 @@ def restore_backup(source: Path, places: Places) -> Copied:
         engine.dispose()
     names = list(body["files"])
     count = {kind: sum(name.startswith(f"{kind}/") for name in names) for kind in ("states", "archive")}
-    size = sum(int(one["size"]) for one in body["files"].values())
+    size = sum(int(entry["size"]) for entry in body["files"].values())
     return Copied(dict(body["rows"]), count["states"], count["archive"], size)
 
 
 def read_manifest(source: Path) -> dict[str, Any]:
-    """What the manifest says.
+    """The manifest's body.
 
     Raises:
-        InputError: there is none, or it is of another format or revision.
-        CorruptArtifactError: it is cut short or changed.
+        InputError: there is no manifest, or it has another format or revision.
+        CorruptArtifactError: the manifest is cut short or changed.
     """
     path = source / MANIFEST
     try:
@@ -88,35 +94,55 @@ def read_manifest(source: Path) -> dict[str, Any]:
         body: dict[str, Any] = envelope["body"]
         intact = envelope["sha256"] == body_digest(body)
     except OSError as error:
-        raise InputError("is no backup", "SRC", f"a folder with a {MANIFEST}", str(source)) from error
+        raise InputError("is not a backup", "SRC", f"a folder with a {MANIFEST}", str(source)) from error
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise CorruptArtifactError("is cut short or changed", "", "the manifest of a backup", str(path)) from error
     if not intact:
-        raise CorruptArtifactError("is changed (its SHA-256 is another one)", "", "an unchanged manifest", str(path))
-    if (envelope.get("format"), body["revision"]) != (FORMAT, REVISION):
-        found = f"format {envelope.get('format')}, revision {body['revision']}"
-        expected = f"format {FORMAT}, revision {REVISION}; restore with the version that made it, then upgrade that"
-        raise InputError(f"is of {found}", "SRC", expected, str(source))
+        raise CorruptArtifactError("is changed (its SHA-256 differs)", "", "an unchanged manifest", str(path))
+    if envelope.get("format") != FORMAT or body["revision"] not in READABLE:
+        problem = f"has format {envelope.get('format')}, revision {body['revision']}"
+        expected = f"format {FORMAT}, revision {' or '.join(READABLE)}; restore it with the Proctor that wrote it"
+        raise InputError(problem, "SRC", expected, str(source))
     return body
 
 
+def _formats(source: Path, body: dict[str, Any]) -> dict[str, StoredFormat]:
+    """The formats of what the backup holds, all of which can be read.
+
+    Raises:
+        InputError: one of them is too old or too new.
+    """
+    recorded = body.get("formats")
+    if recorded is None:
+        formats = unrecorded_formats(_episode_starts(source))
+    else:
+        formats = {kind: StoredFormat(**entry) for kind, entry in recorded.items()}
+    refuse_formats(formats, str(source), "SRC")
+    return formats
+
+
+def _episode_starts(source: Path) -> Iterator[bytes]:
+    """The first bytes of every episode in a backup."""
+    return (row["payload"][:4] for row in _read(source / "tables" / f"{episodes.name}.jsonl.gz", ["payload"]))
+
+
 def _check_files(source: Path, files: dict[str, dict[str, Any]]) -> None:
-    for name, told in files.items():
+    for name, entry in files.items():
         place = PurePosixPath(name)
         if place.is_absolute() or ".." in place.parts or place.parts[0] not in ("tables", "states", "archive"):
             raise CorruptArtifactError(f"names {name!r}", "", "files of the backup itself", str(source / MANIFEST))
         path = source / name
         if not path.is_file():
             raise CorruptArtifactError("is missing", "", "a whole backup", str(path))
-        if path.stat().st_size != told["size"]:
-            problem = f"has {path.stat().st_size} bytes in place of {told['size']}"
+        if path.stat().st_size != entry["size"]:
+            problem = f"has {path.stat().st_size} bytes instead of {entry['size']}"
             raise CorruptArtifactError(problem, "", "an undamaged backup", str(path))
-        if digest_of(path) != told["sha256"]:
-            raise CorruptArtifactError("is damaged (its SHA-256 is another one)", "", "an undamaged backup", str(path))
+        if digest_of(path) != entry["sha256"]:
+            raise CorruptArtifactError("is damaged (its SHA-256 differs)", "", "an undamaged backup", str(path))
 
 
 def _check_archive(source: Path, files: dict[str, Any], archive: str) -> None:
-    """An archive with pieces of another service is left alone; the same pieces may be there from a first attempt."""
+    """Refuse an archive with pieces of another service; the same pieces may exist from a first attempt."""
     archived = [name for name in files if name.startswith("archive/")]
     if archived and not archive:
         raise InputError("the backup has an archive", "archive", "a folder or URL for it", str(source))
@@ -126,9 +152,8 @@ def _check_archive(source: Path, files: dict[str, Any], archive: str) -> None:
 
 
 def _refuse_used(engine: sa.Engine, store: str) -> None:
-    """Look before anything is written, so that a mistyped store stays as it is."""
-    found = revision(engine)
-    if found is None:
+    """Look before anything is written: a mistyped store stays unchanged."""
+    if readable_state(engine).revision is None:
         return
     with engine.connect() as connection:
         tables = sa.inspect(connection)
@@ -191,7 +216,7 @@ def _read(path: Path, binary: list[str]) -> Iterator[dict[str, Any]]:
 
 
 def _go_on_after(connection: sa.Connection, last: int) -> None:
-    """Number the next agent after all that there ever were."""
+    """Give the next agent a number that no agent ever had."""
     if connection.dialect.name == "sqlite":
         connection.execute(sa.text("DELETE FROM sqlite_sequence WHERE name = 'agents'"))
         connection.execute(sa.text("INSERT INTO sqlite_sequence (name, seq) VALUES ('agents', :last)"), {"last": last})

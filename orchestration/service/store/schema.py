@@ -1,15 +1,16 @@
 """Tables of the scheduling service, in SQL that SQLite and PostgreSQL share.
 
-The log of an agent is `events`, numbered by `seq` from 1. Everything else is either its input (`episodes`), its answer
-(`rewards`), or a shortcut to it (`snapshots`). The tables are made and changed by the migrations alone.
+The log of an agent is `events`, numbered by `seq` from 1. Everything else is its input (`episodes`), its answer
+(`rewards`), or a shortcut to it (`snapshots`); `formats` says in which formats all of it is written. Only the
+migrations create and change tables.
 """
 
 from __future__ import annotations
 
 import sqlalchemy as sa
 
-REVISION = "0002"
-"""The newest migration, which this code works with."""
+REVISION = "0003"
+"""The newest migration; this code works with its tables."""
 
 NAME_LENGTH = 100
 ID_LENGTH = 64
@@ -17,7 +18,7 @@ TEXT_LENGTH = 200
 
 metadata = sa.MetaData()
 
-# Names sort by code point everywhere: PostgreSQL would else sort by its server's language.
+# Names sort by code point everywhere; by default PostgreSQL sorts by its server's language.
 _NAME = sa.String(NAME_LENGTH).with_variant(sa.String(NAME_LENGTH, collation="C"), "postgresql")
 
 agents = sa.Table(
@@ -124,4 +125,13 @@ tokens = sa.Table(
     sa.Column("note", sa.String(TEXT_LENGTH), nullable=False),
     sa.Column("created_at", sa.Double, nullable=False),
     sa.Column("revoked_at", sa.Double, nullable=True),
+)
+
+formats = sa.Table(
+    "formats",
+    metadata,
+    sa.Column("kind", sa.String(40), primary_key=True),
+    sa.Column("oldest", sa.Integer, nullable=False),
+    sa.Column("newest", sa.Integer, nullable=False),
+    sa.Column("written_by", sa.String(40), nullable=False),
 )

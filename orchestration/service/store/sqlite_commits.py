@@ -1,6 +1,6 @@
-"""Commits into SQLite without SQLAlchemy in between, which takes several times longer than the commit itself.
+"""Commits into SQLite without SQLAlchemy, which would take several times longer than the commit itself.
 
-Only what stands on the way of every call is here: everything else goes through `SqlStore`'s engine.
+Only the statements of every call are here; everything else goes through `SqlStore`'s engine.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from operator import attrgetter
 import sqlalchemy as sa
 
 from orchestration.service.errors import ConflictError, NotOwnerError, UnavailableError
-from orchestration.service.store.base import AgentCommit, EpisodeRow, EventRow, RewardRow
 from orchestration.service.store.connecting import open_sqlite, stale
+from orchestration.service.store.rows import AgentCommit, EpisodeRow, EventRow, RewardRow
 from orchestration.service.store.schema import agents, episodes, events, rewards
 
-_COUNTERS = ("last_seq", "version", "episodes", "updated_at", "settings", "description")
-_ADVANCE = f"UPDATE {agents.name} SET {', '.join(f'{name}=?' for name in _COUNTERS)} WHERE id=? AND owner_epoch=?"
-_advanced = attrgetter(*_COUNTERS, "agent_id", "owner_epoch")
+COUNTERS = ("last_seq", "version", "episodes", "updated_at", "settings", "description")
+_ADVANCE = f"UPDATE {agents.name} SET {', '.join(f'{name}=?' for name in COUNTERS)} WHERE id=? AND owner_epoch=?"
+_advanced = attrgetter(*COUNTERS, "agent_id", "owner_epoch")
 
 
 class _Insert:
@@ -43,8 +43,8 @@ class SqliteCommits:
     """Writes commits through a connection of its own. Thread-safe.
 
     Args:
-        path: of the database, which has its tables.
-        after_stale: called when connections to the database must be opened anew; its own is closed already.
+        path: of the database; its tables exist.
+        after_stale: called when connections to the database must be reopened; this object's own is closed already.
     """
 
     def __init__(self, path: str, after_stale: Callable[[], None] = lambda: None) -> None:
@@ -54,22 +54,22 @@ class SqliteCommits:
         self._level = ""
 
     def commit(self, commits: Sequence[AgentCommit], flush: bool) -> None:
-        """See `StateStore.commit`.
+        """See `EventLog.commit`.
 
         Args:
             flush: wait for the disk; without it a failure of the machine (not of a process) may undo the commit.
         """
         with self._lock, self._writing("FULL" if flush else "NORMAL") as connection:
-            for one in commits:
-                if connection.execute(_ADVANCE, _advanced(one)).rowcount != 1:
+            for commit in commits:
+                if connection.execute(_ADVANCE, _advanced(commit)).rowcount != 1:
                     raise NotOwnerError("an agent has a newer owner, or is deleted")
-            for one in commits:
-                _EPISODES.run(connection, one.new_episodes)
-                _EVENTS.run(connection, one.new_events)
-                _REWARDS.run(connection, one.new_rewards)
+            for commit in commits:
+                _EPISODES.run(connection, commit.new_episodes)
+                _EVENTS.run(connection, commit.new_events)
+                _REWARDS.run(connection, commit.new_rewards)
 
     def close(self) -> None:
-        """Let go of the database."""
+        """Close the connection."""
         with self._lock:
             self._forget()
 
@@ -97,7 +97,7 @@ class SqliteCommits:
                     connection.execute("ROLLBACK")
                 raise
         except sqlite3.IntegrityError as error:
-            raise ConflictError(f"a row is there already ({error})") from error
+            raise ConflictError(f"a row already exists ({error})") from error
         except sqlite3.Error as error:
             if stale(error, self._path):
                 self._forget()

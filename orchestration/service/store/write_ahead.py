@@ -1,8 +1,8 @@
 """Whether SQLite's write-ahead log was cut short while nobody had it open.
 
-SQLite takes the last whole transaction of its log for the end of it, so what was cut off is lost without a word. Its
-index of the log, FILE-shm, knows better as long as nobody opens the database: a process that is killed leaves it as it
-was, with the number of the last committed page. The layout is SQLite's (https://www.sqlite.org/walformat.html).
+SQLite ends its log with the last whole transaction, so it silently loses whatever was cut off. The index of the log,
+FILE-shm, still has the number of the last committed page as long as nobody opens the database: a killed process leaves
+the index behind. The layout is SQLite's (https://www.sqlite.org/walformat.html).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Final
 from orchestration.service.errors import UnavailableError
 
 INDEX_HEADER: Final = 48
-"""Bytes; it stands twice, and is whole where both are equal."""
+"""Bytes; the header appears twice, and is whole if both copies are equal."""
 
 LOG_HEADER: Final = 32
 FRAME_HEADER: Final = 24
@@ -23,12 +23,12 @@ FRAME_HEADER: Final = 24
 
 @dataclass(frozen=True, slots=True)
 class _Index:
-    """What FILE-shm says.
+    """The contents of FILE-shm.
 
     Attributes:
         pages: committed to the log.
-        copied: of these, are in the database itself too.
-        salt: of the log that is meant.
+        copied: pages that are in the database itself too.
+        salt: of the log that it indexes.
         page_size: bytes.
     """
 
@@ -39,32 +39,32 @@ class _Index:
 
 
 def refuse_cut_log(database: Path) -> None:
-    """Raise if pages that were committed are missing. To be called before the database is opened.
+    """Raise if committed pages are missing. Call it before the database is opened.
 
-    An index that is older than the machine's start says nothing: it may be ahead of what a failing machine had flushed.
+    An index older than the machine's start proves nothing: it may be ahead of the pages that a failing machine flushed.
 
     Raises:
-        UnavailableError: some are; with what to do.
+        UnavailableError: pages are missing; says what to do.
     """
     log, index = Path(f"{database}-wal"), Path(f"{database}-shm")
     try:
-        told = _read(index)
-        if told is None or told.pages <= told.copied or index.stat().st_mtime < _machine_started():
+        recorded = _read(index)
+        if recorded is None or recorded.pages <= recorded.copied or index.stat().st_mtime < _machine_started():
             return
-        found = _pages(log, told)
-        if found is None or found >= told.pages or _read(index) != told:  # or somebody works with it just now
+        pages = _pages(log, recorded)
+        if pages is None or pages >= recorded.pages or _read(index) != recorded:  # unequal: it is in use
             return
     except OSError:
         return  # no index, no log: nothing to compare
-    missing = told.pages - max(found, told.copied)
+    missing = recorded.pages - max(pages, recorded.copied)
     raise UnavailableError(
-        f"the store is damaged: {log} was cut short, {missing} of {told.pages} committed pages are missing; put a "
+        f"the store is damaged: {log} was cut short, {missing} of {recorded.pages} committed pages are missing; put a "
         f"backup in its place (proctor restore), or remove {index} to go on without what was in them"
     )
 
 
 def _read(index: Path) -> _Index | None:
-    """None: nothing, or it is being written."""
+    """The index; None: there is none, or it is being written."""
     with index.open("rb") as file:
         data = file.read(2 * INDEX_HEADER + 4)
     if len(data) < 2 * INDEX_HEADER + 4 or data[:INDEX_HEADER] != data[INDEX_HEADER : 2 * INDEX_HEADER]:
@@ -74,8 +74,8 @@ def _read(index: Path) -> _Index | None:
     return _Index(pages, copied, data[32:40], 65536 if page_size == 1 else page_size) if initialised else None
 
 
-def _pages(log: Path, told: _Index) -> int | None:
-    """Whole pages of that log in the file; None: it is another log."""
+def _pages(log: Path, recorded: _Index) -> int | None:
+    """Whole pages of that log in the file; None: the file is a different log."""
     try:
         with log.open("rb") as file:
             header = file.read(LOG_HEADER)
@@ -83,13 +83,13 @@ def _pages(log: Path, told: _Index) -> int | None:
         return 0
     if len(header) < LOG_HEADER:
         return 0
-    if header[16:24] != told.salt:
+    if header[16:24] != recorded.salt:
         return None
-    return (log.stat().st_size - LOG_HEADER) // (FRAME_HEADER + told.page_size)
+    return (log.stat().st_size - LOG_HEADER) // (FRAME_HEADER + recorded.page_size)
 
 
 def _machine_started() -> float:
-    """Unix time; 0 where it cannot be told."""
+    """Unix time; 0 where it is unknown."""
     try:
         lines = Path("/proc/stat").read_text(encoding="ascii").splitlines()
     except OSError:

@@ -1,1 +1,1 @@
-"""Runs of any test command, recorded as the cycles of a history."""
+"""Records runs of any test command as the cycles of a history."""

@@ -1,4 +1,4 @@
-"""Runs the user's own test command and says how it ended."""
+"""Runs the user's own test command and reports how it ended."""
 
 from __future__ import annotations
 
@@ -11,17 +11,18 @@ from envsearch.errors import InputError
 
 NOT_FOUND = 127
 SIGNAL_BASE = 128
-"""A shell's exit code of a command that a signal ended: this and the signal's number."""
+"""A shell's exit code for a command that a signal ended is this plus the signal's number."""
 
 
 def run_command(command: Sequence[str]) -> int:
-    """Run a command with this process's own streams and folder; its exit code as a shell tells it.
+    """Run a command with this process's own streams and folder; its exit code as a shell reports it.
 
-    Ctrl-C reaches the command by itself, SIGTERM is handed on to it; either way the command's end is waited for.
+    Ctrl-C reaches the command by itself, SIGTERM is passed on to it. Either way this waits for the command's end.
+    A signal that this process ignores (``nohup``) stays ignored.
 
     Raises:
         InputError: the command cannot be started.
-        KeyboardInterrupt: Ctrl-C or SIGTERM came while it ran.
+        KeyboardInterrupt: Ctrl-C or SIGTERM arrived while it ran.
     """
     interrupted: list[int] = []
 
@@ -31,7 +32,8 @@ def run_command(command: Sequence[str]) -> int:
             process.terminate()
 
     process = _start(command)
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    attended = [n for n in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(n) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, interrupt) for number in attended}
     try:
         code = process.wait()
     finally:

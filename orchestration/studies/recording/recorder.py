@@ -19,18 +19,18 @@ from orchestration.studies.recording.command import run_command
 from orchestration.studies.recording.reports import DEFAULT_PATTERNS, ReportFolder
 
 PLACEHOLDER = "{junit}"
-"""Stands in a command for a report file that is made for the run and removed after it."""
+"""In a command: replaced by a temporary report file, which is removed after the run."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """One run and what became of it.
+    """The outcome of one recorded run.
 
     Attributes:
         exit_code: the command's own.
         cycle: number in the history; None: nothing was recorded.
-        tests, failed: of the cycle.
-        problem: why nothing was recorded; "" where it was.
+        tests, failed: numbers of the cycle.
+        problem: why nothing was recorded; "" if the run was recorded.
     """
 
     exit_code: int
@@ -47,16 +47,16 @@ def record_run(
     job: str = "",
     errors_as: Verdict = Verdict.ERROR,
 ) -> Recorded:
-    """Run a command in the current folder and append what its reports say.
+    """Run a command in the current folder and append its reports to a history.
 
     Args:
-        history: recorded Parquet file; it is begun if it does not exist.
-        patterns: of the reports; without any, `DEFAULT_PATTERNS`. Not looked for where `PLACEHOLDER` is in the command.
-        job: kept with every test of the cycle.
+        history: recorded Parquet file; created if missing.
+        patterns: of the reports; without any, `DEFAULT_PATTERNS`. Ignored if the command contains `PLACEHOLDER`.
+        job: stored with every test of the cycle.
         errors_as: see `junit_report.read_report`.
 
     Raises:
-        InputError: the history is no recorded file, or the command cannot be started; nothing was run then.
+        InputError: the history is not a recorded file, or the command cannot start. Then nothing was run.
         KeyboardInterrupt: nothing was recorded.
     """
     check_history(history)
@@ -74,10 +74,10 @@ def record_run(
 
 
 def check_history(history: Path) -> None:
-    """Refuse what cannot be appended to, before the tests run for an hour.
+    """Refuse a file that cannot be appended to before the tests run for an hour.
 
     Raises:
-        InputError: the file is no recorded history, or its folder does not exist.
+        InputError: the file is not a recorded history, or its folder does not exist.
     """
     from agents.scheduling.loaders.parquet import column_names
     from agents.scheduling.loaders.recorded import COLUMNS
@@ -87,15 +87,15 @@ def check_history(history: Path) -> None:
     if history.exists():
         missing = [name for name in COLUMNS if name not in column_names(history)]
         if missing:
-            problem = f"is no recorded history (no column {', '.join(missing)})"
-            raise InputError(problem, "HISTORY", "a file that `proctor record` began", str(history))
+            problem = f"is not a recorded history (no column {', '.join(missing)})"
+            raise InputError(problem, "HISTORY", "a file that `proctor record` created", str(history))
 
 
 def append_locked(history: Path, cycle: Cycle) -> int:
-    """Append a cycle; of several processes one after another does. The number of the cycle.
+    """Append a cycle; concurrent processes take turns. Returns the number of the cycle.
 
     Raises:
-        InputError: the file is no recorded history, or cannot be written; it is as it was then.
+        InputError: the file is not a recorded history, or cannot be written. Then it is unchanged.
     """
     from agents.scheduling.loaders.recorded import append_cycle
 
@@ -105,7 +105,7 @@ def append_locked(history: Path, cycle: Cycle) -> int:
 
 @contextmanager
 def _locked(history: Path) -> Iterator[None]:
-    """Held by the operating system, so that a killed process lets go of it."""
+    """A lock of the operating system, which releases it if the process is killed."""
     path = history.with_name(f".{history.name}.lock")
     try:
         file = path.open("w")
@@ -118,12 +118,12 @@ def _locked(history: Path) -> Iterator[None]:
 
 
 def _cycle(reports: Sequence[Path], job: str, errors_as: Verdict, finished_at: float) -> Cycle:
-    """All reports of a run together.
+    """All reports of a run as one cycle.
 
     Raises:
-        InputError: a report is broken, or there is no test in any of them.
+        InputError: a report is broken, or no report contains a test.
     """
     cases = [case for report in reports for case in read_report(report, errors_as)]
     if not cases:
-        raise InputError("has no test case; nothing was recorded", "", "at least one", str(reports[0]))
+        raise InputError("contains no test case; nothing was recorded", "", "at least one", str(reports[0]))
     return replace(cycle_of(cases, "", TestNames(job)), finished_at=finished_at)

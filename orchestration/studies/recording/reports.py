@@ -1,4 +1,4 @@
-"""The JUnit reports that a command wrote: those below the current folder that are new or have changed."""
+"""The JUnit reports that a command wrote: the new and changed ones below the current folder."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from pathlib import Path
 from envsearch.errors import InputError
 
 DEFAULT_PATTERNS = ("**/*junit*.xml", "**/TEST-*.xml")
-"""Where most runners put their reports: pytest and others by option, Maven and Gradle by themselves."""
+"""Where most runners put their reports: pytest and others by option, Maven and Gradle by default."""
 
 Stamp = tuple[int, int, int]
 
 
 class ReportFolder:
-    """Looks for reports before and after a run.
+    """Compares the reports before and after a run.
 
     Args:
-        folder: where the patterns begin.
-        patterns: as `pathlib.Path.glob` takes them; an absolute path names one file.
+        folder: that the patterns are relative to.
+        patterns: of `pathlib.Path.glob`; an absolute path names a single file.
     """
 
     def __init__(self, folder: Path, patterns: Sequence[str]) -> None:
@@ -27,14 +27,14 @@ class ReportFolder:
         self._before = self._stamps()
 
     def written(self) -> list[Path]:
-        """Reports that were written since this object was made, by path.
+        """Reports written since this object was created, sorted by path.
 
         Raises:
-            InputError: there is none.
+            InputError: there are none.
         """
         now = self._stamps()
-        found = sorted(path for path, stamp in now.items() if self._before.get(path) != stamp)
-        if not found:
+        written = sorted(path for path, stamp in now.items() if self._before.get(path) != stamp)
+        if not written:
             old = f" ({len(now)} from before the run)" if now else ""
             raise InputError(
                 f"the command wrote no report{old}; nothing was recorded",
@@ -42,7 +42,7 @@ class ReportFolder:
                 f"JUnit XML at {' or '.join(self._patterns)} below {self._folder}",
                 "proctor record",
             )
-        return found
+        return written
 
     def _stamps(self) -> dict[Path, Stamp]:
         stamps: dict[Path, Stamp] = {}

@@ -14,10 +14,11 @@ import stable_baselines3
 import torch
 
 from agents.deeprl.engines.fleet import replay_buffer
-from agents.deeprl.engines.fleet.dqn import DQN
-from agents.deeprl.engines.fleet.dqn_recipe import objection
+from agents.deeprl.engines.fleet.capability import learner_of
+from agents.deeprl.engines.fleet.dqn import DQNProgram
+from agents.deeprl.engines.fleet.dqn_recipe import DQNSettings, objection
 from agents.deeprl.engines.fleet.dqn_update import (
-    Learner,
+    DQNLearner,
     exploration_rate,
     first_learner,
     follow_target,
@@ -26,6 +27,7 @@ from agents.deeprl.engines.fleet.dqn_update import (
     targets,
     update,
 )
+from agents.deeprl.engines.fleet.learner import Learner
 from agents.deeprl.engines.fleet.networks import ACTIVATIONS, from_state_dict
 from agents.deeprl.engines.sb3.build import build
 from agents.deeprl.recipe import LossSite, ReturnsSite, StateSite, TerminalSite, TrainingRecipe
@@ -51,6 +53,14 @@ def changed(recipe: TrainingRecipe, **hyperparameters: Any) -> TrainingRecipe:
     return recipe.replace(hyperparameters=tuple((dict(recipe.hyperparameters) | hyperparameters).items()))
 
 
+def dqn_settings(learner: Learner) -> DQNSettings:
+    assert isinstance(learner.program, DQNProgram)
+    return learner.program.settings
+
+
+row: Any = replay_buffer.row  # called with plain values too
+
+
 def networks_of(model: Library) -> dict[str, Any]:
     hidden = len(model.policy.net_arch)
     return jax.tree.map(jnp.asarray, from_state_dict(model.policy.state_dict(), ("q", "q_target"), hidden))
@@ -69,13 +79,11 @@ def assert_close(ours: Any, theirs: Any, relative: float = 1e-5) -> None:
         np.testing.assert_allclose(a, b, rtol=relative, atol=relative * float(np.abs(b).max()))
 
 
-def recorded(recipe: TrainingRecipe, model: Library, learner: DQN, count: int) -> jax.Array:
+def recorded(recipe: TrainingRecipe, model: Library, learner: Learner, count: int) -> jax.Array:
     """The same random transitions, as the library's buffer and as ours hold them."""
     rng = RNG(3)
-    rows = replay_buffer.empty(learner.settings.capacity, 4)
-    add = jax.jit(
-        lambda rows, stored, *step: replay_buffer.store(rows, replay_buffer.row(*step, learner.sites), stored)
-    )
+    rows = replay_buffer.empty(dqn_settings(learner).capacity, 4)
+    add = jax.jit(lambda rows, stored, *step: replay_buffer.store(rows, row(*step, learner.data.sites), stored))
     assert model.replay_buffer is not None
     for stored in range(count):
         observation, following = rng.normal(size=(2, 4)).astype(np.float32)
@@ -104,22 +112,24 @@ def remembered_indices(model: Library) -> list[np.ndarray]:
     return drawn
 
 
-def ours_after(learner: DQN, before: Learner, rows: jax.Array, drawn: list[np.ndarray]) -> tuple[Learner, list[float]]:
+def ours_after(
+    learner: Learner, before: DQNLearner, rows: jax.Array, drawn: list[np.ndarray]
+) -> tuple[DQNLearner, list[float]]:
     """The learner after one call of the update on these batches, and the loss of each."""
     batches = replay_buffer.gather(rows, jnp.asarray(np.stack(drawn)))
     half = jnp.full(len(drawn), 0.5)
-    discounts = replay_buffer.discounts(half, half, learner.sites)
-    rate = learning_rate(jnp.int64(learner.settings.train_freq), learner.numbers)
-    activation = learner.settings.policy.activation
+    discounts = replay_buffer.discounts(half, half, learner.data.sites)
+    numbers, settings = learner.data.numbers, dqn_settings(learner)
+    rate, activation = learning_rate(jnp.int64(settings.train_freq), numbers), settings.policy.activation
     losses = []
     after = before
     for step in range(len(drawn)):
-        one = jax.tree.map(lambda leaf, step=step: leaf[step : step + 1], batches)
-        flat = jax.tree.map(lambda leaf: leaf[0], one)
+        single = jax.tree.map(lambda leaf, step=step: leaf[step : step + 1], batches)
+        flat = jax.tree.map(lambda leaf: leaf[0], single)
         goals = targets(after.parameters["q_target"], flat, discounts[step], activation)
         losses.append(float(loss_of(after.parameters["q"], flat.observations, flat.actions, goals, activation)))
-        after = UPDATE(after, one, discounts[step : step + 1], jnp.int32(1), rate, learner.numbers, learner.settings)
-    together = UPDATE(before, batches, discounts, jnp.int32(len(drawn)), rate, learner.numbers, learner.settings)
+        after = UPDATE(after, single, discounts[step : step + 1], jnp.int32(1), rate, numbers, settings)
+    together = UPDATE(before, batches, discounts, jnp.int32(len(drawn)), rate, numbers, settings)
     assert_close(together, after, 1e-6)
     return together, losses
 
@@ -130,14 +140,14 @@ def ours_after(learner: DQN, before: Learner, rows: jax.Array, drawn: list[np.nd
 def test_updates_are_the_librarys(small_recipe: Make, site: str, optimizer: str) -> None:
     recipe = changed(small_recipe("dqn"), learning_rate="lin_0.003").replace(**SITES[site])
     recipe = recipe.replace(policy=replace(recipe.policy, optimizer=optimizer))
-    model, learner = library_model(recipe), DQN(recipe)
+    model, learner = library_model(recipe), learner_of(recipe, ())
     torch.manual_seed(5)
     for parameter in model.q_net_target.parameters():  # otherwise both networks are the same
         parameter.data += 0.3 * torch.randn_like(parameter)
-    before = first_learner(networks_of(model), learner.settings)
+    before = first_learner(networks_of(model), dqn_settings(learner))
     rows, drawn = recorded(recipe, model, learner, 100), remembered_indices(model)
-    model._update_current_progress_remaining(learner.settings.train_freq, recipe.total_steps)
-    model.train(8, batch_size=learner.settings.batch_size)
+    model._update_current_progress_remaining(dqn_settings(learner).train_freq, recipe.total_steps)
+    model.train(8, batch_size=dqn_settings(learner).batch_size)
     after, losses = ours_after(learner, before, rows, drawn)
     theirs = networks_of(model)
     assert not np.allclose(theirs["q"][1][0], before.parameters["q"][1][0], rtol=1e-5)
@@ -148,12 +158,12 @@ def test_updates_are_the_librarys(small_recipe: Make, site: str, optimizer: str)
 @pytest.mark.parametrize("site", SITES)
 def test_gradients_are_the_librarys(small_recipe: Make, site: str) -> None:
     recipe = changed(small_recipe("dqn"), max_grad_norm=1e9).replace(**SITES[site])
-    model, learner = library_model(recipe), DQN(recipe)
+    model, learner = library_model(recipe), learner_of(recipe, ())
     before = networks_of(model)
     rows, drawn = recorded(recipe, model, learner, 100), remembered_indices(model)
-    model.train(1, batch_size=learner.settings.batch_size)
+    model.train(1, batch_size=dqn_settings(learner).batch_size)
     batch, half = replay_buffer.gather(rows, jnp.asarray(drawn[0])), jnp.float32(0.5)
-    goals = targets(before["q_target"], batch, replay_buffer.discounts(half, half, learner.sites), "ReLU")
+    goals = targets(before["q_target"], batch, replay_buffer.discounts(half, half, learner.data.sites), "ReLU")
     ours = jax.grad(loss_of)(before["q"], batch.observations, batch.actions, goals, "ReLU")
     theirs = [np.asarray(parameter.grad).T for parameter in model.q_net.parameters()]
     assert_close(ours, theirs)
@@ -162,12 +172,12 @@ def test_gradients_are_the_librarys(small_recipe: Make, site: str) -> None:
 def test_clipped_updates_are_the_librarys(small_recipe: Make) -> None:
     recipe = changed(small_recipe("dqn"), max_grad_norm=0.01)
     recipe = recipe.replace(policy=replace(recipe.policy, optimizer="SGD", activation="Tanh"))
-    model, learner = library_model(recipe), DQN(recipe)
-    before = first_learner(networks_of(model), learner.settings)
+    model, learner = library_model(recipe), learner_of(recipe, ())
+    before = first_learner(networks_of(model), dqn_settings(learner))
     rows, drawn = recorded(recipe, model, learner, 100), remembered_indices(model)
-    model.train(8, batch_size=learner.settings.batch_size)
+    model.train(8, batch_size=dqn_settings(learner).batch_size)
     after, _ = ours_after(learner, before, rows, drawn)
-    unclipped, _ = ours_after(DQN(changed(recipe, max_grad_norm=1e9)), before, rows, drawn)
+    unclipped, _ = ours_after(learner_of(changed(recipe, max_grad_norm=1e9), ()), before, rows, drawn)
     theirs = networks_of(model)
     assert not np.allclose(unclipped.parameters["q"][1][0], theirs["q"][1][0], rtol=1e-4, atol=1e-5)
     assert_close(after.parameters, theirs)
@@ -177,11 +187,11 @@ def test_every_site_changes_the_targets(small_recipe: Make) -> None:
     goals = []
     for changes in SITES.values():
         recipe = small_recipe("dqn").replace(**changes)
-        model, learner = library_model(recipe), DQN(recipe)
+        model, learner = library_model(recipe), learner_of(recipe, ())
         rows = recorded(recipe, model, learner, 100)
         half = jnp.float32(0.5)
         batch = replay_buffer.gather(rows, jnp.arange(100))
-        discount = replay_buffer.discounts(half, half, learner.sites)
+        discount = replay_buffer.discounts(half, half, learner.data.sites)
         goals.append(np.asarray(targets(networks_of(model)["q_target"], batch, discount, "ReLU")))
     for first in range(len(goals)):
         for second in range(first):
@@ -191,7 +201,7 @@ def test_every_site_changes_the_targets(small_recipe: Make) -> None:
 @pytest.mark.parametrize(("tau", "interval"), [(1.0, 10), (0.3, 10), (0.01, 1), (1.0, 100), (0.5, 7)])
 def test_target_network_follows_as_the_librarys(small_recipe: Make, tau: float, interval: int) -> None:
     recipe = changed(small_recipe("dqn"), tau=tau, target_update_interval=interval)
-    model, learner = library_model(recipe), DQN(recipe)
+    model, learner = library_model(recipe), learner_of(recipe, ())
     torch.manual_seed(5)
     for parameter in model.q_net.parameters():
         parameter.data += torch.randn_like(parameter)
@@ -200,7 +210,9 @@ def test_target_network_follows_as_the_librarys(small_recipe: Make, tau: float, 
         start = model._n_calls
         for _ in range(steps - start):
             model._on_step()
-        assert_close(follow_target(before, jnp.int64(start), jnp.int64(steps), learner.numbers), networks_of(model))
+        assert_close(
+            follow_target(before, jnp.int64(start), jnp.int64(steps), learner.data.numbers), networks_of(model)
+        )
 
 
 def test_exploration_rate_is_the_librarys(small_recipe: Make) -> None:
@@ -216,7 +228,7 @@ def test_exploration_rate_is_the_librarys(small_recipe: Make) -> None:
 
         model.predict = remember  # type: ignore[method-assign]
         model.learn(150)
-        ours = exploration_rate(jnp.arange(len(rates)), DQN(recipe).numbers)
+        ours = exploration_rate(jnp.arange(len(rates)), learner_of(recipe, ()).data.numbers)
         assert len(rates) == 160
         np.testing.assert_allclose(ours, rates, rtol=1e-12)
 
@@ -224,7 +236,7 @@ def test_exploration_rate_is_the_librarys(small_recipe: Make) -> None:
 def test_learning_rate_is_the_librarys(small_recipe: Make) -> None:
     for value in (0.01, "lin_0.01"):
         recipe = changed(small_recipe("dqn"), learning_rate=value).replace(total_steps=150)
-        model, numbers = library_model(recipe), DQN(recipe).numbers
+        model, numbers = library_model(recipe), learner_of(recipe, ()).data.numbers
         for steps in (16, 96, 144, 160):
             model._update_current_progress_remaining(steps, 150)
             theirs = model.lr_schedule(model._current_progress_remaining)
@@ -233,7 +245,7 @@ def test_learning_rate_is_the_librarys(small_recipe: Make) -> None:
 
 def test_a_full_buffer_overwrites_its_oldest_rows(small_recipe: Make) -> None:
     recipe = changed(small_recipe("dqn"), buffer_size=32)
-    model, learner = library_model(recipe), DQN(recipe)
+    model, learner = library_model(recipe), learner_of(recipe, ())
     rows = recorded(recipe, model, learner, 75)
     buffer: Any = model.replay_buffer
     batch = replay_buffer.gather(rows, jnp.arange(32))
@@ -258,10 +270,10 @@ def test_faults_strike_with_their_probability(small_recipe: Make) -> None:
     recipe = small_recipe("dqn").replace(
         terminal=TerminalSite(missed=0.25), state=StateSite(missed_update=0.5), returns=ReturnsSite(undiscounted=0.75)
     )
-    sites = DQN(recipe).sites
+    sites = learner_of(recipe, ()).data.sites
     draws = jnp.linspace(0, 1, 1000, endpoint=False)
-    zero, one = jnp.zeros(4), jnp.ones(4)
-    make = jax.vmap(lambda u: replay_buffer.row(zero, one, jnp.int32(1), jnp.float32(2), True, False, u, u, sites))
+    zeros, ones = jnp.zeros(4), jnp.ones(4)
+    make = jax.vmap(lambda u: row(zeros, ones, jnp.int32(1), jnp.float32(2), True, False, u, u, sites))
     rows = np.asarray(make(draws))
     assert (rows[:, -1] == 0).mean() == 0.25
     assert (rows[:, 4] == 0).mean() == 0.5
@@ -305,4 +317,4 @@ def test_activations_and_their_derivatives_are_torchs(name: str) -> None:
     values.sum().backward()
     ours, slopes = jax.vmap(jax.value_and_grad(ACTIVATIONS[name]))(points)
     np.testing.assert_allclose(ours, values.detach(), rtol=1e-6, atol=1e-7)
-    np.testing.assert_allclose(slopes, theirs.grad, rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(slopes, theirs.grad.numpy(), rtol=1e-6, atol=1e-6)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import io
+from typing import Any
 
 import numpy as np
 import pytest
 from stable_baselines3 import A2C, DQN, PPO
+from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.evaluation import evaluate_policy
 
 from agents.deeprl.checkpoint import from_bytes, weights_digest
-from agents.deeprl.engines.base import Selection
+from agents.deeprl.engines.base import AgentSelection
 from agents.deeprl.engines.fleet.engine import FleetEngine
 from agents.deeprl.engines.fleet.policies import untrained
 from agents.deeprl.evaluation import evaluate, evaluate_model
@@ -23,13 +25,13 @@ from envsearch.registry import environment, make
 from mutations.folding import mutate
 from mutations.parsing import parse_mutant
 
-SMALL = {
+SMALL: dict[str, dict[str, Any]] = {
     "ppo": {"n_steps": 64, "batch_size": 32, "n_epochs": 2, "net_arch": [8, 8]},
     "a2c": {"net_arch": [8, 8]},
     "dqn": {"net_arch": [8, 8], "learning_starts": 32, "train_freq": 16, "gradient_steps": 8, "batch_size": 16},
 }
 SITES = ["Ra_1.0", "R_1.0", "M_1.0", "RN_1.0", "NDF", "MTS", "MSU", "ILF"]
-CLASSES = {"ppo": PPO, "a2c": A2C, "dqn": DQN}
+CLASSES: dict[str, type[BaseAlgorithm]] = {"ppo": PPO, "a2c": A2C, "dqn": DQN}
 
 
 def recipe_of(algorithm, steps=256, name="CartPole-v1", **overrides):
@@ -47,7 +49,7 @@ def test_a_saved_agent_is_an_ordinary_zip_file(algorithm, trained):
     model = CLASSES[algorithm].load(io.BytesIO(agent.checkpoint))
     place = recipe_of(algorithm).environment
     means, _ = evaluate_policy(model, make(place), n_eval_episodes=1, return_episode_rewards=True)
-    assert len(means) == 1
+    assert np.shape(means) == (1,)
     ours = evaluate(agent.checkpoint, algorithm, place, episodes=3)
     assert ours == evaluate_model(model, place, episodes=3)
     assert weights_digest(model) == agent.weights_digest
@@ -123,29 +125,29 @@ def test_the_logged_reward_is_the_true_one_unless_the_recipe_says_otherwise():
 
 
 def test_progress_ends_with_all_agent_steps():
-    told = []
-    FleetEngine().train(recipe_of("a2c", steps=5000), [5, 6], progress=told.append)
-    assert told[-1] == 10_000 and told == sorted(told) and len(told) > 1
+    reported = []
+    FleetEngine().train(recipe_of("a2c", steps=5000), [5, 6], progress=reported.append)
+    assert reported[-1] == 10_000 and reported == sorted(reported) and len(reported) > 1
 
 
 def test_the_best_checkpoint_is_the_best_evaluated():
-    selection = Selection("best", every=128, episodes=3, seed=9)
+    selection = AgentSelection("best", every=128, episodes=3, seed=9)
     recipe = recipe_of("ppo", steps=512)
     best = FleetEngine().train(recipe, [5, 6], selection)
     final = FleetEngine().train(recipe, [5, 6])
-    for one, last in zip(best, final, strict=True):
-        score, end = (np.mean(evaluate(agent.checkpoint, "ppo", recipe.environment, 3, 9)) for agent in (one, last))
+    for chosen, last in zip(best, final, strict=True):
+        score, end = (np.mean(evaluate(agent.checkpoint, "ppo", recipe.environment, 3, 9)) for agent in (chosen, last))
         assert score >= end
-        assert one.selected_step in (128, 256, 384, 512)
-        assert one.episode_returns == last.episode_returns
+        assert chosen.selected_step in (128, 256, 384, 512)
+        assert chosen.episode_returns == last.episode_returns
 
 
 def test_a_hosted_environment_trains_the_same_way():
-    recipe = preset("CartPole-v1", "ppo").recipe(initial_spec(environment("MountainCar-v0")), 128, SMALL["ppo"])
+    recipe = preset("CartPole-v1", "ppo").recipe(initial_spec(environment("LunarLander-v3")), 128, SMALL["ppo"])
     first, second = FleetEngine().train(recipe, [1, 2]), FleetEngine().train(recipe, [2])
     assert first[1].weights_digest == second[0].weights_digest
     assert first[0].weights_digest != first[1].weights_digest
-    assert from_bytes(first[0].checkpoint, "ppo").observation_space.shape == (2,)
+    assert from_bytes(first[0].checkpoint, "ppo").observation_space.shape == (8,)
 
 
 @pytest.mark.parametrize(
@@ -170,6 +172,3 @@ def test_what_it_can_do_it_does_not_decline():
     for name in ("CartPole-v1", "LunarLander-v3"):
         for algorithm in SMALL:
             assert FleetEngine().objection(preset(name, algorithm).recipe(initial_spec(environment(name)), 100)) is None
-    assert "continuous" not in str(FleetEngine().objection(recipe_of("ppo")))
-    pendulum = preset("CartPole-v1", "ppo").recipe(initial_spec(environment("Pendulum-v1")), 100)
-    assert "actions" in str(FleetEngine().objection(pendulum))

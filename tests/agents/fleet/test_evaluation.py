@@ -22,9 +22,11 @@ from stable_baselines3 import A2C, DQN, PPO
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 from agents.deeprl.checkpoint import to_bytes
-from agents.deeprl.engines.fleet import evaluation_cartpole, evaluation_hosted
+from agents.deeprl.engines.fleet import evaluation_compiled, evaluation_hosted
 from agents.deeprl.engines.fleet.evaluation import Pair, SavedAgent, evaluate_together, objection, read
 from agents.deeprl.engines.fleet.evaluation_policies import Policy, actions, outputs, padded, stacked
+from agents.deeprl.engines.fleet.worlds.base import exact
+from agents.deeprl.engines.fleet.worlds.cartpole import CARTPOLE as COMPILED_CARTPOLE
 from agents.deeprl.evaluation import evaluate
 from agents.deeprl.recipe import PolicySite
 from envsearch.environments.cartpole import CartPole
@@ -56,7 +58,7 @@ def untrained(
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for tensor in model.policy.parameters():
-            tensor += scale * 0.3 * torch.randn(tensor.shape, generator=generator)
+            tensor.add_(scale * 0.3 * torch.randn(tensor.shape, generator=generator))
     return SavedAgent(to_bytes(model), algorithm, PolicySite(activation, "Adam", (), units))
 
 
@@ -130,14 +132,15 @@ def test_the_physics_is_gymnasiums_bit_for_bit(
     state: Any = tuple(jnp.asarray([value]) for value in start)
     for push in pushes:
         _, _, fell, _, _ = env.step(push)
-        state, fallen = _compiled_step(state, jnp.asarray([push]), jnp.float64(pole + cart), jnp.float64(pole), 0)
+        point = (jnp.float64(cart), jnp.float64(pole))
+        state, _, fallen = _exact_cartpole(state, jnp.asarray([push]), point, np.int64(0))
         assert [float(value[0]) for value in state] == env.state.tolist()
         assert bool(fallen[0]) == fell
         if fell:
             return
 
 
-_compiled_step = jax.jit(evaluation_cartpole._step)
+_exact_cartpole = jax.jit(lambda state, push, point, zero: COMPILED_CARTPOLE.step(state, push, point, exact(zero)))
 
 
 def test_the_first_of_equal_outputs_is_chosen() -> None:
@@ -153,8 +156,8 @@ def test_large_batches_are_run_in_pieces(monkeypatch: pytest.MonkeyPatch) -> Non
     agents = [untrained(seed=seed, units=(16, 8)) for seed in range(5)]
     pairs = [(agent, place) for agent in agents for place in (CARTPOLE, HEAVY, CARTPOLE)]
     whole = evaluate_together(pairs, 4, 3)
-    monkeypatch.setattr(evaluation_cartpole, "MOST_ROWS", 32)
-    monkeypatch.setattr(evaluation_cartpole, "WORTH_LEAVING", 1)
+    monkeypatch.setattr(evaluation_compiled, "MOST_ROWS", 32)
+    monkeypatch.setattr(evaluation_compiled, "WORTH_LEAVING", 1)
     assert evaluate_together(pairs, 4, 3) == whole
     landers = [(untrained("ppo", LANDER, seed, units=(8,)), LANDER) for seed in range(2)]
     together = evaluate_together(landers, 3, 3)

@@ -14,15 +14,8 @@ from stable_baselines3.common.callbacks import BaseCallback
 
 from agents.deeprl.engines.fleet.advantages import advantages_and_returns, with_time_limit_bootstrap
 from agents.deeprl.engines.fleet.networks import from_state_dict
-from agents.deeprl.engines.fleet.on_policy import (
-    FaultDraws,
-    first_learner,
-    learn,
-    numbers_of,
-    on_policy_sites,
-    prepare,
-    settings_of,
-)
+from agents.deeprl.engines.fleet.on_policy_recipe import numbers_of, on_policy_sites, settings_of
+from agents.deeprl.engines.fleet.on_policy_update import FaultDraws, first_learner, learn, prepare
 from agents.deeprl.engines.fleet.rollout import Rollout
 from agents.deeprl.engines.fleet.sites import stream
 from agents.deeprl.engines.sb3.build import build
@@ -75,7 +68,7 @@ class Library:
 
     def __init__(self, recipe, seed=3):
         with library_randomness_kept():
-            self.model = build(recipe, seed)
+            self.model: Any = build(recipe, seed)
             limited = self.model.env.envs[0]
             while not hasattr(limited, "_max_episode_steps"):
                 limited = limited.env
@@ -160,8 +153,7 @@ def check_weights(recipe, monkeypatch):
             numbers_of(recipe),
             settings=settings,
         )
-    found = distance(learner.parameters, library.parameters())
-    assert found < 1e-5, found
+    assert distance(learner.parameters, library.parameters()) < 1e-5
 
 
 @pytest.mark.parametrize(("algorithm", "mutant"), CASES)
@@ -255,7 +247,7 @@ def test_gradients_are_the_librarys(algorithm, mutant, monkeypatch):
 
 @pytest.mark.parametrize("algorithm", OVERRIDES)
 def test_value_clipping_and_falling_rates_are_the_librarys(algorithm, monkeypatch):
-    overrides = {"learning_rate": "lin_0.001"}
+    overrides: dict[str, Any] = {"learning_rate": "lin_0.001"}
     if algorithm == "ppo":
         overrides |= {"clip_range": "lin_0.2", "clip_range_vf": 0.1}
     check_weights(recipe_of(algorithm, **overrides), monkeypatch)

@@ -36,7 +36,9 @@ def outcome() -> Callable[..., EpisodeOutcome]:
         history = History(10)
         for cycle in range(max(map(len, past), default=0)):
             known = [(test, LETTERS[text[cycle]]) for test, text in zip(tests, past, strict=True) if cycle < len(text)]
-            history.record([test for test, _ in known], [TestResult(test.id, told) for test, told in known], cycle)
+            history.record(
+                [test for test, _ in known], [TestResult(test.id, verdict) for test, verdict in known], cycle
+            )
         observation = observe(history, tests)
         scores = Scores(np.zeros(count), np.zeros(count, dtype=np.bool_), 0.0)
         position = np.zeros(count, dtype=np.int64)
@@ -59,11 +61,11 @@ def observed() -> Callable[..., Observation]:
 
     def make(past: Sequence[str], durations: Sequence[float] | None = None) -> Observation:
         seconds = [1.0] * len(past) if durations is None else durations
-        tests = [TestCase(f"t{place}", duration=told) for place, told in enumerate(seconds)]
+        tests = [TestCase(f"t{place}", duration=duration) for place, duration in enumerate(seconds)]
         history = History(10)
         for cycle in range(max(map(len, past), default=0)):
             known = [(test, LETTERS[text[cycle]]) for test, text in zip(tests, past, strict=True) if cycle < len(text)]
-            results = [TestResult(test.id, told, 1.0) for test, told in known]
+            results = [TestResult(test.id, verdict, 1.0) for test, verdict in known]
             history.record([test for test, _ in known], results, cycle)
         return observe(history, tests)
 

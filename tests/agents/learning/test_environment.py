@@ -51,7 +51,7 @@ def test_an_episode_shows_every_test_once_and_rewards_the_distance():
 
 
 def test_levels_are_even_priorities():
-    environment = TestScheduling([(np.zeros((1, 2)), np.array([1.0]))], levels=5)
+    environment = TestScheduling([(np.zeros((1, 2), np.float32), np.array([1.0]))], levels=5)
     rewards = []
     for action in range(5):
         environment.reset(seed=0)
@@ -60,7 +60,7 @@ def test_levels_are_even_priorities():
 
 
 def test_cycles_come_in_turn_and_a_seed_begins_again():
-    cycles = [(np.full((1, 1), float(number)), np.zeros(1)) for number in range(3)]
+    cycles = [(np.full((1, 1), number, np.float32), np.zeros(1)) for number in range(3)]
     environment = TestScheduling(cycles)
     first = [float(environment.reset(seed=0)[0][0]), *(float(environment.reset()[0][0]) for _ in range(3))]
     assert first == [0, 1, 2, 0]
@@ -70,7 +70,7 @@ def test_cycles_come_in_turn_and_a_seed_begins_again():
 def test_balanced_shows_rare_failures_as_often_as_the_rest():
     worth = np.full(200, -1.0)
     worth[7] = 1.0
-    environment = TestScheduling([(np.arange(200.0)[:, None], worth)], steps=100, balanced=True)
+    environment = TestScheduling([(np.arange(200, dtype=np.float32)[:, None], worth)], steps=100, balanced=True)
     observation, _ = environment.reset(seed=0)
     failures, terminated = 0, False
     while not terminated:
@@ -87,7 +87,7 @@ def test_cycle_of_leaves_out_what_nothing_is_known_of(observed):
 def test_cycles_of_a_history_know_only_earlier_ones():
     tests = (TestCase("a"), TestCase("b"))
     verdicts = ((Verdict.FAILED, Verdict.PASSED), (Verdict.ERROR, Verdict.FAILED))
-    history = CiHistory("h", tuple(Cycle(tests, told, np.array([1.0, np.nan])) for told in verdicts))
+    history = CiHistory("h", tuple(Cycle(tests, outcome, np.array([1.0, np.nan])) for outcome in verdicts))
     (first, worth), (second, later) = cycles_of(history, 2)
     assert worth.tolist() == [1.0, -1.0] and later.tolist() == [1.0]
     assert first[:, -2:].tolist() == [[0, 0], [0, 0]] and second[:, -2:].tolist() == [[-1, 0]]

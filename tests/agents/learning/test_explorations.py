@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -16,13 +18,17 @@ def scores(number, exploration=0.0):
     return Scores(np.arange(number, dtype=np.float64), np.zeros(number, dtype=np.bool_), exploration)
 
 
+UNSEEN: Any = None
+"""An exploration does not look at the observation."""
+
+
 def explored(name, settings, number, version, seed=0, own=0.0):
-    return exploration(name, settings).apply(scores(number, own), None, version, np.random.default_rng(seed))
+    return exploration(name, settings).apply(scores(number, own), UNSEEN, version, np.random.default_rng(seed))
 
 
 def test_none_changes_nothing():
-    given_scores = scores(5)
-    assert exploration("none", {}).apply(given_scores, None, 3, np.random.default_rng(0)) is given_scores
+    agent_scores = scores(5)
+    assert exploration("none", {}).apply(agent_scores, UNSEEN, 3, np.random.default_rng(0)) is agent_scores
 
 
 def test_epsilon_falls_in_a_straight_line():
@@ -40,43 +46,49 @@ def test_gaussian_records_the_noise_s_share_of_the_variance():
 
 
 def test_exploration_of_the_agent_itself_is_counted_in():
-    told = explored("epsilon_greedy", {"initial": 0.5}, 5, 0, own=0.5)
-    assert told.exploration == pytest.approx(0.75)
+    noisy_scores = explored("epsilon_greedy", {"initial": 0.5}, 5, 0, own=0.5)
+    assert noisy_scores.exploration == pytest.approx(0.75)
 
 
 def test_epsilon_moves_the_drawn_tests_and_leaves_the_others():
-    told = explored("epsilon_greedy", {"initial": 0.3}, 2000, 0)
-    assert 0.25 < told.explored.mean() < 0.35
-    np.testing.assert_array_equal(told.priority[~told.explored], np.arange(2000)[~told.explored])
-    # the drawn ones stand anywhere, the same for those that stood first and last
-    moved = told.priority[told.explored]
+    noisy_scores = explored("epsilon_greedy", {"initial": 0.3}, 2000, 0)
+    assert 0.25 < noisy_scores.explored.mean() < 0.35
+    np.testing.assert_array_equal(
+        noisy_scores.priority[~noisy_scores.explored], np.arange(2000)[~noisy_scores.explored]
+    )
+    # the drawn tests move to uniform places, wherever they were before
+    moved = noisy_scores.priority[noisy_scores.explored]
     assert np.mean(moved) == pytest.approx(1000, abs=100)
-    assert abs(np.corrcoef(np.flatnonzero(told.explored), moved)[0, 1]) < 0.15
+    assert abs(np.corrcoef(np.flatnonzero(noisy_scores.explored), moved)[0, 1]) < 0.15
 
 
 def test_epsilon_of_one_is_an_order_by_chance():
-    told = explored("epsilon_greedy", {"initial": 1.0}, 500, 0)
-    assert told.explored.all()
-    assert abs(np.corrcoef(np.arange(500), told.priority)[0, 1]) < 0.15
+    noisy_scores = explored("epsilon_greedy", {"initial": 1.0}, 500, 0)
+    assert noisy_scores.explored.all()
+    assert abs(np.corrcoef(np.arange(500), noisy_scores.priority)[0, 1]) < 0.15
 
 
 def test_gaussian_noise_follows_the_spread_of_the_priorities():
-    told = explored("gaussian", {"initial": 0.5}, 2000, 0)
-    noise = told.priority - np.arange(2000)
+    noisy_scores = explored("gaussian", {"initial": 0.5}, 2000, 0)
+    noise = noisy_scores.priority - np.arange(2000)
     assert np.std(noise) == pytest.approx(0.5 * np.std(np.arange(2000)), rel=0.1)
-    assert 0 < told.explored.sum() < 1000
+    assert 0 < noisy_scores.explored.sum() < 1000
     equal = Scores(np.zeros(50), np.zeros(50, dtype=np.bool_), 0.0)
-    noisy = exploration("gaussian", {}).apply(equal, None, 0, np.random.default_rng(0))
+    noisy = exploration("gaussian", {}).apply(equal, UNSEEN, 0, np.random.default_rng(0))
     assert len(set(noisy.priority.tolist())) == 50
 
 
 @pytest.mark.parametrize("name", sorted(EXPLORATIONS))
 @given(number=st.integers(0, 30), version=st.integers(0, 200), seed=st.integers(0, 5))
 def test_every_exploration_answers_with_scores(name, number, version, seed):
-    told = explored(name, {}, number, version, seed)
-    assert told.priority.shape == told.explored.shape == (number,)
-    assert np.isfinite(told.priority).all() and told.explored.dtype == np.bool_ and 0.0 <= told.exploration <= 1.0
-    assert explored(name, {}, number, version, seed).priority.tobytes() == told.priority.tobytes()
+    noisy_scores = explored(name, {}, number, version, seed)
+    assert noisy_scores.priority.shape == noisy_scores.explored.shape == (number,)
+    assert (
+        np.isfinite(noisy_scores.priority).all()
+        and noisy_scores.explored.dtype == np.bool_
+        and 0.0 <= noisy_scores.exploration <= 1.0
+    )
+    assert explored(name, {}, number, version, seed).priority.tobytes() == noisy_scores.priority.tobytes()
 
 
 @pytest.mark.parametrize(

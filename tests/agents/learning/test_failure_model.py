@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from agents.scheduling.episode import Budget
 from agents.scheduling.history_replay import replay
 from agents.scheduling.kinds.failure_model import FailureModel
+from agents.scheduling.kinds.failure_statistics import DECAYS, FailureStatistics, natural, rates
 from agents.scheduling.kinds.fitting import log_fits
 from agents.scheduling.kinds.logistic import Logistic
 from agents.scheduling.kinds.model_inputs import INPUT_NAMES, model_inputs
-from agents.scheduling.kinds.test_statistics import DECAYS, TestMemory, natural, rates
 from agents.scheduling.loaders.ci_history import Cycle
 from agents.scheduling.scheduler import Scheduler
 from agents.scheduling.settings import AgentSettings
@@ -59,9 +59,9 @@ def test_the_order_of_a_cycle_does_not_depend_on_its_verdicts(seed, swap, share)
     history = flaky_history(np.random.default_rng(seed), tests=20, flaky=5, cycles=6)
     last = history.cycles[-1]
     shuffled = np.random.default_rng(swap).permutation(len(last))
-    other = Cycle(last.tests, tuple(last.verdicts[place] for place in shuffled), last.durations[shuffled])
+    right = Cycle(last.tests, tuple(last.verdicts[place] for place in shuffled), last.durations[shuffled])
     orders = []
-    for final in (last, other):
+    for final in (last, right):
         scheduler = Scheduler(SETTINGS)
         for number, cycle in enumerate(history.cycles[:-1]):
             run(scheduler, cycle, number)
@@ -69,8 +69,8 @@ def test_the_order_of_a_cycle_does_not_depend_on_its_verdicts(seed, swap, share)
     assert orders[0] == orders[1]
 
 
-def test_how_often_a_test_stands_in_the_cycle_is_not_fed():
-    memory = TestMemory()
+def test_how_often_a_test_appears_in_the_cycle_is_not_an_input():
+    memory = FailureStatistics()
     memory.update(("a", "b", "c"), np.ones(3, np.bool_), np.array([True, False, False]))
     scheduler = Scheduler(SETTINGS)
     run(scheduler, made("abc", "FPP"), 0)
@@ -116,7 +116,7 @@ def test_of_the_tests_that_fit_a_budget_the_likeliest_to_fail_comes_first():
     assert orders[0.4][-1] == "a"
 
 
-def test_the_budget_does_not_tell_how_often_a_test_stands():
+def test_the_budget_does_not_reveal_how_often_a_test_appears():
     scheduler = Scheduler(SETTINGS)
     for number in range(3):
         run(scheduler, made("abcd", "FPPP" if number else "FFPP", (4.0, 3.0, 2.0, 1.0)), number)
@@ -134,7 +134,7 @@ def test_where_verdicts_stay_unknown_the_order_does_not_follow_the_budget():
         run(scheduler, made(names, "FPFPFPPP", range(1, 9)), number, [name < "e" for name in names])
     tests = made(names, "PPPPPPPP").tests
     priorities = [scheduler.recommend(tests, "x", 6, Budget(share=share)).scores.priority for share in (0.2, 0.9)]
-    assert np.array_equal(*priorities)
+    assert np.array_equal(priorities[0], priorities[1])
 
 
 @given(st.lists(st.floats(0.0, 1e4), max_size=12), st.floats(0.0, 1e5), st.integers(0, 99))
@@ -169,9 +169,9 @@ def test_what_is_not_run_is_tried_in_the_end(doubt, tried):
 
 def test_nothing_is_explored_where_every_verdict_is_known():
     history = flaky_history(np.random.default_rng(0), tests=15, flaky=4, cycles=10)
-    found = replay(history, SETTINGS)
-    assert found.exploration[0] == 1.0
-    assert not found.exploration[1:].any()
+    measured = replay(history, SETTINGS)
+    assert measured.exploration[0] == 1.0
+    assert not measured.exploration[1:].any()
 
 
 def test_it_learns_that_pairs_fail_in_turn():
@@ -183,7 +183,7 @@ def test_it_learns_that_pairs_fail_in_turn():
 
 
 def test_a_neighbour_in_name_lends_to_a_new_test():
-    memory = TestMemory()
+    memory = FailureStatistics()
     keys = tuple(f"suite/{area}/{place}" for area in ("bad", "good") for place in (1, 2, 10))
     for _ in range(5):
         memory.update(keys, np.ones(6, np.bool_), np.array([True] * 3 + [False] * 3))
@@ -209,14 +209,14 @@ def test_names_compare_as_their_numbers_do(numbers):
 
 @given(st.lists(st.booleans(), max_size=12))
 def test_rates_are_weighted_means_of_the_verdicts(failed):
-    memory = TestMemory()
+    memory = FailureStatistics()
     for bad in failed:
         memory.update(("t",), np.array([True]), np.array([bad]))
-    found = rates(memory, memory.find(["t"]))[0]
+    measured = rates(memory, memory.find(["t"]))[0]
     for place, decay in enumerate(DECAYS):
         weights = decay ** np.arange(len(failed))[::-1]
         expected = (weights @ np.array(failed, np.float64) + 0.3 * memory.share) / (weights.sum() + 0.3)
-        assert found[place] == pytest.approx(expected)
+        assert measured[place] == pytest.approx(expected)
     assert memory.column["runs"][0] == (len(failed) if failed else 0)
 
 
@@ -224,20 +224,20 @@ def test_the_state_comes_back_through_bytes_and_goes_on_the_same():
     history = flaky_history(np.random.default_rng(5), tests=25, flaky=6, cycles=12)
     first = Scheduler(SETTINGS)
     for number, cycle in enumerate(history.cycles[:8]):
-        run(first, cycle, number, np.arange(len(cycle)) % 3 > 0)
+        run(first, cycle, number, [place % 3 > 0 for place in range(len(cycle))])
     second = Scheduler(SETTINGS)
     second.restore(from_bytes(to_bytes(first.state())))
     for number, cycle in enumerate(history.cycles[8:], start=8):
         assert run(first, cycle, number) == run(second, cycle, number)
-    one, other = first.state(), second.state()
-    assert one.keys() == other.keys()
-    assert all(np.asarray(one[name]).tobytes() == np.asarray(other[name]).tobytes() for name in one)
+    left, right = first.state(), second.state()
+    assert left.keys() == right.keys()
+    assert all(np.asarray(left[name]).tobytes() == np.asarray(right[name]).tobytes() for name in left)
 
 
 def test_the_same_seed_gives_the_same_numbers():
     history = flaky_history(np.random.default_rng(1), tests=15, flaky=4, cycles=10)
-    one, other = (replay(history, SETTINGS, feedback="partial", seed=4).metrics["napfd"] for _ in range(2))
-    assert one.tobytes() == other.tobytes()
+    left, right = (replay(history, SETTINGS, feedback="partial", seed=4).metrics["napfd"] for _ in range(2))
+    assert left.tobytes() == right.tobytes()
 
 
 def test_a_state_of_something_else_is_refused():
@@ -251,7 +251,7 @@ def test_a_state_of_something_else_is_refused():
 
 
 @pytest.mark.parametrize(
-    "given",
+    "hyperparameters",
     [
         {"objective": "money"},
         {"precision": 0.0},
@@ -261,14 +261,14 @@ def test_a_state_of_something_else_is_refused():
         {"left_out": "weather"},
     ],
 )
-def test_wrong_hyperparameters(given):
+def test_wrong_hyperparameters(hyperparameters):
     with pytest.raises(InputError):
-        FailureModel(given, 0)
+        FailureModel(hyperparameters, 0)
 
 
 def test_forgetting_the_longest_unseen(monkeypatch):
-    monkeypatch.setattr("agents.scheduling.kinds.test_statistics.MAX_TESTS", 40)
-    memory = TestMemory()
+    monkeypatch.setattr("agents.scheduling.kinds.failure_statistics.MAX_TESTS", 40)
+    memory = FailureStatistics()
     for number in range(6):
         keys = tuple(f"t{number}_{place}" for place in range(10))
         memory.update(keys, np.ones(10, np.bool_), np.zeros(10, np.bool_))
@@ -307,7 +307,7 @@ def test_an_input_that_is_always_zero_keeps_its_weight():
 def test_every_input_has_a_name():
     scheduler = Scheduler(SETTINGS)
     episode = scheduler.recommend([TestCase("a"), TestCase("b", features=(("area", "x"),))], "1", 0)
-    shown = model_inputs(TestMemory(), episode.observation)
+    shown = model_inputs(FailureStatistics(), episode.observation)
     assert shown.shape == (2, len(INPUT_NAMES))
     assert np.isfinite(shown).all()
     assert shown[:, -16:].any(axis=1).tolist() == [False, True]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import numpy as np
 import pytest
 
@@ -41,12 +43,12 @@ def test_tests_that_fail_together_are_one_cluster():
     )
     # c shares 3 of 4 failing cycles with a and b: pairs 1, .75, .75
     assert insights(history).clusters == (
-        FailureCluster("nightly", ("a", "b", "c"), pytest.approx(2.5 / 3), 4),
+        FailureCluster("nightly", ("a", "b", "c"), cast(float, pytest.approx(2.5 / 3)), 4),
         FailureCluster("nightly", ("d", "e"), 1.0, 4),
     )
 
 
-def test_too_few_common_failures_are_no_cluster():
+def test_too_few_common_failures_are_not_a_cluster():
     history = history_of({"a": "FFPP", "b": "FFPP"})
     assert insights(history).clusters == ()
     assert len(insights(history, InsightSettings(common_failures=2)).clusters) == 1
@@ -58,7 +60,7 @@ def test_equal_cycles_of_different_jobs_are_different_cycles():
     assert insights(history).clusters == ()
 
 
-def test_a_chain_of_neighbours_is_no_cluster():
+def test_a_chain_of_neighbours_is_not_a_cluster():
     lines = {
         f"t{place:02}": "".join("F" if place <= cycle < place + 6 else "P" for cycle in range(20))
         for place in range(14)
@@ -74,8 +76,8 @@ def test_stale_tests_the_longest_first():
         {"old": "P.........", "older_known": "P.........", "fresh": "PPPPPPPPPP", "middle": "PPPPP....."}
     )
     history.record([TestCase("skipped")], [TestResult("skipped", Verdict.SKIPPED)], 10)
-    told = insights(history, InsightSettings(stale_cycles=5)).stale
-    assert told == (
+    reported = insights(history, InsightSettings(stale_cycles=5)).stale
+    assert reported == (
         StaleTest("", "old", 11, True),
         StaleTest("", "older_known", 11, True),
         StaleTest("", "middle", 7, True),
@@ -90,23 +92,23 @@ def test_flaky_tests_need_more_than_a_fault_and_its_repair():
     assert flaky.flip_rate == pytest.approx(6 / 9)
 
 
-def test_only_the_tests_asked_for():
+def test_only_the_requested_tests():
     history = history_of({"a": "PFPFPF", "b": "PFPFPF"})
-    told = insights(history, keys=("b", "unknown", "b"))
-    assert [entry.test for entry in told.flaky] == ["b"] and told.clusters == ()
+    reported = insights(history, keys=("b", "unknown", "b"))
+    assert [entry.test for entry in reported.flaky] == ["b"] and reported.clusters == ()
 
 
-def test_an_empty_history_tells_nothing():
-    told = insights(History(5))
-    assert told.clusters == told.stale == told.flaky == ()
+def test_an_empty_history_has_no_insights():
+    reported = insights(History(5))
+    assert reported.clusters == reported.stale == reported.flaky == ()
 
 
 def test_lists_are_limited():
     rng = np.random.default_rng(0)
     lines = {f"t{place}": "".join(rng.permutation(list("PFPFPFPFPF"))) for place in range(50)}
-    told = insights(history_of(lines), InsightSettings(limit=3, flip_rate=0.01))
-    assert len(told.flaky) == 3
-    assert told.flaky[0].flip_rate >= told.flaky[-1].flip_rate
+    reported = insights(history_of(lines), InsightSettings(limit=3, flip_rate=0.01))
+    assert len(reported.flaky) == 3
+    assert reported.flaky[0].flip_rate >= reported.flaky[-1].flip_rate
 
 
 @pytest.mark.parametrize("settings", [{"similarity": 0.0}, {"flip_rate": 1.5}, {"limit": 0}, {"stale_cycles": -1}])

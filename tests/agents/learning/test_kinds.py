@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ EPISODES = {"network": 15, "tableau": 15, "bandit": 15, "ppo": 40, "a2c": 40, "d
 
 
 def separation(agent, observation, failed):
-    """Chance that a failed test stands before a passed one, ties counted half."""
+    """Probability that a failed test ranks before a passed one; ties count half."""
     priority = agent.score(observation, np.random.default_rng(0)).priority
     difference = priority[failed > 0][:, None] - priority[failed == 0][None, :]
     return np.mean((difference > 0) + 0.5 * (difference == 0))
@@ -40,8 +41,8 @@ def test_it_learns_which_tests_fail(kind, unreliable):
 
 @pytest.mark.parametrize("kind", LEARNING)
 def test_scores_grow_with_nothing_but_what_was_rewarded(kind, observed):
-    """Before any reward no test that was equal to another stands before it."""
-    agent = make_agent(kind, {}, 0)
+    """Before any reward, equal tests have equal priorities."""
+    agent: Any = make_agent(kind, {}, 0)
     observation = observed(["PF", "PF"], durations=(1.0, 1.0))
     twins = inputs(observation, 4)
     place = observation.feature_names.index("place")
@@ -90,7 +91,7 @@ def test_wrong_hyperparameters_are_refused(kind, hyperparameters, field):
 @pytest.mark.parametrize("activation", ["relu", "tanh", "elu"])
 @pytest.mark.parametrize("depth", [0, 1, 3])
 def test_network_of_other_shapes(activation, depth, unreliable):
-    agent = make_agent("network", {"activation": activation, "depth": depth, "width": 5, "memory": 50}, 0)
+    agent: Any = make_agent("network", {"activation": activation, "depth": depth, "width": 5, "memory": 50}, 0)
     observation, failed = unreliable(np.random.default_rng(0))
     for _ in range(3):
         agent.learn(observation, agent.score(observation, None), (), failed, np.random.default_rng(1))
@@ -99,14 +100,14 @@ def test_network_of_other_shapes(activation, depth, unreliable):
 
 
 def test_network_weights_come_from_the_seed(unreliable):
-    one, same, other = (make_agent("network", {}, seed).state()["network.weights.0"] for seed in (1, 1, 2))
-    assert np.array_equal(one, same) and not np.array_equal(one, other)
+    drawn, drawn_again, other = (make_agent("network", {}, seed).state()["network.weights.0"] for seed in (1, 1, 2))
+    assert np.array_equal(drawn, drawn_again) and not np.array_equal(drawn, other)
 
 
 def test_bandit_is_ridge_regression(observed):
     observation = observed(["PF", "FP", "PPP", ""], durations=(1, 2, 3, 4))
     rewards = np.array([1.0, 0.0, 0.5, np.nan])
-    agent = make_agent("bandit", {"confidence": 0.0, "ridge": 2.0, "forgetting": 1.0}, 0)
+    agent: Any = make_agent("bandit", {"confidence": 0.0, "ridge": 2.0, "forgetting": 1.0}, 0)
     agent.learn(observation, None, (), rewards, None)
     rows = np.column_stack([inputs(observation, 8).astype(np.float64), np.ones(4)])
     known = rows[:3]
@@ -115,19 +116,19 @@ def test_bandit_is_ridge_regression(observed):
 
 
 def test_bandit_tries_what_it_knows_little_of(observed):
-    agent = make_agent("bandit", {"confidence": 2.0}, 0)
+    agent: Any = make_agent("bandit", {"confidence": 2.0}, 0)
     observation = observed(["PPPP"] * 20)
     fresh = observed(["PPPP"] * 19 + ["FPFF"])
     for _ in range(20):
         agent.learn(observation, None, (), np.zeros(20), None)
     assert np.argmax(agent.score(fresh, None).priority) == 19
-    certain = make_agent("bandit", {"confidence": 0.0}, 0)
+    certain: Any = make_agent("bandit", {"confidence": 0.0}, 0)
     certain.restore(agent.state())
     assert certain.score(fresh, None).exploration == 0.0 < agent.score(fresh, None).exploration
 
 
 def test_bandit_forgets(observed):
-    agent = make_agent("bandit", {"forgetting": 0.5, "confidence": 0.0}, 0)
+    agent: Any = make_agent("bandit", {"forgetting": 0.5, "confidence": 0.0}, 0)
     observation = observed(["FF", "PP"])
     for rewards in (np.array([1.0, 0.0]), np.array([0.0, 1.0])):
         for _ in range(8):
@@ -137,7 +138,7 @@ def test_bandit_forgets(observed):
 
 
 def test_tableau_is_a_mean_that_leans_on_coarser_cells(observed):
-    agent = make_agent("tableau", {"prior": 1e-9, "forgetting": 1.0}, 0)
+    agent: Any = make_agent("tableau", {"prior": 1e-9, "forgetting": 1.0}, 0)
     observation = observed(["FF", "FF", "FF", "PP", "PP", "PP"])
     agent.learn(observation, None, (), np.array([1.0, 1.0, 0.0, 0.0, 0.0, 0.0]), None)
     agent.learn(observation, None, (), np.array([1.0, 0.0, 0.0, 0.0, 0.0, 1.0]), None)

@@ -47,7 +47,7 @@ def test_time_ranked(outcome):
 def test_time_ranked_counts_the_schedule_alone(outcome):
     # the last two were not scheduled: |F| = 1, and they get 0
     check("time_ranked", outcome("PFPFP", selected=3), [0, 1, 1, 0, 0])
-    # without results nothing is learned of them; an error in the schedule is no failure
+    # nothing is learned about tests without results; an error in the schedule is not a failure
     check("time_ranked", outcome("PFPNN", selected=3), [0, 1, 1, NAN, NAN])
     check("time_ranked", outcome("PEF"), [0, NAN, 1])
 

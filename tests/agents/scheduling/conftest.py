@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -39,7 +40,7 @@ def results() -> Callable[..., list[TestResult]]:
 def scheduler() -> Callable[..., Scheduler]:
     """A scheduler of a kind."""
 
-    def make(kind: str = "failure_rate", **settings: object) -> Scheduler:
+    def make(kind: str = "failure_rate", **settings: Any) -> Scheduler:
         return Scheduler(AgentSettings(kind, **{"reward": "failure_count", **settings}))
 
     return make

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.scheduling.columns import RankedColumns, TestColumns, ids_of, keys_of, ranking_columns, told_seconds
+from agents.scheduling.columns import RankedColumns, TestColumns, declared_seconds, ids_of, keys_of, ranking_columns
 from agents.scheduling.episode import RankedTest
 from agents.scheduling.episode_codec import episode_from_bytes, episode_to_bytes
 from agents.scheduling.scheduler import Scheduler
@@ -25,27 +25,27 @@ rows = st.lists(st.tuples(st.text("abc", min_size=1, max_size=4), durations, fea
 
 @given(rows, st.sampled_from(["", "unit"]), st.booleans(), st.booleans())
 def test_columns_are_the_same_tests(
-    given_rows: list[tuple[str, float | None, tuple[tuple[str, float | bool | str], ...]]],
+    test_rows: list[tuple[str, float | None, tuple[tuple[str, float | bool | str], ...]]],
     job: str,
     with_durations: bool,
     with_features: bool,
 ) -> None:
     objects = tuple(
-        TestCase(name, job, duration if with_durations else None, told if with_features else ())
-        for name, duration, told in given_rows
+        TestCase(name, job, duration if with_durations else None, pairs if with_features else ())
+        for name, duration, pairs in test_rows
     )
     columns = TestColumns(
-        [row[0] for row in given_rows],
+        [row[0] for row in test_rows],
         job,
-        [row[1] for row in given_rows] if with_durations else (),
-        [row[2] for row in given_rows] if with_features else (),
+        [row[1] for row in test_rows] if with_durations else (),
+        [row[2] for row in test_rows] if with_features else (),
     )
     assert columns == objects
     assert tuple(columns) == objects
     assert columns[1:3] == objects[1:3]
     assert ids_of(columns) == ids_of(objects)
     assert keys_of(columns) == keys_of(objects)
-    np.testing.assert_array_equal(told_seconds(columns), told_seconds(objects))
+    np.testing.assert_array_equal(declared_seconds(columns), declared_seconds(objects))
 
 
 def test_an_agent_answers_columns_and_objects_alike() -> None:
@@ -53,24 +53,24 @@ def test_an_agent_answers_columns_and_objects_alike() -> None:
     seconds = [None if number % 5 == 0 else float(number % 7) for number in range(30)]
     columns = TestColumns(names, "unit", seconds)
     objects = tuple(columns)
-    one, other = (Scheduler(AgentSettings("bandit")) for _ in range(2))
+    fast, plain = (Scheduler(AgentSettings("bandit")) for _ in range(2))
     for number in range(4):
-        told = one.recommend(columns, "e", number), other.recommend(objects, "e", number)
-        assert told[0].ranking == told[1].ranking
-        assert episode_from_bytes(episode_to_bytes(told[0])).tests == objects
-        assert episode_from_bytes(episode_to_bytes(told[1])).tests == objects
+        by_form = fast.recommend(columns, "e", number), plain.recommend(objects, "e", number)
+        assert by_form[0].ranking == by_form[1].ranking
+        assert episode_from_bytes(episode_to_bytes(by_form[0])).tests == objects
+        assert episode_from_bytes(episode_to_bytes(by_form[1])).tests == objects
         verdicts = [Verdict.FAILED if (place + number) % 6 == 0 else Verdict.PASSED for place in range(30)]
         results = [TestResult(name, verdict, 1.0) for name, verdict in zip(names, verdicts, strict=True)]
-        for agent, episode in zip((one, other), told, strict=True):
+        for agent, episode in zip((fast, plain), by_form, strict=True):
             agent.record(episode, results)
             agent.reward(episode, {result.id: result for result in results})
-    assert {name: str(value) for name, value in one.state().items()} == {
-        name: str(value) for name, value in other.state().items()
+    assert {name: str(value) for name, value in fast.state().items()} == {
+        name: str(value) for name, value in plain.state().items()
     }
 
 
 @pytest.mark.parametrize(
-    ("ids", "job", "seconds", "told"),
+    ("ids", "job", "seconds", "pairs"),
     [
         (["a", ""], "", (), ()),
         (["a", "b"], "", (1.0, -1.0), ()),
@@ -82,13 +82,13 @@ def test_an_agent_answers_columns_and_objects_alike() -> None:
     ],
 )
 def test_what_no_test_may_be_no_column_holds(
-    ids: list[str], job: str, seconds: tuple[float | None, ...], told: tuple[tuple[tuple[str, float], ...], ...]
+    ids: list[str], job: str, seconds: tuple[float | None, ...], pairs: tuple[tuple[tuple[str, float], ...], ...]
 ) -> None:
     with pytest.raises(InputError) as objects:
         for place, name in enumerate(ids):
-            TestCase(name, job, seconds[place] if seconds else None, told[place] if told else ())
+            TestCase(name, job, seconds[place] if seconds else None, pairs[place] if pairs else ())
     with pytest.raises(InputError) as columns:
-        TestColumns(ids, job, seconds, told)
+        TestColumns(ids, job, seconds, pairs)
     assert str(columns.value) == str(objects.value)
 
 

@@ -14,18 +14,18 @@ from agents.scheduling.testcase import TestCase
 from envsearch.errors import CorruptArtifactError
 
 
-def equal(one, other):
+def equal(original, restored):
     """Field by field: dataclasses that hold arrays do not compare themselves."""
-    for field in dataclasses.fields(one):
-        left, right = getattr(one, field.name), getattr(other, field.name)
+    for field in dataclasses.fields(original):
+        left, right = getattr(original, field.name), getattr(restored, field.name)
         if isinstance(left, np.ndarray):
             assert left.dtype == right.dtype
             np.testing.assert_array_equal(left, right, err_msg=field.name)
         elif field.name in ("observation", "scores"):
             equal(left, right)
         elif field.name == "make_features":
-            np.testing.assert_array_equal(one.features, other.features)
-        elif field.name != "_made":
+            np.testing.assert_array_equal(original.features, restored.features)
+        elif field.name != "_memo":
             assert left == right and type(left) is type(right), field.name
 
 
@@ -53,11 +53,11 @@ def test_round_trip(scheduler, tests):
 
 
 def test_a_stored_episode_is_rewarded_the_same(scheduler, cases, results):
-    one, other = scheduler(), scheduler()
-    episode = one.recommend(cases("abc"), "e", 0)
+    original, restored = scheduler(), scheduler()
+    episode = original.recommend(cases("abc"), "e", 0)
     copy = episode_from_bytes(episode_to_bytes(episode))
-    found = {result.id: result for result in results("abc", "PFP")}
-    left, right = one.reward(episode, found), other.reward(copy, found)
+    reported = {result.id: result for result in results("abc", "PFP")}
+    left, right = original.reward(episode, reported), restored.reward(copy, reported)
     np.testing.assert_array_equal(left.rewards, right.rewards)
     assert left.metrics == right.metrics
 

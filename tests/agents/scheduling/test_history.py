@@ -85,7 +85,7 @@ def test_against_the_definition(failures, length):
     assert seen.since_failure[0] == (newest.index(1.0) + 1 if 1.0 in newest else -1)
 
 
-def test_a_test_that_stands_twice_in_a_cycle_was_executed_twice():
+def test_a_test_that_appears_twice_in_a_cycle_was_executed_twice():
     history = History(3)
     record(history, 0, a="PF", b="P")
     seen = observe(history, [TestCase("a"), TestCase("b")])
@@ -167,8 +167,8 @@ def test_a_restored_history_goes_on_bit_for_bit(events, cut):
     def apply(history, part, start):
         for number, event in enumerate(part, start=start):
             tests = [TestCase(name, "j" if name == "b" else "") for name, _ in event]
-            found = [TestResult(name, LETTERS[letter], 0.1 * number) for name, letter in event]
-            history.record(tests, found, number)
+            executions = [TestResult(name, LETTERS[letter], 0.1 * number) for name, letter in event]
+            history.record(tests, executions, number)
 
     cut = min(cut, len(events))
     whole, first, second = History(2), History(2), History(2)
@@ -176,10 +176,10 @@ def test_a_restored_history_goes_on_bit_for_bit(events, cut):
     apply(first, events[:cut], 0)
     second.restore(from_bytes(to_bytes(first.state())))
     apply(second, events[cut:], cut)
-    one, other = whole.state(), second.state()
-    assert one.keys() == other.keys()
-    for name in one:
-        np.testing.assert_array_equal(one[name], other[name], err_msg=name)
+    left, right = whole.state(), second.state()
+    assert left.keys() == right.keys()
+    for name in left:
+        np.testing.assert_array_equal(left[name], right[name], err_msg=name)
 
 
 def test_growth_keeps_what_is_known():
@@ -197,17 +197,17 @@ def test_a_state_of_another_length_is_refused():
         History(3).restore({})
 
 
-def test_asked_for_the_same_tests_again_what_became_known_meanwhile_is_seen():
+def test_a_repeated_lookup_of_the_same_tests_sees_new_ones():
     history, tests = History(3), TestColumns(("a", "b"))
     assert observe(history, tests).new.tolist() == [True, True]
     record(history, 0, b="F")
     assert observe(history, tests).failures.tolist() == [0, 1]
     record(history, 1, a="P")
     assert observe(history, tests).runs.tolist() == [1, 1]
-    other = History(3)
-    record(other, 0, a="F")
-    other.restore(history.state())
-    assert observe(other, tests).failures.tolist() == [0, 1]
+    right = History(3)
+    record(right, 0, a="F")
+    right.restore(history.state())
+    assert observe(right, tests).failures.tolist() == [0, 1]
 
 
 def test_forgotten_tests_are_unknown_to_whoever_asks_for_the_same_tests_again():

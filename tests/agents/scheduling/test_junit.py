@@ -66,7 +66,7 @@ def test_nested_suites_namespaces_and_a_single_suite():
     assert [case.name for case in parse(nested)] == ["i::a", "o::b"]
 
 
-def test_a_failure_elsewhere_is_no_outcome():
+def test_a_failure_outside_of_a_test_case_is_ignored():
     (case,) = parse(suite('<testcase name="a"><system-out><failure/></system-out></testcase><failure/>'))
     assert case.verdict is Verdict.PASSED
 
@@ -131,12 +131,12 @@ def test_a_folder_is_a_history(tmp_path):
     assert history.failing_cycles == 1
 
 
-def test_one_file_is_one_cycle_and_no_file_is_told(tmp_path):
+def test_a_file_is_one_cycle_and_a_missing_file_is_reported(tmp_path):
     path = tmp_path / "r.xml"
     path.write_text(suite('<testcase name="a"/>'))
     assert len(load_history(path)) == 1
     (tmp_path / "empty").mkdir()
-    with pytest.raises(InputError, match="holds no report"):
+    with pytest.raises(InputError, match="contains no report"):
         load_history(tmp_path / "empty")
     path.write_text(BILLION)
     with pytest.raises(InputError) as caught:

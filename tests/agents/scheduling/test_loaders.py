@@ -1,4 +1,4 @@
-"""Loaders of RETECS and COLEMAN files: the traps, and what a broken file is told."""
+"""Loaders of RETECS and COLEMAN files: their traps, and the errors of broken files."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_broken_csv(write, text, field, expected):
     assert caught.value.source == str(path)
 
 
-def test_a_file_that_is_no_text(tmp_path):
+def test_a_file_that_is_not_text(tmp_path):
     path = tmp_path / "h.csv"
     path.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(InputError, match="UTF-8"):
@@ -136,9 +136,9 @@ def test_broken_parquet(tmp_path, columns, place):
 def test_wrong_paths_and_formats(tmp_path, write):
     with pytest.raises(InputError, match="does not exist"):
         load_history(tmp_path / "nothing.csv")
-    with pytest.raises(InputError, match="no known format"):
+    with pytest.raises(InputError, match="not of a known format"):
         load_history(write("x", "h.txt"))
-    with pytest.raises(InputError, match="is no Parquet"):
+    with pytest.raises(InputError, match="is not a Parquet"):
         load_history(write("x", "h.parquet"))
     with pytest.raises(InputError, match="did you mean 'retecs'"):
         load_history(write(RETECS_HEAD), "retec")

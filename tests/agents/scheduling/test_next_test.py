@@ -21,17 +21,17 @@ def taught(scheduler, cases, results):
 def test_without_a_failure_the_order_is_followed(taught, cases, results):
     episode = taught.recommend(cases("abcde"), "e", 9)
     assert taught.next_test(episode, {}).id == "a"
-    found = {result.id: result for result in results("ac", "PP")}
-    assert taught.next_test(episode, found).id == "b"
+    reported = {result.id: result for result in results("ac", "PP")}
+    assert taught.next_test(episode, reported).id == "b"
 
 
 def test_what_fails_together_with_a_failed_test_comes_next(taught, cases, results):
     episode = taught.recommend(cases("abcde"), "e", 9)
-    found = {result.id: result for result in results("ab", "PF")}
-    chosen = taught.next_test(episode, found)
+    reported = {result.id: result for result in results("ab", "PF")}
+    chosen = taught.next_test(episode, reported)
     assert chosen.id == "e" and chosen.reasons[0] == "fails together with a test that failed now (100 %)"
-    found = {result.id: result for result in results("abe", "PFF")}
-    assert taught.next_test(episode, found).id == "c"
+    reported = {result.id: result for result in results("abe", "PFF")}
+    assert taught.next_test(episode, reported).id == "c"
 
 
 def test_the_budget_counts_what_tests_really_took(taught, cases, results):

@@ -13,12 +13,12 @@ from agents.scheduling.testcase import TestCase, TestResult, Verdict
 LETTERS = dict(zip("PFESN", Verdict, strict=True))
 
 
-def told(pasts, explored=(), must=(), seconds=1.0):
+def reasons_of(pasts, explored=(), must=(), seconds=1.0):
     history = History(10)
     for number in range(max(map(len, pasts.values()))):
         ran = [name for name in pasts if number < len(pasts[name])]
-        found = [TestResult(name, LETTERS[pasts[name][number]], seconds) for name in ran]
-        history.record([TestCase(name) for name in ran], found, number)
+        texts = [TestResult(name, LETTERS[pasts[name][number]], seconds) for name in ran]
+        history.record([TestCase(name) for name in ran], texts, number)
     tests = [TestCase(name) for name in pasts]
     seen = observe(history, tests)
     scores = Scores(np.zeros(len(tests)), np.array([name in explored for name in pasts]), 0.5)
@@ -26,21 +26,21 @@ def told(pasts, explored=(), must=(), seconds=1.0):
 
 
 def test_reasons_strongest_first():
-    found = told(
+    texts = reasons_of(
         {"a": "FPPPP", "b": "PPPPF", "c": "PFPFP", "d": "PPPPP", "n": "", "m": "P"}, explored=("n", "d"), must=("n",)
     )
-    assert found["a"][0] == "failed 5 runs ago"
-    assert found["b"][0] == "failed in its last run"
-    assert found["c"] == ("failed 2 runs ago", "fails often (40 % of recent runs)")
-    assert found["d"] == ("exploring", "passed its last 5 runs")
-    assert found["n"] == ("must run", "new", "exploring")
-    assert found["m"] == ("passed its last run",)
+    assert texts["a"][0] == "failed 5 runs ago"
+    assert texts["b"][0] == "failed in its last run"
+    assert texts["c"] == ("failed 2 runs ago", "fails often (40 % of recent runs)")
+    assert texts["d"] == ("exploring", "passed its last 5 runs")
+    assert texts["n"] == ("must run", "new", "exploring")
+    assert texts["m"] == ("passed its last run",)
 
 
 def test_not_run_for_long():
-    found = told({"a": "P", "b": "P" * 13})
-    assert found["a"][0] == "not run for 13 cycles"
-    assert "not run" not in " ".join(found["b"])
+    texts = reasons_of({"a": "P", "b": "P" * 13})
+    assert texts["a"][0] == "not run for 13 cycles"
+    assert "not run" not in " ".join(texts["b"])
 
 
 def test_fast():

@@ -30,9 +30,9 @@ CYCLES = (
 )
 
 
-def same(one, other):
-    assert len(one) == len(other)
-    for left, right in zip(one, other, strict=True):
+def same(expected_history, loaded_history):
+    assert len(expected_history) == len(loaded_history)
+    for left, right in zip(expected_history, loaded_history, strict=True):
         assert (left.tests, left.verdicts, left.name, left.finished_at) == (
             right.tests,
             right.verdicts,

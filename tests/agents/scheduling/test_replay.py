@@ -37,19 +37,21 @@ def agent(kind, **settings):
 
 
 def test_file_order_by_hand():
-    found = replay(history("PFPP", "PPPP", "PPPF"), agent("file_order"), budget_share=0.5)
-    np.testing.assert_allclose(found.metrics["napfd"], [1 - 2 / 4 + 1 / 8, np.nan, 0.0])
-    np.testing.assert_allclose(found.metrics["apfd"], [1 - 2 / 4 + 1 / 8, np.nan, 1 - 4 / 4 + 1 / 8])
-    np.testing.assert_allclose(found.metrics["ttff"], [0.5, np.nan, 1.0])
-    assert found.missed.tolist() == [False, False, True] and found.failing.tolist() == [True, False, True]
-    assert found.first_failure.tolist() == [2.0, 2.0, 2.0]
-    told = found.summary()
-    assert told["napfd"] == pytest.approx(0.3125) and told["failing_cycles"] == 2 and told["missed_cycles"] == 1.0
-    assert told["cycles"] == 3 and told["seeds"] == [0] and told["recall"] == 0.5
-    json.dumps(told, allow_nan=False)
+    result = replay(history("PFPP", "PPPP", "PPPF"), agent("file_order"), budget_share=0.5)
+    np.testing.assert_allclose(result.metrics["napfd"], [1 - 2 / 4 + 1 / 8, np.nan, 0.0])
+    np.testing.assert_allclose(result.metrics["apfd"], [1 - 2 / 4 + 1 / 8, np.nan, 1 - 4 / 4 + 1 / 8])
+    np.testing.assert_allclose(result.metrics["ttff"], [0.5, np.nan, 1.0])
+    assert result.missed.tolist() == [False, False, True] and result.failing.tolist() == [True, False, True]
+    assert result.first_failure.tolist() == [2.0, 2.0, 2.0]
+    numbers = result.summary()
+    assert (
+        numbers["napfd"] == pytest.approx(0.3125) and numbers["failing_cycles"] == 2 and numbers["missed_cycles"] == 1.0
+    )
+    assert numbers["cycles"] == 3 and numbers["seeds"] == [0] and numbers["recall"] == 0.5
+    json.dumps(numbers, allow_nan=False)
 
 
-def test_partial_feedback_tells_only_what_ran():
+def test_partial_feedback_reports_only_tests_that_ran():
     runs = ("PPPF", "PPPF", "PPPF")
     full = replay(history(*runs), agent("failure_rate"), feedback="full")
     assert full.metrics["recall"].tolist()[1:] == [1.0, 1.0]
@@ -64,33 +66,35 @@ def test_the_fill_uses_true_durations():
 
 
 def test_unmeasured_durations_count_as_the_mean():
-    found = replay(history("PPF", durations=[np.nan, 2.0, 4.0]), agent("file_order"), budget_share=1.0)
-    assert found.metrics["ttff"][0] == 1.0 and found.first_failure[0] == 9.0
+    result = replay(history("PPF", durations=[np.nan, 2.0, 4.0]), agent("file_order"), budget_share=1.0)
+    assert result.metrics["ttff"][0] == 1.0 and result.first_failure[0] == 9.0
 
 
 def test_a_budget_in_seconds():
-    found = replay(history("PPF"), agent("file_order"), budget_seconds=2.0)
-    assert found.missed[0] and found.summary()["budget"] == "2 s"
+    result = replay(history("PPF"), agent("file_order"), budget_seconds=2.0)
+    assert result.missed[0] and result.summary()["budget"] == "2 s"
 
 
 def test_the_same_seed_gives_the_same_bits():
     cycles = history("PFPPPP", "FPPPPP", "PPPPPF")
-    one, two, other = (replay(cycles, agent("random"), seed=seed).metrics["napfd"] for seed in (1, 1, 2))
-    np.testing.assert_array_equal(one, two)
-    assert one.tolist() != other.tolist()
+    first_napfd, same_napfd, other_napfd = (
+        replay(cycles, agent("random"), seed=seed).metrics["napfd"] for seed in (1, 1, 2)
+    )
+    np.testing.assert_array_equal(first_napfd, same_napfd)
+    assert first_napfd.tolist() != other_napfd.tolist()
 
 
 def test_means_over_seeds():
     cycles = history("PFPPPP", "FPPPPP")
     parts = [replay(cycles, agent("random"), seed=seed) for seed in range(3)]
-    told = summarise(parts)
-    assert told["seeds"] == [0, 1, 2]
-    assert told["napfd"] == pytest.approx(np.mean([part.summary()["napfd"] for part in parts]))
+    numbers = summarise(parts)
+    assert numbers["seeds"] == [0, 1, 2]
+    assert numbers["napfd"] == pytest.approx(np.mean([part.summary()["napfd"] for part in parts]))
 
 
 def test_no_failing_cycle_and_no_cycle():
-    told = replay(history("PP"), agent("random")).summary()
-    assert told["napfd"] is None and told["failing_cycles"] == 0
+    numbers = replay(history("PP"), agent("random")).summary()
+    assert numbers["napfd"] is None and numbers["failing_cycles"] == 0
     assert replay(CiHistory("empty", ()), agent("random")).summary()["seconds_per_cycle"] is None
 
 
@@ -101,7 +105,7 @@ def test_wrong_settings():
         replay(history("P"), agent("random"), budget_share=2.0)
 
 
-def test_progress_is_told():
+def test_progress_is_reported():
     seen = []
     replay(history("P", "P"), agent("random"), progress=seen.append)
     assert seen == [1, 2]

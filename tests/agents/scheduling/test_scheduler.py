@@ -21,10 +21,10 @@ LETTERS = dict(zip("PFESN", Verdict, strict=True))
 HEURISTICS = ("random", "file_order", "shortest_first", "last_failed_first", "failure_rate", "failure_rate_per_second")
 
 
-def same(one, other):
-    assert one.keys() == other.keys()
-    for name in one:
-        np.testing.assert_array_equal(one[name], other[name], err_msg=name)
+def same(left, other):
+    assert left.keys() == other.keys()
+    for name in left:
+        np.testing.assert_array_equal(left[name], other[name], err_msg=name)
 
 
 def order(episode):
@@ -36,12 +36,12 @@ def test_four_steps(scheduler, cases, results):
     first = agent.recommend(cases("abc"), "e0", 0, opened_at=5.0)
     assert first.agent_version == 0 and first.opened_at == 5.0 and {entry.id for entry in first.ranking} == set("abc")
     assert [entry.position for entry in first.ranking] == [1, 2, 3]
-    found = results("abc", "PPF")
-    agent.record(first, found)
-    told = agent.reward(first, {result.id: result for result in found})
-    assert told.version == agent.version == 1
-    assert told.rewards.shape == (3,) and told.total == pytest.approx(np.nansum(told.rewards))
-    assert told.metrics["failed"] == 1.0 and 0.0 < told.metrics["apfd"] < 1.0
+    reported = results("abc", "PPF")
+    agent.record(first, reported)
+    outcome = agent.reward(first, {result.id: result for result in reported})
+    assert outcome.version == agent.version == 1
+    assert outcome.rewards.shape == (3,) and outcome.total == pytest.approx(np.nansum(outcome.rewards))
+    assert outcome.metrics["failed"] == 1.0 and 0.0 < outcome.metrics["apfd"] < 1.0
     second = agent.recommend(cases("abc"), "e1", 1)
     assert second.ranking[0].id == "c" and second.agent_version == 1
     assert second.ranking[0].reasons[0] == "failed in its last run"
@@ -50,9 +50,9 @@ def test_four_steps(scheduler, cases, results):
 def test_recommending_changes_nothing_and_repeats_itself(scheduler, cases):
     agent = scheduler("random")
     before = agent.state()
-    one, two, other = (agent.recommend(cases("abcdefgh"), "e", number) for number in (3, 3, 4))
+    left, right, other = (agent.recommend(cases("abcdefgh"), "e", number) for number in (3, 3, 4))
     same(before, agent.state())
-    assert order(one) == order(two) != order(other)
+    assert order(left) == order(right) != order(other)
 
 
 @pytest.mark.parametrize("kind", ["failure_rate", "bandit"])
@@ -63,11 +63,11 @@ def test_what_was_seen_is_kept_until_something_new_is_known(scheduler, results, 
     assert agent.recommend(tests, "e", 0, Budget(2.0)).observation is not second.observation
     other = agent.recommend(TestColumns("abcdefgh", "other"), "e", 2)
     assert other.observation.keys != first.observation.keys
-    told = results("abcdefgh", "PPFPPFPP")
+    outcome = results("abcdefgh", "PPFPPFPP")
     for number in range(3):
         episode = agent.recommend(tests, "e", number)
-        agent.record(episode, told)
-        agent.reward(episode, {result.id: result for result in told})
+        agent.record(episode, outcome)
+        agent.reward(episode, {result.id: result for result in outcome})
         after = agent.recommend(tests, "e", number + 1)
         fresh = scheduler(kind)
         fresh.restore(agent.state())
@@ -105,19 +105,19 @@ def test_an_empty_cycle(scheduler):
     agent = scheduler()
     episode = agent.recommend([], "e", 0)
     agent.record(episode, [])
-    told = agent.reward(episode, {})
-    assert episode.ranking == () and told.version == 1 and told.total == 0.0
+    outcome = agent.reward(episode, {})
+    assert episode.ranking == () and outcome.version == 1 and outcome.total == 0.0
 
 
 def test_repeated_and_unknown_ids_are_refused_and_change_nothing(scheduler, cases, results):
     agent = scheduler()
-    with pytest.raises(InputError, match="'a' stands twice"):
+    with pytest.raises(InputError, match="'a' appears twice"):
         agent.recommend(cases("aba"), "e", 0)
     episode = agent.recommend(cases("ab"), "e", 0)
     before = agent.state()
     with pytest.raises(InputError, match="'c' is not in episode 'e'"):
         agent.record(episode, results("ac", "PP"))
-    with pytest.raises(InputError, match="'a' stands twice"):
+    with pytest.raises(InputError, match="'a' appears twice"):
         agent.record(episode, results("aa", "PP"))
     with pytest.raises(InputError, match="'c' is not in episode 'e'"):
         agent.reward(episode, {"c": results("c", "P")[0]})
@@ -144,9 +144,9 @@ def test_the_state_is_a_function_of_the_events(events, cut):
     def apply(agent, part, start):
         for number, event in enumerate(part, start=start):
             episode = agent.recommend([TestCase(name) for name in "abcdef"], str(number), number)
-            found = [TestResult(name, LETTERS[letter], 1.0) for name, letter in event]
-            agent.record(episode, found)
-            agent.reward(episode, {result.id: result for result in found})
+            reported = [TestResult(name, LETTERS[letter], 1.0) for name, letter in event]
+            agent.record(episode, reported)
+            agent.reward(episode, {result.id: result for result in reported})
 
     settings = AgentSettings("failure_rate", history_length=2)
     cut = min(cut, len(events))
@@ -160,15 +160,15 @@ def test_the_state_is_a_function_of_the_events(events, cut):
 
 def test_two_episodes_in_flight_do_not_mix(scheduler, cases, results):
     agent = scheduler()
-    one, two = agent.recommend(cases("ab"), "one", 0), agent.recommend(cases("cd"), "two", 1)
-    agent.record(two, results("cd", "PF"))
-    agent.record(one, results("ab", "FP"))
-    told_two = agent.reward(two, {result.id: result for result in results("cd", "PF")})
-    told_one = agent.reward(one, {result.id: result for result in results("ab", "FP")})
-    assert (told_two.version, told_one.version) == (1, 2)
+    left, right = agent.recommend(cases("ab"), "one", 0), agent.recommend(cases("cd"), "two", 1)
+    agent.record(right, results("cd", "PF"))
+    agent.record(left, results("ab", "FP"))
+    right_outcome = agent.reward(right, {result.id: result for result in results("cd", "PF")})
+    left_outcome = agent.reward(left, {result.id: result for result in results("ab", "FP")})
+    assert (right_outcome.version, left_outcome.version) == (1, 2)
     assert agent.history.keys == ("c", "d", "a", "b")
     with pytest.raises(InputError):
-        agent.record(one, results("c", "P"))
+        agent.record(left, results("c", "P"))
 
 
 def test_a_foreign_state_is_refused(scheduler):
@@ -178,7 +178,7 @@ def test_a_foreign_state_is_refused(scheduler):
         scheduler().restore({"version": 3})
 
 
-def test_unknown_names_tell_the_nearest():
+def test_errors_of_unknown_names_suggest_the_nearest():
     for look_up, name, nearest in (
         (lambda name: agent_kind(name), "failure-rate", "failure_rate"),
         (lambda name: reward(name), "time_rank", "time_ranked"),

@@ -124,7 +124,7 @@ def _boundary(test: str, mass: float, pole: float, corner: tuple[float, float]) 
 
 
 def _points(report: BoundaryReport) -> tuple[Point, ...]:
-    return tuple(found.point for found in report.environments)
+    return tuple(environment.point for environment in report.environments)
 
 
 def _populations() -> tuple[PopulationResult, ...]:
@@ -145,7 +145,7 @@ def _populations() -> tuple[PopulationResult, ...]:
 
 
 def _verdicts() -> tuple[MutantVerdict, ...]:
-    found = {
+    outcomes = {
         "NDF": (Outcome.KILLED, 0.08),
         "MTS": (Outcome.INCONCLUSIVE, 0.31),
         "NR": (Outcome.KILLED, 0.0),
@@ -156,7 +156,7 @@ def _verdicts() -> tuple[MutantVerdict, ...]:
     }
     rows = []
     for test in ("average_ratio", PRIMARY, "reward_distribution", "distance_distribution"):
-        for mutant, (outcome, effect) in found.items():
+        for mutant, (outcome, effect) in outcomes.items():
             agents = 7 if mutant == "NR" else 8
             shown = None if test == "average_ratio" else outcome
             rows.append(MutantVerdict(mutant, START, _verdict(test, shown, effect, agents)))

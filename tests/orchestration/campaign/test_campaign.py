@@ -7,6 +7,7 @@ import itertools
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +20,16 @@ from mutations.parsing import parse_mutant
 from orchestration.campaign.folder import CampaignFolder, campaign_home
 from orchestration.campaign.result import CampaignResult, MutantVerdict
 from orchestration.campaign.result_file import read_result, result_json, result_tables
-from orchestration.campaign.run import Conducted, Surroundings, conduct
+from orchestration.campaign.run import CampaignRun, RunSettings, run_campaign
 from orchestration.campaign.spec.campaign import ResolvedCampaign
 from orchestration.campaign.spec.loading import parse_spec
 from orchestration.campaign.spec.resolving import resolve
-from orchestration.execution.block_progress import Partly
+from orchestration.execution.block_progress import ProgressCallback
 from orchestration.execution.executors.inline import InlineExecutor
-from orchestration.execution.tasks import Parts
+from orchestration.execution.tasks import TaskFunctions
 from orchestration.execution.work import BlockReport, WorkBlock
 
-PARTS = Parts(evaluate="fake_campaign:evaluate")
+FUNCTIONS = TaskFunctions(evaluate="fake_campaign:evaluate")
 SPEC: dict[str, Any] = {
     "environment": "CartPole-v1",
     "algorithm": "ppo",
@@ -65,13 +66,13 @@ def campaign(**changes: Any) -> ResolvedCampaign:
     return resolve(parse_spec({**SPEC, **changes}, name="fake"))
 
 
-def run(found: ResolvedCampaign, home: Path, make: Callable[[], Any] | None = None) -> Conducted:
-    surroundings = Surroundings(home=home, tracking_uri="none", progress="silent")
-    return conduct(found, surroundings, make or (lambda: InlineExecutor(PARTS)))
+def run(resolved: ResolvedCampaign, home: Path, make: Callable[[], Any] | None = None) -> CampaignRun:
+    settings = RunSettings(home=home, tracking_uri="none", progress="silent")
+    return run_campaign(resolved, settings, make or (lambda: InlineExecutor(FUNCTIONS)))
 
 
 @pytest.fixture(scope="module")
-def done(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Conducted]:
+def done(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CampaignRun]:
     """The whole fake campaign, run once, with its real report."""
     with pytest.MonkeyPatch.context() as patch:
         fake_world(patch)
@@ -79,23 +80,23 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Conducted]:
 
 
 @pytest.fixture
-def complete(done: Conducted) -> CampaignResult:
+def complete(done: CampaignRun) -> CampaignResult:
     return done.result
 
 
 @pytest.fixture
-def home(done: Conducted, tmp_path: Path) -> Path:
+def home(done: CampaignRun, tmp_path: Path) -> Path:
     """A copy of the home in which the campaign ran."""
     shutil.copytree(done.folder.parents[1], tmp_path / "home")
     return tmp_path / "home"
 
 
 def outcomes(entries: Iterable[MutantVerdict]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
+    by_mutant: dict[str, list[str]] = {}
     for entry in entries:
         assert entry.verdict.outcome is not None
-        found.setdefault(entry.mutant, []).append(entry.verdict.outcome.value)
-    return found
+        by_mutant.setdefault(entry.mutant, []).append(entry.verdict.outcome.value)
+    return by_mutant
 
 
 class Shuffled(InlineExecutor):
@@ -103,19 +104,23 @@ class Shuffled(InlineExecutor):
 
     slots = 3
 
-    def run(self, blocks: Iterable[WorkBlock], store_url: str, partly: Partly | None = None) -> Iterator[BlockReport]:
-        return super().run(list(blocks)[::-1], store_url, partly)
+    def run(
+        self, blocks: Iterable[WorkBlock], store_url: str, progress: ProgressCallback | None = None
+    ) -> Iterator[BlockReport]:
+        return super().run(list(blocks)[::-1], store_url, progress)
 
 
 class Interrupted(InlineExecutor):
     """Ends like Ctrl-C after some blocks."""
 
     def __init__(self, after: int) -> None:
-        super().__init__(PARTS)
+        super().__init__(FUNCTIONS)
         self.left = after
 
-    def run(self, blocks: Iterable[WorkBlock], store_url: str, partly: Partly | None = None) -> Iterator[BlockReport]:
-        for report in super().run(blocks, store_url, partly):
+    def run(
+        self, blocks: Iterable[WorkBlock], store_url: str, progress: ProgressCallback | None = None
+    ) -> Iterator[BlockReport]:
+        for report in super().run(blocks, store_url, progress):
             self.left -= 1
             yield report
             if self.left <= 0:
@@ -125,14 +130,16 @@ class Interrupted(InlineExecutor):
 class Forbidden(InlineExecutor):
     """Nothing may be computed."""
 
-    def run(self, blocks: Iterable[WorkBlock], store_url: str, partly: Partly | None = None) -> Iterator[BlockReport]:
+    def run(
+        self, blocks: Iterable[WorkBlock], store_url: str, progress: ProgressCallback | None = None
+    ) -> Iterator[BlockReport]:
         assert not list(blocks), "something was computed again"
         return iter(())
 
 
 def test_populations(complete: CampaignResult) -> None:
     assert complete.status == "complete"
-    assert [found.mutant for found in complete.populations] == [
+    assert [population.mutant for population in complete.populations] == [
         "Healthy",
         "NDF",
         "NR",
@@ -140,17 +147,17 @@ def test_populations(complete: CampaignResult) -> None:
         "MTS",
         "NDF-POC_SGD",
     ]
-    for found in complete.populations:
-        assert found.seeds == tuple(range(10))
-        assert found.train_seconds == 5.0
-        assert found.curve is not None
-        assert len(found.curve.steps) == len(found.curve.mean)
+    for population in complete.populations:
+        assert population.seeds == tuple(range(10))
+        assert population.train_seconds == 5.0
+        assert population.curve is not None
+        assert len(population.curve.steps) == len(population.curve.mean)
     healthy = complete.populations[0]
     assert all(500 <= reward <= 508 for reward in healthy.rewards)
 
 
 def test_a_mutant_that_is_not_live_gets_no_verdict(complete: CampaignResult) -> None:
-    dead = next(found for found in complete.populations if found.mutant == "MTS")
+    dead = next(population for population in complete.populations if population.mutant == "MTS")
     assert dead.identical_seeds == dead.seeds
     assert "MTS" not in {entry.mutant for entry in (*complete.verdicts, *complete.kill_matrix)}
     assert sum("MTS is not live" in note for note in complete.notes) == 1
@@ -158,11 +165,11 @@ def test_a_mutant_that_is_not_live_gets_no_verdict(complete: CampaignResult) -> 
 
 
 def test_initial_verdicts(complete: CampaignResult) -> None:
-    found = outcomes(complete.verdicts)
-    assert found["NR"] == ["killed"]
-    assert set(found) == {"NDF", "NR", "POC_SGD", "NDF-POC_SGD"}
-    assert found["NDF"] != ["killed"]
-    assert found["POC_SGD"] != ["killed"]
+    by_mutant = outcomes(complete.verdicts)
+    assert by_mutant["NR"] == ["killed"]
+    assert set(by_mutant) == {"NDF", "NR", "POC_SGD", "NDF-POC_SGD"}
+    assert by_mutant["NDF"] != ["killed"]
+    assert by_mutant["POC_SGD"] != ["killed"]
 
 
 def test_boundary_environments_are_at_the_edge(complete: CampaignResult) -> None:
@@ -176,9 +183,9 @@ def test_boundary_environments_are_at_the_edge(complete: CampaignResult) -> None
 
 
 def test_kill_matrix_compares_within_each_environment(complete: CampaignResult) -> None:
-    found = outcomes(complete.kill_matrix)
-    assert found["NR"] == ["killed"] * 4
-    killed = {mutant: [outcome == "killed" for outcome in row] for mutant, row in found.items()}
+    by_mutant = outcomes(complete.kill_matrix)
+    assert by_mutant["NR"] == ["killed"] * 4
+    killed = {mutant: [outcome == "killed" for outcome in row] for mutant, row in by_mutant.items()}
     assert killed["NDF"] == [False, True, False, True]
     assert killed["POC_SGD"] == [False, False, True, True]
     assert killed["NDF-POC_SGD"] == [False, True, True, True]
@@ -197,7 +204,7 @@ def test_higher_order_and_score(complete: CampaignResult) -> None:
 
 
 def test_same_spec_same_bytes(complete: CampaignResult, tmp_path: Path) -> None:
-    again = run(campaign(), tmp_path, lambda: Shuffled(PARTS)).result
+    again = run(campaign(), tmp_path, lambda: Shuffled(FUNCTIONS)).result
     assert result_tables(again) == result_tables(complete)
 
 
@@ -207,10 +214,10 @@ def test_interrupted_anywhere_gives_the_same_and_keeps_what_is_finished(
     seen: dict[Path, tuple[int, int]] = {}
     for after in itertools.count(7, 17):
         try:
-            result = run(campaign(), tmp_path, lambda after=after: Interrupted(after)).result
+            result = run(campaign(), tmp_path, partial(Interrupted, after)).result
         except KeyboardInterrupt:
             files = {path: path.stat() for path in (tmp_path / "store").rglob("*") if path.is_file()}
-            now = {path: (found.st_mtime_ns, found.st_ino) for path, found in files.items()}
+            now = {path: (status.st_mtime_ns, status.st_ino) for path, status in files.items()}
             assert seen.items() <= now.items()
             assert len(now) > len(seen)
             seen = now
@@ -221,8 +228,8 @@ def test_interrupted_anywhere_gives_the_same_and_keeps_what_is_finished(
     assert result.provenance["cost"]["items_found_in_store"] > 0
 
 
-def test_a_finished_campaign_computes_nothing(done: Conducted, home: Path) -> None:
-    again = run(campaign(name="renamed"), home, lambda: Forbidden(PARTS))
+def test_a_finished_campaign_computes_nothing(done: CampaignRun, home: Path) -> None:
+    again = run(campaign(name="renamed"), home, lambda: Forbidden(FUNCTIONS))
     assert again.folder.name == done.folder.name
     assert result_tables(again.result) == result_tables(done.result)
     assert again.result.provenance["cost"]["items_computed_this_run"] == 0
@@ -231,10 +238,10 @@ def test_a_finished_campaign_computes_nothing(done: Conducted, home: Path) -> No
 def test_other_campaigns_share_agents_and_evaluations(home: Path) -> None:
     asked = campaign(kill_tests=["reward_distribution"], boundary={"enabled": False}, operators=["NR", "NDF"])
     assert asked.run_id != campaign().run_id
-    assert run(asked, home, lambda: Forbidden(PARTS)).result.status == "complete"
+    assert run(asked, home, lambda: Forbidden(FUNCTIONS)).result.status == "complete"
 
 
-def test_files_of_a_campaign(done: Conducted) -> None:
+def test_files_of_a_campaign(done: CampaignRun) -> None:
     names = {path.name for path in done.folder.iterdir()}
     assert names == {"spec.yaml", "result.json", "report", "log", "lock"}
     assert "POC_SGD" in done.report.read_text(encoding="utf-8")
@@ -246,9 +253,9 @@ def test_files_of_a_campaign(done: Conducted) -> None:
 def test_failed_agents_are_left_out_on_both_sides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FAKE_FAILS", "2,5")
     result = run(campaign(operators=["NR", "MSU"]), tmp_path).result
-    found = next(found for found in result.populations if found.mutant == "MSU")
-    assert [seed for seed, _ in found.failed] == [2, 5]
-    assert all("ZeroDivisionError" in reason for _, reason in found.failed)
+    population = next(population for population in result.populations if population.mutant == "MSU")
+    assert [seed for seed, _ in population.failed] == [2, 5]
+    assert all("ZeroDivisionError" in reason for _, reason in population.failed)
     (entry,) = (entry for entry in result.verdicts if entry.mutant == "MSU")
     assert (entry.verdict.n_healthy, entry.verdict.n_mutant) == (8, 8)
     assert any("MSU: 2 of 10 agents failed (seed 2: ZeroDivisionError" in note for note in result.notes)
@@ -277,7 +284,7 @@ def test_weak_healthy_population_stops_the_campaign(tmp_path: Path) -> None:
     assert done.result.status == "stopped"
     assert done.result.stop_reason.startswith("Healthy population too weak: mean reward 50")
     assert "threshold 600" in done.result.stop_reason
-    assert [found.mutant for found in done.result.populations] == ["Healthy"]
+    assert [population.mutant for population in done.result.populations] == ["Healthy"]
     assert done.result.verdicts == ()
     assert done.report.exists()
 
@@ -288,11 +295,11 @@ def test_weak_healthy_population_may_be_a_warning(tmp_path: Path) -> None:
     assert any(note.startswith("Healthy population too weak") for note in result.notes)
 
 
-def test_many_cores_train_mutants_beside_the_healthy(tmp_path: Path, complete: CampaignResult) -> None:
+def test_many_cores_train_mutants_together_with_the_healthy(tmp_path: Path, complete: CampaignResult) -> None:
     class Wide(InlineExecutor):
         slots = 64
 
-    assert result_tables(run(campaign(), tmp_path, lambda: Wide(PARTS)).result) == result_tables(complete)
+    assert result_tables(run(campaign(), tmp_path, lambda: Wide(FUNCTIONS)).result) == result_tables(complete)
 
 
 def test_several_tests_each_in_their_own_environments(home: Path) -> None:
@@ -312,12 +319,12 @@ def test_a_candidate_that_the_engine_declines_is_left_out_with_its_reason(
 ) -> None:
     import fake_campaign
 
-    found = campaign()
-    declined = mutate(found.healthy, parse_mutant("NDF-POC_SGD"))
+    resolved = campaign()
+    declined = mutate(resolved.healthy, parse_mutant("NDF-POC_SGD"))
     monkeypatch.setattr(
         fake_campaign.FakeEngine, "objection", lambda self, recipe: "too odd" if recipe == declined else None
     )
-    result = run(found, home, lambda: Forbidden(PARTS)).result
+    result = run(resolved, home, lambda: Forbidden(FUNCTIONS)).result
     assert "Candidate NDF-POC_SGD was left out: engine fake cannot train it (too odd)." in result.notes
     assert result.higher_order == ()
     assert not any(population.failed for population in result.populations)
@@ -327,11 +334,11 @@ def test_explicit_and_bounded_higher_order(home: Path) -> None:
     result = run(campaign(higher_order={"mutants": ["NR-NDF"], "maximum": 0}), home).result
     assert [row.mutant for row in result.higher_order] == ["NDF-NR"]
     assert any("NDF-POC_SGD was left out: higher_order.maximum is 0" in note for note in result.notes)
-    assert run(campaign(higher_order={"enabled": False}), home, lambda: Forbidden(PARTS)).result.higher_order == ()
+    assert run(campaign(higher_order={"enabled": False}), home, lambda: Forbidden(FUNCTIONS)).result.higher_order == ()
 
 
 def test_without_boundary_search(home: Path) -> None:
-    result = run(campaign(boundary={"enabled": False}), home, lambda: Forbidden(PARTS)).result
+    result = run(campaign(boundary={"enabled": False}), home, lambda: Forbidden(FUNCTIONS)).result
     assert result.boundaries == ()
     assert {entry.environment for entry in result.kill_matrix} == {campaign().initial_point}
     assert any(note.startswith("No higher-order mutants") for note in result.notes)
@@ -341,8 +348,8 @@ def test_a_campaign_runs_once_at_a_time(home: Path) -> None:
     folder = CampaignFolder(home, campaign().run_id)
     with folder.locked(), pytest.raises(InputError) as caught:
         run(campaign(), home)
-    assert str(caught.value) == f"{folder.path}: campaign {folder.run_id} is running already (process {os.getpid()})"
-    assert run(campaign(), home, lambda: Forbidden(PARTS)).result.status == "complete"
+    assert str(caught.value) == f"{folder.path}: campaign {folder.run_id} is already running (process {os.getpid()})"
+    assert run(campaign(), home, lambda: Forbidden(FUNCTIONS)).result.status == "complete"
 
 
 def test_results_survive_json(complete: CampaignResult, tmp_path: Path) -> None:

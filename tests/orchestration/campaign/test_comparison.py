@@ -6,8 +6,8 @@ import dataclasses
 
 from mutations.killing.kill_test import Outcome
 from mutations.published import published_boundaries, published_verdicts
-from orchestration.campaign.comparison import compare_boundaries, compare_with_published
 from orchestration.campaign.result import BoundaryEnvironment, CampaignResult
+from orchestration.campaign.steps.comparison import agreement, compare_boundaries, compare_with_published
 
 
 def _rows(result: CampaignResult) -> dict[tuple[str, str], dict[str, object]]:
@@ -18,9 +18,9 @@ def _rows(result: CampaignResult) -> dict[tuple[str, str], dict[str, object]]:
 def test_rows_are_those_of_mutants_that_both_have(campaign_result: CampaignResult) -> None:
     rows = _rows(campaign_result)
     published = published_verdicts("CartPole-v1", "ppo")
-    both = [found.mutant for found in campaign_result.populations if found.mutant in published]
-    assert [mutant for mutant, test in rows if test == "average_ratio"] == both
-    assert len(rows) == 3 * len(both)
+    shared = [population.mutant for population in campaign_result.populations if population.mutant in published]
+    assert [mutant for mutant, test in rows if test == "average_ratio"] == shared
+    assert len(rows) == 3 * len(shared)
 
 
 def test_outcomes_agree_only_when_equal(campaign_result: CampaignResult) -> None:
@@ -53,7 +53,7 @@ def test_average_ratio_is_computed_from_same_seed_pairs_when_the_test_was_not_ru
     assert compare_with_published("CartPole-v1", "ppo", (), pair)[1]["ours"] is None
 
 
-def test_a_published_variant_stands_beside_the_published_figure(campaign_result: CampaignResult) -> None:
+def test_a_published_variant_is_compared_with_the_published_figure(campaign_result: CampaignResult) -> None:
     mutant = dataclasses.replace(campaign_result.populations[1], mutant="NDF[published]")
     rows = compare_with_published("CartPole-v1", "ppo", (), (campaign_result.populations[0], mutant))
     assert {row["mutant"] for row in rows} == {"NDF[published]"}
@@ -66,12 +66,12 @@ def test_pairs_that_were_not_published_give_nothing(campaign_result: CampaignRes
 
 def test_boundaries_stand_side_by_side_by_what_was_moved(campaign_result: CampaignResult) -> None:
     rows = compare_boundaries(campaign_result)
-    found = {(row["moved"], row["parameter"]): (row["published"], row["ours"]) for row in rows}
+    by_move = {(row["moved"], row["parameter"]): (row["published"], row["ours"]) for row in rows}
     points = published_boundaries("CartPole-v1", "ppo")["reward_distribution"].points
     assert {row["kill_test"] for row in rows} == {"reward_distribution"}
-    assert found["cart_mass", "cart_mass"] == (points[1][0], 6.64)
-    assert found["pole_mass", "pole_mass"] == (points[2][1], 10.36)
-    assert found["cart_mass and pole_mass", "pole_mass"] == (points[3][1], 5.4)
+    assert by_move["cart_mass", "cart_mass"] == (points[1][0], 6.64)
+    assert by_move["pole_mass", "pole_mass"] == (points[2][1], 10.36)
+    assert by_move["cart_mass and pole_mass", "pole_mass"] == (points[3][1], 5.4)
 
 
 def test_boundaries_from_another_start_are_not_compared(campaign_result: CampaignResult) -> None:
@@ -86,3 +86,8 @@ def test_outcomes_are_plain_text_for_files(campaign_result: CampaignResult) -> N
     assert {row["ours"] for row in _rows(campaign_result).values() if isinstance(row["ours"], str)} <= set(
         map(str, Outcome)
     )
+
+
+def test_agreement_counts_only_what_could_be_compared(campaign_result: CampaignResult) -> None:
+    assert agreement(campaign_result.published) == {"average_ratio": (1, 2), "reward_distribution": (1, 1)}
+    assert agreement(()) == {}

@@ -5,16 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from agents.deeprl.engines.base import Selection
+from agents.deeprl.engines.base import AgentSelection
 from agents.deeprl.recipe import PolicySite, TrainingRecipe
 from envsearch.spec import EnvironmentSpec
 from mutations.killing.kill_test import Direction, Outcome
 from mutations.killing.registry import kill_test
 from orchestration.campaign.context import last_line
-from orchestration.campaign.judging import compare, comparison_seed, judge_family
-from orchestration.campaign.kill_matrix import matrix_of
-from orchestration.campaign.populations import learning_curve
-from orchestration.campaign.sanity import identical_seeds, is_live
+from orchestration.campaign.steps.judging import compare, comparison_seed, judge_family
+from orchestration.campaign.steps.kill_matrix import matrix_of
+from orchestration.campaign.steps.population_summary import learning_curve
+from orchestration.campaign.steps.sanity import identical_seeds, is_live
 from orchestration.execution.results import AgentRecord
 
 RECIPE = TrainingRecipe(EnvironmentSpec("E"), "ppo", (), 100, PolicySite("Tanh", "Adam"))
@@ -24,7 +24,7 @@ SEEDS = tuple(range(12))
 
 def record(seed: int = 0, digest: str = "a", steps: tuple[int, ...] = (10, 50, 90)) -> AgentRecord:
     returns = tuple(float(step) for step in steps)
-    return AgentRecord(RECIPE, seed, "sb3", Selection(), "c", 1, digest, steps, returns, 100, 1.0, ())
+    return AgentRecord(RECIPE, seed, "sb3", AgentSelection(), "c", 1, digest, steps, returns, 100, 1.0, ())
 
 
 def test_pairs_by_seed_and_not_by_position() -> None:
@@ -80,13 +80,13 @@ def test_correction_is_over_those_that_could_be_judged() -> None:
     worse = {seed: 50.0 + seed for seed in SEEDS}
     alone = judge_family("paired_permutation", healthy, {"A": worse}, POINT, SEEDS, 0)[0].verdict
     family = {"A": worse, "B": worse, "broken": {0: 1.0}}
-    found = {
+    verdicts = {
         entry.mutant: entry.verdict for entry in judge_family("paired_permutation", healthy, family, POINT, SEEDS, 0)
     }
-    assert list(found) == ["A", "B", "broken"]
+    assert list(verdicts) == ["A", "B", "broken"]
     assert alone.p_value is not None
-    assert found["A"].p_value == pytest.approx(2 * alone.p_value)
-    assert found["broken"].outcome is Outcome.INCONCLUSIVE
+    assert verdicts["A"].p_value == pytest.approx(2 * alone.p_value)
+    assert verdicts["broken"].outcome is Outcome.INCONCLUSIVE
 
 
 def test_a_better_mutant_counts_as_its_test_counts_it() -> None:
@@ -109,10 +109,10 @@ def test_order_of_mutants_does_not_matter() -> None:
     mutants = {name: {seed: float(v) for seed, v in enumerate(rng.normal(90, 20, 40))} for name in "ABC"}
     seeds = tuple(range(40))
     for test in ("paired_permutation", "distance_distribution"):
-        one = {e.mutant: e for e in judge_family(test, healthy, mutants, POINT, seeds, 5)}
+        forwards = {e.mutant: e for e in judge_family(test, healthy, mutants, POINT, seeds, 5)}
         backwards = dict(reversed(mutants.items()))
         other = {e.mutant: e for e in judge_family(test, healthy, backwards, POINT, seeds, 5)}
-        assert one == other
+        assert forwards == other
 
 
 def test_every_comparison_has_its_own_seed() -> None:

@@ -11,9 +11,9 @@ import pytest
 from agents.deeprl.recipe import PolicySite, TrainingRecipe
 from envsearch.spec import EnvironmentSpec
 from orchestration.campaign.context import RunContext
-from orchestration.campaign.evaluate import evaluate
-from orchestration.campaign.train import train
-from orchestration.execution.block_progress import Partly
+from orchestration.campaign.steps.evaluation import evaluate
+from orchestration.campaign.steps.training import train
+from orchestration.execution.block_progress import ProgressCallback
 from orchestration.execution.results import ResultStore
 from orchestration.execution.work import AgentKey, BlockReport, EvaluationKey, JobOutcome, WorkBlock, item_addresses
 from orchestration.runtime.progress import Progress
@@ -33,7 +33,9 @@ class Simulated:
         self.done = 0
         self.samples: list[int] = []
 
-    def run(self, blocks: Iterable[WorkBlock], store_url: str, partly: Partly | None = None) -> Iterator[BlockReport]:
+    def run(
+        self, blocks: Iterable[WorkBlock], store_url: str, progress: ProgressCallback | None = None
+    ) -> Iterator[BlockReport]:
         for block in blocks:
             addresses = item_addresses(block)
             if self.done // self._every != (self.done + len(addresses)) // self._every:

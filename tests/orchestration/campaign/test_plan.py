@@ -15,14 +15,15 @@ from envsearch.boundary import BoundarySearch
 from envsearch.spec import Parameter
 from orchestration.campaign.calibration import Costs, costs
 from orchestration.campaign.context import RunContext
-from orchestration.campaign.pipeline import run_campaign
+from orchestration.campaign.pipeline import run_steps
 from orchestration.campaign.plan import CampaignPlan, PlannedPhase, most_answers, most_environments, plan_campaign
+from orchestration.campaign.population import Populations
 from orchestration.campaign.spec.campaign import BoundaryPlan, ResolvedCampaign
 from orchestration.campaign.spec.loading import parse_spec
 from orchestration.campaign.spec.resolving import resolve
 from orchestration.execution.executors.inline import InlineExecutor
 from orchestration.execution.results import ResultStore
-from orchestration.execution.tasks import Parts
+from orchestration.execution.tasks import TaskFunctions
 from orchestration.runtime.progress import Progress
 
 COSTS = Costs(train=10.0, evaluation=0.5, source="measured")
@@ -57,8 +58,8 @@ def phases(plan: CampaignPlan) -> dict[str, tuple[int, int, bool]]:
 
 def test_before_anything_is_done(tmp_path: Path) -> None:
     asked = campaign(higher_order={"mutants": ["NDF-NR"]})
-    found = plan_campaign(asked, ResultStore(str(tmp_path)), COSTS, cores=4)
-    assert phases(found) == {
+    plan = plan_campaign(asked, ResultStore(str(tmp_path)), COSTS, cores=4)
+    assert phases(plan) == {
         "train": (40, 0, False),
         "evaluate": (40, 0, False),
         "boundary by paired_permutation": (280, 0, True),
@@ -66,36 +67,36 @@ def test_before_anything_is_done(tmp_path: Path) -> None:
         "train higher order": (10, 0, False),
         "kill matrix, higher order": (40, 0, True),
     }
-    assert found.notes == (
+    assert plan.notes == (
         "Engine: fake, as the spec says.",
         "Boundary environments are known when the phases before are done.",
         "Higher-order candidates are known when the phases before are done.",
     )
-    assert found.cpu_hours == pytest.approx((50 * 10 + 450 * 0.5) / 3600)
-    assert found.cpu_hours / 4 <= found.wall_hours < found.cpu_hours
+    assert plan.cpu_hours == pytest.approx((50 * 10 + 450 * 0.5) / 3600)
+    assert plan.cpu_hours / 4 <= plan.wall_hours < plan.cpu_hours
 
 
 def test_after_everything_is_done(tmp_path: Path) -> None:
     store = ResultStore(str(tmp_path))
-    context = RunContext(InlineExecutor(Parts(evaluate="fake_campaign:evaluate")), store, Progress("silent"))
-    result = run_campaign(context, campaign())
-    found = plan_campaign(campaign(), store, COSTS, cores=1)
-    assert all(phase.items == phase.done and not phase.bound for phase in found.phases)
-    assert found.cpu_hours == found.wall_hours == 0.0
-    assert set(phases(found)) >= {"train higher order", "kill matrix, higher order"}
-    assert sum(phase.items for phase in found.phases) == context.computed
-    assert sum(phase.items for phase in found.phases if phase.phase.startswith("train")) == 10 * len(result.populations)
+    context = RunContext(InlineExecutor(TaskFunctions(evaluate="fake_campaign:evaluate")), store, Progress("silent"))
+    result = run_steps(context, Populations(campaign(), store))
+    plan = plan_campaign(campaign(), store, COSTS, cores=1)
+    assert all(phase.items == phase.done and not phase.bound for phase in plan.phases)
+    assert plan.cpu_hours == plan.wall_hours == 0.0
+    assert set(phases(plan)) >= {"train higher order", "kill matrix, higher order"}
+    assert sum(phase.items for phase in plan.phases) == context.computed
+    assert sum(phase.items for phase in plan.phases if phase.phase.startswith("train")) == 10 * len(result.populations)
     assert costs(campaign(), store).source == "recorded"
     assert costs(campaign(), store).train == 0.5
 
 
 def test_halfway_the_missing_rest_is_bounded(tmp_path: Path) -> None:
     store = ResultStore(str(tmp_path))
-    context = RunContext(InlineExecutor(Parts(evaluate="fake_campaign:evaluate")), store, Progress("silent"))
-    run_campaign(context, campaign(boundary={"enabled": False}))
-    found = phases(plan_campaign(campaign(), store, COSTS, cores=1))
-    assert found["train"] == (40, 40, False)
-    assert found["boundary by paired_permutation"] == (280, 0, True)
+    context = RunContext(InlineExecutor(TaskFunctions(evaluate="fake_campaign:evaluate")), store, Progress("silent"))
+    run_steps(context, Populations(campaign(boundary={"enabled": False}), store))
+    planned = phases(plan_campaign(campaign(), store, COSTS, cores=1))
+    assert planned["train"] == (40, 40, False)
+    assert planned["boundary by paired_permutation"] == (280, 0, True)
 
 
 @pytest.mark.parametrize(
@@ -144,14 +145,14 @@ def test_wall_time_counts_whole_rounds() -> None:
 )
 def test_a_real_calibration(engine: str, algorithm: str, environment: str, tmp_path: Path) -> None:
     asked = campaign(engine=engine, algorithm=algorithm, environment=environment, steps=6000, operators=["NDF"])
-    found = costs(asked, ResultStore(str(tmp_path)))
-    assert found.source == "measured"
-    assert found.train > 0
-    assert found.evaluation > 0
-    assert bool(found.notes) == (engine == "fleet")
+    measured = costs(asked, ResultStore(str(tmp_path)))
+    assert measured.source == "measured"
+    assert measured.train > 0
+    assert measured.evaluation > 0
+    assert bool(measured.notes) == (engine == "fleet")
     assert not list(tmp_path.rglob("*.json"))
 
 
 def test_the_plan_tells_the_engine_and_why(tmp_path: Path) -> None:
-    found = plan_campaign(campaign(), ResultStore(str(tmp_path)), COSTS, cores=4)
-    assert found.notes[0] == "Engine: fake, as the spec says."
+    plan = plan_campaign(campaign(), ResultStore(str(tmp_path)), COSTS, cores=4)
+    assert plan.notes[0] == "Engine: fake, as the spec says."

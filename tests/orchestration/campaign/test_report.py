@@ -1,4 +1,4 @@
-"""The report: every number stands in the files, the page is whole, escaped, self-contained and reproducible."""
+"""The report: every number is in the files, the page is complete, escaped, self-contained and reproducible."""
 
 from __future__ import annotations
 
@@ -63,8 +63,8 @@ def rows_of(folder: Path, name: str) -> list[dict[str, str]]:
 
 
 def objects_of(folder: Path, name: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
-    return found
+    rows: list[dict[str, Any]] = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
+    return rows
 
 
 def test_writes_the_page_and_every_table_and_leaves_no_other_file(
@@ -143,7 +143,7 @@ def test_probes_environments_scores_and_properties_are_in_the_files(
     campaign_result: CampaignResult, tmp_path: Path
 ) -> None:
     write_report(campaign_result, tmp_path)
-    probes = [probe for found in campaign_result.boundaries for probe in found.probes]
+    probes = [probe for report in campaign_result.boundaries for probe in report.probes]
     for row, probe in zip(objects_of(tmp_path, "boundary_probes"), probes, strict=True):
         assert {name: row[name] for name in campaign_result.parameters} == dict(probe.point)
         assert (row["outcome"], row["healthy_mean"]) == (probe.outcome, probe.healthy_mean)
@@ -154,7 +154,7 @@ def test_probes_environments_scores_and_properties_are_in_the_files(
         assert row["mutation_score"] == score.mutation_score
         assert row["never_killed"].split() == list(score.never_killed)
         minimal = [labels[label] for label in row["minimal_environments"].split()]
-        points = [tuple((name, found[name]) for name in campaign_result.parameters) for found in minimal]
+        points = [tuple((name, report[name]) for name in campaign_result.parameters) for report in minimal]
         assert points == list(score.minimal_environments)
     for row, entry in zip(objects_of(tmp_path, "higher_order"), campaign_result.higher_order, strict=True):
         assert (row["property_published"], row["property_strict"]) == (entry.property_published, entry.property_strict)
@@ -163,11 +163,11 @@ def test_probes_environments_scores_and_properties_are_in_the_files(
 
 def test_provenance_is_flat_and_whole(campaign_result: CampaignResult, tmp_path: Path) -> None:
     write_report(campaign_result, tmp_path)
-    found = {row["key"]: row["value"] for row in objects_of(tmp_path, "provenance")}
-    assert found["run_id"] == campaign_result.run_id
-    assert found["versions.torch"] == "2.13.0"
-    assert found["seeds"] == "0 1 2 3 4 5 6 7"
-    assert found["cost.wall_seconds"] == 540.5
+    values = {row["key"]: row["value"] for row in objects_of(tmp_path, "provenance")}
+    assert values["run_id"] == campaign_result.run_id
+    assert values["versions.torch"] == "2.13.0"
+    assert values["seeds"] == "0 1 2 3 4 5 6 7"
+    assert values["cost.wall_seconds"] == 540.5
 
 
 def test_the_page_is_well_formed_and_loads_nothing(campaign_result: CampaignResult) -> None:
@@ -184,8 +184,8 @@ def test_pictures_have_text_alternatives_and_header_cells_a_scope(campaign_resul
     html = page_html(campaign_result)
     pictures = re.findall(r"<svg[^>]*>", html)
     assert len(pictures) > 10
-    assert all("aria-label=" in found or 'aria-hidden="true"' in found for found in pictures)
-    assert all("scope=" in found for found in re.findall(r"<th\b[^>]*>", html))
+    assert all("aria-label=" in tag or 'aria-hidden="true"' in tag for tag in pictures)
+    assert all("scope=" in tag for tag in re.findall(r"<th\b[^>]*>", html))
 
 
 def test_every_population_failure_and_warning_is_on_the_page(campaign_result: CampaignResult) -> None:
@@ -193,8 +193,8 @@ def test_every_population_failure_and_warning_is_on_the_page(campaign_result: Ca
     for population in campaign_result.populations:
         assert population.mutant in text
         assert all(line in text for _, line in population.failed)
-    for found in campaign_result.boundaries:
-        assert all(warning in text for warning in found.warnings)
+    for search in campaign_result.boundaries:
+        assert all(warning in text for warning in search.warnings)
     assert "not live" in text
     assert "killed, better" in text
 
@@ -302,7 +302,7 @@ def _moved(result: CampaignResult, parameters: tuple[str, ...]) -> CampaignResul
     def report_of(old: BoundaryReport) -> BoundaryReport:
         return dataclasses.replace(
             old,
-            environments=tuple(dataclasses.replace(found, point=point(found.point)) for found in old.environments),
+            environments=tuple(dataclasses.replace(report, point=point(report.point)) for report in old.environments),
             probes=tuple(dataclasses.replace(probe, point=point(probe.point)) for probe in old.probes),
         )
 
@@ -310,7 +310,7 @@ def _moved(result: CampaignResult, parameters: tuple[str, ...]) -> CampaignResul
     return dataclasses.replace(
         result,
         parameters=parameters,
-        boundaries=tuple(report_of(found) for found in result.boundaries),
+        boundaries=tuple(report_of(report) for report in result.boundaries),
         kill_matrix=matrix,
         scores=(),
     )

@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from mutations.killing.kill_test import Outcome
-from orchestration.campaign.report.facts import number, seeds_text
+from orchestration.campaign.report.formatting import number, seeds_text
 from orchestration.campaign.report.summary import headline, summary_text
 from orchestration.campaign.result import CampaignResult
 

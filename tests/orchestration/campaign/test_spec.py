@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from envsearch.errors import InputError, MutationRefusedError
 from orchestration.campaign.spec.campaign import ResolvedCampaign
@@ -41,19 +39,19 @@ def complaint(text: str) -> str:
 
 
 def test_defaults() -> None:
-    found = resolved(BASE)
-    assert found.seeds == tuple(range(20))
-    assert found.healthy.total_steps == 200_000
-    assert found.kill_tests == ("paired_permutation",) == found.boundary.tests
-    assert (found.evaluation.episodes, found.evaluation.seed) == (10, 420)
-    assert found.selection.kind == "final"
-    assert found.sanity.threshold == 475.0
-    assert len(found.mutants) == 12
-    assert [parameter.name for parameter in found.boundary.parameters] == ["cart_mass", "pole_mass"]
+    campaign = resolved(BASE)
+    assert campaign.seeds == tuple(range(20))
+    assert campaign.healthy.total_steps == 200_000
+    assert campaign.kill_tests == ("paired_permutation",) == campaign.boundary.tests
+    assert (campaign.evaluation.episodes, campaign.evaluation.seed) == (10, 420)
+    assert campaign.selection.kind == "final"
+    assert campaign.sanity.threshold == 475.0
+    assert len(campaign.mutants) == 12
+    assert [parameter.name for parameter in campaign.boundary.parameters] == ["cart_mass", "pole_mass"]
 
 
 def test_overrides() -> None:
-    found = resolved(
+    campaign = resolved(
         BASE
         + """
 seeds: [3, 5]
@@ -69,17 +67,17 @@ sanity: {threshold: 12, on_failure: warn}
 seed: 9
 """
     )
-    assert found.seeds == (3, 5)
-    assert dict(found.healthy.hyperparameters)["gamma"] == 0.9
-    assert dict(found.healthy.hyperparameters)["learning_rate"] == 0.001
-    assert [mutant.id for mutant in found.mutants] == ["RN_0.2", "PAC_ReLU", "PAC_Sigmoid"]
-    assert found.boundary.tests == ("reward_distribution",)
-    cart, pole = found.boundary.parameters
+    assert campaign.seeds == (3, 5)
+    assert dict(campaign.healthy.hyperparameters)["gamma"] == 0.9
+    assert dict(campaign.healthy.hyperparameters)["learning_rate"] == 0.001
+    assert [mutant.id for mutant in campaign.mutants] == ["RN_0.2", "PAC_ReLU", "PAC_Sigmoid"]
+    assert campaign.boundary.tests == ("reward_distribution",)
+    cart, pole = campaign.boundary.parameters
     assert (cart.low, cart.high, pole.precision) == (0.5, 4.0, 0.1)
-    assert (found.boundary.batch, found.boundary.scaling) == (8, "published")
-    assert [mutant.id for mutant in found.higher_order.mutants] == ["RN_0.2-PAC_ReLU"]
-    assert (found.sanity.threshold, found.sanity.on_failure, found.seed) == (12.0, "warn", 9)
-    assert (found.selection.kind, found.selection.every, found.selection.episodes) == ("best", 500, 3)
+    assert (campaign.boundary.batch, campaign.boundary.scaling) == (8, "published")
+    assert [mutant.id for mutant in campaign.higher_order.mutants] == ["RN_0.2-PAC_ReLU"]
+    assert (campaign.sanity.threshold, campaign.sanity.on_failure, campaign.seed) == (12.0, "warn", 9)
+    assert (campaign.selection.kind, campaign.selection.every, campaign.selection.episodes) == ("best", 500, 3)
 
 
 def test_run_id_ignores_name_comments_and_formatting() -> None:
@@ -119,13 +117,13 @@ def test_settings_without_effect_are_no_other_campaign() -> None:
 
 
 def test_old_environment_name_is_noted() -> None:
-    found = resolved("environment: LunarLander-v2\nalgorithm: a2c\n")
-    assert found.healthy.environment.name == "LunarLander-v3"
-    assert any("LunarLander-v2" in note for note in found.notes)
+    campaign = resolved("environment: LunarLander-v2\nalgorithm: a2c\n")
+    assert campaign.healthy.environment.name == "LunarLander-v3"
+    assert any("LunarLander-v2" in note for note in campaign.notes)
 
 
 def test_any_gymnasium_id_with_declared_parameters() -> None:
-    found = resolved(
+    campaign = resolved(
         """
 environment:
   id: Pendulum-v1
@@ -135,8 +133,8 @@ steps: 100
 operators: [NDF]
 """
     )
-    assert found.healthy.environment.values == (("g", 10.0),)
-    assert found.sanity.threshold is None
+    assert campaign.healthy.environment.values == (("g", 10.0),)
+    assert campaign.sanity.threshold is None
 
 
 def test_threshold_forms() -> None:
@@ -146,11 +144,11 @@ def test_threshold_forms() -> None:
 
 
 def test_preset_of_another_environment() -> None:
-    found = resolved(
+    campaign = resolved(
         "environment: Acrobot-v1\nalgorithm: ppo\nsteps: 10\npreset: cartpole_ppo\n"
         "boundary: {enabled: false}\noperators: [NDF]\n"
     )
-    assert found.healthy.hyperparameter("n_epochs") == 4
+    assert campaign.healthy.hyperparameter("n_epochs") == 4
     assert "preset 'cartpole_ppo' is for ppo" in complaint(BASE.replace("ppo", "dqn") + "preset: cartpole_ppo")
 
 
@@ -174,7 +172,7 @@ def test_preset_of_another_environment() -> None:
         (BASE + "seeds: 0\n", "spec.yaml: seeds: 0 is not accepted; expected a number of seeds (at least 1) or a list"),
         (BASE + "seeds: [1, -2]\n", "spec.yaml: seeds[1]: -2 is not accepted; expected a number of seeds"),
         (BASE + "seeds: []\n", "spec.yaml: seeds: the list is empty; expected at least one seed"),
-        (BASE + "seeds: [1, 1]\n", "spec.yaml: seeds: seed 1 stands twice; expected distinct seeds"),
+        (BASE + "seeds: [1, 1]\n", "spec.yaml: seeds: seed 1 appears twice; expected distinct seeds"),
         (BASE + "steps: many\n", "spec.yaml: steps: 'many' is not accepted; expected a valid integer"),
         (BASE + "steps: 0\n", "spec.yaml: steps: 0 is not accepted; expected greater than or equal to 1"),
         (
@@ -196,7 +194,7 @@ def test_preset_of_another_environment() -> None:
         (BASE + "operators: [RN_1.5]\n", "spec.yaml: operators[0]: 1.5 is out of range; expected a probability in "),
         (BASE + "operators: []\n", "spec.yaml: operators: the list is empty; expected at least one operator, or no "),
         (BASE + "operators: NDF\n", "spec.yaml: operators: 'NDF' is not accepted; expected a list of operators"),
-        (BASE + "operators: [NDF, NDF]\n", "spec.yaml: operators[1]: NDF stands twice, also in operators[0]"),
+        (BASE + "operators: [NDF, NDF]\n", "spec.yaml: operators[1]: NDF appears twice, also in operators[0]"),
         (
             "environment: CartPole-v1\nalgorithm: dqn\noperators: [NR]\n",
             "spec.yaml: operators[0]: NR does not apply: ",
@@ -210,7 +208,7 @@ def test_preset_of_another_environment() -> None:
             BASE + "kill_tests: [paired]\n",
             "spec.yaml: kill_tests[0]: unknown kill test 'paired' (did you mean ",
         ),
-        (BASE + "kill_tests: [average_ratio, average_ratio]\n", "spec.yaml: kill_tests[1]: 'average_ratio' stands "),
+        (BASE + "kill_tests: [average_ratio, average_ratio]\n", "spec.yaml: kill_tests[1]: 'average_ratio' appears "),
         (BASE + "kill_tests: [no.such:thing]\n", "spec.yaml: kill_tests[0]: 'no.such:thing': cannot import 'no.such'"),
         (
             BASE + "boundary: {tests: [average_ratio]}\nkill_tests: [average_ratio]\n",
@@ -254,7 +252,10 @@ def test_preset_of_another_environment() -> None:
             BASE.replace("CartPole-v1", "CartPol-v1"),
             "spec.yaml: environment: unknown environment 'CartPol-v1' (did you mean 'CartPole-v1'?); ",
         ),
-        ("environment: Acrobot-v1\nalgorithm: ppo\n", "spec.yaml: steps: there is no preset for Acrobot-v1 with ppo"),
+        (
+            "environment: Acrobot-v1\nalgorithm: ppo\n",
+            "spec.yaml: steps: there is no preset for Acrobot-v1 with ppo",
+        ),
         (
             "environment: Acrobot-v1\nalgorithm: ppo\nsteps: 10\n",
             "spec.yaml: environment.parameters: Acrobot-v1 declares no parameter to search over; expected at least one",
@@ -287,8 +288,7 @@ def test_preset_of_another_environment() -> None:
     ],
 )
 def test_one_line_for_every_mistake(text: str, line: str) -> None:
-    found = complaint(text)
-    assert found[: len(line)] == line
+    assert complaint(text).startswith(line)
 
 
 def test_refused_mutants_have_their_own_error() -> None:
@@ -299,61 +299,6 @@ def test_refused_mutants_have_their_own_error() -> None:
 def test_the_real_engine_declines_values_that_the_library_refuses() -> None:
     with pytest.raises(InputError, match="hyperparameters: engine sb3 cannot train the healthy agent"):
         resolved(BASE + "hyperparameters: {batch_size: 1, n_steps: 1}\n", engine="sb3")
-
-
-@pytest.mark.parametrize(
-    ("text", "line"),
-    [
-        ("", "spec.yaml: is empty; expected a mapping of fields"),
-        ("- 1\n", "spec.yaml: holds a list; expected a mapping of fields"),
-        ("a: 1\nb: 2\na: 3\n", "spec.yaml: line 3: key 'a' stands twice"),
-        ("a: {b: 1, b: 2}\n", "spec.yaml: line 1: key 'b' stands twice"),
-        ("a: [1, 2\n", "spec.yaml: line 2: is no YAML (expected ',' or ']', but got '<stream end>')"),
-        ("a: !!python/object:os.system x\n", "spec.yaml: line 1: is no YAML (could not determine a constructor for "),
-        ("a: &x [*x]\n", "spec.yaml: line 1: is no YAML (found unconstructable recursive node)"),
-    ],
-)
-def test_yaml_mistakes(text: str, line: str) -> None:
-    with pytest.raises(InputError) as caught:
-        parse_yaml(text, "spec.yaml")
-    assert str(caught.value)[: len(line)] == line
-
-
-def test_aliases_that_explode_are_refused() -> None:
-    lines = ["a0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]"]
-    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 9)]
-    with pytest.raises(InputError, match="holds more than 20000 values"):
-        parse_yaml("\n".join(lines), "spec.yaml")
-
-
-@pytest.mark.parametrize(
-    ("text", "value"),
-    [
-        ("1e-3", 0.001),
-        ("1_000", 1000),
-        ("off", "off"),
-        ("yes", "yes"),
-        ("true", True),
-        ("2024-01-01", "2024-01-01"),
-        ("1:30", "1:30"),
-        ("0o17", "0o17"),
-        ("~", None),
-        ("", None),
-        (".inf", float("inf")),
-        ("'1'", "1"),
-        ("1.", 1.0),
-    ],
-)
-def test_scalars_mean_what_they_say(text: str, value: object) -> None:
-    found = parse_yaml(f"x: {text}\n", "spec.yaml")["x"]
-    assert found == value
-    assert type(found) is type(value)
-
-
-@given(st.integers(0, 2**31 - 1), st.floats(-1e6, 1e6))
-def test_numbers_survive(whole: int, real: float) -> None:
-    found = parse_yaml(f"a: {whole}\nb: {real!r}\n", "spec.yaml")
-    assert (found["a"], found["b"]) == (whole, real)
 
 
 def test_files(tmp_path: Path) -> None:
@@ -381,18 +326,18 @@ def test_specs_that_come_with_the_package_resolve() -> None:
     assert set(names) == {"demo", *pairs, *paper}
     for name in names:
         spec = load_spec(name).model_copy(update={"engine": "fake"})
-        found = resolve(spec, name)
-        assert found.name == name.replace("paper/", "paper_")
-        assert len(found.seeds) == (8 if name.endswith("_reduced") else 20)
+        campaign = resolve(spec, name)
+        assert campaign.name == name.replace("paper/", "paper_")
+        assert len(campaign.seeds) == (8 if name.endswith("_reduced") else 20)
 
 
 def test_the_demo_is_what_it_promises() -> None:
-    found = resolve(load_spec("demo").model_copy(update={"engine": "fake"}), "demo")
-    assert len(found.seeds) >= 6
-    assert len(found.mutants) >= 5
-    assert any(mutant.mutations[0].operator in ("RN", "M", "Ra", "R") for mutant in found.mutants)
-    assert found.boundary.tests
-    assert found.higher_order.mutants
+    campaign = resolve(load_spec("demo").model_copy(update={"engine": "fake"}), "demo")
+    assert len(campaign.seeds) >= 6
+    assert len(campaign.mutants) >= 5
+    assert any(mutant.mutations[0].operator in ("RN", "M", "Ra", "R") for mutant in campaign.mutants)
+    assert campaign.boundary.tests
+    assert campaign.higher_order.mutants
 
 
 def test_which_kill_tests_give_verdicts() -> None:
@@ -404,10 +349,10 @@ def test_which_kill_tests_give_verdicts() -> None:
 
 
 def test_auto_takes_the_fleet_where_it_can_train_every_recipe() -> None:
-    found = resolved(BASE + "operators: [NDF, {operator: PAC, magnitudes: [ReLU]}]\n", engine="auto")
-    assert (found.engine, found.evaluation.method) == ("fleet", "fleet")
-    assert found.engine_choice.startswith("Engine: fleet")
-    assert {found.agent(found.healthy, 0).engine} == {"fleet"}
+    campaign = resolved(BASE + "operators: [NDF, {operator: PAC, magnitudes: [ReLU]}]\n", engine="auto")
+    assert (campaign.engine, campaign.evaluation.method) == ("fleet", "fleet")
+    assert campaign.engine_choice.startswith("Engine: fleet")
+    assert {campaign.agent(campaign.healthy, 0).engine} == {"fleet"}
 
 
 def test_one_recipe_that_the_fleet_declines_sends_all_agents_to_sb3(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -417,20 +362,20 @@ def test_one_recipe_that_the_fleet_declines_sends_all_agents_to_sb3(monkeypatch:
     monkeypatch.setattr(
         FleetEngine, "objection", lambda self, recipe: "no mice" if recipe.loss.inverted else objection(self, recipe)
     )
-    found = resolved(BASE + "operators: [NDF, ILF]\n", engine="auto")
-    assert (found.engine, found.evaluation.method) == ("sb3", "fleet")
-    assert "the fleet cannot train ILF (no mice)" in found.engine_choice
+    campaign = resolved(BASE + "operators: [NDF, ILF]\n", engine="auto")
+    assert (campaign.engine, campaign.evaluation.method) == ("sb3", "fleet")
+    assert "the fleet cannot train ILF (no mice)" in campaign.engine_choice
     assert resolved(BASE + "operators: [NDF]\n", engine="auto").engine == "fleet"
     with pytest.raises(MutationRefusedError, match="engine fleet cannot train ILF"):
         resolved(BASE + "operators: [NDF, ILF]\n", engine="fleet")
 
 
 def test_an_algorithm_that_only_the_library_has() -> None:
-    found = resolved(
+    campaign = resolved(
         "environment: CartPole-v1\nalgorithm: stable_baselines3:PPO\nsteps: 64\noperators: [NDF]\n", "auto"
     )
-    assert found.engine == "sb3"
-    assert "the fleet cannot train the healthy agent" in found.engine_choice
+    assert campaign.engine == "sb3"
+    assert "the fleet cannot train the healthy agent" in campaign.engine_choice
 
 
 def test_who_evaluates() -> None:

@@ -131,7 +131,7 @@ def test_campaign_run_flattens_spec_and_provenance(result: CampaignResult) -> No
 
 def test_digest_tells_changed_runs_from_unchanged_ones(result: CampaignResult) -> None:
     again = dataclasses.replace(result, populations=(*result.populations[:2], population("RN_1.0", (1.0, 2.0, 4.0))))
-    before, after = ([run.digest for run in nested_runs(found)] for found in (result, again))
+    before, after = ([run.digest for run in nested_runs(version)] for version in (result, again))
     assert [x == y for x, y in zip(before, after, strict=True)] == [True] * 7 + [False]
 
 
@@ -150,9 +150,9 @@ def test_flattened_keeps_lists_of_scalars_whole() -> None:
 
 
 def test_default_is_an_absolute_sqlite_file_in_the_home(tmp_path: Path) -> None:
-    found = tracker(None, tmp_path)
-    assert isinstance(found, MlflowTracker)
-    assert found.uri == f"sqlite:///{tmp_path}/mlflow.db"
+    default = tracker(None, tmp_path)
+    assert isinstance(default, MlflowTracker)
+    assert default.uri == f"sqlite:///{tmp_path}/mlflow.db"
     assert list(tmp_path.iterdir()) == []
 
 
@@ -163,10 +163,10 @@ def test_environment_variable_is_the_setting_below_the_spec(tmp_path: Path, monk
 
 
 def test_none_logs_nothing(tmp_path: Path, result: CampaignResult) -> None:
-    found = tracker("none", tmp_path)
-    assert isinstance(found, NullTracker)
-    assert found.log_campaign(result, tmp_path) is None
-    assert ui_command(found.uri) == ""
+    null_tracker = tracker("none", tmp_path)
+    assert isinstance(null_tracker, NullTracker)
+    assert null_tracker.log_campaign(result, tmp_path) is None
+    assert ui_command(null_tracker.uri) == ""
 
 
 def test_every_tracker_of_the_table_is_there() -> None:
@@ -251,10 +251,10 @@ def test_campaign_is_logged_whole(
 def test_curves_are_metric_histories(home: Path, result: CampaignResult, report: Path) -> None:
     from mlflow import MlflowClient
 
-    found = tracker(None, home)
-    parent = found.log_campaign(result, report)
+    mlflow_tracker = tracker(None, home)
+    parent = mlflow_tracker.log_campaign(result, report)
     assert parent is not None
-    client = MlflowClient(tracking_uri=found.uri)
+    client = MlflowClient(tracking_uri=mlflow_tracker.uri)
     experiment = client.get_run(parent).info.experiment_id
     (run,) = client.search_runs([experiment], "tags.mutant = 'NDF'")
     history = client.get_metric_history(run.info.run_id, "reward")
@@ -349,7 +349,7 @@ def test_absent_server_is_a_warning_that_says_how_to_log_again(
 def test_broken_database_is_a_warning_and_is_left_alone(
     tmp_path: Path, result: CampaignResult, report: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    (tmp_path / "mlflow.db").write_bytes(b"this is no database, " * 100)
+    (tmp_path / "mlflow.db").write_bytes(b"this is not a database, " * 100)
     before = (tmp_path / "mlflow.db").read_bytes()
     assert tracker(None, tmp_path).log_campaign(result, report) is None
     assert "mlflow.db" in caplog.text

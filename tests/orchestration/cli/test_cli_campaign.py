@@ -18,7 +18,7 @@ from orchestration.cli import main
 from orchestration.cli.app import COMMANDS, loaded
 from orchestration.execution.executors import registry as executors
 from orchestration.execution.executors.inline import InlineExecutor
-from orchestration.execution.tasks import Parts
+from orchestration.execution.tasks import TaskFunctions
 
 SPEC = """
 environment: CartPole-v1
@@ -50,7 +50,7 @@ def proctor(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "fakes"))
     monkeypatch.setitem(registry.ENGINES, "fake", ("fake_campaign", "FakeEngine"))
-    fake = InlineExecutor(Parts(evaluate="fake_campaign:evaluate"))
+    fake = InlineExecutor(TaskFunctions(evaluate="fake_campaign:evaluate"))
     monkeypatch.setitem(executors.EXECUTORS, "inline", lambda cpus, address: fake)
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)
     (tmp_path / "spec.yaml").write_text(SPEC, encoding="utf-8")
@@ -126,7 +126,7 @@ def test_interrupted(proctor: Proctor, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["proctor", "campaign", "run", "spec.yaml"])
     ran = proctor("campaign", "run", "spec.yaml", *INLINE)
     assert ran.code == 130
-    assert ran.err == "interrupted; finished items are kept. To go on: proctor campaign run spec.yaml\n"
+    assert ran.err == "interrupted; finished items are kept. To continue: proctor campaign run spec.yaml\n"
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,7 @@ def test_interrupted(proctor: Proctor, monkeypatch: pytest.MonkeyPatch) -> None:
             "expected a value in [5, 10]\n",
         ),
         ("epochs: 3", "error: spec.yaml: epochs: unknown field 'epochs' (did you mean 'steps'?); expected one of "),
-        ("seeds: 10\n", "error: spec.yaml: line 7: key 'seeds' stands twice\n"),
+        ("seeds: 10\n", "error: spec.yaml: line 7: key 'seeds' appears twice\n"),
     ],
 )
 @pytest.mark.parametrize("verb", ["run", "plan", "show"])
@@ -171,12 +171,15 @@ def test_mistakes_are_one_line_and_leave_with_2(
         (("campaign", "show", "spec.yaml"), "error: spec.yaml: this campaign has no result yet; expected proctor "),
         (("campaign", "run", "spec.yaml", "--cpus", "0"), "error: "),
         (("campaign", "run", "spec.yaml", "--executor", "slurm"), "error: "),
-        (("campaign", "run", "spec.yaml", "--tracking-uri", "nonsense"), "error: tracking: 'nonsense' is no tracking"),
+        (
+            ("campaign", "run", "spec.yaml", "--tracking-uri", "nonsense"),
+            "error: tracking: 'nonsense' is not a tracking",
+        ),
         (("campaigns",), "error: No such command 'campaigns'"),
         (("check", "no.such.module:thing"), "error: proctor check: 'no.such.module:thing': cannot import "),
         (("check", "json:JSONDecodeErrorr"), "error: proctor check: 'json:JSONDecodeErrorr': 'json' has no "),
-        (("check", "math:pi"), "error: proctor check: 'math:pi' is a float; expected a mutation operator, "),
-        (("check", "nonsense"), "error: proctor check: 'nonsense' is no import path and no listed part; expected "),
+        (("check", "math:pi"), "error: proctor check: 'math:pi' is a float; expected a scheduling-agent kind, "),
+        (("check", "nonsense"), "error: proctor check: 'nonsense' is neither an import path nor a listed part; "),
     ],
 )
 def test_command_line_mistakes(proctor: Proctor, arguments: tuple[str, ...], line: str) -> None:

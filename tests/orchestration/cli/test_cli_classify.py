@@ -170,8 +170,8 @@ def test_published_properties_are_reproduced(proctor: Classify, proctor_data: Pa
     higher = published / "cartpole_higher_order.csv"
     rows = rows_of(proctor(published / "cartpole_kill_matrices.csv", higher, "--format", "json"))
     keys = ("environment", "algorithm", "kill_test", "mutant")
-    found = {tuple(row[key] for key in keys): row["property_published"] for row in rows}
+    properties = {tuple(row[key] for key in keys): row["property_published"] for row in rows}
     with higher.open(newline="") as file:
         expected = {tuple(line[key] for key in keys): line["property"] for line in csv.DictReader(file)}
     assert len(expected) == 6
-    assert found == expected
+    assert properties == expected

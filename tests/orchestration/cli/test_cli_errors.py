@@ -128,20 +128,20 @@ def test_numbers_are_short(value: float, text: str) -> None:
 def test_a_name_that_no_file_can_have_is_one_line(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main([*command, "a" * 5000])
-    told = capsys.readouterr().err
+    error = capsys.readouterr().err
     assert ended.value.code == 2
-    assert told.startswith("error: ")
-    assert told.count("\n") == 1
+    assert error.startswith("error: ")
+    assert error.count("\n") == 1
 
 
 @pytest.mark.parametrize(
     ("argv", "text"),
     [
-        (["smoke", "http://[::1"], "'http://[::1' is no URL"),
-        (["smoke", "http://\x01"], "is no URL"),
-        (["smoke", "ftp://x"], "'ftp://x' is no URL"),
-        (["smoke", "http://127.0.0.1:1", "--token", "\u00e9"], "no token has"),
-        (["smoke", "http://127.0.0.1:1", "--token", "a\nb"], "no token has"),
+        (["smoke", "http://[::1"], "'http://[::1' is not a URL"),
+        (["smoke", "http://\x01"], "is not a URL"),
+        (["smoke", "ftp://x"], "'ftp://x' is not a URL"),
+        (["smoke", "http://127.0.0.1:1", "--token", "\u00e9"], "a token cannot have"),
+        (["smoke", "http://127.0.0.1:1", "--token", "a\nb"], "a token cannot have"),
         (["serve", "--host", "", "--store", "PLACE"], "host"),
     ],
 )
@@ -149,15 +149,15 @@ def test_wrong_addresses_are_one_line(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, argv: list[str], text: str
 ) -> None:
     with pytest.raises(SystemExit) as ended:
-        main([str(tmp_path / "service.db") if one == "PLACE" else one for one in argv])
+        main([str(tmp_path / "service.db") if argument == "PLACE" else argument for argument in argv])
     assert ended.value.code == 2
-    told = capsys.readouterr().err
-    assert text in told
-    assert told.count("\n") == 1
+    error = capsys.readouterr().err
+    assert text in error
+    assert error.count("\n") == 1
 
 
 def test_no_address_is_not_every_address() -> None:
-    with pytest.raises(InputError, match="no address is told"):
+    with pytest.raises(InputError, match="the address is empty"):
         check_port("", 1)
 
 

@@ -77,11 +77,11 @@ def test_json_has_one_object_per_mutant_and_test_in_input_order(proctor: Proctor
 
 def test_verdicts_and_directions(proctor: Proctor, table: Path) -> None:
     rows = proctor("--table", table, "--test", "paired_permutation", "--format", "json").rows
-    found = {row["mutant"]: (row["outcome"], row["direction"]) for row in rows if row["algorithm"] == "ppo"}
-    assert found["NDF"] == ("killed", "worse")
-    assert found["NA"] == ("killed", "better")
-    assert found["R_1.0"][0] != "killed"
-    assert found["R_1.0"][1] == "equal"
+    by_mutant = {row["mutant"]: (row["outcome"], row["direction"]) for row in rows if row["algorithm"] == "ppo"}
+    assert by_mutant["NDF"] == ("killed", "worse")
+    assert by_mutant["NA"] == ("killed", "better")
+    assert by_mutant["R_1.0"][0] != "killed"
+    assert by_mutant["R_1.0"][1] == "equal"
 
 
 def test_average_ratio_gives_a_number_and_no_outcome(proctor: Proctor, table: Path) -> None:
@@ -212,15 +212,15 @@ def assert_refused(ended: Ended, parts: list[str]) -> None:
 def test_published_verdicts_are_reproduced(proctor: Proctor, proctor_data: Path) -> None:
     published = proctor_data / "published"
     rows = proctor("--table", published / "cartpole_rewards.csv", "--repeats", 20, "--format", "json").rows
-    found = {(row["environment"], row["algorithm"], row["mutant"], row["test"]): row for row in rows}
+    by_key = {(row["environment"], row["algorithm"], row["mutant"], row["test"]): row for row in rows}
     agreeing = {"average_ratio": 0, "reward_distribution": 0, "distance_distribution": 0}
     with (published / "cartpole_verdicts.csv").open(newline="") as file:
         for line in csv.DictReader(file):
             key = (line["environment"], line["algorithm"], line["mutant"])
-            ratio = found[(*key, "average_ratio")]["statistic"]
+            ratio = by_key[(*key, "average_ratio")]["statistic"]
             agreeing["average_ratio"] += ratio == pytest.approx(float(line["average_ratio"]))
             for test in ("reward_distribution", "distance_distribution"):
                 outcome = line[test].replace("not killed", "survived")
-                agreeing[test] += found[(*key, test)]["outcome"] == outcome
+                agreeing[test] += by_key[(*key, test)]["outcome"] == outcome
     assert (agreeing["average_ratio"], agreeing["reward_distribution"]) == (34, 34)
     assert agreeing["distance_distribution"] >= 33

@@ -10,6 +10,7 @@ import textwrap
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -41,7 +42,7 @@ def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def run(*arguments: str) -> int:
+def run(*arguments: str) -> Any:
     with pytest.raises(SystemExit) as left:
         main(["record", *arguments])
     return left.value.code
@@ -127,20 +128,20 @@ def test_the_command_s_own_exit_code_wins(capsys):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (("h.parquet", "--", "no-such-program-here"), "cannot be run"),
         (("missing/h.parquet", "--", "true"), "folder does not exist"),
-        (("notes.txt", "--", "touch", "ran"), "is no Parquet file"),
-        (("other.parquet", "--", "touch", "ran"), "is no recorded history (no column cycle"),
+        (("notes.txt", "--", "touch", "ran"), "is not a Parquet file"),
+        (("other.parquet", "--", "touch", "ran"), "is not a recorded history (no column cycle"),
         (("h.parquet", "--junit", "", "--", "touch", "ran"), "--junit"),
     ],
 )
-def test_mistakes_are_told_before_anything_runs(arguments, told, capsys):
+def test_mistakes_are_told_before_anything_runs(arguments, message, capsys):
     Path("notes.txt").write_text("hello", encoding="utf-8")
     pd.DataFrame({"a": [1]}).to_parquet("other.parquet")
     assert run(*arguments) == 2
-    assert told in capsys.readouterr().err
+    assert message in capsys.readouterr().err
     assert not Path("ran").exists()
     assert Path("notes.txt").read_text(encoding="utf-8") == "hello"
 

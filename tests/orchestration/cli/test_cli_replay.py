@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -48,7 +49,7 @@ def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PROCTOR_HOME", raising=False)
 
 
-def run(*arguments: str) -> int:
+def run(*arguments: str) -> Any:
     with pytest.raises(SystemExit) as left:
         main(["replay", *arguments])
     return left.value.code
@@ -61,10 +62,10 @@ def rows(capsys, *arguments: str) -> list[dict]:
 
 def test_the_json_object(history_file, history, capsys):
     agents = ("--agent", "failure_rate", "--agent", "random")
-    found = rows(capsys, str(history_file), *agents, "--seeds", "3", "--fill", "prefix", "--feedback", "partial")
-    assert [row["agent"] for row in found] == ["failure_rate", "random"]
-    assert all(set(KEYS) <= set(row) for row in found)
-    row = found[0]
+    results = rows(capsys, str(history_file), *agents, "--seeds", "3", "--fill", "prefix", "--feedback", "partial")
+    assert [row["agent"] for row in results] == ["failure_rate", "random"]
+    assert all(set(KEYS) <= set(row) for row in results)
+    row = results[0]
     assert (row["history"], row["cycles"], row["failing_cycles"]) == ("small", 15, history.failing_cycles)
     assert (row["fill"], row["feedback"], row["budget"], row["reward"]) == ("prefix", "partial", 0.5, "verdict")
     expected = [
@@ -76,14 +77,14 @@ def test_the_json_object(history_file, history, capsys):
 
 def test_every_agent_with_every_reward(history_file, capsys):
     pairs = ("--agent", "bandit", "--agent", "file_order", "--reward", "apfdc", "--reward", "failure_count")
-    found = rows(capsys, str(history_file), *pairs, "--seeds", "1")
-    assert [(row["agent"], row["reward"]) for row in found] == [
+    results = rows(capsys, str(history_file), *pairs, "--seeds", "1")
+    assert [(row["agent"], row["reward"]) for row in results] == [
         ("bandit", "apfdc"),
         ("bandit", "failure_count"),
         ("file_order", "apfdc"),
         ("file_order", "failure_count"),
     ]
-    assert found[2]["napfd"] == found[3]["napfd"]  # a heuristic learns from no reward
+    assert results[2]["napfd"] == results[3]["napfd"]  # a heuristic learns from no reward
 
 
 def test_what_was_replayed_is_not_replayed_again(history_file, capsys, monkeypatch):
@@ -118,9 +119,9 @@ def test_a_change_of_the_agents_code_makes_everything_new(history_file, monkeypa
 def test_a_stored_result_comes_back_bit_for_bit(history_file, tmp_path):
     stored = StoredItem(ReplayItem(HistorySource.of_file(history_file), AgentSettings("failure_rate")), str(tmp_path))
     assert finished(stored) is None
-    told = run_item(stored)
-    assert finished(stored) == told
-    back = from_plain(stored.item, told)
+    plain_result = run_item(stored)
+    assert finished(stored) == plain_result
+    back = from_plain(stored.item, plain_result)
     again = library_replay(replay_item.load(stored.item.source), stored.item.settings)
     for name, values in again.metrics.items():
         np.testing.assert_array_equal(back.metrics[name], values)
@@ -133,7 +134,7 @@ def test_a_damaged_result_is_told(history_file, tmp_path, capsys):
     (file,) = (tmp_path / "proctor-data" / "store").rglob("replay.json")
     file.write_text("{", encoding="utf-8")
     assert run(*options, *QUIET) == 2
-    assert "delete it to have it made again" in capsys.readouterr().err
+    assert "delete it to have it created again" in capsys.readouterr().err
 
 
 def test_the_curves_are_drawn(history_file, tmp_path, capsys):
@@ -153,8 +154,8 @@ def test_the_flaky_demo(tmp_path, capsys):
     printed = capsys.readouterr().out
     assert "budget 60 min" in printed
     assert "Minutes to the first failure" in printed
-    found = rows(capsys, "--synthetic", "flaky", *agents, "--seeds", "2")
-    agent, random = (row["minutes_to_first_failure"] for row in found)
+    results = rows(capsys, "--synthetic", "flaky", *agents, "--seeds", "2")
+    agent, random = (row["minutes_to_first_failure"] for row in results)
     assert agent < random / 2
     (picture,) = (tmp_path / "proctor-data" / "replays").rglob("curves.png")
     assert picture.stat().st_size > 10_000
@@ -178,12 +179,12 @@ def test_mlflow_gets_a_parent_and_a_run_per_agent(history_file, tmp_path, capsys
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
-        ((), "no history is given"),
+        ((), "no history is named"),
         (("missing.csv",), "does not exist"),
         (("--synthetic", "floky"), "unknown synthetic history 'floky'"),
-        (("small.parquet", "--synthetic", "flaky"), "a file and --synthetic are given"),
+        (("small.parquet", "--synthetic", "flaky"), "a file and --synthetic exclude each other"),
         (("small.parquet", "--agent", "netwrk"), "unknown agent kind 'netwrk'"),
         (("small.parquet", "--reward", "time"), "unknown reward 'time'"),
         (("small.parquet", "--exploration", "greedy"), "unknown exploration 'greedy'"),
@@ -191,16 +192,16 @@ def test_mlflow_gets_a_parent_and_a_run_per_agent(history_file, tmp_path, capsys
         (("small.parquet", "--fill", "full"), "--fill"),
         (("small.parquet", "--seeds", "0"), "--seeds"),
         (("small.parquet", "--history-format", "csv"), "unknown history format 'csv'"),
-        (("small.parquet", "--url", "localhost:8000"), "no URL of a service"),
-        (("small.parquet", "--tracking-uri", "ftp://x"), "no tracking URI"),
+        (("small.parquet", "--url", "localhost:8000"), "not the URL of a service"),
+        (("small.parquet", "--tracking-uri", "ftp://x"), "not a tracking URI"),
     ],
 )
-def test_mistakes_are_one_line(arguments, told, history_file, capsys, monkeypatch):
+def test_mistakes_are_one_line(arguments, message, history_file, capsys, monkeypatch):
     monkeypatch.setattr(replay_item, "replay", lambda *_, **__: pytest.fail("replayed before it was checked"))
     tracking = () if "--tracking-uri" in arguments else ("--tracking-uri", "none")
     assert run(*arguments, *tracking, "--quiet", "--executor", "inline") == 2
     error = capsys.readouterr().err
-    assert told in error
+    assert message in error
     assert error.count("\n") == 1
 
 
@@ -224,7 +225,7 @@ def test_rolling_means_stay_within_the_values(values: list[float]) -> None:
 
 
 def test_the_default_agent_is_the_first_row_and_takes_an_objective(history_file, capsys):
-    found = rows(capsys, str(history_file), "--seeds", "1", "--objective", "time_first")
-    assert [row["agent"] for row in found] == list(replay_cli.DEFAULT_KINDS)
-    assert found[0]["agent"] == DEFAULT_KIND
-    assert found[0]["napfd"] != rows(capsys, str(history_file), "--seeds", "1")[0]["napfd"]
+    results = rows(capsys, str(history_file), "--seeds", "1", "--objective", "time_first")
+    assert [row["agent"] for row in results] == list(replay_cli.DEFAULT_KINDS)
+    assert results[0]["agent"] == DEFAULT_KIND
+    assert results[0]["napfd"] != rows(capsys, str(history_file), "--seeds", "1")[0]["napfd"]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from agents.deeprl.engines.base import Selection
+from agents.deeprl.engines.base import AgentSelection
 from agents.deeprl.engines.fleet.engine import FleetEngine
 from agents.deeprl.presets.preset import preset
 from envsearch.definition import initial_spec
@@ -26,7 +26,7 @@ KEYS = tuple(AgentKey(RECIPE, seed, "fleet") for seed in (3, 4))
 
 
 class Clock:
-    """A clock that stands until it is moved."""
+    """A clock that moves only when the test moves it."""
 
     def __init__(self) -> None:
         self.now = 100.0
@@ -61,7 +61,7 @@ def test_kept_found_and_removed(tmp_path: Path) -> None:
         KEYS[:1],
         (KEYS[1], KEYS[0]),
         tuple(dataclasses.replace(key, engine="sb3") for key in KEYS),
-        tuple(dataclasses.replace(key, selection=Selection("best")) for key in KEYS),
+        tuple(dataclasses.replace(key, selection=AgentSelection("best")) for key in KEYS),
         tuple(dataclasses.replace(key, recipe=RECIPE.replace(total_steps=7000)) for key in KEYS),
     ],
 )
@@ -72,45 +72,45 @@ def test_another_training_has_another_place(tmp_path: Path, others: tuple[AgentK
 
 def test_first_after_a_while_then_now_and_then(tmp_path: Path) -> None:
     clock = Clock()
-    found = kept(tmp_path, every=60.0, clock=clock)
+    checkpoints = kept(tmp_path, every=60.0, clock=clock)
     due = []
     for _ in range(130):
         clock.now += 1
-        due.append(found.due())
-        if found.due():
-            found.save(b"state")
+        due.append(checkpoints.due())
+        if checkpoints.due():
+            checkpoints.save(b"state")
     assert [second + 1 for second, is_due in enumerate(due) if is_due] == [60, 120]
 
 
 def test_a_slow_store_gets_fewer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock()
-    found = kept(tmp_path, every=60.0, clock=clock)
+    checkpoints = kept(tmp_path, every=60.0, clock=clock)
 
     def put(*_arguments: object) -> None:
         clock.now += 10
 
-    monkeypatch.setattr(found._store, "put", put)
-    found.save(b"state")
+    monkeypatch.setattr(checkpoints._store, "put", put)
+    checkpoints.save(b"state")
     clock.now += 499
-    assert not found.due()
+    assert not checkpoints.due()
     clock.now += 2
-    assert found.due()
+    assert checkpoints.due()
 
 
 def test_a_store_that_fails_costs_the_checkpoint_only(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     notes: list[str] = []
-    found = kept(tmp_path / "file", note=notes.append)
-    assert found.load() is None
-    found.save(b"state")
-    found.done()
+    checkpoints = kept(tmp_path / "file", note=notes.append)
+    assert checkpoints.load() is None
+    checkpoints.save(b"state")
+    checkpoints.done()
     assert ["was not read" in notes[0], "was not written" in notes[1]] == [True, True]
 
 
-@pytest.mark.parametrize("told", ["often", "-1", "nan", "inf"])
-def test_how_often_must_be_a_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: str) -> None:
-    monkeypatch.setenv(VARIABLE, told)
-    with pytest.raises(InputError, match=f"{VARIABLE}: '{told}' is no number of seconds"):
+@pytest.mark.parametrize("setting", ["often", "-1", "nan", "inf"])
+def test_how_often_must_be_a_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, setting: str) -> None:
+    monkeypatch.setenv(VARIABLE, setting)
+    with pytest.raises(InputError, match=f"{VARIABLE}: '{setting}' is not a number of seconds"):
         kept(tmp_path)
 
 
@@ -144,10 +144,10 @@ def killed_after(monkeypatch: pytest.MonkeyPatch, checkpoints: int, store: Path)
 
 
 def facts(store: Path) -> list[Any]:
-    found = ResultStore(str(store))
+    results = ResultStore(str(store))
     return [
         (record.weights_digest, record.episode_steps, record.episode_returns)
-        for record in found.records(KEYS)
+        for record in results.records(KEYS)
         if record
     ]
 
@@ -161,18 +161,18 @@ def undisturbed(tmp_path: Path) -> list[Any]:
 @pytest.fixture
 def often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VARIABLE, "0")
-    monkeypatch.setattr("orchestration.execution.checkpoints.DEAREST", 1e9)
+    monkeypatch.setattr("orchestration.execution.checkpoints.LARGEST_SHARE", 1e9)
 
 
 @pytest.mark.usefixtures("often")
 def test_a_killed_block_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, undisturbed: list[Any]) -> None:
     killed_after(monkeypatch, 2, tmp_path / "killed")
     assert files(tmp_path / "killed") == ["training.npz"]
-    told: list[tuple[float, float]] = []
-    report = run_block(TrainBlock(KEYS), str(tmp_path / "killed"), told=lambda *numbers: told.append(numbers))
+    counts: list[tuple[float, float]] = []
+    report = run_block(TrainBlock(KEYS), str(tmp_path / "killed"), report=lambda *numbers: counts.append(numbers))
     assert facts(tmp_path / "killed") == undisturbed and len(undisturbed) == 2
-    assert told[0][0] == told[0][1] > 0
-    assert "was gone on from" in notes(report)
+    assert counts[0][0] == counts[0][1] > 0
+    assert "was resumed from" in notes(report)
     assert files(tmp_path / "killed") == []
 
 
@@ -181,7 +181,7 @@ def test_a_killed_block_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     ("damage", "reason"),
     [(lambda data: data[:-10], "SHA-256"), (lambda data: b"", "cut short"), (lambda data: b"PK" + data, "format")],
 )
-def test_a_damaged_one_is_told_and_the_block_begins_anew(
+def test_a_damaged_checkpoint_is_reported_and_the_block_starts_from_the_beginning(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     undisturbed: list[Any],
@@ -193,7 +193,7 @@ def test_a_damaged_one_is_told_and_the_block_begins_anew(
     path.write_bytes(damage(path.read_bytes()))
     report = run_block(TrainBlock(KEYS), str(tmp_path / "killed"))
     assert facts(tmp_path / "killed") == undisturbed
-    assert "is ignored, and the training begins anew" in notes(report) and reason in notes(report)
+    assert "is ignored, and the training starts from the beginning" in notes(report) and reason in notes(report)
     assert "gone on" not in notes(report)
     assert files(tmp_path / "killed") == []
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents.deeprl.engines.base import Selection, TrainedAgent
+from agents.deeprl.engines.base import AgentSelection, TrainedAgent
 from agents.deeprl.recipe import PolicySite, TrainingRecipe
 from envsearch.errors import CorruptArtifactError, ProctorError, StoreUnavailableError
 from envsearch.spec import EnvironmentSpec
@@ -42,7 +42,7 @@ def test_an_agent_comes_back_as_it_was(store: ResultStore) -> None:
     assert store.load_agent(KEY) == AGENT
     record = store.agent_record(KEY)
     assert record.recipe == RECIPE
-    assert record.selection == Selection()
+    assert record.selection == AgentSelection()
     assert record.checkpoint_bytes == len(AGENT.checkpoint)
     assert dict(record.versions)["python"]
 
@@ -99,9 +99,9 @@ def test_returns_that_are_no_numbers_are_refused(store: ResultStore, value: floa
 
 
 def test_results_that_do_not_fit_their_key_are_refused(store: ResultStore) -> None:
-    with pytest.raises(ProctorError, match="seed 7, was given that of seed 8"):
+    with pytest.raises(ProctorError, match="seed 7, got the one with seed 8"):
         store.save_agent(KEY, dataclasses.replace(AGENT, seed=8))
-    with pytest.raises(ProctorError, match="3 episodes, was given 2"):
+    with pytest.raises(ProctorError, match="3 episodes, got 2"):
         store.save_evaluation(EVALUATION, (1.0, 2.0), 0.1)
 
 

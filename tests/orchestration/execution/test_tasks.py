@@ -12,11 +12,11 @@ from agents.deeprl.recipe import PolicySite, TrainingRecipe
 from envsearch.errors import StoreUnavailableError
 from envsearch.spec import EnvironmentSpec
 from orchestration.execution.results import ResultStore
-from orchestration.execution.tasks import Parts, run_block
+from orchestration.execution.tasks import TaskFunctions, run_block
 from orchestration.execution.work import AgentKey, EvaluateBlock, EvaluationKey, JobOutcome, TrainBlock
 
 CARTPOLE = EnvironmentSpec("CartPole-v1")
-PARTS = Parts("fake_training:engine", "fake_training:evaluate")
+FUNCTIONS = TaskFunctions("fake_training:engine", "fake_training:evaluate")
 
 
 @pytest.fixture(autouse=True)
@@ -40,10 +40,10 @@ def evaluations(keys: tuple[AgentKey, ...], *names: str) -> tuple[EvaluationKey,
 
 def test_train_and_evaluate(store: ResultStore) -> None:
     keys = agents(0, 1)
-    trained = run_block(TrainBlock(keys), store.url, PARTS)
+    trained = run_block(TrainBlock(keys), store.url, FUNCTIONS)
     assert (trained.outcome, trained.failed, trained.traceback) == (JobOutcome.DONE, (), "")
     items = evaluations(keys, "CartPole-v1")
-    evaluated = run_block(EvaluateBlock(items), store.url, PARTS)
+    evaluated = run_block(EvaluateBlock(items), store.url, FUNCTIONS)
     assert evaluated.outcome is JobOutcome.DONE
     assert evaluated.block == EvaluateBlock(items)
     first, second = (store.load_evaluation(item) for item in items)
@@ -53,12 +53,12 @@ def test_train_and_evaluate(store: ResultStore) -> None:
 
 def test_what_is_in_the_store_is_not_done_again(store: ResultStore, tmp_path: Path) -> None:
     keys = agents(0, 1, folder=str(tmp_path))
-    run_block(TrainBlock(keys[:1]), store.url, PARTS)
+    run_block(TrainBlock(keys[:1]), store.url, FUNCTIONS)
     store.save_evaluation(evaluations(keys, "CartPole-v1")[0], (1.0, 2.0, 3.0), 0.1)
     for path in tmp_path.glob("0.*"):
         path.unlink()
-    run_block(TrainBlock(keys), store.url, PARTS)
-    run_block(EvaluateBlock(evaluations(keys, "CartPole-v1")), store.url, PARTS)
+    run_block(TrainBlock(keys), store.url, FUNCTIONS)
+    run_block(EvaluateBlock(evaluations(keys, "CartPole-v1")), store.url, FUNCTIONS)
     assert not list(tmp_path.glob("0.*"))
     assert len(list(tmp_path.glob("1.*"))) == 1
     assert store.load_evaluation(evaluations(keys, "CartPole-v1")[0]) == (1.0, 2.0, 3.0)
@@ -66,7 +66,7 @@ def test_what_is_in_the_store_is_not_done_again(store: ResultStore, tmp_path: Pa
 
 def test_a_failing_item_is_recorded_and_the_others_go_on(store: ResultStore) -> None:
     keys = agents(0, 1, 2, fail_seed=1)
-    report = run_block(TrainBlock(keys), store.url, PARTS)
+    report = run_block(TrainBlock(keys), store.url, FUNCTIONS)
     assert report.outcome is JobOutcome.FAILED
     ((address, trace),) = report.failed
     assert address == keys[1].address()
@@ -77,36 +77,36 @@ def test_a_failing_item_is_recorded_and_the_others_go_on(store: ResultStore) -> 
 
 def test_a_result_that_is_no_number_is_a_failure_of_its_item(store: ResultStore) -> None:
     keys = agents(0, 1, nan_seed=0)
-    report = run_block(TrainBlock(keys), store.url, PARTS)
+    report = run_block(TrainBlock(keys), store.url, FUNCTIONS)
     assert [address for address, _ in report.failed] == [keys[0].address()]
     assert "not finite" in report.traceback
 
 
 def test_a_failed_evaluation_is_tried_again_and_its_record_goes(store: ResultStore) -> None:
     keys = agents(0)
-    run_block(TrainBlock(keys), store.url, PARTS)
+    run_block(TrainBlock(keys), store.url, FUNCTIONS)
     (broken,) = evaluations(keys, "Broken")
-    assert run_block(EvaluateBlock((broken,)), store.url, PARTS).outcome is JobOutcome.FAILED
+    assert run_block(EvaluateBlock((broken,)), store.url, FUNCTIONS).outcome is JobOutcome.FAILED
     assert "on purpose" in (store.failure(broken.address()) or "")
     store.save_evaluation(broken, (1.0, 1.0, 1.0), 0.1)
-    assert run_block(EvaluateBlock((broken,)), store.url, PARTS).outcome is JobOutcome.DONE
+    assert run_block(EvaluateBlock((broken,)), store.url, FUNCTIONS).outcome is JobOutcome.DONE
     assert store.failure(broken.address()) is None
 
 
 def test_an_evaluation_of_an_agent_that_is_not_there(store: ResultStore) -> None:
-    report = run_block(EvaluateBlock(evaluations(agents(5), "CartPole-v1")), store.url, PARTS)
+    report = run_block(EvaluateBlock(evaluations(agents(5), "CartPole-v1")), store.url, FUNCTIONS)
     assert "not in the store: agent with seed 5" in report.traceback
     assert report.corrupt == ()
 
 
 def test_a_damaged_checkpoint_is_reported_once_and_blamed_on_no_item(store: ResultStore) -> None:
     keys = agents(0, 1)
-    run_block(TrainBlock(keys), store.url, PARTS)
+    run_block(TrainBlock(keys), store.url, FUNCTIONS)
     address = keys[0].address()
     (checkpoint,) = (Path(store.url) / "objects" / address[:2] / address).glob("*.zip")
     checkpoint.write_bytes(b"cut")
     items = evaluations(keys, "CartPole-v1", "Other")
-    report = run_block(EvaluateBlock(items), store.url, PARTS)
+    report = run_block(EvaluateBlock(items), store.url, FUNCTIONS)
     assert [failed for failed, _ in report.failed] == [item.address() for item in items[:2]]
     (line,) = report.corrupt
     assert str(checkpoint) in line
@@ -116,8 +116,8 @@ def test_a_damaged_checkpoint_is_reported_once_and_blamed_on_no_item(store: Resu
 
 def test_a_checkpoint_that_its_library_cannot_open_is_named_by_its_folder(store: ResultStore) -> None:
     keys = agents(0)
-    run_block(TrainBlock(keys), store.url, PARTS)
-    report = run_block(EvaluateBlock(evaluations(keys, "Unreadable")), store.url, PARTS)
+    run_block(TrainBlock(keys), store.url, FUNCTIONS)
+    report = run_block(EvaluateBlock(evaluations(keys, "Unreadable")), store.url, FUNCTIONS)
     assert report.corrupt[0].startswith(store.location(keys[0]))
 
 
@@ -137,7 +137,7 @@ def test_an_interruption_passes_and_keeps_what_was_done(
 
     monkeypatch.setattr(fake_training.FakeEngine, "_train", train)
     with pytest.raises(interruption):
-        run_block(TrainBlock(keys), store.url, PARTS)
+        run_block(TrainBlock(keys), store.url, FUNCTIONS)
     assert [store.has_agent(key) for key in keys] == [True, False, False]
     assert store.failure(keys[1].address()) is None
 
@@ -145,7 +145,7 @@ def test_an_interruption_passes_and_keeps_what_was_done(
 def test_a_store_that_fails_ends_the_block(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreUnavailableError, match="cannot write"):
-        run_block(TrainBlock(agents(0, 1)), str(tmp_path / "file"), PARTS)
+        run_block(TrainBlock(agents(0, 1)), str(tmp_path / "file"), FUNCTIONS)
 
 
 def test_an_engine_by_import_path(store: ResultStore, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -169,7 +169,7 @@ def test_the_default_parts_are_the_real_ones(store: ResultStore) -> None:
 
 
 class Together:
-    """An engine that trains all seeds in one call, fails as a whole if one fails, and tells what it was given."""
+    """An engine that trains all seeds in one call, fails as a whole if one fails, and reports its arguments."""
 
     name = "together"
 
@@ -198,8 +198,8 @@ def together(monkeypatch: pytest.MonkeyPatch) -> Together:
 def test_an_engine_gets_the_missing_seeds_of_a_recipe_together(store: ResultStore, together: Together) -> None:
     keys = agents(0, 1, 2, 3, 4)
     other = agents(0, 1, gamma=0.5)
-    run_block(TrainBlock(keys[1:2]), store.url, PARTS)
-    report = run_block(TrainBlock((*keys, *other)), store.url, PARTS)
+    run_block(TrainBlock(keys[1:2]), store.url, FUNCTIONS)
+    report = run_block(TrainBlock((*keys, *other)), store.url, FUNCTIONS)
     assert report.outcome is JobOutcome.DONE
     assert together.calls == [[1], [0, 2, 3], [4], [0, 1]]
     assert all(store.load_agent(key).seed == key.seed for key in (*keys, *other))
@@ -207,7 +207,7 @@ def test_an_engine_gets_the_missing_seeds_of_a_recipe_together(store: ResultStor
 
 def test_one_seed_that_fails_costs_no_other_its_agent(store: ResultStore, together: Together) -> None:
     keys = agents(0, 1, 2, fail_seed=1)
-    report = run_block(TrainBlock(keys), store.url, PARTS)
+    report = run_block(TrainBlock(keys), store.url, FUNCTIONS)
     assert together.calls == [[0, 1, 2], [0], [1], [2]]
     assert [address for address, _ in report.failed] == [keys[1].address()]
     assert "ZeroDivisionError: seed 1 fails on purpose" in report.traceback
@@ -216,7 +216,7 @@ def test_one_seed_that_fails_costs_no_other_its_agent(store: ResultStore, togeth
 
 def test_a_result_of_a_block_that_is_no_number_is_a_failure_of_its_item(store: ResultStore, together: Together) -> None:
     keys = agents(0, 1, nan_seed=0)
-    report = run_block(TrainBlock(keys), store.url, PARTS)
+    report = run_block(TrainBlock(keys), store.url, FUNCTIONS)
     assert together.calls == [[0, 1]]
     assert [address for address, _ in report.failed] == [keys[0].address()]
     assert store.has_agent(keys[1])
@@ -243,25 +243,25 @@ def test_evaluations_by_the_fleet_are_one_call_for_all_missing(
         ]
 
     monkeypatch.setattr(fake_training, "evaluate_together", evaluate_together, raising=False)
-    parts = dataclasses.replace(PARTS, evaluate_together="fake_training:evaluate_together")
+    functions = dataclasses.replace(FUNCTIONS, evaluate_together="fake_training:evaluate_together")
     keys = agents(0, 1)
-    run_block(TrainBlock(keys), store.url, PARTS)
+    run_block(TrainBlock(keys), store.url, FUNCTIONS)
     items = by_the_fleet((*evaluations(keys, "CartPole-v1", "Broken"), *evaluations(agents(7), "CartPole-v1")))
     store.save_evaluation(items[0], (1.0, 2.0, 3.0), 0.1)
-    report = run_block(EvaluateBlock(items), store.url, parts)
+    report = run_block(EvaluateBlock(items), store.url, functions)
     assert calls == [3]
     assert {address for address, _ in report.failed} == {items[1].address(), items[3].address(), items[4].address()}
     assert "on purpose" in (store.failure(items[1].address()) or "")
     assert store.load_evaluation(items[0]) == (1.0, 2.0, 3.0)
     reference = evaluations(keys, "CartPole-v1")[1]
-    assert run_block(EvaluateBlock((reference,)), store.url, PARTS).outcome is JobOutcome.DONE
+    assert run_block(EvaluateBlock((reference,)), store.url, FUNCTIONS).outcome is JobOutcome.DONE
     assert store.load_evaluation(items[2]) == store.load_evaluation(reference)
     assert items[2].address() != reference.address(), "the method is part of what a result is"
 
 
 def test_a_checkpoint_that_the_fleet_cannot_open_is_named_by_its_folder(store: ResultStore) -> None:
     keys = agents(0)
-    run_block(TrainBlock(keys), store.url, PARTS)
-    report = run_block(EvaluateBlock(by_the_fleet(evaluations(keys, "CartPole-v1"))), store.url, PARTS)
+    run_block(TrainBlock(keys), store.url, FUNCTIONS)
+    report = run_block(EvaluateBlock(by_the_fleet(evaluations(keys, "CartPole-v1"))), store.url, FUNCTIONS)
     assert report.corrupt[0].startswith(store.location(keys[0]))
     assert store.failure(report.failed[0][0]) is None

@@ -11,23 +11,23 @@ from typing import Any
 
 import pytest
 
-from agents.scheduling.settings import AgentSettings
 from envsearch.errors import InputError
 from orchestration.runtime import logs
-from orchestration.runtime.logs import OURS, JsonLines, about, start_logs
+from orchestration.runtime.logs import PROJECT_LOGGERS, JsonLines, about, start_logs
+from orchestration.service.api.agents import CreateAgent
+from orchestration.service.api.recommendations import RecommendationRequest
 from orchestration.service.errors import InternalError
-from orchestration.service.owners.messages import Candidates, CreateAgent, RecommendationRequest, RewardRequest
 from orchestration.service.service import SchedulingService, ServiceSettings
 
 
 @pytest.fixture(autouse=True)
 def loggers_as_before() -> Iterator[None]:
-    ours = [logging.getLogger(name) for name in OURS]
-    before = [(one.level, one.propagate, list(one.handlers)) for one in ours]
+    loggers = [logging.getLogger(name) for name in PROJECT_LOGGERS]
+    before = [(logger.level, logger.propagate, list(logger.handlers)) for logger in loggers]
     yield
-    for one, (level, propagate, handlers) in zip(ours, before, strict=True):
-        one.setLevel(level)
-        one.propagate, one.handlers = propagate, handlers
+    for logger, (level, propagate, handlers) in zip(loggers, before, strict=True):
+        logger.setLevel(level)
+        logger.propagate, logger.handlers = propagate, handlers
 
 
 def lines(folder: Path) -> list[dict[str, Any]]:
@@ -46,15 +46,15 @@ def test_a_line_says_what_it_is_about(tmp_path: Path) -> None:
     try:
         raise ValueError("broken")
     except ValueError:
-        log.error("failed", exc_info=True, extra={"agent": "told"})
-    logging.getLogger("agents.x").error("also ours")
+        log.error("failed", exc_info=True, extra={"agent": "named"})
+    logging.getLogger("agents.x").error("also the project's")
     again.flush()
     first, inner, failed, other = lines(tmp_path)
     assert (first["agent"], first["episode"], first["level"]) == ("nightly", "e1", "WARNING")
     assert first["message"].startswith("forged\n")
     assert first["at"].endswith("Z")
     assert (inner["agent"], inner.get("episode")) == ("other", None)
-    assert (failed["agent"], failed["error"]) == ("told", "ValueError")
+    assert (failed["agent"], failed["error"]) == ("named", "ValueError")
     assert "broken" in failed["traceback"]
     assert "agent" not in other
 
@@ -65,11 +65,11 @@ def test_a_long_message_is_cut() -> None:
 
 
 @pytest.mark.parametrize(
-    "told", [{"PROCTOR_LOG_LEVEL": "LOUD"}, {"PROCTOR_LOGS": "/proc/none/here"}], ids=["level", "folder"]
+    "variables", [{"PROCTOR_LOG_LEVEL": "LOUD"}, {"PROCTOR_LOGS": "/proc/none/here"}], ids=["level", "folder"]
 )
-def test_wrong_settings_are_told(told: dict[str, str]) -> None:
+def test_wrong_settings_are_told(variables: dict[str, str]) -> None:
     with pytest.raises(InputError, match="PROCTOR_LOG"):
-        start_logs("test", told)
+        start_logs("test", variables)
 
 
 def test_calls_of_a_service_are_logged_with_their_agent_and_episode(
@@ -84,20 +84,20 @@ def test_calls_of_a_service_are_logged_with_their_agent_and_episode(
 
     async def run() -> str:
         service = SchedulingService(ServiceSettings.in_folder(tmp_path, inline=True))
-        await service.create_agent(CreateAgent("nightly", AgentSettings("random")))
-        told = await service.recommend("nightly", RecommendationRequest(Candidates(("a", "b"))))
+        await service.create_agent(CreateAgent("nightly", "random"))
+        answer = await service.recommend("nightly", RecommendationRequest.of(("a", "b")))
         monkeypatch.setattr(LiveAgent, "perform", breaks)
         with pytest.raises(InternalError):
-            await service.reward("nightly", RewardRequest(told.episode_id))
+            await service.reward("nightly", answer.episode_id)
         await service.close()
-        return told.episode_id
+        return answer.episode_id
 
     episode = asyncio.run(run())
-    found = lines(tmp_path / "logs")
-    carried = [one for one in found if "carried out" in one["message"]]
-    assert [(one["agent"], one["episode"]) for one in carried] == [("nightly", episode)]
-    (woken,) = [one for one in found if "woken" in one["message"]]
+    entries = lines(tmp_path / "logs")
+    carried = [entry for entry in entries if "carried out" in entry["message"]]
+    assert [(entry["agent"], entry["episode"]) for entry in carried] == [("nightly", episode)]
+    (woken,) = [entry for entry in entries if "woken" in entry["message"]]
     assert woken["agent"] == "nightly"
-    (failed,) = [one for one in found if one["level"] == "ERROR"]
+    (failed,) = [entry for entry in entries if entry["level"] == "ERROR"]
     assert (failed["agent"], failed["episode"], failed["error"]) == ("nightly", episode, "RuntimeError")
     assert logs.FOLDER == "PROCTOR_LOGS"

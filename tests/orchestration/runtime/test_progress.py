@@ -1,4 +1,4 @@
-"""What the reader of a long run is told."""
+"""What a long run shows of its progress."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from orchestration.runtime.progress import Phase, Progress, clock_text
 
 
 class Clock:
-    """A clock that stands until it is moved."""
+    """A clock that moves only when the test moves it."""
 
     def __init__(self) -> None:
         self.now = 100.0
@@ -84,23 +84,23 @@ def test_items_that_are_under_way_count_with_their_fractions() -> None:
     clock = Clock()
     phase = Phase("Train", 40, 0, clock)
     clock.now += 30
-    phase.partly(0.0, 7.58)
+    phase.update_running(0.0, 7.58)
     assert phase.summary() == "7.5/40, 0:30 elapsed, 2:08 left"
-    phase.partly(0.0, 19.99)
+    phase.update_running(0.0, 19.99)
     assert phase.summary().startswith("19.9/40"), "never more than is done"
     phase.advance(20)
     assert phase.summary() == "20/40, 0:30 elapsed, 0:30 left"
-    phase.partly(0.0, 2.0)
+    phase.update_running(0.0, 2.0)
     assert phase.reached == 22.0
 
 
 def test_what_a_checkpoint_had_done_is_no_part_of_the_speed() -> None:
     clock = Clock()
     phase = Phase("Train", 20, 0, clock)
-    phase.partly(10.0, 10.0)
+    phase.update_running(10.0, 10.0)
     assert phase.seconds_left() is None
     clock.now += 10
-    phase.partly(10.0, 15.0)
+    phase.update_running(10.0, 15.0)
     assert phase.seconds_left() == pytest.approx(10.0)
     assert phase.summary() == "15.0/20, 0:10 elapsed, 0:10 left"
 
@@ -110,7 +110,7 @@ def test_parts_of_items_make_lines_too() -> None:
     with Progress("lines", stream, clock=clock) as progress, progress.phase("Train", 20) as phase:
         for done in range(1, 5):
             clock.now += 4
-            phase.partly(0.0, done / 2)
+            phase.update_running(0.0, done / 2)
     assert stream.getvalue().splitlines() == [
         "Train: 20 items",
         "Train: 1.5/20, 0:12 elapsed, 2:28 left",

@@ -11,19 +11,20 @@ from typing import Any
 
 import pytest
 
-from agents.scheduling.settings import AgentSettings
+from orchestration.service.api.agents import CreateAgent
+from orchestration.service.api.recommendations import RecommendationRequest
 from orchestration.service.errors import OverloadedError
 from orchestration.service.owners.admission import Admission, AdmissionLimits
-from orchestration.service.owners.calls import Call
-from orchestration.service.owners.coalescing import Coalescer
-from orchestration.service.owners.messages import Candidates, CreateAgent, RecommendationRequest, RewardRequest
+from orchestration.service.owners.batching import CallBatcher
+from orchestration.service.owners.owner_call import OwnerCall
 from orchestration.service.service import SchedulingService, ServiceSettings
+from orchestration.service.typed_calls import owner_call
 
 SHARD = "shard 0 of 1"
 
 
-def call(agent: str, number: int = 0) -> Call:
-    return Call(agent, RewardRequest(str(number)))
+def call(agent: str, number: int = 0) -> OwnerCall:
+    return owner_call(agent, "reward", episode_id=str(number))
 
 
 class SlowOwner:
@@ -37,10 +38,10 @@ class SlowOwner:
         self.order: list[str] = []
         self.open = asyncio.Event()
 
-    async def send(self, calls: Sequence[Call]) -> Any:
+    async def send(self, calls: Sequence[OwnerCall]) -> Any:
         await self.open.wait()
-        self.order += [one.agent for one in calls]
-        return [f"{one.agent} {one.request.episode_id}" for one in calls]
+        self.order += [entry.agent for entry in calls]
+        return [f"{entry.agent} {entry.episode_id}" for entry in calls]
 
 
 def test_an_agent_gets_its_places_and_no_more() -> None:
@@ -100,10 +101,10 @@ def test_agents_of_one_owner_take_turns() -> None:
 
     async def run() -> list[str]:
         owner = SlowOwner()
-        coalescer = Coalescer(owner.send, hops=1, longest=4)
-        flood = [asyncio.ensure_future(coalescer.call(call("noisy", number))) for number in range(100)]
+        batcher = CallBatcher(owner.send, hops=1, longest=4)
+        flood = [asyncio.ensure_future(batcher.call(call("noisy", number))) for number in range(100)]
         await asyncio.sleep(0)
-        others = [asyncio.ensure_future(coalescer.call(call(name, n))) for n in range(2) for name in ("one", "two")]
+        others = [asyncio.ensure_future(batcher.call(call(name, n))) for n in range(2) for name in ("one", "two")]
         await asyncio.sleep(0)
         owner.open.set()
         assert await asyncio.gather(*flood) == [f"noisy {number}" for number in range(100)]
@@ -118,13 +119,13 @@ def test_agents_of_one_owner_take_turns() -> None:
 def test_what_nobody_waits_for_any_more_is_not_sent() -> None:
     async def run() -> list[str]:
         owner = SlowOwner()
-        coalescer = Coalescer(owner.send, hops=1)
-        calls = [asyncio.ensure_future(coalescer.call(call(name))) for name in ("first", "gone", "stays")]
+        batcher = CallBatcher(owner.send, hops=1)
+        calls = [asyncio.ensure_future(batcher.call(call(name))) for name in ("first", "gone", "stays")]
         await asyncio.sleep(0)
         calls[1].cancel()
         owner.open.set()
         await asyncio.gather(*calls, return_exceptions=True)
-        assert not coalescer.busy
+        assert not batcher.busy
         return owner.order
 
     assert asyncio.run(run()) == ["first", "stays"]
@@ -133,14 +134,14 @@ def test_what_nobody_waits_for_any_more_is_not_sent() -> None:
 def test_a_caller_does_not_wait_for_ever() -> None:
     async def run() -> list[str]:
         owner = SlowOwner()
-        coalescer = Coalescer(owner.send, hops=1, seconds=0.05)
-        late = [asyncio.ensure_future(coalescer.call(call(name))) for name in ("hangs", "waits")]
-        told = await asyncio.gather(*late, return_exceptions=True)
-        assert [type(one) for one in told] == [TimeoutError, TimeoutError]
-        assert coalescer.busy, "the owner still has the first call"
+        batcher = CallBatcher(owner.send, hops=1, seconds=0.05)
+        late = [asyncio.ensure_future(batcher.call(call(name))) for name in ("hangs", "waits")]
+        answers = await asyncio.gather(*late, return_exceptions=True)
+        assert [type(entry) for entry in answers] == [TimeoutError, TimeoutError]
+        assert batcher.busy, "the owner still has the first call"
         owner.open.set()
-        assert await coalescer.call(call("next")) == "next 0"
-        assert not coalescer.busy
+        assert await batcher.call(call("next")) == "next 0"
+        assert not batcher.busy
         return owner.order
 
     assert asyncio.run(run()) == ["hangs", "next"]
@@ -149,18 +150,18 @@ def test_a_caller_does_not_wait_for_ever() -> None:
 def test_a_saturated_service_refuses_and_serves_what_it_let_in(tmp_path: Path) -> None:
     async def run() -> list[Any]:
         service = SchedulingService(ServiceSettings.in_folder(tmp_path, inline=True, calls_per_agent=5))
-        await service.create_agent(CreateAgent("busy", AgentSettings("failure_rate")))
-        await service.create_agent(CreateAgent("calm", AgentSettings("failure_rate")))
-        asked = RecommendationRequest(Candidates(("a", "b")))
+        await service.create_agent(CreateAgent("busy", "failure_rate"))
+        await service.create_agent(CreateAgent("calm", "failure_rate"))
+        asked = RecommendationRequest.of(("a", "b"))
         flood = [service.recommend("busy", asked) for _ in range(12)]
-        told = await asyncio.gather(*flood, service.recommend("calm", asked), return_exceptions=True)
+        answers = await asyncio.gather(*flood, service.recommend("calm", asked), return_exceptions=True)
         again = await service.recommend("busy", asked)
-        assert again.ranking.ids
+        assert again.ranking
         assert (await service.agent("busy")).episodes == 6
         await service.close()
-        return told
+        return answers
 
-    told = asyncio.run(run())
-    refused = [one for one in told if isinstance(one, OverloadedError)]
+    answers = asyncio.run(run())
+    refused = [entry for entry in answers if isinstance(entry, OverloadedError)]
     assert len(refused) == 7
-    assert not isinstance(told[-1], BaseException)
+    assert not isinstance(answers[-1], BaseException)

@@ -12,26 +12,20 @@ import fsspec
 import numpy as np
 import pandas as pd
 import pytest
+from msgspec import structs
 
 from agents.scheduling.episode_codec import episode_from_bytes
-from agents.scheduling.settings import AgentSettings
+from agents.scheduling.testcase import Verdict
 from envsearch.errors import InputError, StoreUnavailableError
 from orchestration.runtime.artifacts import ArtifactStore
+from orchestration.service.api.agents import CreateAgent, RestoreRequest
+from orchestration.service.api.recommendations import RecommendationRequest, ReportedResult, ResultsRequest
 from orchestration.service.errors import NotFoundError, UnavailableError
 from orchestration.service.owners import archiving
 from orchestration.service.owners.archiving import Archivist, base_of
-from orchestration.service.owners.folding import replay_log
-from orchestration.service.owners.messages import (
-    Candidates,
-    CreateAgent,
-    RecommendationRequest,
-    RestoreRequest,
-    Results,
-    ResultsRequest,
-    RewardRequest,
-)
-from orchestration.service.owners.saving import Saver
+from orchestration.service.owners.snapshot_writer import SnapshotWriter
 from orchestration.service.owners.snapshots import Snapshots
+from orchestration.service.owners.state_recovery import replay_log
 from orchestration.service.service import SchedulingService, ServiceSettings
 from orchestration.service.store.archive import EXECUTIONS, Archive
 from orchestration.service.store.sql import SqlStore
@@ -62,20 +56,21 @@ def settings(request: pytest.FixtureRequest, tmp_path: Path) -> ServiceSettings:
 async def _cycles(service: SchedulingService, name: str, count: int, open_one: bool = False) -> list[Any]:
     answers = []
     for number in range(count):
-        asked = RecommendationRequest(Candidates(IDS), job="job")
+        asked = RecommendationRequest.of(IDS, job="job")
         episode = (await service.recommend(name, asked)).episode_id
         if open_one and number == 1:
             continue
-        told = Results(IDS, ("failed" if number % 2 else "passed", "passed"), (1.0, None), (None, 7.0))
-        await service.results(name, ResultsRequest(episode, told))
-        answers.append(await service.reward(name, RewardRequest(episode)))
+        first, second = Verdict.FAILED if number % 2 else Verdict.PASSED, Verdict.PASSED
+        results = [ReportedResult(IDS[0], first, 1.0), ReportedResult(IDS[1], second, finished_at=7.0)]
+        await service.results(name, episode, ResultsRequest(results))
+        answers.append(await service.reward(name, episode))
     return answers
 
 
 async def _service(settings: ServiceSettings, *names: str) -> SchedulingService:
     service = SchedulingService(settings)
     for name in names:
-        await service.create_agent(CreateAgent(name, AgentSettings("bandit")))
+        await service.create_agent(CreateAgent(name, "bandit"))
     return service
 
 
@@ -123,8 +118,8 @@ def test_old_episodes_leave_the_store_with_all_they_held(settings: ServiceSettin
                 await service.restore("agent", RestoreRequest(version))
         await service.passivate("agent")
         with pytest.raises(NotFoundError):
-            await service.reward("agent", RewardRequest(answers[0].episode_id))
-        assert (await service.reward("agent", RewardRequest(answers[-1].episode_id))) == answers[-1]
+            await service.reward("agent", answers[0].episode_id)
+        assert (await service.reward("agent", answers[-1].episode_id)) == structs.replace(answers[-1], repeated=True)
         await _cycles(service, "agent", 3)
         live = _state(service)
         snapshots = Snapshots(store, ArtifactStore(settings.artifact_url), 8)
@@ -140,23 +135,24 @@ def test_a_version_whose_past_has_left_the_store_is_not_found(settings: ServiceS
 
     async def test() -> None:
         service = await _service(settings, "agent")
-        asked = RecommendationRequest(Candidates(IDS), job="job")
+        asked = RecommendationRequest.of(IDS, job="job")
         opened = [(await service.recommend("agent", asked)).episode_id for _ in range(24)]
         for place in np.arange(24).reshape(4, 6)[:, ::-1].ravel():
-            await service.results("agent", ResultsRequest(opened[place], Results(IDS, ("failed", "passed"))))
-            await service.reward("agent", RewardRequest(opened[place]))
+            await service.results("agent", opened[place], ResultsRequest.of(IDS, ("failed", "passed")))
+            await service.reward("agent", opened[place])
         await service.housekeep()
         assert len((await service.episodes("agent")).episodes) < 24
-        listed = {one.version for one in (await service.versions("agent")).versions}
-        paged, cursor = set(), ""
+        listed = {entry.version for entry in (await service.versions("agent")).versions}
+        paged: set[int] = set()
+        cursor: str | None = ""
         while cursor is not None:
             page = await service.versions("agent", cursor, limit=2)
-            paged |= {one.version for one in page.versions}
+            paged |= {entry.version for entry in page.versions}
             cursor = page.next_cursor
         assert paged == listed
-        found = {version for version in range(25) if await _restored(service, version)}
-        assert 0 < len(found) < 24
-        assert found == listed
+        restorable = {version for version in range(25) if await _restored(service, version)}
+        assert 0 < len(restorable) < 24
+        assert restorable == listed
         await service.close()
 
     asyncio.run(test())
@@ -192,14 +188,14 @@ def test_a_restored_version_stays_while_it_is_needed(
     async def test() -> None:
         service = await _service(settings, "agent")
         await _cycles(service, "agent", 60)
-        saved = Saver.save
-        monkeypatch.setattr(Saver, "save", lambda *_, **__: True)
+        saved = SnapshotWriter.save
+        monkeypatch.setattr(SnapshotWriter, "save", lambda *_, **__: True)
         await service.restore("agent", RestoreRequest(version))
         await service.housekeep()
-        monkeypatch.setattr(Saver, "save", saved)
+        monkeypatch.setattr(SnapshotWriter, "save", saved)
         live = _state(service)
         another = SchedulingService(settings)
-        await another.recommend("agent", RecommendationRequest(Candidates(IDS), job="job"))
+        await another.recommend("agent", RecommendationRequest.of(IDS, job="job"))
         woken = _state(another)
         assert _same(live, woken)
         for _ in range(3):
@@ -256,11 +252,11 @@ def test_an_owner_that_dies_wakes_as_it_was(
 
 
 def _state(service: SchedulingService) -> dict[str, Any]:
-    return service._owners._holder._live["agent"].scheduler.state()  # type: ignore[union-attr]
+    return service._owners._owner._live["agent"].scheduler.state()
 
 
-def _same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    return all(np.asarray(one[name]).tobytes() == np.asarray(other[name]).tobytes() for name in one)
+def _same(state: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    return all(np.asarray(state[name]).tobytes() == np.asarray(other[name]).tobytes() for name in state)
 
 
 async def _restored(service: SchedulingService, version: int) -> bool:

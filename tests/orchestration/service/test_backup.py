@@ -15,20 +15,13 @@ import pytest
 import sqlalchemy as sa
 from typer.testing import CliRunner
 
-from agents.scheduling.settings import AgentSettings
 from envsearch.errors import CorruptArtifactError, InputError
 from orchestration.cli.app import app
 from orchestration.runtime.artifacts import ArtifactStore
-from orchestration.service.owners.folding import replay_log
-from orchestration.service.owners.messages import (
-    Candidates,
-    CreateAgent,
-    RecommendationRequest,
-    Results,
-    ResultsRequest,
-    RewardRequest,
-)
+from orchestration.service.api.agents import CreateAgent
+from orchestration.service.api.recommendations import RecommendationRequest, ResultsRequest
 from orchestration.service.owners.snapshots import Snapshots
+from orchestration.service.owners.state_recovery import replay_log
 from orchestration.service.service import SchedulingService, ServiceSettings
 from orchestration.service.store.backup import TABLES, Places, back_up
 from orchestration.service.store.connecting import absolute_url, connect
@@ -48,10 +41,10 @@ def places_of(settings: ServiceSettings) -> Places:
 
 
 async def run_episode(service: SchedulingService, agent: str, number: int) -> None:
-    told = await service.recommend(agent, RecommendationRequest(Candidates(IDS), "unit"))
+    answer = await service.recommend(agent, RecommendationRequest.of(IDS, job="unit"))
     verdicts = ("failed", "passed", "failed" if number % 2 else "passed")
-    await service.results(agent, ResultsRequest(told.episode_id, Results(IDS, verdicts, (1.0, 2.0, 0.5))))
-    await service.reward(agent, RewardRequest(told.episode_id))
+    await service.results(agent, answer.episode_id, ResultsRequest.of(IDS, verdicts, (1.0, 2.0, 0.5)))
+    await service.reward(agent, answer.episode_id)
 
 
 async def used_service(settings: ServiceSettings, episodes: int) -> None:
@@ -59,11 +52,11 @@ async def used_service(settings: ServiceSettings, episodes: int) -> None:
     service = SchedulingService(settings)
     service.tokens.create([Scope.ADMIN])
     for name in ("first", "second", "gone"):
-        await service.create_agent(CreateAgent(name, AgentSettings("bandit")))
+        await service.create_agent(CreateAgent(name, "bandit"))
     for number in range(episodes):
         for name in ("first", "second"):
             await run_episode(service, name, number)
-    await service.recommend("first", RecommendationRequest(Candidates(IDS)))  # stays open
+    await service.recommend("first", RecommendationRequest.of(IDS))  # stays open
     await service.delete_agent("gone")
     await service.housekeep()
     await service.close()
@@ -73,9 +66,9 @@ async def used_service(settings: ServiceSettings, episodes: int) -> None:
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ServiceSettings:
     monkeypatch.setattr("orchestration.service.owners.archiving.EVENTS_PER_FILE", 6)
     monkeypatch.setattr("orchestration.service.owners.archiving.EPISODES_PER_FILE", 2)
-    found = settings_in(tmp_path / "old", kept_episodes=5)
-    asyncio.run(used_service(found, 12))
-    return found
+    old = settings_in(tmp_path / "old", kept_episodes=5)
+    asyncio.run(used_service(old, 12))
+    return old
 
 
 def rows_of(url: str) -> dict[str, list[Any]]:
@@ -121,10 +114,10 @@ def test_a_restored_service_is_the_same_and_goes_on(settings: ServiceSettings, t
     async def goes_on() -> tuple[int, int]:
         service = SchedulingService(new)
         await run_episode(service, "first", 0)
-        await service.create_agent(CreateAgent("third", AgentSettings("random")))
-        told = await service.agent("first")
+        await service.create_agent(CreateAgent("third", "random"))
+        info = await service.agent("first")
         await service.close()
-        return told.version, told.episodes
+        return info.version, info.episodes
 
     assert asyncio.run(goes_on()) == (13, 14)
     numbers = {row[1]: row[0] for row in rows_of(new.store_url)["agents"]}
@@ -155,11 +148,11 @@ def test_a_backup_of_a_running_service_is_of_one_moment(settings: ServiceSetting
         restore_backup(tmp_path / f"copy{turn}", places_of(new))
         rows = rows_of(new.store_url)
         for agent in rows["agents"]:
-            told = dict(zip(("last_seq", "version", "episodes"), agent[7:10], strict=True))
+            counters = dict(zip(("last_seq", "version", "episodes"), agent[7:10], strict=True))
             events = [row for row in rows["events"] if row[0] == agent[0]]
-            assert max(row[1] for row in events) == told["last_seq"]
-            assert max(row[4] for row in events) == told["version"]
-            assert max(row[2] for row in rows["episodes"] if row[0] == agent[0]) == told["episodes"] - 1
+            assert max(row[1] for row in events) == counters["last_seq"]
+            assert max(row[4] for row in events) == counters["version"]
+            assert max(row[2] for row in rows["episodes"] if row[0] == agent[0]) == counters["episodes"] - 1
             state_bits(new, agent[1])
 
 
@@ -182,9 +175,9 @@ def test_a_damaged_backup_is_named_and_nothing_is_written(settings: ServiceSetti
     new = settings_in(tmp_path / "new")
     count = 0
     for path in damages(copy):
-        with pytest.raises(InputError) as told:
+        with pytest.raises(InputError) as refusal:
             restore_backup(copy, places_of(new))
-        assert path.name in str(told.value)
+        assert path.name in str(refusal.value)
         assert not (tmp_path / "new").exists() or not any((tmp_path / "new").iterdir())
         count += 1
     assert count > 20
@@ -240,11 +233,11 @@ def test_what_is_no_service_or_no_backup_is_refused(settings: ServiceSettings, t
     nowhere = places_of(settings_in(tmp_path / "nowhere"))
     with pytest.raises(InputError, match="no such store"):
         back_up(nowhere, tmp_path / "copy")
-    with pytest.raises(InputError, match="is no backup"):
+    with pytest.raises(InputError, match="is not a backup"):
         restore_backup(tmp_path, nowhere)
     assert not (tmp_path / "nowhere").exists()
     (tmp_path / "there").mkdir()
-    with pytest.raises(InputError, match="there already"):
+    with pytest.raises(InputError, match="already exists"):
         back_up(places_of(settings), tmp_path / "there")
     assert not (tmp_path / "copy").exists()
 
@@ -259,7 +252,7 @@ def test_a_copy_that_fails_leaves_nothing(
 
     monkeypatch.setattr(backup, "_copy_archive", fails)
     with pytest.raises(InputError, match="No space left"):
-        back_up(places_of(settings), tmp_path / "copies" / "one")
+        back_up(places_of(settings), tmp_path / "copies" / "copy")
     assert list((tmp_path / "copies").iterdir()) == []
 
 
@@ -267,12 +260,12 @@ def test_the_command_line(settings: ServiceSettings, tmp_path: Path) -> None:
     runner = CliRunner()
     copy, new = str(tmp_path / "copy"), str(tmp_path / "new")
     home = str(Path(settings.artifact_url).parent)
-    told = runner.invoke(app, ["backup", copy, "--home", home, "--format", "json"])
-    assert told.exit_code == 0, told.output
-    assert json.loads(told.stdout)["rows"]["agents"] == 2
-    told = runner.invoke(app, ["restore", copy, "--home", new])
-    assert told.exit_code == 0, told.output
-    assert "2 agents" in told.stdout
+    result = runner.invoke(app, ["backup", copy, "--home", home, "--format", "json"])
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["rows"]["agents"] == 2
+    result = runner.invoke(app, ["restore", copy, "--home", new])
+    assert result.exit_code == 0, result.output
+    assert "2 agents" in result.stdout
     assert isinstance(runner.invoke(app, ["restore", copy, "--home", new]).exception, InputError)
 
 

@@ -1,4 +1,4 @@
-"""A store that is cut short, emptied, read-only for a while or full: told by name, never taken for a new one."""
+"""A store that is cut short, emptied, read-only for a while or full: reported by name, never taken for a new store."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ import pytest
 
 from agents.scheduling.settings import AgentSettings
 from orchestration.service.errors import UnavailableError
-from orchestration.service.owners.payloads import settings_text
-from orchestration.service.store.base import AgentCommit, EventRow
+from orchestration.service.store.codec import settings_text
+from orchestration.service.store.rows import AgentCommit, EventRow
 from orchestration.service.store.sql import SqlStore
 from orchestration.service.store.write_ahead import refuse_cut_log
 
@@ -34,7 +34,7 @@ def filled(place: Path) -> SqlStore:
     return store
 
 
-def one_more(store: SqlStore) -> None:
+def add_event(store: SqlStore) -> None:
     row = store.agent("agent")
     assert row is not None
     event = EventRow(row.id, row.last_seq + 1, "results", "e", 0, 1.0, b"j1")
@@ -42,7 +42,7 @@ def one_more(store: SqlStore) -> None:
 
 
 @pytest.mark.parametrize("share", [0.9, 0.5, 0.1, 0.01])
-def test_a_file_cut_short_is_told_with_its_name_and_what_to_do(
+def test_a_file_cut_short_is_reported_with_its_name_and_what_to_do(
     tmp_path: Path, share: float, caplog: pytest.LogCaptureFixture
 ) -> None:
     place = tmp_path / "service.db"
@@ -62,9 +62,9 @@ def test_an_emptied_file_is_no_new_store(tmp_path: Path, gone: bool) -> None:
     filled(place).close()
     place.unlink() if gone else place.write_bytes(b"")
     for _ in range(2):
-        with pytest.raises(UnavailableError, match="empty or gone") as told:
+        with pytest.raises(UnavailableError, match="empty or gone") as refusal:
             SqlStore(str(place))
-    assert str(place) in told.value.detail
+    assert str(place) in refusal.value.detail
     (tmp_path / "service.db.lock").unlink()
     assert SqlStore(str(place)).count_agents() == 0
 
@@ -89,8 +89,8 @@ def test_a_connection_that_failed_is_opened_anew(tmp_path: Path) -> None:
     direct._connection.close()
     direct._connection = read_only(str(place))
     with pytest.raises(UnavailableError, match="readonly"):
-        one_more(store)
-    one_more(store)
+        add_event(store)
+    add_event(store)
     assert len(store.events(1, 59)) == 1
 
 
@@ -113,19 +113,19 @@ def test_a_locked_database_keeps_its_connection(tmp_path: Path, monkeypatch: pyt
     other = sqlite3.connect(tmp_path / "service.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(UnavailableError, match="locked"):
-        one_more(store)
+        add_event(store)
     other.execute("ROLLBACK")
-    one_more(store)
+    add_event(store)
     assert direct._connection is connection
 
 
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from tests.orchestration.service.test_damaged_store import filled, one_more
+from tests.orchestration.service.test_damaged_store import filled, add_event
 store = filled(Path(sys.argv[1]))
 for _ in range(20):
-    one_more(store)
+    add_event(store)
 os.kill(os.getpid(), signal.SIGKILL)
 """
 
@@ -151,7 +151,7 @@ def test_a_killed_process_leaves_a_whole_log(killed: Path, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("share", [0.95, 0.5, 0.1, 0.0, None])
-def test_a_log_cut_short_is_told_with_its_name_and_what_to_do(
+def test_a_log_cut_short_is_reported_with_its_name_and_what_to_do(
     killed: Path, tmp_path: Path, share: float | None
 ) -> None:
     place = left_by(killed, tmp_path / "copy")
@@ -161,11 +161,13 @@ def test_a_log_cut_short_is_told_with_its_name_and_what_to_do(
     else:
         log.write_bytes(log.read_bytes()[: int(share * log.stat().st_size)])
     for _ in range(2):
-        with pytest.raises(UnavailableError, match=r"cut short, [0-9]+ of [0-9]+ committed pages are missing") as told:
+        with pytest.raises(
+            UnavailableError, match=r"cut short, [0-9]+ of [0-9]+ committed pages are missing"
+        ) as refusal:
             SqlStore(str(place))
-    assert f"{log} was cut" in told.value.detail
-    assert f"remove {place}-shm" in told.value.detail
-    assert "proctor restore" in told.value.detail
+    assert f"{log} was cut" in refusal.value.detail
+    assert f"remove {place}-shm" in refusal.value.detail
+    assert "proctor restore" in refusal.value.detail
 
 
 def test_going_on_with_what_is_left_of_a_log(killed: Path, tmp_path: Path) -> None:
@@ -198,7 +200,7 @@ def test_a_log_that_others_work_with_is_whole(tmp_path: Path) -> None:
     place = tmp_path / "service.db"
     store = filled(place)
     for number in range(40):
-        one_more(store)
+        add_event(store)
         if number % 10 == 0:
             with store._engine.connect() as connection:
                 connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")

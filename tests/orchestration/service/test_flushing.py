@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from agents.scheduling.settings import AgentSettings
+from agents.scheduling.testcase import Verdict
 from orchestration.runtime.artifacts import ArtifactStore
-from orchestration.service.owners.calls import Call, Request
-from orchestration.service.owners.columns import Candidates, Results
-from orchestration.service.owners.holder import AgentHolder, HolderSettings
-from orchestration.service.owners.messages import PatchAgent, RecommendationRequest, ResultsRequest, RewardRequest
-from orchestration.service.owners.payloads import settings_text
+from orchestration.service.api.agents import PatchAgent
+from orchestration.service.api.recommendations import Candidate, PastRun, RecommendationRequest, ResultsRequest
+from orchestration.service.owners.agent_owner import AgentOwner, OwnerSettings
+from orchestration.service.owners.owner_call import CallKind
 from orchestration.service.store import sqlite_commits
+from orchestration.service.store.codec import settings_text
 from orchestration.service.store.connecting import open_sqlite
 from orchestration.service.store.sql import SqlStore
+from orchestration.service.typed_calls import owner_call
 
 
 class Levels:
@@ -39,10 +42,10 @@ class Levels:
         elif statement == "COMMIT":
             self.seen.append(self._level)
 
-    def of(self, holder: AgentHolder, request: Request, episode_id: str = "") -> list[str]:
+    def of(self, owner: AgentOwner, kind: CallKind, request: Any = None, episode_id: str = "") -> list[str]:
         """Levels of the commits that a call makes."""
         self.seen.clear()
-        answer = holder.execute([Call("nightly", request, episode_id=episode_id)])[0]
+        answer = owner.execute([owner_call("nightly", kind, request, episode_id=episode_id)])[0]
         assert not isinstance(answer, Exception), answer
         return list(self.seen)
 
@@ -54,15 +57,15 @@ def test_results_and_rewards_wait_for_the_disk_and_recommendations_do_not(
     store = SqlStore(str(tmp_path / "service.db"))
     store.create_agent("nightly", settings_text(AgentSettings("failure_rate")), "", 0.0)
     artifacts = ArtifactStore(str(tmp_path / "states"))
-    holder = AgentHolder(HolderSettings(store.url, artifacts.url), store, artifacts)
-    recommend = RecommendationRequest(Candidates(("a", "b")))
-    assert levels.of(holder, recommend, "first") == ["NORMAL"]
-    assert levels.of(holder, recommend, "second") == ["NORMAL"]
-    assert levels.of(holder, ResultsRequest("first", Results(("a",), ("passed",)))) == ["FULL"]
-    assert levels.of(holder, recommend, "third") == ["NORMAL"]
-    assert levels.of(holder, RewardRequest("first")) == ["FULL"]
-    assert levels.of(holder, PatchAgent(reward="apfdc")) == ["FULL"]
-    assert levels.of(holder, PatchAgent(description="release")) == ["FULL"]
-    told = RecommendationRequest(Candidates(("c",), histories=((("failed", None, None),),)))
-    assert levels.of(holder, told, "fourth") == ["FULL"], "told histories are events"
+    owner = AgentOwner(OwnerSettings(store.url, artifacts.url), store, artifacts)
+    recommend = RecommendationRequest.of(("a", "b"))
+    assert levels.of(owner, "recommend", recommend, "first") == ["NORMAL"]
+    assert levels.of(owner, "recommend", recommend, "second") == ["NORMAL"]
+    assert levels.of(owner, "results", ResultsRequest.of(("a",), ("passed",)), "first") == ["FULL"]
+    assert levels.of(owner, "recommend", recommend, "third") == ["NORMAL"]
+    assert levels.of(owner, "reward", episode_id="first") == ["FULL"]
+    assert levels.of(owner, "patch", PatchAgent(reward="apfdc")) == ["FULL"]
+    assert levels.of(owner, "patch", PatchAgent(description="release")) == ["FULL"]
+    with_history = RecommendationRequest([Candidate("c", history=[PastRun(Verdict.FAILED)])])
+    assert levels.of(owner, "recommend", with_history, "fourth") == ["FULL"], "supplied histories are events"
     store.close()

@@ -15,7 +15,7 @@ from envsearch.spec import EnvironmentSpec
 from orchestration.execution.executors.inline import InlineExecutor
 from orchestration.execution.executors.registry import executor
 from orchestration.execution.results import ResultStore
-from orchestration.execution.tasks import Parts
+from orchestration.execution.tasks import TaskFunctions
 from orchestration.execution.work import AgentKey, TrainBlock
 from orchestration.runtime.ray import end_on_sigterm
 
@@ -26,7 +26,7 @@ KEYS = tuple(AgentKey(RECIPE, seed, "fake") for seed in range(3))
 @pytest.fixture
 def inline(monkeypatch: pytest.MonkeyPatch) -> InlineExecutor:
     monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "fakes"))
-    return InlineExecutor(Parts("fake_training:engine", "fake_training:evaluate"))
+    return InlineExecutor(TaskFunctions("fake_training:engine", "fake_training:evaluate"))
 
 
 def test_blocks_are_drawn_one_at_a_time(inline: InlineExecutor, tmp_path: Path) -> None:

@@ -6,16 +6,25 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
-from agents.scheduling.episode import Budget
 from agents.scheduling.scheduler import Scheduler
-from agents.scheduling.settings import AgentSettings
+from agents.scheduling.testcase import Verdict
+from orchestration.service.api.agents import AgentBudget, CreateAgent, PatchAgent, RestoreRequest
+from orchestration.service.api.recommendations import (
+    Candidate,
+    NextRequest,
+    PastRun,
+    RecommendationRequest,
+    ReportedResult,
+    ResultsRequest,
+    RewardAnswer,
+)
 from orchestration.service.errors import (
     ConflictError,
     InvalidRequestError,
@@ -24,19 +33,7 @@ from orchestration.service.errors import (
     ServiceError,
     TooLargeError,
 )
-from orchestration.service.owners.folding import replay_log
-from orchestration.service.owners.messages import (
-    Candidates,
-    CreateAgent,
-    NextRequest,
-    PatchAgent,
-    RecommendationRequest,
-    RestoreRequest,
-    Results,
-    ResultsRequest,
-    RewardAnswer,
-    RewardRequest,
-)
+from orchestration.service.owners.state_recovery import replay_log
 from orchestration.service.service import SchedulingService, ServiceSettings
 from orchestration.service.store.sql import SqlStore
 
@@ -44,9 +41,9 @@ IDS = ("a", "b", "c")
 NAN, INFINITE = float("nan"), float("inf")
 
 
-def same_bits(one: Scheduler, other: Scheduler) -> bool:
+def same_bits(scheduler: Scheduler, other: Scheduler) -> bool:
     """Whether two schedulers are the same bit for bit."""
-    left, right = one.state(), other.state()
+    left, right = scheduler.state(), other.state()
     return left.keys() == right.keys() and all(
         np.asarray(left[name]).tobytes() == np.asarray(right[name]).tobytes() for name in left
     )
@@ -63,7 +60,7 @@ async def opened(settings: ServiceSettings, *kinds: str) -> AsyncIterator[Schedu
     """A service with one agent of each of these kinds, named after it."""
     service = SchedulingService(settings)
     for kind in kinds:
-        await service.create_agent(CreateAgent(kind, AgentSettings(kind)))
+        await service.create_agent(CreateAgent(kind, kind))
     try:
         yield service
     finally:
@@ -72,10 +69,10 @@ async def opened(settings: ServiceSettings, *kinds: str) -> AsyncIterator[Schedu
 
 async def cycle(service: SchedulingService, agent: str, failing: str = "b", **request: Any) -> RewardAnswer:
     """A whole episode."""
-    answer = await service.recommend(agent, RecommendationRequest(Candidates(IDS), **request))
+    answer = await service.recommend(agent, RecommendationRequest.of(IDS, **request))
     verdicts = tuple("failed" if name == failing else "passed" for name in IDS)
-    await service.results(agent, ResultsRequest(answer.episode_id, Results(IDS, verdicts, (1.0,) * 3)))
-    return await service.reward(agent, RewardRequest(answer.episode_id))
+    await service.results(agent, answer.episode_id, ResultsRequest.of(IDS, verdicts, (1.0,) * 3))
+    return await service.reward(agent, answer.episode_id)
 
 
 def run(test: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -86,19 +83,19 @@ def run(test: Callable[[], Coroutine[Any, Any, None]]) -> None:
 def test_an_agent_from_its_birth_to_its_end(settings: ServiceSettings) -> None:
     async def test() -> None:
         async with opened(settings) as service:
-            request = CreateAgent("nightly", AgentSettings("bandit", seed=3), "of the night")
-            info = await service.create_agent(request)
-            again = await service.create_agent(request)
-            assert (info.created, again.created) == (True, False)
-            assert info == again == await service.agent("nightly")
+            request = CreateAgent("nightly", "bandit", seed=3, description="of the night")
+            info, created = await service.create_agent(request)
+            assert created
+            assert (await service.create_agent(request)) == (info, False)
+            assert info == await service.agent("nightly")
             with pytest.raises(ConflictError):
-                await service.create_agent(replace(request, settings=AgentSettings("bandit", seed=4)))
+                await service.create_agent(replace(request, seed=4))
             await cycle(service, "nightly")
-            patched = await service.patch_agent("nightly", PatchAgent(budget=Budget(share=0.5)))
-            assert patched.settings.budget.share == 0.5
-            assert (await service.create_agent(request)).settings.budget.share == 0.5
-            answer = await service.recommend("nightly", RecommendationRequest(Candidates(IDS)))
-            assert sum(answer.ranking.selected) == 1
+            patched = await service.patch_agent("nightly", PatchAgent(budget=AgentBudget(share=0.5)))
+            assert patched.budget.share == 0.5
+            assert (await service.create_agent(request))[0].budget.share == 0.5
+            answer = await service.recommend("nightly", RecommendationRequest.of(IDS))
+            assert sum(test.selected for test in answer.ranking) == 1
             assert (await service.statistics()).agents == 1
             await service.delete_agent("nightly")
             for call in (service.agent("nightly"), service.delete_agent("nightly"), cycle(service, "nightly")):
@@ -114,12 +111,13 @@ def test_shadows_rank_and_learn_from_the_same_episode(settings: ServiceSettings)
         async with opened(settings, "bandit", "random", "failure_rate") as service:
             for number in range(4):
                 answer = await cycle(service, "bandit", IDS[number % 3], observe=("random", "failure_rate"))
-                assert answer.observers == ("random", "failure_rate")
+                shown = await service.episode("bandit", answer.episode_id)
+                assert shown.observers == ("random", "failure_rate")
             for shadow in ("random", "failure_rate"):
                 page = await service.metrics(shadow)
                 main = await service.metrics("bandit")
                 assert [row.episode_id for row in page.rows] == [row.episode_id for row in main.rows]
-                assert [dict(row.metrics)["failed"] for row in page.rows] == [1.0] * 4
+                assert [row.metrics["failed"] for row in page.rows] == [1.0] * 4
                 (newest, *_) = (await service.episodes(shadow)).episodes
                 assert newest.observed_agent == "bandit"
                 assert (await service.agent(shadow)).version == 4
@@ -135,11 +133,11 @@ def test_shadows_rank_and_learn_from_the_same_episode(settings: ServiceSettings)
 def test_a_shadow_that_is_deleted_in_mid_episode_stops_nobody(settings: ServiceSettings) -> None:
     async def test() -> None:
         async with opened(settings, "bandit", "random") as service:
-            answer = await service.recommend("bandit", RecommendationRequest(Candidates(IDS), observe=("random",)))
+            answer = await service.recommend("bandit", RecommendationRequest.of(IDS, observe=("random",)))
             await service.delete_agent("random")
-            told = ResultsRequest(answer.episode_id, Results(IDS, ("failed",) * 3))
-            assert (await service.results("bandit", told)).recorded == 3
-            assert (await service.reward("bandit", RewardRequest(answer.episode_id))).agent_version == 1
+            results = ResultsRequest.of(IDS, ("failed",) * 3)
+            assert (await service.results("bandit", answer.episode_id, results)).recorded == 3
+            assert (await service.reward("bandit", answer.episode_id)).agent_version == 1
 
     run(test)
 
@@ -147,7 +145,7 @@ def test_a_shadow_that_is_deleted_in_mid_episode_stops_nobody(settings: ServiceS
 def test_a_shadow_that_cannot_be_told_is_not_named(settings: ServiceSettings, monkeypatch: pytest.MonkeyPatch) -> None:
     async def run() -> None:
         async with opened(settings, "bandit", "random") as service:
-            answer = await service.recommend("bandit", RecommendationRequest(Candidates(IDS), observe=("random",)))
+            answer = await service.recommend("bandit", RecommendationRequest.of(IDS, observe=("random",)))
             owners: Any = service._all_owners()
             ask = owners.call
 
@@ -157,12 +155,12 @@ def test_a_shadow_that_cannot_be_told_is_not_named(settings: ServiceSettings, mo
                 return await ask(call)
 
             monkeypatch.setattr(owners, "call", full)
-            results = ResultsRequest(answer.episode_id, Results(("a",), ("passed",)))
-            with pytest.raises(OverloadedError) as told:
-                await service.results("bandit", results)
-            assert "random" not in str(told.value)
+            results = ResultsRequest.of(("a",), ("passed",))
+            with pytest.raises(OverloadedError) as refused:
+                await service.results("bandit", answer.episode_id, results)
+            assert "random" not in str(refused.value)
             monkeypatch.undo()
-            assert (await service.results("bandit", results)).repeated == 1
+            assert (await service.results("bandit", answer.episode_id, results)).repeated == 1
 
     asyncio.run(run())
 
@@ -170,13 +168,14 @@ def test_a_shadow_that_cannot_be_told_is_not_named(settings: ServiceSettings, mo
 def test_an_idempotency_key_opens_one_episode(settings: ServiceSettings) -> None:
     async def test() -> None:
         async with opened(settings, "bandit", "random") as service:
-            request = RecommendationRequest(Candidates(IDS), idempotency_key="build-9", observe=("random",))
-            first = await service.recommend("bandit", request)
-            assert await service.recommend("bandit", request) == first
+            request = RecommendationRequest.of(IDS, observe=("random",))
+            first = await service.recommend("bandit", request, "build-9")
+            assert await service.recommend("bandit", request, "build-9") == first
             assert [(await service.agent(name)).episodes for name in ("bandit", "random")] == [1, 1]
             with pytest.raises(ConflictError):
-                await service.recommend("bandit", replace(request, job="other"))
-            assert (await service.recommend("random", replace(request, observe=()))).episode_id != first.episode_id
+                await service.recommend("bandit", replace(request, job="other"), "build-9")
+            other = await service.recommend("random", replace(request, observe=()), "build-9")
+            assert other.episode_id != first.episode_id
 
     run(test)
 
@@ -186,30 +185,30 @@ def test_what_was_seen_chosen_and_rewarded_can_be_read(settings: ServiceSettings
         async with opened(settings, "bandit") as service:
             answers = [await cycle(service, "bandit", IDS[number % 3], job="job") for number in range(5)]
             page = await service.episodes("bandit", limit=2)
-            assert [one.number for one in page.episodes] == [4, 3]
+            assert [entry.number for entry in page.episodes] == [4, 3]
             rest = await service.episodes("bandit", page.next_cursor or "", limit=3)
-            assert [one.number for one in rest.episodes] == [2, 1, 0]
+            assert [entry.number for entry in rest.episodes] == [2, 1, 0]
             assert rest.next_cursor is None
             detail = await service.episode("bandit", answers[0].episode_id)
             assert detail.reward == answers[0]
-            assert detail.summary.job == "job"
-            assert detail.results.verdicts == ("failed", "passed", "passed")
-            assert sorted(detail.ranking.ids) == sorted(IDS)
+            assert detail.job == "job"
+            assert [result.verdict for result in detail.results] == ["failed", "passed", "passed"]
+            assert sorted(test.id for test in detail.ranking) == sorted(IDS)
             curve = await service.metrics("bandit", limit=3)
             more = await service.metrics("bandit", curve.next_cursor or "", limit=3)
             assert [row.agent_version for row in (*curve.rows, *more.rows)] == [1, 2, 3, 4, 5]
             insights = await service.insights("bandit")
             assert insights.agent_version == 5
             versions = await service.versions("bandit", limit=4)
-            assert [one.version for one in versions.versions] == [5, 4, 3, 2]
+            assert [entry.version for entry in versions.versions] == [5, 4, 3, 2]
             older = await service.versions("bandit", versions.next_cursor or "", limit=4)
-            assert [one.version for one in older.versions] == [1, 0]
+            assert [entry.version for entry in older.versions] == [1, 0]
             await service.restore("bandit", RestoreRequest(2))
             (newest, *_) = (await service.versions("bandit")).versions
             assert (newest.version, newest.restored_from) == (6, 2)
             agents = await service.list_agents(prefix="ba")
-            assert [one.name for one in agents.agents] == ["bandit"]
-            assert (await service.list_agents("bandit")).agents == ()
+            assert [entry.name for entry in agents.agents] == ["bandit"]
+            assert (await service.list_agents("bandit")).agents == []
 
     run(test)
 
@@ -220,16 +219,16 @@ def test_clusters_flaky_and_stale_tests_show(settings: ServiceSettings) -> None:
         async with opened(settings, "failure_rate") as service:
             for number in range(24):
                 now = ids if number == 0 else ids[:4]
-                answer = await service.recommend("failure_rate", RecommendationRequest(Candidates(now)))
+                answer = await service.recommend("failure_rate", RecommendationRequest.of(now))
                 failing = {"x", "y"} if number in (16, 17, 18) else set()
                 failing |= {"flaky"} if number % 2 else set()
                 verdicts = tuple("failed" if name in failing else "passed" for name in now)
-                await service.results("failure_rate", ResultsRequest(answer.episode_id, Results(now, verdicts)))
-            told = await service.insights("failure_rate")
-            assert [cluster.ids for cluster in told.clusters] == [("x", "y")]
-            assert told.clusters[0].strength == 1.0
-            assert (told.flaky[0].id, told.flaky[0].flips, told.flaky[0].runs) == ("flaky", 9, 10)
-            assert [(one.id, one.since_run) for one in told.stale] == [("old", 24)]
+                await service.results("failure_rate", answer.episode_id, ResultsRequest.of(now, verdicts))
+            shown = await service.insights("failure_rate")
+            assert [cluster.ids for cluster in shown.clusters] == [("x", "y")]
+            assert shown.clusters[0].strength == 1.0
+            assert (shown.flaky[0].id, shown.flaky[0].flips, shown.flaky[0].runs) == ("flaky", 9, 10)
+            assert [(entry.id, entry.since_run) for entry in shown.stale] == [("old", 24)]
 
     run(test)
 
@@ -237,22 +236,20 @@ def test_clusters_flaky_and_stale_tests_show(settings: ServiceSettings) -> None:
 @pytest.mark.parametrize(
     ("request_", "kind"),
     [
-        (RecommendationRequest(Candidates(())), InvalidRequestError),
-        (RecommendationRequest(Candidates(("a", "a"))), InvalidRequestError),
-        (RecommendationRequest(Candidates(("",))), TooLargeError),
-        (RecommendationRequest(Candidates(("x" * 1001,))), TooLargeError),
-        (RecommendationRequest(Candidates(tuple(map(str, range(100_001))))), TooLargeError),
-        (RecommendationRequest(Candidates(IDS, durations=(1.0,))), InvalidRequestError),
-        (RecommendationRequest(Candidates(IDS, durations=(1.0, -1.0, None))), InvalidRequestError),
-        (RecommendationRequest(Candidates(IDS, durations=(1.0, NAN, None))), InvalidRequestError),
-        (RecommendationRequest(Candidates(IDS, features=((("f", INFINITE),), (), ()))), InvalidRequestError),
-        (RecommendationRequest(Candidates(IDS, histories=((("odd", None, None),), (), ()))), InvalidRequestError),
-        (RecommendationRequest(Candidates(IDS), time_budget_seconds=NAN), InvalidRequestError),
-        (RecommendationRequest(Candidates(IDS), time_budget_seconds=-1.0), InvalidRequestError),
-        (RecommendationRequest(Candidates(IDS), must_run=("z",)), InvalidRequestError),
-        (RecommendationRequest(Candidates(IDS), job="j" * 201), InvalidRequestError),
-        (RecommendationRequest(Candidates(IDS), observe=("bandit",)), InvalidRequestError),
-        (RecommendationRequest(Candidates(IDS), idempotency_key="a b"), InvalidRequestError),
+        (RecommendationRequest.of(()), InvalidRequestError),
+        (RecommendationRequest.of(("a", "a")), InvalidRequestError),
+        (RecommendationRequest.of(("",)), InvalidRequestError),
+        (RecommendationRequest.of(("x" * 1001,)), InvalidRequestError),
+        (RecommendationRequest.of(map(str, range(100_001))), TooLargeError),
+        (RecommendationRequest([Candidate("a", -1.0)]), InvalidRequestError),
+        (RecommendationRequest([Candidate("a", NAN)]), InvalidRequestError),
+        (RecommendationRequest([Candidate("a", features={"f": INFINITE})]), InvalidRequestError),
+        (RecommendationRequest([Candidate("a", history=[PastRun("odd")])]), InvalidRequestError),  # type: ignore[arg-type]
+        (RecommendationRequest.of(IDS, time_budget_seconds=NAN), InvalidRequestError),
+        (RecommendationRequest.of(IDS, time_budget_seconds=-1.0), InvalidRequestError),
+        (RecommendationRequest.of(IDS, must_run=("z",)), InvalidRequestError),
+        (RecommendationRequest.of(IDS, job="j" * 201), InvalidRequestError),
+        (RecommendationRequest.of(IDS, observe=("bandit",)), InvalidRequestError),
     ],
 )
 def test_a_wrong_recommendation_changes_nothing(
@@ -268,28 +265,27 @@ def test_a_wrong_recommendation_changes_nothing(
 
 
 @pytest.mark.parametrize(
-    "results",
+    "result",
     [
-        Results(("nobody",), ("passed",)),
-        Results(("a",), ("fine",)),
-        Results(("a",), ()),
-        Results(("a",), ("passed",), (-1.0,)),
-        Results(("a",), ("passed",), (NAN,)),
-        Results(("a",), ("passed",), (1.0,), (INFINITE,)),
-        Results(("a", "b"), ("passed", "passed"), (1.0,)),
+        ReportedResult("nobody", Verdict.PASSED),
+        ReportedResult("a", "fine"),  # type: ignore[arg-type]
+        ReportedResult("a", None),  # type: ignore[arg-type]
+        ReportedResult("a", Verdict.PASSED, -1.0),
+        ReportedResult("a", Verdict.PASSED, NAN),
+        ReportedResult("a", Verdict.PASSED, 1.0, INFINITE),
     ],
 )
-def test_wrong_results_change_nothing(settings: ServiceSettings, results: Results) -> None:
+def test_wrong_results_change_nothing(settings: ServiceSettings, result: ReportedResult) -> None:
     async def test() -> None:
         async with opened(settings, "bandit") as service:
-            answer = await service.recommend("bandit", RecommendationRequest(Candidates(IDS)))
+            answer = await service.recommend("bandit", RecommendationRequest.of(IDS))
             for call in (
-                service.results("bandit", ResultsRequest(answer.episode_id, results)),
-                service.next("bandit", NextRequest(answer.episode_id, results)),
+                service.results("bandit", answer.episode_id, ResultsRequest([result])),
+                service.next("bandit", NextRequest(answer.episode_id, (result,))),
             ):
                 with pytest.raises(InvalidRequestError):
                     await call
-            assert (await service.episode("bandit", answer.episode_id)).results.ids == ()
+            assert (await service.episode("bandit", answer.episode_id)).results == []
 
     run(test)
 
@@ -297,14 +293,14 @@ def test_wrong_results_change_nothing(settings: ServiceSettings, results: Result
 @pytest.mark.parametrize(
     "request_",
     [
-        CreateAgent(".hidden", AgentSettings("bandit")),
-        CreateAgent("a/b", AgentSettings("bandit")),
-        CreateAgent("x" * 101, AgentSettings("bandit")),
-        CreateAgent("x", AgentSettings("nonsense")),
-        CreateAgent("x", AgentSettings("bandit", reward="nonsense")),
-        CreateAgent("x", AgentSettings("bandit", hyperparameters=(("nonsense", 1),))),
-        CreateAgent("x", AgentSettings("bandit", budget=Budget(must_run=("t" * 1001,)))),
-        CreateAgent("x", AgentSettings("bandit"), "d" * 2001),
+        CreateAgent(".hidden", "bandit"),
+        CreateAgent("a/b", "bandit"),
+        CreateAgent("x" * 101, "bandit"),
+        CreateAgent("x", "nonsense"),
+        CreateAgent("x", "bandit", reward="nonsense"),
+        CreateAgent("x", "bandit", hyperparameters={"nonsense": 1}),
+        CreateAgent("x", "bandit", budget=AgentBudget(must_run=("t" * 1001,))),
+        CreateAgent("x", "bandit", description="d" * 2001),
     ],
 )
 def test_a_wrong_agent_is_not_made(settings: ServiceSettings, request_: CreateAgent) -> None:
@@ -341,7 +337,7 @@ def test_eight_threads_reward_one_agent(settings: ServiceSettings) -> None:
         async def all_of_it() -> None:
             for number in range(rewards):
                 answer = await cycle(service, "bandit", IDS[(thread + number) % 3])
-                assert (await service.reward("bandit", RewardRequest(answer.episode_id))) == answer
+                assert (await service.reward("bandit", answer.episode_id)) == replace(answer, repeated=True)
                 numbers.append(answer.agent_version)
 
         try:
@@ -351,7 +347,7 @@ def test_eight_threads_reward_one_agent(settings: ServiceSettings) -> None:
 
     async def make() -> SchedulingService:
         service = SchedulingService(settings)
-        await service.create_agent(CreateAgent("bandit", AgentSettings("bandit")))
+        await service.create_agent(CreateAgent("bandit", "bandit"))
         return service
 
     service = asyncio.run(make())
@@ -372,6 +368,6 @@ def test_eight_threads_reward_one_agent(settings: ServiceSettings) -> None:
     again = SchedulingService(settings)
     woken = asyncio.run(again.insights("bandit"))
     assert woken.agent_version == 1600
-    assert same_bits(again._owners._holder._live["bandit"].scheduler, replayed)  # type: ignore[union-attr]
+    assert same_bits(again._owners._owner._live["bandit"].scheduler, replayed)  # type: ignore[union-attr]
     asyncio.run(again.close())
     store.close()

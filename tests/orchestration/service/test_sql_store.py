@@ -14,7 +14,7 @@ from envsearch.errors import InputError
 from orchestration.service.errors import UnavailableError
 from orchestration.service.store import schema
 from orchestration.service.store.connecting import absolute_url, connect
-from orchestration.service.store.migrating import MIGRATIONS, revision
+from orchestration.service.store.migrating import MIGRATIONS, readable_state
 from orchestration.service.store.sql import SqlStore
 
 
@@ -80,7 +80,7 @@ def test_many_may_open_an_empty_store_at_once(tmp_path: Path) -> None:
         thread.join()
     assert not failed
     engine = connect(f"sqlite:///{place}")
-    assert revision(engine) == schema.REVISION
+    assert readable_state(engine).revision == schema.REVISION
     engine.dispose()
 
 
@@ -88,12 +88,12 @@ def test_writes_are_flushed_and_read_ahead(tmp_path: Path) -> None:
     SqlStore(str(tmp_path / "service.db")).close()
     engine = connect(f"sqlite:///{tmp_path / 'service.db'}")
     with engine.connect() as connection:
-        found = {
+        pragmas = {
             name: connection.execute(sa.text(f"PRAGMA {name}")).scalar()
             for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
         }
     engine.dispose()
-    assert found == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 30_000}
+    assert pragmas == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 30_000}
 
 
 def test_a_file_that_is_no_database_is_named_as_such(tmp_path: Path) -> None:

@@ -1,8 +1,10 @@
-"""Tokens: made, believed, refused, revoked; nothing of the secret is stored."""
+"""Tokens: created, verified, refused, revoked; their secrets are not stored."""
 
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -44,12 +46,12 @@ def test_tokens_differ_and_their_secret_is_nowhere_in_the_database(tokens: Token
         assert text.split("_", 2)[2].encode() not in stored
 
 
-def test_what_is_no_token_of_ours_is_refused(tokens: Tokens) -> None:
+def test_an_unknown_text_is_refused(tokens: Tokens) -> None:
     text, row = tokens.create([Scope.READ])
     wrong = text[:-1] + ("A" if text[-1] != "A" else "B")
     unknown = text.replace(row.id, "0" * 12)
-    for given in ("", "proctor_", wrong, unknown, text + "x", " " + text, row.sha256, "é" * 70):
-        assert tokens.verify(given) is None
+    for unknown_text in ("", "proctor_", wrong, unknown, text + "x", " " + text, row.sha256, "é" * 70):
+        assert tokens.verify(unknown_text) is None
     assert tokens.verify(text) is not None
 
 
@@ -84,16 +86,27 @@ def test_a_token_that_means_nothing_is_not_made(tokens: Tokens, scopes: list[Sco
 def test_the_command_line_makes_lists_and_revokes(place: Path) -> None:
     runner = CliRunner()
     options = ["--store", str(place)]
-    made = runner.invoke(token_commands, ["create", "--scope", "admin", "--format", "json", *options])
-    told = json.loads(made.stdout)
-    grant = Tokens(SqlStore(str(place))).verify(told["token"])
+    result = runner.invoke(token_commands, ["create", "--scope", "admin", "--format", "json", *options])
+    created = json.loads(result.stdout)
+    grant = Tokens(SqlStore(str(place))).verify(created["token"])
     assert grant is not None
     assert grant.allows(Scope.ADMIN)
-    assert runner.invoke(token_commands, ["revoke", told["id"], *options]).exit_code == 0
+    assert runner.invoke(token_commands, ["revoke", created["id"], *options]).exit_code == 0
     listed = json.loads(runner.invoke(token_commands, ["list", "--format", "json", *options]).stdout)
-    assert [(row["id"], row["revoked_at"] is None) for row in listed] == [(told["id"], False)]
+    assert [(row["id"], row["revoked_at"] is None) for row in listed] == [(created["id"], False)]
     assert "token" not in listed[0]
     elsewhere = runner.invoke(token_commands, ["list", "--format", "json"], env={"PROCTOR_STORE": str(place)})
-    assert [row["id"] for row in json.loads(elsewhere.stdout)] == [told["id"]], "the store of `proctor serve`"
+    assert [row["id"] for row in json.loads(elsewhere.stdout)] == [created["id"]], "the store of `proctor serve`"
     missing = runner.invoke(token_commands, ["revoke", "nobody", *options])
     assert isinstance(missing.exception, InputError)
+
+
+def test_a_damaged_store_is_reported_in_one_line(place: Path) -> None:
+    """In a process of its own: there Python prints log lines that nobody handles."""
+    place.write_bytes(b"this is not a database" * 100)
+    command = [sys.executable, "-m", "orchestration", "token", "list", "--store", str(place)]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 2
+    (line,) = result.stderr.splitlines()
+    assert line.startswith(f"error: {place}: store: the store is damaged (file is not a database); expected a backup")
+    assert line.endswith("then run `proctor restore`")

@@ -31,13 +31,13 @@ def test_a_run_per_agent_with_a_step_per_version(tmp_path: Path) -> None:
         tracker.close()
         assert tracker.dropped == 0
     client = MlflowClient(tracking_uri=uri)
-    found = client.get_experiment_by_name(EXPERIMENT)
-    assert found is not None
-    runs = client.search_runs([found.experiment_id])
+    experiment = client.get_experiment_by_name(EXPERIMENT)
+    assert experiment is not None
+    runs = client.search_runs([experiment.experiment_id])
     assert sorted(run.data.tags["agent"] for run in runs) == ["one", "two"]
     for run in runs:
         history = client.get_metric_history(run.info.run_id, "reward")
-        assert [(one.step, one.value) for one in history] == [(1, 1.0), (2, 2.0), (3, 3.0), (4, 4.0)]
+        assert [(point.step, point.value) for point in history] == [(1, 1.0), (2, 2.0), (3, 3.0), (4, 4.0)]
 
 
 def test_a_tracker_that_cannot_be_reached_costs_metrics_and_nothing_else(

@@ -85,22 +85,22 @@ clip_range_vf: {choice: [0.1, null]}
         ("gama: {uniform: [0, 1]}", "gama: unknown hyper-parameter 'gama' (did you mean 'gamma'?"),
         ("policy: {choice: [a]}", "policy: unknown hyper-parameter"),
         ("7: {choice: [a]}", "7: unknown hyper-parameter"),
-        ("gamma: 0.99", "gamma: 0.99 is no range; expected one of log_uniform, uniform, integer, choice"),
-        ("gamma: {uniform: [0, 1], choice: [1]}", "is no range"),
+        ("gamma: 0.99", "gamma: 0.99 is not a range; expected one of log_uniform, uniform, integer, choice"),
+        ("gamma: {uniform: [0, 1], choice: [1]}", "is not a range"),
         ("gamma: {uniforms: [0, 1]}", "gamma: unknown range 'uniforms' (did you mean 'uniform'?"),
-        ("gamma: {uniform: 1}", "gamma.uniform: 1 is no list"),
-        ("gamma: {uniform: [1]}", "gamma.uniform: [1] is no interval; expected two numbers"),
-        ("gamma: {uniform: [1, x]}", "gamma.uniform: [1, 'x'] is no interval"),
-        ("gamma: {uniform: [true, 2]}", "is no interval"),
+        ("gamma: {uniform: 1}", "gamma.uniform: 1 is not a list"),
+        ("gamma: {uniform: [1]}", "gamma.uniform: [1] is not an interval; expected two numbers"),
+        ("gamma: {uniform: [1, x]}", "gamma.uniform: [1, 'x'] is not an interval"),
+        ("gamma: {uniform: [true, 2]}", "is not an interval"),
         ("gamma: {uniform: [1, 0.5]}", "gamma.uniform: [1, 0.5] is empty; expected low < high"),
         ("gamma: {uniform: [0, .inf]}", "gamma.uniform: [0, inf] is empty"),
         ("gamma: {log_uniform: [0, 1]}", "gamma.log_uniform: 0 is not positive"),
-        ("n_epochs: {integer: [1.5, 3]}", "n_epochs.integer: [1.5, 3] is no interval; expected two whole numbers"),
-        ("gamma: {choice: []}", "gamma.choice: [] is no choice"),
-        ("gamma: {choice: [[1]]}", "gamma.choice: [[1]] is no choice"),
+        ("n_epochs: {integer: [1.5, 3]}", "n_epochs.integer: [1.5, 3] is not an interval; expected two whole numbers"),
+        ("gamma: {choice: []}", "gamma.choice: [] is not a choice"),
+        ("gamma: {choice: [[1]]}", "gamma.choice: [[1]] is not a choice"),
         ("- gamma", "holds a list"),
         ("", "is empty"),
-        ("gamma: {", "is no YAML"),
+        ("gamma: {", "is not valid YAML"),
     ],
 )
 def test_wrong_space_is_one_line_with_file_and_field(text: str, message: str, tmp_path: Path) -> None:
@@ -179,32 +179,32 @@ def test_id_depends_on_everything_that_results_depend_on(request_: TuneRequest) 
 
 @pytest.mark.parametrize(("pair", "file_name"), PRESETS.items())
 def test_presets_can_be_named(pair: tuple[str, str], file_name: str) -> None:
-    found = request_for(file_name.removesuffix(".yaml"), None, 1000, 2)
-    assert (found.healthy.environment.name, found.healthy.algorithm) == pair
-    assert (found.healthy.total_steps, found.seeds) == (1000, (0, 1))
-    assert found.healthy == request_for(*pair, 1000, 2).healthy
+    request = request_for(file_name.removesuffix(".yaml"), None, 1000, 2)
+    assert (request.healthy.environment.name, request.healthy.algorithm) == pair
+    assert (request.healthy.total_steps, request.seeds) == (1000, (0, 1))
+    assert request.healthy == request_for(*pair, 1000, 2).healthy
 
 
 def test_spec_file_can_be_named(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     fields = {"environment": "CartPole-v1", "algorithm": "dqn", "hyperparameters": {"gamma": 0.9}, "operators": ["NDF"]}
     path.write_text(yaml.safe_dump({**fields, "evaluation": {"episodes": 4}}), encoding="utf-8")
-    found = request_for(str(path), None, 500, 1)
-    assert found.healthy.hyperparameter("gamma") == 0.9
-    assert found.healthy.total_steps == 500
-    assert found.evaluation.episodes == 4
+    request = request_for(str(path), None, 500, 1)
+    assert request.healthy.hyperparameter("gamma") == 0.9
+    assert request.healthy.total_steps == 500
+    assert request.evaluation.episodes == 4
 
 
 @pytest.mark.parametrize(
     ("subject", "algorithm", "message"),
     [
-        ("cartpole_pp", None, "proctor tune: SUBJECT: 'cartpole_pp' is no preset; expected one of cartpole_ppo"),
-        ("CartPole-v1", None, "is no preset"),
+        ("cartpole_pp", None, "proctor tune: SUBJECT: 'cartpole_pp' is not a preset; expected one of cartpole_ppo"),
+        ("CartPole-v1", None, "is not a preset"),
         ("CartPole-v1", "ppx", "unknown algorithm 'ppx' (did you mean 'ppo'?"),
         ("CartPole-v9", "ppo", "ENVIRONMENT: unknown environment 'CartPole-v9'"),
         ("Acrobot-v1", "ppo", "there is no preset for Acrobot-v1 with ppo; expected a number of steps"),
         ("none.yaml", None, "none.yaml: no such file"),
-        ("none.yaml", "ppo", "a spec says its algorithm itself"),
+        ("none.yaml", "ppo", "a spec has its own algorithm"),
     ],
 )
 def test_wrong_subject_is_one_line(subject: str, algorithm: str | None, message: str) -> None:
@@ -273,5 +273,5 @@ def test_running_twice_at_once_is_refused(request_: TuneRequest, tmp_path: Path)
     folder.mkdir(parents=True)
     with (folder / "lock").open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        with pytest.raises(InputError, match="is running already"):
+        with pytest.raises(InputError, match="is already running"):
             run_tune(request_, tmp_path, str(tmp_path), Progress("silent"))

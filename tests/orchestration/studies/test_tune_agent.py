@@ -13,7 +13,8 @@ from agents.scheduling.synthetic import flaky_history
 from envsearch.errors import InputError
 from orchestration.cli import main
 from orchestration.cli.tune_agent import histories, report
-from orchestration.studies.tune_agent import AgentTuneRequest, AgentTuneResult, gains
+from orchestration.studies.tune_agent import AgentTuneResult
+from orchestration.studies.tune_agent_request import AgentTuneRequest, gains
 
 SPACE = {"cost": [0.0, 0.1, 0.2], "precision": [10.0, 30.0]}
 
@@ -45,9 +46,9 @@ def test_the_choice_for_a_history_does_not_see_it():
     result = AgentTuneResult(("a", "b", "c"), ({}, {"cost": 0.1}), ((0.0, 0.0, 0.0), (0.9, -0.1, -0.1)))
     assert result.best == 1
     assert [result.left_out(history) for history in range(3)] == [0, 1, 1]
-    told = result.validation()
-    assert [row["chosen_without_it"] for row in told] == [0.0, -0.1, -0.1]
-    assert [row["best_with_hindsight"] for row in told] == [0.9, 0.0, 0.0]
+    rows = result.validation()
+    assert [row["chosen_without_it"] for row in rows] == [0.0, -0.1, -0.1]
+    assert [row["best_with_hindsight"] for row in rows] == [0.9, 0.0, 0.0]
     assert [point["point"] for point in report(result)["points"]] == [1, 0]
 
 
@@ -61,9 +62,9 @@ def test_a_baseline_gains_nothing_over_itself(folder, tmp_path):
     [({"kind": "oracle"}, "--agent"), ({"space": {"cost": [-1.0]}}, "cost"), ({"space": {"money": [1.0]}}, "money")],
 )
 def test_a_wrong_setting_is_told_before_anything_runs(folder, changes, field):
-    with pytest.raises(InputError) as told:
+    with pytest.raises(InputError) as caught:
         request_for(folder, **changes)
-    assert field in str(told.value)
+    assert field in str(caught.value)
 
 
 def test_one_history_is_not_enough(folder):
@@ -75,4 +76,4 @@ def test_a_folder_that_is_none(tmp_path, capsys):
     with pytest.raises(SystemExit) as left:
         main(["tune-agent", str(tmp_path / "nowhere")])
     assert left.value.code == 2
-    assert "is no folder" in capsys.readouterr().err
+    assert "is not a folder" in capsys.readouterr().err

@@ -60,5 +60,5 @@ def advantages_and_returns(
         return after, after
 
     _, accumulated = jax.lax.scan(accumulate, jnp.float64(0), (deltas[order], decays[order]), unroll=min(steps, 8))
-    found = accumulated[order]
-    return found.astype(jnp.float32), (found + values).astype(jnp.float32)
+    advantages = accumulated[order]
+    return advantages.astype(jnp.float32), (advantages + values).astype(jnp.float32)

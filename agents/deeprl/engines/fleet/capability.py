@@ -1,63 +1,41 @@
-"""What the fleet can train, and the learner for each case: the explicit tables."""
+"""What the fleet can train, and the learner for each case."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import Any
 
 import gymnasium
+import jax.numpy as jnp
 from gymnasium import spaces
 
-from agents.deeprl.engines.fleet import cartpole, dqn_recipe
-from agents.deeprl.engines.fleet.dqn import DQN
-from agents.deeprl.engines.fleet.dqn_host import HostDQN
+from agents.deeprl.engines.fleet import dqn_recipe, on_policy_recipe
+from agents.deeprl.engines.fleet.dqn import DQNProgram
 from agents.deeprl.engines.fleet.hosted import HostedWorlds
+from agents.deeprl.engines.fleet.hyperparameters import number
 from agents.deeprl.engines.fleet.lanes import LANES
-from agents.deeprl.engines.fleet.learner import Learner
+from agents.deeprl.engines.fleet.learner import CompiledLearner, HostedLearner, Learner, Program, TrainingData
 from agents.deeprl.engines.fleet.networks import ACTIVATIONS
-from agents.deeprl.engines.fleet.on_policy import OnPolicy
-from agents.deeprl.engines.fleet.on_policy_hosted import HostedOnPolicy
+from agents.deeprl.engines.fleet.on_policy import OnPolicyProgram
 from agents.deeprl.engines.fleet.optimizers import OPTIMIZERS
+from agents.deeprl.engines.fleet.sites import Sites, sites_of
+from agents.deeprl.engines.fleet.worlds.base import Discrete, World
+from agents.deeprl.engines.fleet.worlds.registry import point_of, world_of
 from agents.deeprl.recipe import PolicySite, TrainingRecipe
 from envsearch.registry import make
 from envsearch.spec import EnvironmentSpec
-
-ON_POLICY = ("n_steps", "gamma", "gae_lambda", "ent_coef", "vf_coef", "max_grad_norm", "normalize_advantage")
-
-UNDERSTOOD: dict[str, frozenset[str]] = {
-    "ppo": frozenset((*ON_POLICY, "learning_rate", "batch_size", "n_epochs", "clip_range", "clip_range_vf")),
-    "a2c": frozenset((*ON_POLICY, "learning_rate")),
-}
-"""On-policy algorithm -> the hyper-parameters that the fleet understands; DQN's are in `dqn_recipe`."""
-
-NEUTRAL: dict[str, object] = {"use_sde": False, "sde_sample_freq": -1, "target_kl": None}
-"""Hyper-parameters that it accepts at the value with which they do nothing."""
-
-SCHEDULES = ("learning_rate", "clip_range")
-"""Those that may be written ``lin_<initial>``."""
 
 
 def objection(recipe: TrainingRecipe) -> str | None:
     """Why the fleet cannot train a recipe, or None if it can."""
     if recipe.algorithm == "dqn":
         reason = dqn_recipe.objection(recipe)
-    elif recipe.algorithm in UNDERSTOOD:
-        reason = _on_policy_objection(recipe)
+    elif recipe.algorithm in on_policy_recipe.UNDERSTOOD:
+        reason = on_policy_recipe.objection(recipe)
     else:
-        reason = f"the fleet engine trains {', '.join((*UNDERSTOOD, 'dqn'))}, not {recipe.algorithm}"
+        reason = f"the fleet engine trains {', '.join((*on_policy_recipe.UNDERSTOOD, 'dqn'))}, not {recipe.algorithm}"
     return reason or _policy_objection(recipe.policy) or _environment_objection(recipe.environment)
-
-
-def _on_policy_objection(recipe: TrainingRecipe) -> str | None:
-    understood = UNDERSTOOD[recipe.algorithm]
-    for name, value in recipe.hyperparameters:
-        if name in NEUTRAL and NEUTRAL[name] == value:
-            continue
-        if name not in understood:
-            return f"the fleet engine has no {name} = {value!r} for {recipe.algorithm}"
-        if isinstance(value, str) and not (name in SCHEDULES and value.startswith("lin_")):
-            return f"the fleet engine has no {name} = {value!r}"
-    return None
 
 
 def _policy_objection(policy: PolicySite) -> str | None:
@@ -73,13 +51,16 @@ def _policy_objection(policy: PolicySite) -> str | None:
 
 @lru_cache(maxsize=256)
 def _environment_objection(environment: EnvironmentSpec) -> str | None:
-    if environment.name == cartpole.NAME:
+    world = world_of(environment)
+    if world is not None and isinstance(world.actions, Discrete):
         return None
     env: gymnasium.Env[object, object] = make(environment)
     observations, actions = env.observation_space, env.action_space
     env.close()
     if not (isinstance(observations, spaces.Box) and len(observations.shape) == 1):
         return f"the fleet engine needs observations that are one vector of numbers, not {observations}"
+    if isinstance(actions, spaces.Box):
+        return f"the fleet engine has no algorithm for continuous actions; those of {environment.name} are {actions}"
     if not (isinstance(actions, spaces.Discrete) and actions.start == 0):
         return f"the fleet engine needs actions numbered from 0, not {actions}"
     return None
@@ -97,7 +78,28 @@ def learner_of(recipe: TrainingRecipe, seeds: Sequence[int]) -> Learner:
         recipe: what to train.
         seeds: of all agents, a multiple of `lanes_of`.
     """
-    if recipe.environment.name == cartpole.NAME:
-        return DQN(recipe) if recipe.algorithm == "dqn" else OnPolicy(recipe)
-    worlds = HostedWorlds(recipe, seeds)
-    return HostDQN(recipe, worlds, worlds.actions) if recipe.algorithm == "dqn" else HostedOnPolicy(recipe, worlds)
+    world = world_of(recipe.environment)
+    if world is not None:
+        assert isinstance(world.actions, Discrete)
+        point = tuple(jnp.float64(value) for value in point_of(world, recipe.environment))
+        return CompiledLearner(program_of(recipe, world, world.actions.choices), data_of(recipe, point))
+    hosted = HostedWorlds(recipe, seeds)
+    return HostedLearner(program_of(recipe, None, hosted.actions), data_of(recipe), hosted)
+
+
+def program_of(recipe: TrainingRecipe, world: World | None, actions: int) -> Program:
+    """The recipe's algorithm in a compiled world, or in environments on the host (None)."""
+    if recipe.algorithm == "dqn":
+        return DQNProgram(dqn_recipe.settings_of(recipe), world, actions)
+    return OnPolicyProgram(on_policy_recipe.settings_of(recipe), world)
+
+
+def data_of(recipe: TrainingRecipe, point: tuple[Any, ...] = ()) -> TrainingData:
+    """What the recipe's program reads; `point` as in `TrainingData`."""
+    if recipe.algorithm == "dqn":
+        return TrainingData(_dqn_sites(recipe), dqn_recipe.numbers_of(recipe), point)
+    return TrainingData(on_policy_recipe.on_policy_sites(recipe), on_policy_recipe.numbers_of(recipe), point)
+
+
+def _dqn_sites(recipe: TrainingRecipe) -> Sites:
+    return sites_of(recipe, number(recipe, "gamma"))

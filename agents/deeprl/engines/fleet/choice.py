@@ -1,4 +1,4 @@
-"""The best checkpoint of each agent of a block, by evaluation on the true environment while it is trained."""
+"""The best checkpoint of each agent of a block, by evaluation in the true environment during training."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import jax
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.deeprl.engines.base import Selection
+from agents.deeprl.engines.base import AgentSelection
 from agents.deeprl.engines.fleet.evaluation import evaluate_policies
 from agents.deeprl.engines.fleet.evaluation_policies import Policy
 from agents.deeprl.engines.fleet.networks import Parameters
@@ -25,7 +25,7 @@ class Best:
         agents: number of agents.
     """
 
-    def __init__(self, recipe: TrainingRecipe, selection: Selection, agents: int) -> None:
+    def __init__(self, recipe: TrainingRecipe, selection: AgentSelection, agents: int) -> None:
         self._recipe, self._selection = recipe, selection
         self._next = selection.every
         self._means = [-np.inf] * agents
@@ -33,7 +33,7 @@ class Best:
         self.steps = [0] * agents
 
     def until_next(self, done: int, count: int, iteration_steps: int, parameters: Callable[[], Parameters]) -> int:
-        """How many of `count` iterations can be done before the next evaluation; evaluates where one is due.
+        """How many of `count` iterations can be done before the next evaluation; runs an evaluation that is due.
 
         The library evaluates in the middle of a rollout, where the parameters are those of its beginning.
         """
@@ -43,31 +43,31 @@ class Best:
         return min(count, (self._next - 1) // iteration_steps - done)
 
     def consider(self, parameters: Parameters, step: int) -> None:
-        """Evaluate all agents as they are now, and keep those that were never as good."""
+        """Evaluate all agents, and keep the parameters of those that are better than ever before."""
         arrays: Any = jax.tree.map(np.asarray, parameters)
         acting = next(name for name in ("actor", "q") if name in arrays)
         own = [jax.tree.map(lambda leaf: leaf[agent], arrays) for agent in range(len(self.steps))]  # noqa: B023
         policies = [Policy(self._recipe.policy.activation, each[acting]) for each in own]
         chosen = self._selection
-        found = evaluate_policies(policies, self._recipe.environment, chosen.episodes, chosen.seed)
-        for agent, returns in enumerate(found):
+        outcomes = evaluate_policies(policies, self._recipe.environment, chosen.episodes, chosen.seed)
+        for agent, returns in enumerate(outcomes):
             mean = sum(returns) / len(returns)
             if mean > self._means[agent]:
                 self._means[agent], self._kept[agent], self.steps[agent] = mean, own[agent], step
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """All that is known so far, for `restore`."""
-        found: dict[str, NDArray[Any]] = {
+        """The whole state, for `restore`."""
+        arrays: dict[str, NDArray[Any]] = {
             "next": np.array(self._next, np.int64),
             "means": np.array(self._means, np.float64),
             "steps": np.array(self.steps, np.int64),
         }
         if self._considered:
-            found |= {f"kept_{place}": leaf for place, leaf in enumerate(jax.tree.leaves(self.parameters))}
-        return found
+            arrays |= {f"kept_{place}": leaf for place, leaf in enumerate(jax.tree.leaves(self.parameters))}
+        return arrays
 
     def restore(self, arrays: Mapping[str, NDArray[Any]], parameters: Parameters) -> None:
-        """Be as the block was whose `arrays` these are; `parameters` tell the shape of the kept ones."""
+        """Restore the state that `arrays` returned; `parameters` have the shape of the kept ones."""
         self._next = int(arrays["next"])
         self._means = [float(mean) for mean in arrays["means"]]
         self.steps = [int(step) for step in arrays["steps"]]

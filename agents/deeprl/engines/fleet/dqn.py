@@ -1,4 +1,4 @@
-"""DQN for a block of agents: CartPole, replay and gradient steps in one compiled program.
+"""DQN for a block of agents at once.
 
 The agents of a block are trained one after the other inside a call (`jax.lax.map`), so that one agent's networks
 and moments stay in the core's cache; and an agent's numbers cannot depend on its neighbours.
@@ -6,51 +6,39 @@ and moments stay in the core's cache; and an agent's numbers cannot depend on it
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from numpy.typing import NDArray
 
-from agents.deeprl.engines.fleet import cartpole, replay_buffer
-from agents.deeprl.engines.fleet import world as worlds
-from agents.deeprl.engines.fleet.cartpole import Masses
-from agents.deeprl.engines.fleet.dqn_recipe import Numbers, Settings, numbers_of, settings_of
+from agents.deeprl.engines.fleet import replay_buffer, stepping
+from agents.deeprl.engines.fleet.dqn_recipe import DQNNumbers, DQNSettings
 from agents.deeprl.engines.fleet.dqn_update import (
-    Learner,
+    DQNLearner,
     exploration_rate,
     first_learner,
     follow_target,
     learning_rate,
     update,
 )
-from agents.deeprl.engines.fleet.hyperparameters import number
+from agents.deeprl.engines.fleet.learner import AgentState, HostedEnvironments, TrainingData
 from agents.deeprl.engines.fleet.networks import Layers, Parameters, forward
-from agents.deeprl.engines.fleet.sites import Sites, sites_of, stream
-from agents.deeprl.engines.fleet.world import World
-from agents.deeprl.recipe import TrainingRecipe
+from agents.deeprl.engines.fleet.replay_buffer import TransitionBatch
+from agents.deeprl.engines.fleet.sites import Sites, stream
+from agents.deeprl.engines.fleet.stepping import EpisodeState, StepResult, WorldDraws
+from agents.deeprl.engines.fleet.worlds.base import World
 
-BLOCK_STEPS = 1024
-"""Environment steps per agent of one compiled call, at least: enough to hide the call, little enough to interrupt."""
-
-
-class State(NamedTuple):
-    """A block of agents in training; all leaves have the agents as first axis.
-
-    Attributes:
-        observation: that the agent acts on next.
-        transitions: the replay buffer's rows.
-    """
-
-    learner: Learner
-    world: World
-    observation: jax.Array
-    transitions: jax.Array
-    key: jax.Array
+Carry = tuple[EpisodeState, jax.Array, jax.Array, jax.Array]
+"""Of the steps of an iteration: episode, observation, replay buffer, steps made so far."""
 
 
-class StepDraws(NamedTuple):
-    """Random numbers of a block, one row per step.
+class DQNStepDraws(NamedTuple):
+    """Random numbers, one row per step.
 
     Attributes:
         explore: uniform in [0, 1): below the exploration rate the action is random.
@@ -64,8 +52,8 @@ class StepDraws(NamedTuple):
     state: jax.Array
 
 
-class UpdateDraws(NamedTuple):
-    """Random numbers of a block, one row per iteration.
+class DQNUpdateDraws(NamedTuple):
+    """Random numbers, one row per iteration.
 
     Attributes:
         batches: random uint32, shape (iterations, gradient steps, batch size).
@@ -77,54 +65,126 @@ class UpdateDraws(NamedTuple):
     loss: jax.Array
 
 
-class DQN:
-    """See `learner.Learner`; CartPole is stepped inside the compiled program."""
+@dataclass(frozen=True)
+class DQNProgram:
+    """See `learner.Program`.
 
-    networks: tuple[str, ...] = ("q", "q_target")
+    Attributes:
+        actions: how many there are.
+    """
 
-    def __init__(self, recipe: TrainingRecipe) -> None:
-        self.settings, self.numbers = settings_of(recipe), numbers_of(recipe)
-        self.sites = sites_of(recipe, number(recipe, "gamma"))
-        self.masses = cartpole.masses(recipe.environment)
-        self.iteration_steps = self.settings.train_freq
-        self.block_iterations = max(1, BLOCK_STEPS // self.iteration_steps)
+    networks: ClassVar[tuple[str, ...]] = ("q", "q_target")
+    block_steps: ClassVar[int] = 1024  # enough to hide the call, little enough to interrupt
 
-    def start(self, keys: jax.Array, parameters: Parameters) -> State:
-        """The beginning of a training; `parameters` have the agents as first axis."""
-        started: State = _start(keys, parameters, self.settings)
-        return started
+    settings: DQNSettings
+    world: World | None
+    actions: int
 
-    def run(self, state: State, iteration: int, count: int) -> tuple[State, jax.Array]:
-        """`count` iterations from `iteration` on, within one block; second: returns of finished episodes."""
-        trained: tuple[State, jax.Array] = _run(
-            state, iteration, count, self.sites, self.numbers, self.masses, self.settings, self.block_iterations
+    @property
+    def iteration_steps(self) -> int:
+        """Steps between two calls of the update."""
+        return self.settings.train_freq
+
+    @property
+    def memory_size(self) -> int:
+        """Of the experience site."""
+        return self.settings.memory_size
+
+    def mapped(self, function: Callable[[Any], Any], agents: Any) -> Any:
+        """See `learner.Program.mapped`."""
+        return jax.lax.map(function, agents)
+
+    def first_state(
+        self, parameters: Parameters, episode: EpisodeState | None, observation: Any, key: jax.Array
+    ) -> AgentState:
+        """See `learner.Program.first_state`."""
+        buffer = replay_buffer.empty(self.settings.capacity, observation.shape[0])
+        return AgentState(first_learner(parameters, self.settings), episode, observation, buffer, key)
+
+    def draws(self, key: jax.Array, part: jax.Array, iterations: int) -> tuple[DQNStepDraws, DQNUpdateDraws]:
+        """See `learner.Program.draws`."""
+        steps = iterations * self.iteration_steps
+        explore, action = jax.random.split(stream(key, "actions", part))
+        per_step = DQNStepDraws(
+            jax.random.uniform(explore, (steps,), jnp.float32),
+            jax.random.randint(action, (steps,), 0, self.actions, jnp.int32),
+            jax.random.uniform(stream(key, "terminal", part), (steps,), jnp.float32),
+            jax.random.uniform(stream(key, "state", part), (steps,), jnp.float32),
         )
-        return trained
+        shape = (iterations, self.settings.gradient_steps)
+        per_iteration = DQNUpdateDraws(
+            jax.random.bits(stream(key, "batches", part), (*shape, self.settings.batch_size), jnp.uint32),
+            jax.random.uniform(stream(key, "returns", part), shape, jnp.float32),
+            jax.random.uniform(stream(key, "loss", part), shape, jnp.float32),
+        )
+        return per_step, per_iteration
 
-    def parameters(self, state: State) -> Parameters:
-        """The networks as they are now, agents as first axis."""
-        return state.learner.parameters
+    def iterate(
+        self,
+        state: AgentState,
+        world_rows: WorldDraws,
+        rows: DQNStepDraws,
+        own: DQNUpdateDraws,
+        iteration: jax.Array,
+        data: TrainingData,
+    ) -> tuple[AgentState, jax.Array]:
+        """See `learner.Program.iterate`."""
+        steps, length = jnp.asarray(iteration * self.iteration_steps), self.iteration_steps
+        state, returns = self._collect(state, steps, (world_rows, rows), data)
+        assert state.buffer is not None
+        places = replay_buffer.places(own.batches, steps + length, self.settings.capacity)
+        batches = replay_buffer.gather(state.buffer, places)
+        learner = learn_from(state.learner, batches, own, steps + length, data, self.settings)
+        return state._replace(learner=learner), returns
 
+    def _collect(
+        self, state: AgentState, steps: jax.Array, draws: tuple[WorldDraws, DQNStepDraws], data: TrainingData
+    ) -> tuple[AgentState, jax.Array]:
+        """As many steps of one agent as there are rows of draws, stored; second: returns of finished episodes."""
+        world, q, activation = self.world, state.learner.parameters["q"], self.settings.policy.activation
+        assert world is not None and state.episode is not None and state.buffer is not None
 
-def step_draws(key: jax.Array, part: jax.Array, steps: int, actions: int) -> StepDraws:
-    """The random numbers of `steps` steps of one agent."""
-    explore, action = jax.random.split(stream(key, "actions", part))
-    return StepDraws(
-        jax.random.uniform(explore, (steps,), jnp.float32),
-        jax.random.randint(action, (steps,), 0, actions, jnp.int32),
-        jax.random.uniform(stream(key, "terminal", part), (steps,), jnp.float32),
-        jax.random.uniform(stream(key, "state", part), (steps,), jnp.float32),
-    )
+        def step(carry: Carry, rows: tuple[WorldDraws, DQNStepDraws]) -> tuple[Carry, jax.Array]:
+            (episode, observation, buffer, steps), (world_draw, draw) = carry, rows
+            action = choose(q, observation, steps, draw.explore, draw.actions, data.numbers, activation)
+            episode, result = stepping.advance(world, data.point, episode, action, world_draw, data.sites)
+            new = _row(observation, action, result, draw.terminal, draw.state, data.sites)
+            buffer = replay_buffer.store(buffer, new, steps)
+            return (episode, result.observation, buffer, steps + 1), result.finished_return
 
+        carry = (state.episode, state.observation, state.buffer, steps)
+        (episode, observation, buffer, _), finished = jax.lax.scan(step, carry, draws)
+        return state._replace(episode=episode, observation=observation, buffer=buffer), finished
 
-def update_draws(key: jax.Array, part: jax.Array, iterations: int, settings: Settings) -> UpdateDraws:
-    """The random numbers of `iterations` calls of one agent's update."""
-    shape = (iterations, settings.gradient_steps)
-    return UpdateDraws(
-        jax.random.bits(stream(key, "batches", part), (*shape, settings.batch_size), jnp.uint32),
-        jax.random.uniform(stream(key, "returns", part), shape, jnp.float32),
-        jax.random.uniform(stream(key, "loss", part), shape, jnp.float32),
-    )
+    def iterate_hosted(
+        self,
+        state: AgentState,
+        worlds: HostedEnvironments,
+        rows: DQNStepDraws,
+        own: DQNUpdateDraws,
+        iteration: int,
+        data: TrainingData,
+    ) -> tuple[AgentState, NDArray[np.float32]]:
+        """See `learner.Program.iterate_hosted`."""
+        length = self.iteration_steps
+        state, returns = self._collect_hosted(state, worlds, rows, iteration * length, data)
+        assert state.buffer is not None
+        learner = _learn(state.learner, state.buffer, (iteration + 1) * length, own, data, self.settings)
+        return state._replace(learner=learner), returns
+
+    def _collect_hosted(
+        self, state: AgentState, worlds: HostedEnvironments, rows: DQNStepDraws, done: int, data: TrainingData
+    ) -> tuple[AgentState, NDArray[np.float32]]:
+        """`_collect` of every agent; `done` steps were made before."""
+        observations, buffer, q = jnp.asarray(state.observation), state.buffer, state.learner.parameters["q"]
+        activation, returns = self.settings.policy.activation, []
+        for step in range(self.iteration_steps):
+            actions = _act(q, observations, done + step, rows, step, data.numbers, activation)
+            result = worlds.step(np.asarray(actions))
+            buffer = _store(buffer, observations, actions, result, done + step, rows, step, data.sites)
+            observations = jnp.asarray(result.observation)
+            returns.append(result.finished_return)
+        return state._replace(observation=observations, buffer=buffer), np.stack(returns, axis=1)
 
 
 def choose(
@@ -133,7 +193,7 @@ def choose(
     steps: jax.Array,
     explore: jax.Array,
     random_action: jax.Array,
-    numbers: Numbers,
+    numbers: DQNNumbers,
     activation: str,
 ) -> jax.Array:
     """The epsilon-greedy action of one agent that has made `steps` steps; random until learning starts. int32."""
@@ -142,65 +202,29 @@ def choose(
     return jnp.where(explores, random_action, greedy)
 
 
-def collect(
-    state: State,
-    steps: jax.Array,
-    draws: tuple[worlds.Draws, StepDraws],
-    sites: Sites,
-    numbers: Numbers,
-    masses: Masses,
-    settings: Settings,
-) -> tuple[State, jax.Array]:
-    """As many steps of one agent as there are rows of draws, stored; second: returns of finished episodes."""
-    q, activation = state.learner.parameters["q"], settings.policy.activation
-
-    def one_step(
-        carry: tuple[World, jax.Array, jax.Array, jax.Array], rows: tuple[worlds.Draws, StepDraws]
-    ) -> tuple[tuple[World, jax.Array, jax.Array, jax.Array], jax.Array]:
-        (world, observation, transitions, steps), (world_draw, draw) = carry, rows
-        action = choose(q, observation, steps, draw.explore, draw.actions, numbers, activation)
-        world, seen = worlds.advance(world, action, world_draw, sites, masses)
-        new = replay_buffer.row(
-            observation,
-            seen.final_observation,
-            action,
-            seen.reward,
-            seen.done,
-            seen.timed_out,
-            draw.terminal,
-            draw.state,
-            sites,
-        )
-        transitions = replay_buffer.store(transitions, new, steps)
-        return (world, seen.observation, transitions, steps + 1), seen.finished_return
-
-    carry = (state.world, state.observation, state.transitions, steps)
-    (world, observation, transitions, _), finished = jax.lax.scan(one_step, carry, draws)
-    return state._replace(world=world, observation=observation, transitions=transitions), finished
-
-
 def learn_from(
-    learner: Learner,
-    batches: replay_buffer.Batch,
-    draws: UpdateDraws,
+    learner: DQNLearner,
+    batches: TransitionBatch,
+    draws: DQNUpdateDraws,
     steps: jax.Array,
-    sites: Sites,
-    numbers: Numbers,
-    settings: Settings,
-) -> Learner:
+    data: TrainingData,
+    settings: DQNSettings,
+) -> DQNLearner:
     """The iteration's call of the update after `steps` steps in all, if learning has started.
 
     Args:
         learner: of one agent.
         batches: what it learns from, shape (gradient steps, batch size, ...).
-        draws: one row of `UpdateDraws`.
+        draws: one row of `DQNUpdateDraws`.
         steps: made, and stored, so far.
+        data, settings: of the recipe.
     """
+    numbers: DQNNumbers = data.numbers
     parameters = follow_target(learner.parameters, steps - settings.train_freq, steps, numbers)
     return update(
         learner._replace(parameters=parameters),
         batches,
-        replay_buffer.discounts(draws.returns, draws.loss, sites),
+        replay_buffer.discounts(draws.returns, draws.loss, data.sites),
         jnp.where(steps > numbers.learning_starts, settings.gradient_steps, 0),
         learning_rate(steps, numbers),
         numbers,
@@ -208,54 +232,82 @@ def learn_from(
     )
 
 
-@partial(jax.jit, static_argnames=("settings",))
-def _start(keys: jax.Array, parameters: Parameters, settings: Settings) -> State:
-    def one(own: tuple[jax.Array, Parameters]) -> State:
-        key, initial = own
-        world, observation = worlds.start(key, settings.memory_size)
-        transitions = replay_buffer.empty(settings.capacity, observation.shape[0])
-        return State(first_learner(initial, settings), world, observation, transitions, key)
-
-    started: State = jax.lax.map(one, (keys, parameters))
-    return started
-
-
-@partial(jax.jit, static_argnames=("settings", "block_iterations"), donate_argnames=("state",))
-def _run(
-    state: State,
-    iteration: jax.Array,
-    count: jax.Array,
+def _row(
+    observation: jax.Array,
+    action: jax.Array,
+    result: StepResult,
+    terminal_draw: jax.Array,
+    state_draw: jax.Array,
     sites: Sites,
-    numbers: Numbers,
-    masses: Masses,
-    settings: Settings,
-    block_iterations: int,
-) -> tuple[State, jax.Array]:
-    length = settings.train_freq
-    block_steps = length * block_iterations
+) -> jax.Array:
+    """A step as it is stored."""
+    return replay_buffer.row(
+        observation,
+        result.final_observation,
+        action,
+        result.reward,
+        result.done,
+        result.timed_out,
+        terminal_draw,
+        state_draw,
+        sites,
+    )
 
-    def one(state: State) -> tuple[State, jax.Array]:
-        part = jnp.asarray(iteration) // block_iterations
-        own_draws = step_draws(state.key, part, block_steps, cartpole.ACTIONS)
-        per_step = worlds.draws(state.key, part, block_steps), own_draws
-        per_update = update_draws(state.key, part, block_iterations, settings)
 
-        def iterate(index: jax.Array, carry: tuple[State, jax.Array]) -> tuple[State, jax.Array]:
-            state, finished = carry
-            place = (iteration + index) % block_iterations
-            rows = jax.tree.map(lambda x: jax.lax.dynamic_slice_in_dim(x, place * length, length), per_step)
-            steps = jnp.asarray((iteration + index) * length)
-            state, returns = collect(state, steps, rows, sites, numbers, masses, settings)
-            own = UpdateDraws(*(leaf[place] for leaf in per_update))
-            indices = replay_buffer.places(own.batches, steps + length, settings.capacity)
-            batches = replay_buffer.gather(state.transitions, indices)
-            learner = learn_from(state.learner, batches, own, steps + length, sites, numbers, settings)
-            finished = jax.lax.dynamic_update_slice_in_dim(finished, returns, index * length, 0)
-            return state._replace(learner=learner), finished
+@partial(jax.jit, static_argnames=("activation",))
+def _act(
+    q: Layers,
+    observations: jax.Array,
+    steps: jax.Array,
+    rows: DQNStepDraws,
+    step: jax.Array,
+    numbers: DQNNumbers,
+    activation: str,
+) -> jax.Array:
+    """An action of each agent; `steps` were made in all, `step` in this iteration."""
 
-        nothing = jnp.full(block_steps, jnp.nan, jnp.float32)
-        after: tuple[State, jax.Array] = jax.lax.fori_loop(0, count, iterate, (state, nothing))
-        return after
+    def act(own: tuple[Layers, jax.Array, jax.Array, jax.Array]) -> jax.Array:
+        layers, observation, explore, random_action = own
+        return choose(layers, observation, jnp.asarray(steps), explore, random_action, numbers, activation)
 
-    trained: tuple[State, jax.Array] = jax.lax.map(one, state)
-    return trained
+    chosen: jax.Array = jax.lax.map(act, (q, observations, rows.explore[:, step], rows.actions[:, step]))
+    return chosen
+
+
+@partial(jax.jit, donate_argnames=("buffer",))
+def _store(
+    buffer: jax.Array,
+    observations: jax.Array,
+    actions: jax.Array,
+    result: StepResult,
+    stored: jax.Array,
+    rows: DQNStepDraws,
+    step: jax.Array,
+    sites: Sites,
+) -> jax.Array:
+    """A step of each agent in its buffer."""
+    new = jax.vmap(partial(_row, sites=sites))(
+        observations, actions, result, rows.terminal[:, step], rows.state[:, step]
+    )
+    after: jax.Array = jax.lax.dynamic_update_index_in_dim(buffer, new, stored % buffer.shape[1], 1)
+    return after
+
+
+@partial(jax.jit, static_argnames=("settings",), donate_argnames=("learner",))
+def _learn(
+    learner: DQNLearner,
+    buffer: jax.Array,
+    steps: jax.Array,
+    own: DQNUpdateDraws,
+    data: TrainingData,
+    settings: DQNSettings,
+) -> DQNLearner:
+    """The call of the update of each agent after `steps` steps in all."""
+    done = jnp.asarray(steps)
+    batches = jax.vmap(replay_buffer.gather)(buffer, replay_buffer.places(own.batches, done, settings.capacity))
+
+    def learn(each: tuple[DQNLearner, TransitionBatch, DQNUpdateDraws]) -> DQNLearner:
+        return learn_from(*each, done, data, settings)
+
+    learnt: DQNLearner = jax.lax.map(learn, (learner, batches, own))
+    return learnt

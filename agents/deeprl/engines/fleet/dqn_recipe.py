@@ -1,4 +1,4 @@
-"""What DQN takes from a recipe: the shape of its compiled program, the numbers it reads, and what it declines."""
+"""What DQN takes from a recipe: the shape of its compiled program, the numbers it reads."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ NEUTRAL: dict[str, object] = {"n_steps": 1, "optimize_memory_usage": False}
 
 
 @dataclass(frozen=True)
-class Settings:
+class DQNSettings:
     """What of a recipe shapes the compiled program.
 
     Attributes:
@@ -55,7 +55,7 @@ class Settings:
     memory_size: int
 
 
-class Numbers(NamedTuple):
+class DQNNumbers(NamedTuple):
     """What of a recipe the compiled program reads; scalars."""
 
     learning_rate: jax.Array
@@ -72,39 +72,39 @@ class Numbers(NamedTuple):
 
 def objection(recipe: TrainingRecipe) -> str | None:
     """Why the fleet's DQN cannot be trained with these hyper-parameters, or None if it can."""
-    for name, found in recipe.hyperparameters:
-        if name in NEUTRAL and found == NEUTRAL[name]:
+    for name, setting in recipe.hyperparameters:
+        if name in NEUTRAL and setting == NEUTRAL[name]:
             continue
         if name not in (*WHOLE, *REAL, "learning_rate"):
-            return f"the fleet engine has no {name} = {found!r} for dqn"
+            return f"the fleet engine has no {name} = {setting!r} for dqn"
     for name, smallest in WHOLE.items():
-        found = value(recipe, name)
-        if isinstance(found, bool) or not isinstance(found, int) or found < smallest:
-            return f"the fleet engine needs a whole number of {smallest} or more for {name}, not {found!r}"
+        setting = value(recipe, name)
+        if isinstance(setting, bool) or not isinstance(setting, int) or setting < smallest:
+            return f"the fleet engine needs a whole number of {smallest} or more for {name}, not {setting!r}"
     for name, least in REAL.items():
-        found = value(recipe, name)
-        if isinstance(found, bool) or not isinstance(found, int | float) or not found >= least:
-            return f"the fleet engine needs a number of {least:g} or more for {name}, not {found!r}"
+        setting = value(recipe, name)
+        if isinstance(setting, bool) or not isinstance(setting, int | float) or not setting >= least:
+            return f"the fleet engine needs a number of {least:g} or more for {name}, not {setting!r}"
     return _rate_objection(recipe)
 
 
 def _rate_objection(recipe: TrainingRecipe) -> str | None:
-    found = value(recipe, "learning_rate")
+    setting = value(recipe, "learning_rate")
     try:
         rate, _ = schedule(recipe, "learning_rate")
     except (InputError, ValueError):
         rate = -1.0
-    if isinstance(found, bool) or not rate >= 0.0:
-        return f"the fleet engine needs a number or lin_<number> of 0 or more for learning_rate, not {found!r}"
+    if isinstance(setting, bool) or not rate >= 0.0:
+        return f"the fleet engine needs a number or lin_<number> of 0 or more for learning_rate, not {setting!r}"
     return None
 
 
-def settings_of(recipe: TrainingRecipe) -> Settings:
+def settings_of(recipe: TrainingRecipe) -> DQNSettings:
     """What of a recipe shapes the program."""
     train_freq = int(number(recipe, "train_freq"))
     gradient_steps = int(number(recipe, "gradient_steps"))
     iterations = -(-recipe.total_steps // train_freq)
-    return Settings(
+    return DQNSettings(
         train_freq=train_freq,
         gradient_steps=gradient_steps if gradient_steps >= 0 else train_freq,
         batch_size=int(number(recipe, "batch_size")),
@@ -114,10 +114,10 @@ def settings_of(recipe: TrainingRecipe) -> Settings:
     )
 
 
-def numbers_of(recipe: TrainingRecipe) -> Numbers:
+def numbers_of(recipe: TrainingRecipe) -> DQNNumbers:
     """What of a recipe the program reads."""
     rate, falls = schedule(recipe, "learning_rate")
-    return Numbers(
+    return DQNNumbers(
         learning_rate=jnp.float64(rate),
         rate_falls=jnp.bool_(falls),
         learning_starts=jnp.int64(number(recipe, "learning_starts")),

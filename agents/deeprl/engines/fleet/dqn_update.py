@@ -7,25 +7,25 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from agents.deeprl.engines.fleet.dqn_recipe import Numbers, Settings
+from agents.deeprl.engines.fleet.dqn_recipe import DQNNumbers, DQNSettings
 from agents.deeprl.engines.fleet.networks import Layers, Parameters, forward
 from agents.deeprl.engines.fleet.optimizers import optimizer_of
-from agents.deeprl.engines.fleet.replay_buffer import Batch
+from agents.deeprl.engines.fleet.replay_buffer import TransitionBatch
 
 
-class Learner(NamedTuple):
+class DQNLearner(NamedTuple):
     """One agent's learner: networks ``q`` and ``q_target``, and the optimizer's state."""
 
     parameters: Parameters
     optimizer: Any
 
 
-def first_learner(parameters: Parameters, settings: Settings) -> Learner:
+def first_learner(parameters: Parameters, settings: DQNSettings) -> DQNLearner:
     """Before the first gradient step."""
-    return Learner(parameters, optimizer_of(settings.policy).init(parameters["q"]))
+    return DQNLearner(parameters, optimizer_of(settings.policy).init(parameters["q"]))
 
 
-def exploration_rate(steps: jax.Array, numbers: Numbers) -> jax.Array:
+def exploration_rate(steps: jax.Array, numbers: DQNNumbers) -> jax.Array:
     """The share of random actions after `steps` steps, float64.
 
     Before the first step it is 0: the library computes the rate at the end of each step.
@@ -37,13 +37,13 @@ def exploration_rate(steps: jax.Array, numbers: Numbers) -> jax.Array:
     return jnp.where(steps == 0, 0.0, rate)
 
 
-def learning_rate(steps: jax.Array, numbers: Numbers) -> jax.Array:
+def learning_rate(steps: jax.Array, numbers: DQNNumbers) -> jax.Array:
     """The optimizer's learning rate in the call of the update after `steps` steps, float64."""
     falling = jnp.where(_elapsed(steps, numbers) > 1.0, 0.0, 1.0 - _elapsed(steps, numbers))
     return numbers.learning_rate * jnp.where(numbers.rate_falls, falling, 1.0)
 
 
-def follow_target(parameters: Parameters, before: jax.Array, after: jax.Array, numbers: Numbers) -> Parameters:
+def follow_target(parameters: Parameters, before: jax.Array, after: jax.Array, numbers: DQNNumbers) -> Parameters:
     """The target network after the steps `before` + 1 ... `after`, during which ``q`` did not change.
 
     It moves by `tau` towards ``q`` at every multiple of the interval.
@@ -60,7 +60,7 @@ def follow_target(parameters: Parameters, before: jax.Array, after: jax.Array, n
     return {"q": parameters["q"], "q_target": jax.lax.fori_loop(0, moves, move, parameters["q_target"])}
 
 
-def targets(target: Layers, batch: Batch, discounts: jax.Array, activation: str) -> jax.Array:
+def targets(target: Layers, batch: TransitionBatch, discounts: jax.Array, activation: str) -> jax.Array:
     """r + (1 - d) c max Q of each transition, float32; the batch's and the discounts' axes broadcast."""
     following = jnp.max(forward(target, batch.next_observations, activation), axis=-1)
     return batch.rewards + (1.0 - batch.dones) * discounts * following
@@ -75,14 +75,14 @@ def loss_of(q: Layers, observations: jax.Array, actions: jax.Array, goals: jax.A
 
 
 def update(
-    learner: Learner,
-    batches: Batch,
+    learner: DQNLearner,
+    batches: TransitionBatch,
     discounts: jax.Array,
     count: jax.Array,
     rate: jax.Array,
-    numbers: Numbers,
-    settings: Settings,
-) -> Learner:
+    numbers: DQNNumbers,
+    settings: DQNSettings,
+) -> DQNLearner:
     """One call of the update: `count` gradient steps, one per batch.
 
     Args:
@@ -97,16 +97,16 @@ def update(
 
     def gradient_step(index: jax.Array, carry: tuple[Layers, Any]) -> tuple[Layers, Any]:
         q, state = carry
-        batch: Batch = jax.tree.map(lambda leaf: leaf[index], batches)
+        batch: TransitionBatch = jax.tree.map(lambda leaf: leaf[index], batches)
         goals = targets(target, batch, discounts[index], activation)
         gradients = jax.grad(loss_of)(q, batch.observations, batch.actions, goals, activation)
         q, state = optimizer.step(gradients, state, q, rate, numbers.max_grad_norm)
         return q, state
 
     q, state = jax.lax.fori_loop(0, count, gradient_step, (learner.parameters["q"], learner.optimizer))
-    return Learner({"q": q, "q_target": target}, state)
+    return DQNLearner({"q": q, "q_target": target}, state)
 
 
-def _elapsed(steps: jax.Array, numbers: Numbers) -> jax.Array:
+def _elapsed(steps: jax.Array, numbers: DQNNumbers) -> jax.Array:
     """The share of the training that is over, computed as the library does."""
     return 1.0 - (1.0 - steps / numbers.total_steps)

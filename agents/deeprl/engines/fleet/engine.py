@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from agents.deeprl.engines.base import Checkpoints, Selection, TrainedAgent
+from agents.deeprl.engines.base import AgentSelection, Checkpoints, TrainedAgent
 from agents.deeprl.engines.fleet.capability import objection
 from agents.deeprl.engines.fleet.resuming import keep, resumed
 from agents.deeprl.engines.fleet.training import Training
@@ -13,11 +13,11 @@ from agents.deeprl.threads import one_thread
 from envsearch.errors import InputError
 
 BLOCK_SIZE = 20
-"""Agents trained at once. More add little (the update is bound by arithmetic) and make a lost task dearer."""
+"""Agents trained at once. More gain little (the update is bound by arithmetic) and make a lost task more expensive."""
 
 
 class FleetEngine:
-    """PPO, A2C and DQN with multi-layer perceptrons; CartPole is stepped inside the compiled program."""
+    """PPO, A2C and DQN with multi-layer perceptrons; compiled worlds are stepped inside the compiled program."""
 
     name = "fleet"
 
@@ -26,14 +26,14 @@ class FleetEngine:
         return objection(recipe)
 
     def block_size(self, recipe: TrainingRecipe) -> int:
-        """How many agents one call of `train` should be given."""
+        """How many agents one call of `train` should train."""
         return BLOCK_SIZE
 
     def train(
         self,
         recipe: TrainingRecipe,
         seeds: Sequence[int],
-        selection: Selection | None = None,
+        selection: AgentSelection | None = None,
         progress: Callable[[int], None] | None = None,
         checkpoints: Checkpoints | None = None,
     ) -> list[TrainedAgent]:
@@ -43,10 +43,10 @@ class FleetEngine:
 
         Args:
             recipe, seeds, selection: what is trained.
-            progress: told the agent-steps done, at the beginning and after every compiled call.
-            checkpoints: where a training of environments that are stepped inside the compiled program (CartPole) is
-                kept and gone on from: the agents are the same, bit for bit, as if it had not been interrupted.
-                Environments on the host have a state that cannot be read, so such trainings make no use of them.
+            progress: receives the agent-steps done, at the beginning and after every compiled call.
+            checkpoints: where a training in a compiled world is saved and resumed from: the agents are the same, bit
+                for bit, as without an interruption. The state of hosted environments cannot be read, so trainings in
+                them ignore the checkpoints.
 
         Raises:
             InputError: `objection` names a reason.
@@ -55,7 +55,7 @@ class FleetEngine:
         if reason is not None:
             raise InputError(reason, "engine", "sb3")
         with one_thread():
-            return _train(Training(recipe, tuple(seeds), selection or Selection()), progress, checkpoints)
+            return _train(Training(recipe, tuple(seeds), selection or AgentSelection()), progress, checkpoints)
 
 
 def _train(

@@ -21,7 +21,7 @@ class Episodes:
         self._returns: list[list[NDArray[np.float64]]] = [[] for _ in range(agents)]
 
     def add(self, finished: NDArray[Any], first_step: int) -> None:
-        """Take over one call's results.
+        """Add the results of one compiled call.
 
         Args:
             finished: return of the episode that ended at a step, NaN where none did, shape (agents, steps).
@@ -33,14 +33,14 @@ class Episodes:
             self._returns[agent].append(row[ends].astype(np.float64))
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """All of them, for `restore`: the agents one after another, and how many each has."""
+        """The whole state, for `restore`: the episodes of all agents in sequence, and how many each has."""
         steps = [np.concatenate([*rows, np.empty(0, np.int64)]) for rows in self._steps]
         returns = [np.concatenate([*rows, np.empty(0, np.float64)]) for rows in self._returns]
         counts = np.array([len(row) for row in steps], np.int64)
         return {"counts": counts, "steps": np.concatenate(steps), "returns": np.concatenate(returns)}
 
     def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
-        """Be as the block was whose `arrays` these are."""
+        """Restore the state that `arrays` returned."""
         ends = np.cumsum(arrays["counts"])[:-1]
         self._steps = [[row] for row in np.split(arrays["steps"], ends)]
         self._returns = [[row] for row in np.split(arrays["returns"], ends)]

@@ -9,6 +9,7 @@ What cannot be evaluated this way is evaluated by the reference; `objection` say
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,18 +17,19 @@ from typing import Any
 
 from gymnasium import spaces
 
-from agents.deeprl.engines.fleet.cartpole import NAME as CARTPOLE
-from agents.deeprl.engines.fleet.evaluation_cartpole import Masses, evaluate_cartpole
+from agents.deeprl.engines.fleet.evaluation_compiled import CompiledTask, advance_together, evaluate_compiled
 from agents.deeprl.engines.fleet.evaluation_hosted import evaluate_hosted
 from agents.deeprl.engines.fleet.evaluation_policies import Policy, read_policy
+from agents.deeprl.engines.fleet.worlds.base import World
+from agents.deeprl.engines.fleet.worlds.registry import point_of, world_of
 from agents.deeprl.evaluation import evaluate
 from agents.deeprl.recipe import PolicySite
 from envsearch.errors import InputError
-from envsearch.registry import ENVIRONMENTS, make
+from envsearch.registry import make
 from envsearch.spec import EnvironmentSpec
 
 Outcome = tuple[float, ...] | Exception
-"""Returns of the episodes, or what went wrong with this one evaluation."""
+"""Returns of the episodes, or the exception of this evaluation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +71,11 @@ def evaluate_together(pairs: Sequence[Pair], episodes: int = 10, seed: int = 420
         if isinstance(policy, str) or objection(policy, place) is not None:
             outcomes[position] = _by_reference(agent, place, episodes, seed)
         else:
-            groups.setdefault((policy.shape, place.name), []).append(position)
+            groups.setdefault((policy.shape, place.name, world_of(place)), []).append(position)
     policies = {agent: policy for agent, policy in agents.items() if isinstance(policy, Policy)}
     for positions in groups.values():
-        found = _together([pairs[position] for position in positions], policies, episodes, seed)
-        outcomes.update(zip(positions, found, strict=True))
+        together = _together([pairs[position] for position in positions], policies, episodes, seed)
+        outcomes.update(zip(positions, together, strict=True))
     return [outcomes[position] for position in range(len(pairs))]
 
 
@@ -85,15 +87,34 @@ def evaluate_policies(
     Raises:
         Exception: whatever the environment raised.
     """
-    if place.name == CARTPOLE:
-        masses = _masses(place)
-        return list(evaluate_cartpole(policies, [(row, masses) for row in range(len(policies))], episodes, seed))
+    world, rows = world_of(place), range(len(policies))
+    if world is not None:
+        point = point_of(world, place)
+        return evaluate_compiled(world, policies, [(row, point) for row in rows], episodes, seed)
     returns = []
-    for found in evaluate_hosted(policies, [(row, place) for row in range(len(policies))], episodes, seed):
-        if isinstance(found, Exception):
-            raise found
-        returns.append(found)
+    for outcome in evaluate_hosted(policies, [(row, place) for row in rows], episodes, seed):
+        if isinstance(outcome, Exception):
+            raise outcome
+        returns.append(outcome)
     return returns
+
+
+def compiled_step_seconds(pairs: Sequence[Pair], episodes: int) -> float | None:
+    """Wall seconds of one step of an evaluation of all pairs together; None where the environment is hosted.
+
+    Args:
+        pairs: agents of one shape that can be read, in environments of one world.
+        episodes: of each pair.
+    """
+    world = world_of(pairs[0][1])
+    if world is None:
+        return None
+    policies = {agent: policy for agent, _ in pairs if isinstance(policy := read(agent), Policy)}
+    chosen, tasks = _compiled_tasks(world, pairs, policies)
+    advance_together(world, chosen, tasks, episodes, 0)  # compiled now
+    started = time.perf_counter()
+    steps = advance_together(world, chosen, tasks, episodes, 0)[1]
+    return (time.perf_counter() - started) / steps
 
 
 @lru_cache(maxsize=64)
@@ -112,7 +133,7 @@ def objection(policy: Policy, place: EnvironmentSpec) -> str | None:
     except Exception as error:  # noqa: BLE001 - a user's environment may fail in any way
         return f"the environment cannot be built ({type(error).__name__}: {error})"
     if not isinstance(observations, spaces.Box) or len(observations.shape) != 1:
-        return f"the observations are {observations}, no vector of numbers"
+        return f"the observations are {observations}, not a vector of numbers"
     if not isinstance(choices, spaces.Discrete) or choices.start != 0:
         return f"the actions are {choices}, not numbered from 0"
     sizes = policy.shape[1]
@@ -134,18 +155,23 @@ def _together(
     pairs: Sequence[Pair], policies: Mapping[SavedAgent, Policy], episodes: int, seed: int
 ) -> Sequence[Outcome]:
     """Agents of one shape in one environment at any of its points."""
-    rows = {agent: row for row, agent in enumerate(dict.fromkeys(agent for agent, _ in pairs))}
-    chosen = [policies[agent] for agent in rows]
-    if pairs[0][1].name == CARTPOLE:
-        points = [(rows[agent], _masses(place)) for agent, place in pairs]
-        return evaluate_cartpole(chosen, points, episodes, seed)
-    return evaluate_hosted(chosen, [(rows[agent], place) for agent, place in pairs], episodes, seed)
+    world = world_of(pairs[0][1])
+    if world is not None:
+        return evaluate_compiled(world, *_compiled_tasks(world, pairs, policies), episodes, seed)
+    rows = _rows(pairs)
+    hosted = [(rows[agent], place) for agent, place in pairs]
+    return evaluate_hosted([policies[agent] for agent in rows], hosted, episodes, seed)
 
 
-def _masses(place: EnvironmentSpec) -> Masses:
-    definition = ENVIRONMENTS[CARTPOLE]
-    values = definition.values(place.values, place.name)
-    return Masses(values["cart_mass"], values["pole_mass"])
+def _compiled_tasks(
+    world: World, pairs: Sequence[Pair], policies: Mapping[SavedAgent, Policy]
+) -> tuple[list[Policy], list[CompiledTask]]:
+    rows = _rows(pairs)
+    return [policies[agent] for agent in rows], [(rows[agent], point_of(world, place)) for agent, place in pairs]
+
+
+def _rows(pairs: Sequence[Pair]) -> dict[SavedAgent, int]:
+    return {agent: row for row, agent in enumerate(dict.fromkeys(agent for agent, _ in pairs))}
 
 
 def _by_reference(agent: SavedAgent, place: EnvironmentSpec, episodes: int, seed: int) -> Outcome:

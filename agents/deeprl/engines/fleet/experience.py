@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from agents.deeprl.engines.fleet.sites import REPLACEMENTS, Sites, stream
 
 
-class Memory(NamedTuple):
+class ShownMemory(NamedTuple):
     """The latest true transitions, and what was shown last.
 
     Attributes:
@@ -27,7 +27,7 @@ class Memory(NamedTuple):
     shown: jax.Array
 
 
-class Draws(NamedTuple):
+class ExperienceDraws(NamedTuple):
     """Random numbers of the site, one row per step; uniform in [0, 1) but for `normal`."""
 
     strikes: jax.Array
@@ -36,17 +36,17 @@ class Draws(NamedTuple):
     normal: jax.Array
 
 
-def empty_memory(size: int, observations: int) -> Memory:
+def empty_memory(size: int, observations: int) -> ShownMemory:
     """A memory without transitions; size 0 where nothing is ever replaced."""
     row = observations + 1
-    return Memory(jnp.zeros((size, row), jnp.float32), jnp.int32(0), jnp.zeros(row, jnp.float32))
+    return ShownMemory(jnp.zeros((size, row), jnp.float32), jnp.int32(0), jnp.zeros(row, jnp.float32))
 
 
-def draws(agent_key: jax.Array, part: int | jax.Array, steps: int) -> Draws:
+def draws(agent_key: jax.Array, part: int | jax.Array, steps: int) -> ExperienceDraws:
     """The site's random numbers for one part of a training; leaves have `steps` as first axis."""
     strike, pick = jax.random.split(stream(agent_key, "replacement", part))
     noise_strike, normal = jax.random.split(stream(agent_key, "noise", part))
-    return Draws(
+    return ExperienceDraws(
         jax.random.uniform(strike, (steps,), jnp.float32),
         jax.random.uniform(pick, (steps, 3), jnp.float32),
         jax.random.uniform(noise_strike, (steps,), jnp.float32),
@@ -55,15 +55,15 @@ def draws(agent_key: jax.Array, part: int | jax.Array, steps: int) -> Draws:
 
 
 def show(
-    memory: Memory, observation: jax.Array, reward: jax.Array, draw: Draws, sites: Sites
-) -> tuple[Memory, jax.Array, jax.Array]:
+    memory: ShownMemory, observation: jax.Array, reward: jax.Array, draw: ExperienceDraws, sites: Sites
+) -> tuple[ShownMemory, jax.Array, jax.Array]:
     """Observation and reward of one step as the learner sees them.
 
     Args:
         memory: before the step.
         observation: the true one, float32, shape (observations,).
         reward: the true one, float32.
-        draw: one row of `Draws`.
+        draw: one row of `ExperienceDraws`.
         sites: the recipe's.
     """
     if memory.transitions.shape[0] > 0:  # otherwise the program has no memory to carry
@@ -72,14 +72,14 @@ def show(
     return memory, observation, jnp.where(draw.noise_strikes < sites.noise_probability, noisy, reward)
 
 
-def end_episode(memory: Memory, done: jax.Array, sites: Sites) -> Memory:
+def end_episode(memory: ShownMemory, done: jax.Array, sites: Sites) -> ShownMemory:
     """Forget the episode that ended, unless the site keeps it."""
     return memory._replace(written=jnp.where(done & ~sites.across_episodes, 0, memory.written))
 
 
 def _replaced(
-    memory: Memory, observation: jax.Array, reward: jax.Array, draw: Draws, sites: Sites
-) -> tuple[Memory, jax.Array, jax.Array]:
+    memory: ShownMemory, observation: jax.Array, reward: jax.Array, draw: ExperienceDraws, sites: Sites
+) -> tuple[ShownMemory, jax.Array, jax.Array]:
     size = memory.transitions.shape[0]
     current = jnp.concatenate([observation, reward[None]])
     transitions = jax.lax.dynamic_update_index_in_dim(memory.transitions, current, memory.written % size, 0)
@@ -101,7 +101,7 @@ def _replaced(
     choices = (current, jnp.where(alone, current, previous), picked, jnp.where(alone, current, mangled))
     replaced = jnp.select([sites.replacement == code for code in range(len(REPLACEMENTS))], choices)
     shown = jnp.where(draw.strikes < sites.replacement_probability, replaced, current)
-    return Memory(transitions, written, shown), shown[:-1], shown[-1]
+    return ShownMemory(transitions, written, shown), shown[:-1], shown[-1]
 
 
 def _index(uniform: jax.Array, length: jax.Array) -> jax.Array:

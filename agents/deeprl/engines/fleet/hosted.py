@@ -9,7 +9,7 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.deeprl.engines.fleet.world import Seen
+from agents.deeprl.engines.fleet.stepping import StepResult
 from agents.deeprl.engines.sb3.build import shown_environment
 from agents.deeprl.recipe import TrainingRecipe
 
@@ -34,7 +34,7 @@ class HostedWorlds:
         first = [env.reset(seed=seed)[0] for env, seed in zip(self._envs, self._seeds, strict=True)]
         return np.asarray(first, np.float32)
 
-    def step(self, actions: NDArray[np.int32]) -> Seen:
+    def step(self, actions: NDArray[np.int32]) -> StepResult:
         """One step of each; NumPy arrays with the agents as first axis."""
         agents = len(self._envs)
         observations = np.empty((agents, self.observations), np.float32)
@@ -50,7 +50,7 @@ class HostedWorlds:
                 finished[agent] = info["episode"]["r"]
                 seen, _ = env.reset()
             observations[agent] = seen
-        return Seen(observations, rewards, done, timed_out, final, finished)  # type: ignore[arg-type]
+        return StepResult(observations, rewards, done, timed_out, final, finished)  # type: ignore[arg-type]
 
     def close(self) -> None:
         """Close all environments."""

@@ -19,15 +19,15 @@ def number(recipe: TrainingRecipe, name: str) -> float:
     Raises:
         InputError: it is neither.
     """
-    found = value(recipe, name)
-    if found is None or isinstance(found, str):
-        raise InputError(f"{found!r} is no number", f"hyperparameters.{name}", "a number")
-    return float(found)
+    setting = value(recipe, name)
+    if setting is None or isinstance(setting, str):
+        raise InputError(f"{setting!r} is not a number", f"hyperparameters.{name}", "a number")
+    return float(setting)
 
 
 def schedule(recipe: TrainingRecipe, name: str) -> tuple[float, bool]:
     """Initial value of a hyper-parameter and whether it falls linearly to 0 over the training (``lin_<initial>``)."""
-    found = value(recipe, name)
-    if isinstance(found, str) and found.startswith("lin_"):
-        return float(found.removeprefix("lin_")), True
+    setting = value(recipe, name)
+    if isinstance(setting, str) and setting.startswith("lin_"):
+        return float(setting.removeprefix("lin_")), True
     return number(recipe, name), False

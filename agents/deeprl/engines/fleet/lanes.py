@@ -17,14 +17,14 @@ agent's numbers are the same in a block of 4 and in a block of 20, bit for bit. 
 """
 
 
-def in_lanes(one: Callable[[Any], Any], agents: Any) -> Any:
-    """``vmap(one)(agents)``, `LANES` agents at a time.
+def in_lanes(function: Callable[[Any], Any], agents: Any) -> Any:
+    """``vmap(function)(agents)``, `LANES` agents at a time.
 
     Args:
-        one: a function of one agent.
+        function: of one agent.
         agents: tree of arrays with the agents as first axis, a multiple of `LANES` of them.
     """
     count = jax.tree.leaves(agents)[0].shape[0]
     groups = jax.tree.map(lambda leaf: leaf.reshape(count // LANES, LANES, *leaf.shape[1:]), agents)
-    results = jax.lax.map(jax.vmap(one), groups)
+    results = jax.lax.map(jax.vmap(function), groups)
     return jax.tree.map(lambda leaf: leaf.reshape(count, *leaf.shape[2:]), results)

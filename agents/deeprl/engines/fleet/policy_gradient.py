@@ -2,57 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from agents.deeprl.engines.fleet.networks import Parameters, forward
+from agents.deeprl.engines.fleet.on_policy_recipe import OnPolicyNumbers, OnPolicySettings
 from agents.deeprl.engines.fleet.optimizers import optimizer_of
-from agents.deeprl.recipe import PolicySite
 
 
-@dataclass(frozen=True)
-class Settings:
-    """What shapes the compiled program.
-
-    Attributes:
-        batch_size: rows per gradient step; the last one of an epoch may have fewer.
-        memory_size: transitions that the experience site remembers; 0 where it replaces none.
-    """
-
-    algorithm: Literal["ppo", "a2c"]
-    n_steps: int
-    batch_size: int
-    n_epochs: int
-    normalize_advantage: bool
-    clip_values: bool
-    policy: PolicySite
-    memory_size: int
-
-
-class Numbers(NamedTuple):
-    """What the compiled program reads; scalars, float32 unless said.
-
-    Attributes:
-        learning_rate, clip_range: initial values, float64.
-        rate_falls, clip_falls: whether they fall linearly to 0 over the training, bool.
-        total_steps: of the training, float64.
-    """
-
-    learning_rate: jax.Array
-    rate_falls: jax.Array
-    clip_range: jax.Array
-    clip_falls: jax.Array
-    clip_range_vf: jax.Array
-    ent_coef: jax.Array
-    vf_coef: jax.Array
-    max_grad_norm: jax.Array
-    total_steps: jax.Array
-
-
-class Batch(NamedTuple):
+class RolloutBatch(NamedTuple):
     """What a learner update reads of a rollout; `steps` as first axis."""
 
     observations: jax.Array
@@ -83,7 +43,12 @@ def log_probs_of(parameters: Parameters, observations: jax.Array, actions: jax.A
 
 
 def loss_of(
-    parameters: Parameters, batch: Batch, sign: jax.Array, clip_range: jax.Array, settings: Settings, numbers: Numbers
+    parameters: Parameters,
+    batch: RolloutBatch,
+    sign: jax.Array,
+    clip_range: jax.Array,
+    settings: OnPolicySettings,
+    numbers: OnPolicyNumbers,
 ) -> tuple[jax.Array, Losses]:
     """The loss of one minibatch; `sign` is -1 where the policy loss is inverted (the loss site)."""
     activation = settings.policy.activation
@@ -93,7 +58,7 @@ def loss_of(
     if settings.normalize_advantage and advantages.shape[0] > 1:
         advantages = (advantages - advantages.mean()) / (advantages.std(ddof=1) + 1e-8)
     elif settings.normalize_advantage and settings.algorithm == "a2c":
-        advantages = advantages * jnp.nan  # as the library: the deviation of one number
+        advantages = advantages * jnp.nan  # as the library: the deviation of a single number
     if settings.algorithm == "ppo":
         ratio = jnp.exp(log_probs - batch.old_log_probs)
         clipped = jnp.clip(ratio, 1 - clip_range, 1 + clip_range)
@@ -113,12 +78,12 @@ def loss_of(
 def update(
     parameters: Parameters,
     optimizer_state: Any,
-    batch: Batch,
+    batch: RolloutBatch,
     key: jax.Array,
     sign: jax.Array,
     remaining: jax.Array,
-    settings: Settings,
-    numbers: Numbers,
+    settings: OnPolicySettings,
+    numbers: OnPolicyNumbers,
 ) -> tuple[Parameters, Any]:
     """One learner update: all epochs over one rollout.
 

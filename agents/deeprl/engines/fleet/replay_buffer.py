@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from agents.deeprl.engines.fleet.sites import Sites
 
 
-class Batch(NamedTuple):
+class TransitionBatch(NamedTuple):
     """Sampled transitions; any leading axes.
 
     Attributes:
@@ -55,9 +55,9 @@ def row(
         terminal_draw, state_draw: uniform in [0, 1).
         sites: the recipe's.
     """
-    told = done & (terminal_draw >= sites.missed_terminal)
+    stored_end = done & (terminal_draw >= sites.missed_terminal)
     following = jnp.where(state_draw < sites.missed_state_update, observation, next_observation)
-    tail = jnp.stack([action.astype(jnp.float32), reward, (told & ~timed_out).astype(jnp.float32)])
+    tail = jnp.stack([action.astype(jnp.float32), reward, (stored_end & ~timed_out).astype(jnp.float32)])
     return jnp.concatenate([observation, following, tail])
 
 
@@ -79,11 +79,11 @@ def places(bits: jax.Array, stored: jax.Array, capacity: int) -> jax.Array:
     return ((bits.astype(jnp.uint64) * size) >> 32).astype(jnp.int32)
 
 
-def gather(transitions: jax.Array, indices: jax.Array) -> Batch:
+def gather(transitions: jax.Array, indices: jax.Array) -> TransitionBatch:
     """The transitions in these places, with the indices' shape as leading axes."""
     rows = transitions.at[indices].get(mode="promise_in_bounds")
     width = (transitions.shape[1] - 3) // 2
-    return Batch(
+    return TransitionBatch(
         rows[..., :width],
         rows[..., width : 2 * width],
         rows[..., -3].astype(jnp.int32),

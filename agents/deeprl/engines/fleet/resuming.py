@@ -1,8 +1,8 @@
-"""Checkpoints of a training: its arrays as bytes, with a hash and with everything that they are only good for.
+"""Checkpoints of a training: its arrays as bytes, with a hash and a description of the training.
 
-The bytes are a line that names the format and the SHA-256 of the rest, then an ``.npz`` file (no pickle). A training
-that goes on from them gives the same bits as one that was never interrupted, so a checkpoint of another program (of
-another version of this engine or of JAX, of another type of processor) is refused.
+The bytes are a line that names the format and the SHA-256 of the rest, then an ``.npz`` file (no pickle). A resumed
+training gives the same bits as an uninterrupted one, so a checkpoint of another program (another version of this
+engine or of JAX, another type of processor) is refused.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from envsearch.canonical import canonical_json, plain
 
 MAGIC = b"proctor fleet training 1 "
 ABOUT = "about"
-"""The array that holds what the others are good for, as JSON."""
+"""The array that holds the description of the training, as JSON."""
 
 
-class RefusedError(Exception):
-    """A checkpoint that cannot be gone on from, with the reason."""
+class CheckpointRefusedError(Exception):
+    """A checkpoint that cannot be resumed from, with the reason."""
 
 
 def encode(about: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> bytes:
-    """Arrays and what they are about as bytes."""
+    """Arrays and the description of their training as bytes."""
     file = io.BytesIO()
     described = np.frombuffer(canonical_json(plain(about)).encode(), np.uint8)
     np.savez(file, **{ABOUT: described}, **arrays)  # type: ignore[arg-type]
@@ -46,28 +46,28 @@ def decode(data: bytes, about: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
     """The arrays of `encode`.
 
     Raises:
-        RefusedError: the bytes are damaged, or about something else.
+        CheckpointRefusedError: the bytes are damaged, or belong to another training.
     """
     head, separator, body = data.partition(b"\n")
     if not separator or not head.startswith(MAGIC):
-        raise RefusedError("it is cut short, or of another format")
+        raise CheckpointRefusedError("it is cut short, or of another format")
     if hashlib.sha256(body).hexdigest().encode() != head.removeprefix(MAGIC):
-        raise RefusedError("it is damaged (its SHA-256 is not the recorded one)")
+        raise CheckpointRefusedError("it is damaged (its SHA-256 is not the recorded one)")
     try:
         with np.load(io.BytesIO(body), allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
-        found = json.loads(arrays.pop(ABOUT).tobytes())
+        recorded = json.loads(arrays.pop(ABOUT).tobytes())
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise RefusedError(f"it cannot be read ({error})") from error
+        raise CheckpointRefusedError(f"it cannot be read ({error})") from error
     expected = json.loads(canonical_json(plain(about)))
-    different = sorted(name for name in expected if found.get(name) != expected[name])
+    different = sorted(name for name in expected if recorded.get(name) != expected[name])
     if different:
-        raise RefusedError(f"it is of another {', '.join(different)}")
+        raise CheckpointRefusedError(f"it is of another {', '.join(different)}")
     return arrays
 
 
 def about(training: Training) -> dict[str, Any]:
-    """What a checkpoint of this training is good for."""
+    """The description of this training in its checkpoints."""
     return {
         "recipe": training.recipe.address,
         "seeds": list(training.seeds),
@@ -77,29 +77,30 @@ def about(training: Training) -> dict[str, Any]:
 
 
 def resumed(training: Training, checkpoints: Checkpoints) -> Training:
-    """A training that has not begun, put where its checkpoint is, if there is one that fits."""
+    """A training that has not begun, restored from its checkpoint if there is one that fits."""
     data = checkpoints.load()
     if data is None:
         return training
     try:
         training.restore(decode(data, about(training)))
-    except RefusedError as error:
+    except CheckpointRefusedError as error:
         checkpoints.refuse(str(error))
     except (KeyError, ValueError) as error:
         checkpoints.refuse(f"its arrays are not this training's ({error})")
-        return Training(training.recipe, training.seeds, training.selection)  # that one may be half changed
+        return Training(training.recipe, training.seeds, training.selection)  # the other may be partly restored
     return training
 
 
 def keep(training: Training, checkpoints: Checkpoints) -> None:
-    """Save a training where it is."""
+    """Save the state of a training."""
     checkpoints.save(encode(about(training), training.arrays()))
 
 
 def _engine_version() -> str:
     digest = hashlib.sha256(f"{jax.__version__} {np.__version__} {platform.machine()}".encode())
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    folder = Path(__file__).parent
+    for path in sorted(folder.rglob("*.py")):
+        digest.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:16]
 
 

@@ -1,4 +1,4 @@
-"""Collecting rollouts in the compiled CartPole, for one agent; callers `vmap` it."""
+"""Collecting rollouts in a compiled world, for one agent; callers `vmap` it."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from agents.deeprl.engines.fleet import world as worlds
-from agents.deeprl.engines.fleet.cartpole import Masses
+from agents.deeprl.engines.fleet import stepping
 from agents.deeprl.engines.fleet.networks import Layers, forward
 from agents.deeprl.engines.fleet.sites import Sites
-from agents.deeprl.engines.fleet.world import World
+from agents.deeprl.engines.fleet.stepping import EpisodeState, WorldDraws
+from agents.deeprl.engines.fleet.worlds.base import Coordinates, World
 
 
 class Rollout(NamedTuple):
-    """What was seen; `steps` as first axis but for `last_observation`.
+    """The steps of one iteration; `steps` as first axis but for `last_observation`.
 
     Attributes:
         observations: those that were acted on, float32.
-        done, timed_out, final_observations: see `world.Seen`.
+        done, timed_out, final_observations: see `stepping.StepResult`.
         last_observation: after the last step.
     """
 
@@ -32,50 +32,71 @@ class Rollout(NamedTuple):
     last_observation: jax.Array
 
 
-class StepDraws(NamedTuple):
+class RolloutDraws(NamedTuple):
     """Random numbers, one row per step; `actions` and `state` uniform in [0, 1)."""
 
-    world: worlds.Draws
+    world: WorldDraws
     actions: jax.Array
     state: jax.Array
 
 
+def drawn_action(logits: jax.Array, uniform: jax.Array) -> jax.Array:
+    """An action of the policy, int32, by inverting its distribution function; `uniform` is in [0, 1)."""
+    return (uniform >= jnp.cumsum(jax.nn.softmax(logits))[:-1]).sum().astype(jnp.int32)
+
+
 def collect(
+    world: World,
+    point: Coordinates,
     actor: Layers,
     activation: str,
-    world: World,
+    episode: EpisodeState,
     held: jax.Array,
-    draws: StepDraws,
+    draws: RolloutDraws,
     sites: Sites,
-    masses: Masses,
-) -> tuple[World, jax.Array, Rollout, jax.Array]:
+) -> tuple[EpisodeState, jax.Array, Rollout, jax.Array]:
     """One rollout with the stochastic policy.
 
     Args:
-        actor: the policy's network; two logits.
+        world, point: see `stepping.advance`.
+        actor: the policy's network; one logit per action.
         activation: of its hidden layers.
-        world: before the first step.
+        episode: before the first step.
         held: the observation that is acted on first.
         draws: as many rows as steps.
-        sites, masses: of the recipe.
+        sites: of the recipe.
 
     Returns:
-        World and held observation after the last step, the rollout, and per step the return of the episode that
+        Episode and held observation after the last step, the rollout, and per step the return of the episode that
         ended with it (NaN: none).
     """
 
-    def one_step(
-        carry: tuple[World, jax.Array, jax.Array], draw: StepDraws
-    ) -> tuple[tuple[World, jax.Array, jax.Array], tuple[jax.Array, ...]]:
-        world, held, _ = carry
-        logits = forward(actor, held, activation)
-        action = (draw.actions < jax.nn.sigmoid(logits[1] - logits[0])).astype(jnp.int32)
-        world, seen = worlds.advance(world, action, draw.world, sites, masses)
-        following = jnp.where(draw.state < sites.missed_state_update, held, seen.observation)
-        row = (held, action, seen.reward, seen.done, seen.timed_out, seen.final_observation, seen.finished_return)
-        return (world, following, seen.observation), row
+    def step(
+        carry: tuple[EpisodeState, jax.Array, jax.Array], draw: RolloutDraws
+    ) -> tuple[tuple[EpisodeState, jax.Array, jax.Array], tuple[jax.Array, ...]]:
+        episode, held, _ = carry
+        action = _action(forward(actor, held, activation), draw.actions)
+        episode, result = stepping.advance(world, point, episode, action, draw.world, sites)
+        following = jnp.where(draw.state < sites.missed_state_update, held, result.observation)
+        row = (
+            held,
+            action,
+            result.reward,
+            result.done,
+            result.timed_out,
+            result.final_observation,
+            result.finished_return,
+        )
+        return (episode, following, result.observation), row
 
     steps = draws.actions.shape[0]
-    (world, held, last), rows = jax.lax.scan(one_step, (world, held, held), draws, unroll=min(steps, 5))
+    (episode, held, last), rows = jax.lax.scan(step, (episode, held, held), draws, unroll=min(steps, 5))
     seen, actions, rewards, done, timed_out, final, finished_returns = rows
-    return world, held, Rollout(seen, actions, rewards, done, timed_out, final, last), finished_returns
+    return episode, held, Rollout(seen, actions, rewards, done, timed_out, final, last), finished_returns
+
+
+def _action(logits: jax.Array, uniform: jax.Array) -> jax.Array:
+    """`drawn_action`, cheaper where there are two actions."""
+    if logits.shape[-1] != 2:
+        return drawn_action(logits, uniform)
+    return (uniform < jax.nn.sigmoid(logits[1] - logits[0])).astype(jnp.int32)

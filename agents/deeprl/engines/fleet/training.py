@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
 import jax
@@ -12,19 +11,20 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.deeprl.engines.base import Selection, TrainedAgent
-from agents.deeprl.engines.fleet import cartpole
+from agents.deeprl.engines.base import AgentSelection, TrainedAgent
 from agents.deeprl.engines.fleet.capability import lanes_of, learner_of
 from agents.deeprl.engines.fleet.choice import Best
 from agents.deeprl.engines.fleet.episodes import Episodes
+from agents.deeprl.engines.fleet.networks import Parameters
 from agents.deeprl.engines.fleet.policies import first_parameters, saved, untrained
+from agents.deeprl.engines.fleet.worlds.registry import world_of
 from agents.deeprl.recipe import TrainingRecipe
 
 CALL_SECONDS = 2.0
-"""A compiled call cannot be interrupted, so it is given no more iterations than it does in this time (at least one)."""
+"""A compiled call cannot be interrupted, so it runs no more iterations than fit in this time (at least one)."""
 
 GROWTH = 8
-"""How many times more iterations the next call may be given. The first is given one, because it also compiles."""
+"""Factor by which the iterations of a call may grow. The first call runs one, because it also compiles."""
 
 
 class Training:
@@ -39,18 +39,18 @@ class Training:
         done: iterations done.
     """
 
-    def __init__(self, recipe: TrainingRecipe, seeds: tuple[int, ...], selection: Selection) -> None:
+    def __init__(self, recipe: TrainingRecipe, seeds: tuple[int, ...], selection: AgentSelection) -> None:
         self._started = time.perf_counter()
         self.recipe, self.seeds, self.selection = recipe, seeds, selection
-        fillers = [seeds[-1]] * (-len(seeds) % lanes_of(recipe))  # trained and thrown away
+        fillers = [seeds[-1]] * (-len(seeds) % lanes_of(recipe))  # trained and discarded
         self._learner = learner_of(recipe, (*seeds, *fillers))
         self._models = [untrained(recipe, seed) for seed in seeds]
         keys = jax.vmap(jax.random.key)(jnp.asarray((*seeds, *fillers), jnp.uint64))
         models, hidden = [*self._models, *self._models[-1:] * len(fillers)], len(recipe.policy.net_arch)
-        self._state = self._learner.start(keys, first_parameters(models, self._learner.networks, hidden))
+        self._state = self._learner.start(keys, first_parameters(models, self._learner.program.networks, hidden))
         self._episodes = Episodes(len(seeds))
         self._best = Best(recipe, selection, len(seeds)) if selection.kind == "best" else None
-        self._iterations = -(-recipe.total_steps // self._learner.iteration_steps)
+        self._iterations: int = -(-recipe.total_steps // self._learner.program.iteration_steps)
         self._allowed = 1
         self.done = 0
 
@@ -62,27 +62,31 @@ class Training:
     @property
     def agent_steps(self) -> int:
         """Steps done so far, summed over the agents."""
-        return min(self.done * self._learner.iteration_steps, self.recipe.total_steps) * len(self.seeds)
+        return min(self.done * self._learner.program.iteration_steps, self.recipe.total_steps) * len(self.seeds)
 
     def advance(self) -> None:
-        """One compiled call. How many iterations it does changes no bit of the result."""
+        """Run one compiled call. Its number of iterations changes no bit of the result."""
         learner, done = self._learner, self.done
         count = min(self._iterations - done, learner.block_iterations - done % learner.block_iterations, self._allowed)
         if self._best is not None:
-            parameters = partial(learner.parameters, self._state)
-            count = self._best.until_next(done, count, learner.iteration_steps, parameters)
+            count = self._best.until_next(done, count, learner.program.iteration_steps, self._parameters)
         began = time.perf_counter()
         self._state, finished = learner.run(self._state, done, count)
-        window = np.asarray(finished)[: len(self.seeds), : count * learner.iteration_steps]
+        window = np.asarray(finished)[: len(self.seeds), : count * learner.program.iteration_steps]
         fitting = int(count * CALL_SECONDS / max(time.perf_counter() - began, 1e-6))
         self._allowed = max(1, min(count * GROWTH, fitting))
-        self._episodes.add(window, done * learner.iteration_steps)
+        self._episodes.add(window, done * learner.program.iteration_steps)
         self.done += count
+
+    def _parameters(self) -> Parameters:
+        """The networks as they are now, agents as first axis."""
+        parameters: Parameters = self._state.learner.parameters
+        return parameters
 
     def agents(self) -> list[TrainedAgent]:
         """The trained agents, when the training is complete."""
-        steps = self._iterations * self._learner.iteration_steps
-        parameters: Any = jax.tree.map(np.asarray, self._learner.parameters(self._state))
+        steps = self._iterations * self._learner.program.iteration_steps
+        parameters: Any = jax.tree.map(np.asarray, self._parameters())
         selected = [steps] * len(self.seeds)
         if self._best is not None:
             self._best.consider(parameters, steps)
@@ -97,28 +101,28 @@ class Training:
 
     @property
     def seconds(self) -> float:
-        """Wall time so far, that before a checkpoint included."""
+        """Wall time so far, including the time before a resumed checkpoint."""
         return time.perf_counter() - self._started
 
     @property
     def resumable(self) -> bool:
-        """Whether the whole state is arrays. An environment on the host has a state of its own, out of reach."""
-        return self.recipe.environment.name == cartpole.NAME
+        """Whether the whole state is arrays; the state of a hosted environment is not."""
+        return world_of(self.recipe.environment) is not None
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """All that the rest of the training depends on, for `restore`."""
-        found: dict[str, NDArray[Any]] = {
+        arrays: dict[str, NDArray[Any]] = {
             "done": np.array(self.done, np.int64),
             "seconds": np.array(self.seconds, np.float64),
         }
-        found |= {f"state/{place}": _plain(leaf) for place, leaf in enumerate(jax.tree.leaves(self._state))}
-        found |= {f"episodes/{name}": array for name, array in self._episodes.arrays().items()}
+        arrays |= {f"state/{place}": _plain(leaf) for place, leaf in enumerate(jax.tree.leaves(self._state))}
+        arrays |= {f"episodes/{name}": array for name, array in self._episodes.arrays().items()}
         if self._best is not None:
-            found |= {f"best/{name}": array for name, array in self._best.arrays().items()}
-        return found
+            arrays |= {f"best/{name}": array for name, array in self._best.arrays().items()}
+        return arrays
 
     def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
-        """Go on as the training whose `arrays` these are.
+        """Restore the state that `arrays` returned.
 
         Raises:
             KeyError: one is missing.
@@ -128,7 +132,7 @@ class Training:
         held = [_like(leaf, arrays[f"state/{place}"]) for place, leaf in enumerate(leaves)]
         self._episodes.restore(_under("episodes", arrays))
         if self._best is not None:
-            self._best.restore(_under("best", arrays), self._learner.parameters(self._state))
+            self._best.restore(_under("best", arrays), self._parameters())
         self._state = jax.tree.unflatten(shape, held)
         self.done = int(arrays["done"])
         self._started -= float(arrays["seconds"])

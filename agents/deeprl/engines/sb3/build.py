@@ -126,11 +126,11 @@ def _policy_arguments(recipe: TrainingRecipe) -> dict[str, Any]:
 
 
 def _torch_class(module: Any, name: str, base: type, field: str) -> Any:
-    found = getattr(module, name, None)
-    if not (isinstance(found, type) and issubclass(found, base)):
+    item = getattr(module, name, None)
+    if not (isinstance(item, type) and issubclass(item, base)):
         known = [key for key, value in vars(module).items() if isinstance(value, type) and issubclass(value, base)]
         raise unknown_name(field, name, known, field=f"policy.{field}")
-    return found
+    return item
 
 
 def _argument(value: Scalar) -> Any:

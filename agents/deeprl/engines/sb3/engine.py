@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from agents.deeprl.checkpoint import from_bytes, to_bytes, weights_digest
-from agents.deeprl.engines.base import Selection, TrainedAgent
+from agents.deeprl.engines.base import AgentSelection, TrainedAgent
 from agents.deeprl.engines.sb3.build import build
 from agents.deeprl.engines.sb3.recording import Recording
 from agents.deeprl.recipe import TrainingRecipe
@@ -33,11 +33,11 @@ class SB3Engine:
         self,
         recipe: TrainingRecipe,
         seeds: Sequence[int],
-        selection: Selection | None = None,
+        selection: AgentSelection | None = None,
         progress: Callable[[int], None] | None = None,
     ) -> list[TrainedAgent]:
         """Train one agent per seed, one after the other, with one thread each."""
-        chosen = selection or Selection()
+        chosen = selection or AgentSelection()
         done = 0
 
         def advanced(steps: int) -> None:
@@ -54,7 +54,7 @@ class SB3Engine:
 def train_one(
     recipe: TrainingRecipe,
     seed: int,
-    selection: Selection,
+    selection: AgentSelection,
     progress: Callable[[int], None] | None = None,
     all_seams: bool = False,
 ) -> TrainedAgent:

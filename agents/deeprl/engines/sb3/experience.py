@@ -18,7 +18,7 @@ Transition = tuple[Observation, float]
 class FaultyExperience(gymnasium.Wrapper[Any, Any, Any, Any]):
     """Replaces observation and reward of a step, and adds noise to the reward, as an `ExperienceSite` says.
 
-    The first observation after a reset is never replaced and is no transition. An episode's first step has no
+    The first observation after a reset is never replaced and is not a transition. An episode's first step has no
     earlier transition and is shown as it is, unless the memory is kept across episodes.
 
     Args:

@@ -1,4 +1,4 @@
-"""A callback that records episodes, tells progress and keeps the best checkpoint."""
+"""A callback that records episodes, reports progress and keeps the best checkpoint."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 
 from agents.deeprl.checkpoint import to_bytes
-from agents.deeprl.engines.base import Selection
+from agents.deeprl.engines.base import AgentSelection
 from agents.deeprl.evaluation import evaluate_model
 from envsearch.spec import EnvironmentSpec
 
@@ -19,11 +19,11 @@ class Recording(BaseCallback):
     Args:
         environment: the true environment, for the evaluations.
         selection: which model is judged.
-        progress: told the steps done so far, at most once per 1,000 steps.
+        progress: receives the steps done so far, at most once per 1,000 steps.
     """
 
     def __init__(
-        self, environment: EnvironmentSpec, selection: Selection, progress: Callable[[int], None] | None
+        self, environment: EnvironmentSpec, selection: AgentSelection, progress: Callable[[int], None] | None
     ) -> None:
         super().__init__()
         self.episode_steps: list[int] = []

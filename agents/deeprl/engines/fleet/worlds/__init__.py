@@ -1,0 +1,1 @@
+"""Compiled worlds: environments that are stepped inside the compiled program, one file each."""

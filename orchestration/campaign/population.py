@@ -1,0 +1,121 @@
+"""A population: the agents of one mutant, one per seed, and what the result store holds about them.
+
+A campaign makes each of its populations once and passes it to its steps; no step derives recipes or keys again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from agents.deeprl.recipe import TrainingRecipe
+from mutations.folding import mutate
+from mutations.mutant import Mutant
+from orchestration.campaign.result import Point
+from orchestration.campaign.spec.campaign import ResolvedCampaign
+from orchestration.execution.results import AgentRecord, ResultStore
+from orchestration.execution.work import AgentKey, EvaluationKey
+
+Rewards = dict[int, float]
+"""Seed -> mean reward over the evaluation episodes."""
+
+
+@dataclass(eq=False, slots=True)
+class Population:
+    """The agents of one mutant; the healthy population is that of the mutant without mutations.
+
+    Attributes:
+        mutant: the faults of all its agents.
+        recipe: the campaign's healthy recipe folded over them.
+        agents: seed -> agent, in the order of the campaign's seeds.
+        campaign: the one it belongs to.
+        store: where its agents and their evaluations are kept.
+    """
+
+    mutant: Mutant
+    recipe: TrainingRecipe
+    agents: Mapping[int, AgentKey]
+    campaign: ResolvedCampaign
+    store: ResultStore
+    _complete: dict[Point, Rewards] = field(default_factory=dict, repr=False)
+
+    @property
+    def id(self) -> str:
+        """The mutant's (``Healthy``, ``NDF``, ``NDF-MTS``)."""
+        return self.mutant.id
+
+    def evaluations(self, points: Iterable[Point]) -> list[EvaluationKey]:
+        """The evaluations of every agent at every point, agent by agent."""
+        places = list(points)
+        return [self.campaign.evaluation_of(agent, point) for agent in self.agents.values() for point in places]
+
+    def records(self) -> dict[int, AgentRecord]:
+        """Seed -> record of the trained agent. Agents whose training failed are left out."""
+        records = zip(self.agents, self.store.records(list(self.agents.values())), strict=True)
+        return {seed: record for seed, record in records if record is not None}
+
+    def rewards_at(self, point: Point) -> Rewards:
+        """Mean rewards at a point, by seed. Agents that failed are left out.
+
+        Once all agents have been evaluated at the point, the store is not asked again.
+        """
+        if point in self._complete:
+            return dict(self._complete[point])
+        episodes = zip(self.agents, self.store.evaluations(self.evaluations([point])), strict=True)
+        rewards = {seed: sum(returns) / len(returns) for seed, returns in episodes if returns}
+        if len(rewards) == len(self.agents):
+            self._complete[point] = dict(rewards)
+        return rewards
+
+    def failures(self, failures: Mapping[str, str]) -> list[tuple[int, str]]:
+        """(seed, error) of the agents whose training or evaluation at the initial point failed.
+
+        Args:
+            failures: content address -> error, of all items that failed.
+        """
+        failed = []
+        for seed, agent in self.agents.items():
+            evaluation = self.campaign.evaluation_of(agent, self.campaign.initial_point)
+            addresses = (agent.address(), evaluation.address())
+            failed += [(seed, failures[address]) for address in addresses if address in failures]
+        return failed
+
+
+class Populations:
+    """Every population of one campaign, each made once.
+
+    Attributes:
+        campaign: what runs.
+        store: where its results are kept.
+        healthy: the healthy population.
+        first_order: those of the first-order mutants, in the spec's order.
+    """
+
+    def __init__(self, campaign: ResolvedCampaign, store: ResultStore) -> None:
+        self.campaign = campaign
+        self.store = store
+        self._by_id: dict[str, Population] = {}
+        self.healthy = self.of(Mutant())
+        self.first_order = [self.of(mutant) for mutant in campaign.mutants]
+
+    def of(self, mutant: Mutant) -> Population:
+        """The population of a mutant.
+
+        Raises:
+            MutationRefusedError: its mutations cancel or shadow each other, or do not apply.
+        """
+        if mutant.id not in self._by_id:
+            recipe = mutate(self.campaign.healthy, mutant)
+            agents = {seed: self.campaign.agent(recipe, seed) for seed in self.campaign.seeds}
+            self._by_id[mutant.id] = Population(mutant, recipe, agents, self.campaign, self.store)
+        return self._by_id[mutant.id]
+
+    def recipes(self) -> dict[str, TrainingRecipe]:
+        """Mutant id -> recipe, of the populations made so far."""
+        return {name: population.recipe for name, population in self._by_id.items()}
+
+
+def seed_by_seed(populations: Sequence[Population]) -> list[AgentKey]:
+    """The agents of several populations of one campaign, seed by seed, so that all populations grow together."""
+    seeds = populations[0].agents if populations else ()
+    return [population.agents[seed] for seed in seeds for population in populations]

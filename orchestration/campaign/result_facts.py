@@ -1,0 +1,167 @@
+"""What follows from a campaign's result: which test decides, which mutants are dead, labels of environments, counts.
+
+Report, tables and terminal summary only show it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from mutations.killing.kill_test import Direction, KillVerdict, Outcome
+from mutations.mutant import HEALTHY
+from orchestration.campaign.result import (
+    BoundaryReport,
+    CampaignResult,
+    HigherOrderResult,
+    MutantVerdict,
+    Point,
+    PopulationResult,
+    ScoreResult,
+)
+
+COMPATIBILITY_TESTS = ("average_ratio", "reward_distribution", "distance_distribution")
+"""Tests that reproduce published verdicts; the test that decides is preferably another one."""
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledEnvironment:
+    """A test environment and the short name it has on the page (``E0`` is the initial one)."""
+
+    label: str
+    kind: str
+    point: Point
+
+
+def unique(names: Iterable[str]) -> tuple[str, ...]:
+    """The names without repeats, in order of first appearance."""
+    return tuple(dict.fromkeys(names))
+
+
+def healthy_of(result: CampaignResult) -> PopulationResult | None:
+    """The healthy population, if the campaign got that far."""
+    return next((population for population in result.populations if population.mutant == HEALTHY), None)
+
+
+def mutant_populations(result: CampaignResult) -> tuple[PopulationResult, ...]:
+    """All populations except the healthy one: first order before higher order, otherwise as planned."""
+    mutants = [population for population in result.populations if population.mutant != HEALTHY]
+    return tuple(sorted(mutants, key=lambda population: population.order))
+
+
+def dead_mutants(result: CampaignResult) -> tuple[str, ...]:
+    """Mutants that are not live: all their agents have the weights of the healthy agents of the same seeds."""
+    healthy = healthy_of(result)
+    known = set(healthy.seeds) if healthy else set()
+    return tuple(
+        population.mutant
+        for population in mutant_populations(result)
+        if (compared := known & set(population.seeds)) and compared <= set(population.identical_seeds)
+    )
+
+
+def kill_test_names(result: CampaignResult) -> tuple[str, ...]:
+    """Every kill test of the campaign, in the order of its verdicts; the campaign's own tests come first."""
+    names = unique(
+        [
+            *(entry.verdict.test for entry in result.verdicts),
+            *(report.test for report in result.boundaries),
+            *(entry.verdict.test for entry in result.kill_matrix),
+            *(score.test for score in result.scores),
+            *(row.test for row in result.higher_order),
+        ]
+    )
+    return tuple(sorted(names, key=lambda name: name in COMPATIBILITY_TESTS))
+
+
+def primary_test(result: CampaignResult) -> str | None:
+    """The test that heads the report: the first that gives outcomes, the campaign's own before the published."""
+    deciding = {entry.verdict.test for entry in result.verdicts if entry.verdict.outcome is not None}
+    return next((name for name in kill_test_names(result) if name in deciding), None)
+
+
+def verdicts_of(result: CampaignResult, test: str) -> tuple[MutantVerdict, ...]:
+    """The verdicts of one test in the initial environment, in order."""
+    return tuple(entry for entry in result.verdicts if entry.verdict.test == test)
+
+
+def initial_outcomes(result: CampaignResult) -> dict[str, Outcome]:
+    """Mutant -> outcome by the heading test in the initial environment; higher-order ones from the kill matrix."""
+    test = primary_test(result)
+    start = next(
+        (environment.point for environment in label_environments(result) if environment.kind == "initial"), None
+    )
+    matrix = [entry for entry in result.kill_matrix if entry.environment == start]
+    return {
+        entry.mutant: entry.verdict.outcome
+        for entry in (*matrix, *result.verdicts)
+        if entry.verdict.test == test and entry.verdict.outcome is not None
+    }
+
+
+def score_of(result: CampaignResult, test: str) -> ScoreResult | None:
+    """The mutation score by one test."""
+    return next((score for score in result.scores if score.test == test), None)
+
+
+def boundary_of(result: CampaignResult, test: str) -> BoundaryReport | None:
+    """The boundary search by one test."""
+    return next((report for report in result.boundaries if report.test == test), None)
+
+
+def with_outcome(verdicts: Sequence[MutantVerdict], outcome: Outcome) -> tuple[MutantVerdict, ...]:
+    """Those of the verdicts that have this outcome."""
+    return tuple(entry for entry in verdicts if entry.verdict.outcome is outcome)
+
+
+def killed_but_better(verdict: KillVerdict) -> bool:
+    """Whether the test kills the mutant because it is better than the healthy agents."""
+    return verdict.outcome is Outcome.KILLED and verdict.direction is Direction.BETTER
+
+
+def label_environments(result: CampaignResult) -> tuple[LabelledEnvironment, ...]:
+    """Every test environment of the campaign with its short name, the same for all tests; initial ones first."""
+    kinds: dict[Point, str] = {}
+    for report in result.boundaries:
+        for environment in report.environments:
+            kinds.setdefault(environment.point, environment.kind)
+    for entry in result.kill_matrix:
+        kinds.setdefault(entry.environment, "given")
+    for score in result.scores:
+        for point in score.minimal_environments:
+            kinds.setdefault(point, "given")
+    initial = [point for point, kind in kinds.items() if kind == "initial"]
+    others = [point for point, kind in kinds.items() if kind != "initial"]
+    first = 0 if initial else 1
+    return tuple(
+        LabelledEnvironment(f"E{number}", kinds[point], point)
+        for number, point in enumerate([*initial, *others], start=first)
+    )
+
+
+def labels_by_point(result: CampaignResult) -> dict[Point, str]:
+    """The short name of every test environment."""
+    return {environment.point: environment.label for environment in label_environments(result)}
+
+
+def matrix_environments(result: CampaignResult, test: str) -> tuple[LabelledEnvironment, ...]:
+    """The columns of one test's kill matrix."""
+    used = {entry.environment for entry in result.kill_matrix if entry.verdict.test == test}
+    return tuple(environment for environment in label_environments(result) if environment.point in used)
+
+
+def kills_of(result: CampaignResult, test: str) -> dict[str, dict[Point, KillVerdict]]:
+    """One test's kill matrix: mutant -> environment -> verdict."""
+    matrix: dict[str, dict[Point, KillVerdict]] = {}
+    for entry in result.kill_matrix:
+        if entry.verdict.test == test:
+            matrix.setdefault(entry.mutant, {})[entry.environment] = entry.verdict
+    return matrix
+
+
+def killing_labels(result: CampaignResult, row: HigherOrderResult) -> tuple[tuple[str, ...], int]:
+    """Labels of the environments that kill a higher-order mutant, and the number it was judged in."""
+    verdicts = kills_of(result, row.test).get(row.mutant, {})
+    labels = labels_by_point(result)
+    killing = {labels[point] for point, verdict in verdicts.items() if verdict.outcome is Outcome.KILLED}
+    return tuple(label for label in labels.values() if label in killing), len(verdicts)

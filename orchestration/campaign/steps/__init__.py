@@ -1,0 +1,1 @@
+"""The steps of a campaign, one file each, in the order in which `pipeline` takes them."""

@@ -1,0 +1,71 @@
+"""The boundary search on the healthy population: where do healthy agents stop behaving as in training?"""
+
+from __future__ import annotations
+
+from envsearch.boundary import BoundaryResult, BoundarySearch
+from mutations.killing.kill_test import KillVerdict, Outcome
+from mutations.killing.registry import kill_test
+from orchestration.campaign.context import RunContext
+from orchestration.campaign.population import Population, Rewards
+from orchestration.campaign.result import BoundaryEnvironment, BoundaryProbe, BoundaryReport, Point
+from orchestration.campaign.steps.evaluation import evaluate_populations
+from orchestration.campaign.steps.judging import compare, comparison_seed
+
+
+def search_boundary(context: RunContext, healthy: Population, test: str) -> BoundaryReport:
+    """Search with one kill test.
+
+    At each point the healthy agents' rewards are compared with their own in the initial environment, paired by seed.
+    Killed means that the behaviour differs. Survived and inconclusive count as accepted, as in the published search;
+    inconclusive answers are listed in the warnings. All points of one round are evaluated at once.
+    """
+    plan = healthy.campaign.boundary
+    search = BoundarySearch(plan.parameters, plan.batch, scaling=plan.scaling)
+    with context.as_one_phase(f"boundary by {test}"):
+        probes = _search(context, healthy, test, search)
+    doubts = _doubts(probes)
+    if search.initial_rejected:
+        doubts.append(
+            f"{test} finds a difference between the healthy agents and themselves in the initial environment: "
+            "nothing was searched."
+        )
+        initial = BoundaryEnvironment("initial", healthy.campaign.initial_point)
+        return BoundaryReport(test, (initial,), tuple(probes), tuple(doubts))
+    return _report(test, search.result(), probes, doubts)
+
+
+def _search(context: RunContext, healthy: Population, test: str, search: BoundarySearch) -> list[BoundaryProbe]:
+    """Evaluate and judge the points that the search asks for until it is done; its probes in order."""
+    initial = healthy.rewards_at(healthy.campaign.initial_point)
+    probes: list[BoundaryProbe] = []
+    while points := search.ask():
+        evaluate_populations(context, [healthy], points, f"boundary by {test}")
+        for point in points:
+            rewards = healthy.rewards_at(point)
+            verdict = _compare(healthy, test, initial, rewards, point)
+            search.tell(point, verdict.outcome is not Outcome.KILLED)
+            probes.append(_probe(point, verdict, rewards))
+    return probes
+
+
+def _compare(healthy: Population, test: str, initial: Rewards, moved: Rewards, point: Point) -> KillVerdict:
+    campaign = healthy.campaign
+    seed = comparison_seed(campaign.seed, healthy.id, point, test)
+    return compare(kill_test(test), initial, moved, campaign.seeds, seed, campaign.repeats)
+
+
+def _probe(point: Point, verdict: KillVerdict, rewards: Rewards) -> BoundaryProbe:
+    mean = sum(rewards.values()) / len(rewards) if rewards else 0.0
+    return BoundaryProbe(point, verdict.outcome or Outcome.INCONCLUSIVE, mean)
+
+
+def _doubts(probes: list[BoundaryProbe]) -> list[str]:
+    unsure = [probe for probe in probes if probe.outcome is Outcome.INCONCLUSIVE]
+    if not unsure:
+        return []
+    return [f"{len(unsure)} of {len(probes)} answers were inconclusive and counted as accepted."]
+
+
+def _report(test: str, result: BoundaryResult, probes: list[BoundaryProbe], doubts: list[str]) -> BoundaryReport:
+    environments = tuple(BoundaryEnvironment(place.kind, place.point) for place in result.environments)
+    return BoundaryReport(test, environments, tuple(probes), (*result.warnings, *doubts))

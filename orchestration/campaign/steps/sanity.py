@@ -1,0 +1,53 @@
+"""Sanity before verdicts: healthy agents are good enough, and every mutant really differs from them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from orchestration.campaign.population import Population, Rewards
+from orchestration.campaign.spec.campaign import ResolvedCampaign
+from orchestration.execution.results import AgentRecord
+
+
+def objection(campaign: ResolvedCampaign, healthy: Rewards) -> str | None:
+    """Why the healthy population cannot serve as a yardstick, and what to change; None if it can."""
+    threshold = campaign.sanity.threshold
+    if not healthy:
+        return "No healthy agent could be trained and evaluated."
+    mean = sum(healthy.values()) / len(healthy)
+    if threshold is None or mean >= threshold:
+        return None
+    return (
+        f"Healthy population too weak: mean reward {mean:.1f} of {len(healthy)} agents, threshold {threshold:g}. "
+        f"Train longer (steps: {campaign.healthy.total_steps}), change hyperparameters, judge the best checkpoint "
+        "(agent.select: best), or set sanity.threshold (sanity.on_failure: warn continues despite this)."
+    )
+
+
+def live_mutants(healthy: Population, mutants: Sequence[Population]) -> tuple[list[Population], list[str]]:
+    """The mutants that differ from the healthy agents of the same seeds, and a note on each that does not."""
+    records, live, notes = healthy.records(), [], []
+    for mutant in mutants:
+        if is_live(records, mutant.records()):
+            live.append(mutant)
+        else:
+            notes.append(
+                f"{mutant.id} is not live: all its agents equal the healthy agents of the same seeds bit for bit; "
+                "it gets no verdict and does not count in the score."
+            )
+    return live, notes
+
+
+def is_live(healthy: Mapping[int, AgentRecord], mutant: Mapping[int, AgentRecord]) -> bool:
+    """Whether at least one agent differs from the healthy agent of the same seed (or nothing could be compared)."""
+    compared = [seed for seed in mutant if seed in healthy]
+    return not compared or len(identical_seeds(healthy, mutant)) < len(compared)
+
+
+def identical_seeds(healthy: Mapping[int, AgentRecord], mutant: Mapping[int, AgentRecord]) -> tuple[int, ...]:
+    """Seeds whose mutant agent has, bit for bit, the weights of the healthy agent."""
+    return tuple(
+        seed
+        for seed, record in mutant.items()
+        if seed in healthy and healthy[seed].weights_digest == record.weights_digest
+    )

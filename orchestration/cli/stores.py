@@ -1,0 +1,45 @@
+"""The store of a service, opened for one command."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from envsearch.errors import StoreUnavailableError
+from orchestration.service.errors import UnavailableError
+
+if TYPE_CHECKING:
+    from orchestration.service.tokens import Tokens
+
+
+@contextmanager
+def tokens_of(place: str) -> Iterator[Tokens]:
+    """The tokens of a store, which is closed afterwards.
+
+    Args:
+        place: a file or URL.
+
+    Raises:
+        InputError: the URL is wrong, or another version of Proctor wrote the store.
+        StoreUnavailableError: the store cannot be read or written; if it is damaged, with what to do.
+    """
+    from orchestration.service.store.connecting import IN_LOG, RECOVERY
+    from orchestration.service.store.registry import state_store
+    from orchestration.service.tokens import Tokens
+
+    log, silent = logging.getLogger("orchestration.service.store"), logging.NullHandler()
+    log.addHandler(silent)  # without any handler Python prints the line, and the error below says the same
+    try:
+        store = state_store(place)
+        try:
+            yield Tokens(store)
+        finally:
+            store.close()
+    except UnavailableError as error:
+        damaged = error.detail.endswith(IN_LOG)
+        expected = f"a backup in its place; {RECOVERY}" if damaged else "a database that this user may write"
+        raise StoreUnavailableError(error.detail.removesuffix(IN_LOG), "store", expected, place) from error
+    finally:
+        log.removeHandler(silent)

@@ -1,0 +1,171 @@
+"""The ASGI application: finds the call, checks the request, answers it, and counts it. Every call goes this way."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Final
+
+import msgspec
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.routing import Match, Route, Router
+from starlette.types import Receive, Scope, Send
+
+from orchestration.runtime.logs import about
+from orchestration.service.api.decoding import encode
+from orchestration.service.api.limits import NAME
+from orchestration.service.errors import OverloadedError
+from orchestration.service.owners.owner_call import OwnerAnswer
+from serve_app.auth import NOBODY
+from serve_app.body_limits import BodyTooLargeError, DisconnectedError, announced_length, read_body
+from serve_app.errors import problem_answer
+from serve_app.http_call import JSON, HttpCall, HttpRequest, State
+from serve_app.parameters import Headers, read_parameters
+
+log = logging.getLogger(__name__)
+
+_JSON_HEADER: Final = (b"content-type", JSON.encode())
+Page = Callable[[], Response]
+
+
+class Api:
+    """See the module.
+
+    Args:
+        calls: the table.
+        pages: documents for people and tools, by path.
+        lifespan: opens the service into the state, and closes it.
+        body_bytes, body_seconds: largest body of a call, and how long it may take.
+    """
+
+    def __init__(
+        self,
+        calls: tuple[HttpCall, ...],
+        pages: dict[str, Page],
+        lifespan: Callable[[Any], AbstractAsyncContextManager[None]],
+        state: State,
+        body_bytes: int,
+        body_seconds: float,
+    ) -> None:
+        self.state = state
+        self.router = Router(lifespan=lifespan)
+        self._pages = pages
+        self._limit, self._seconds = body_bytes, body_seconds
+        self._routes = [(_route(call), call) for call in calls]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self.router(scope, receive, send)
+            return
+        path, call, names = self._match(scope)
+        with about(names.get("agent", "")[:NAME], names.get("episode", "")[:NAME]):
+            await self._serve(path, call, names, scope, receive, send)
+
+    def _match(self, scope: Scope) -> tuple[str, HttpCall | None, dict[str, str]]:
+        """The template of the path, the call, and what the path names; None: not with this method, or no such path."""
+        partial: tuple[str, None, dict[str, str]] = ("unknown", None, {})
+        for route, call in self._routes:
+            match, child = route.matches(scope)
+            if match is Match.FULL:
+                return route.path, call, child["path_params"]
+            if match is Match.PARTIAL and partial[0] == "unknown":
+                partial = (route.path, None, child["path_params"])
+        return partial
+
+    async def _serve(
+        self, path: str, call: HttpCall | None, names: dict[str, str], scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        started, status = time.perf_counter(), 500
+        try:
+            status, headers, body = await self._answer(path, call, names, scope, receive)
+            await send({"type": "http.response.start", "status": status, "headers": headers})
+            await send({"type": "http.response.body", "body": body})
+        except DisconnectedError:
+            return
+        finally:
+            elapsed = time.perf_counter() - started
+            log.debug("%s %s: %d in %.1f ms", scope["method"], path, status, 1000 * elapsed)
+            self.state.metrics.request(path, scope["method"], status, elapsed)
+
+    async def _answer(
+        self, path: str, call: HttpCall | None, names: dict[str, str], scope: Scope, receive: Receive
+    ) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+        """Status, headers and body."""
+        try:
+            headers = dict(reversed(list(scope["headers"])))  # of two with one name the first counts
+            if announced_length(headers.get(b"content-length")) > self._limit:
+                raise BodyTooLargeError(self._limit)
+            if call is None:
+                answer: OwnerAnswer | msgspec.Struct | Response = self._page(path, scope)
+            else:
+                answer = await self._checked(call, names, scope, headers, receive)
+        except DisconnectedError:
+            raise
+        except Exception as error:  # noqa: BLE001 - every error becomes a problem document
+            if isinstance(error, OverloadedError):
+                await self.state.capacity.hold()
+            answer = problem_answer(error, self.state.metrics)
+        if isinstance(answer, Response):
+            return answer.status_code, answer.raw_headers, bytes(answer.body)
+        body = answer.body if isinstance(answer, OwnerAnswer) else encode(answer)
+        return 200, [(b"content-length", b"%d" % len(body)), _JSON_HEADER], body
+
+    async def _checked(
+        self, call: HttpCall, names: dict[str, str], scope: Scope, headers: Headers, receive: Receive
+    ) -> OwnerAnswer | msgspec.Struct | Response:
+        """The call's own answer, after its parameters, its token, its place and its body were checked."""
+        values = read_parameters(call.parameters, names, scope, headers)
+        grant, body = NOBODY, b""
+        token = headers.get(b"authorization")
+        if call.scope is not None and not (call.anonymous and token is None):
+            authorization = None if token is None else token.decode("latin-1")
+            host = headers.get(b"host", b"").decode("latin-1")
+            grant = await self.state.gate.admit(authorization, host, call.scope, values.get("agent", ""), scope)
+        if call.scope is None or call.anonymous:  # operators look in, however busy it is
+            return await call.handler(self.state, HttpRequest(values, grant, body))
+        with self.state.capacity.place(headers):
+            if call.request is not None:
+                _check_content_type(headers)
+                body = await read_body(receive, self._limit, self._seconds)
+            answer = await call.handler(self.state, HttpRequest(values, grant, body))
+        if call.count is not None and isinstance(answer, OwnerAnswer):
+            call.count(self.state.metrics, dict(answer.numbers))
+        return answer
+
+    def _page(self, path: str, scope: Scope) -> Response:
+        """What is not a call.
+
+        Raises:
+            HTTPException: 404, no such path; 405, the path has other methods.
+        """
+        page = self._pages.get(scope["path"])
+        if page is not None and scope["method"] == "GET":
+            return page()
+        if path == "unknown":
+            raise HTTPException(404)
+        allowed = next(call.method for _, call in self._routes if call.path == path)
+        raise HTTPException(405, headers={"Allow": allowed})
+
+
+def _route(call: HttpCall) -> Route:
+    """What finds the call. The library adds HEAD to each GET; no call of the table has it."""
+    route = Route(call.path, call.handler, methods=[call.method])
+    route.methods = {call.method}
+    return route
+
+
+def _check_content_type(headers: Headers) -> None:
+    """Raise unless the body says that it is JSON.
+
+    A page in a browser can post a form or plain text to a service on the same machine, but not JSON without asking.
+
+    Raises:
+        HTTPException: 415.
+    """
+    kind = headers.get(b"content-type", b"").decode("latin-1").partition(";")[0].strip().lower()
+    if kind != JSON:
+        raise HTTPException(415, f"the body's content-type is {kind or 'missing'!r}; expected {JSON}")

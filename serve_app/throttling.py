@@ -1,0 +1,125 @@
+"""Failed authentications, counted by the caller's address, in bounded memory.
+
+A secret of 256 bits cannot be guessed. What is limited here is the load of the attempts, and the noise they make.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import Final
+
+from starlette.types import Scope
+
+from envsearch.errors import InputError
+from orchestration.service.errors import ServiceError
+
+BURST: Final = 20
+"""Failures of one address that are checked in a row."""
+
+SECONDS_EACH: Final = 3.0
+"""After a burst: seconds per further failure that is checked."""
+
+ADDRESSES: Final = 10_000
+"""Addresses that are remembered; the least recent is forgotten first."""
+
+PROXIES: Final = "PROCTOR_TRUSTED_PROXIES"
+"""Environment variable: networks of proxies whose ``x-forwarded-for`` is believed, besides this machine's own."""
+
+Network = IPv4Network | IPv6Network
+
+
+class ThrottledError(ServiceError):
+    """Too many failed authentications came from the caller's address.
+
+    Args:
+        seconds: until the next call is checked.
+    """
+
+    slug = "too-many-failures"
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__("too many calls with wrong tokens came from this address")
+        self.retry_after = max(1, math.ceil(seconds))
+
+    def __reduce__(self) -> tuple[type[ThrottledError], tuple[float]]:
+        return ThrottledError, (float(self.retry_after),)
+
+
+class FailureCounter:
+    """A leaky bucket for each address: every failure fills it, time empties it.
+
+    Args:
+        clock: monotonic, seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._levels: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._levels)
+
+    def wait(self, address: str) -> float:
+        """Seconds until the next token from this address is checked; 0: now."""
+        return max(0.0, self._level(address) - BURST + 1) * SECONDS_EACH
+
+    def note(self, address: str) -> None:
+        """One more failure."""
+        level = self._level(address) + 1
+        self._levels[address] = (level, self._clock())
+        self._levels.move_to_end(address)
+        if len(self._levels) > ADDRESSES:
+            self._levels.popitem(last=False)
+
+    def _level(self, address: str) -> float:
+        level, at = self._levels.get(address, (0.0, 0.0))
+        return max(0.0, level - (self._clock() - at) / SECONDS_EACH)
+
+
+def trusted_networks(text: str | None = None) -> tuple[Network, ...]:
+    """The networks named in the environment, separated by commas.
+
+    Raises:
+        InputError: one of them is not a network.
+    """
+    names = os.environ.get(PROXIES, "") if text is None else text
+    try:
+        return tuple(ip_network(part.strip()) for part in names.split(",") if part.strip())
+    except ValueError as error:
+        raise InputError(str(error), PROXIES, "networks as 10.0.0.0/8, separated by commas") from error
+
+
+def client_address(scope: Scope, trusted: tuple[Network, ...] = ()) -> str:
+    """The caller: the peer or, behind a trusted proxy, the last address that the proxy names. IPv6 counts by its /64.
+
+    What a caller writes into ``x-forwarded-for`` precedes the proxy's entry, and is never read.
+    """
+    peer = str((scope.get("client") or ("", 0))[0])
+    if _is_trusted(peer, trusted):
+        forwarded = [value for name, value in scope["headers"] if name == b"x-forwarded-for"]
+        if forwarded:
+            peer = forwarded[-1].decode("latin-1").rpartition(",")[2].strip() or peer
+    return _grouped(peer)
+
+
+def _is_trusted(peer: str, trusted: tuple[Network, ...]) -> bool:
+    try:
+        address = ip_address(peer)
+    except ValueError:
+        return not peer  # a socket of this machine has no address
+    return address.is_loopback or any(address in network for network in trusted)
+
+
+def _grouped(peer: str) -> str:
+    try:
+        address = ip_address(peer)
+    except ValueError:
+        return peer[:45]
+    if isinstance(address, IPv6Address):
+        return str(address.ipv4_mapped or ip_network((int(address) >> 64 << 64, 64)))
+    return str(address)
