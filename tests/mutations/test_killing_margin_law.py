@@ -180,11 +180,12 @@ def test_rounding_noise_is_a_tie():
 def test_false_kills_stay_at_the_level(law):
     """600 pairs of 20 and 12 agents: at most 5 % and the error of the simulation (2.3 points is 2.6 sigma)."""
     rng = np.random.default_rng(11)
-    draw: Callable[[int], NDArray[np.float64]] = {
+    laws: dict[str, Callable[[int], NDArray[np.float64]]] = {
         "normal": lambda size: rng.normal(size=size),
         "cauchy": lambda size: rng.standard_cauchy(size),
         "saturated": lambda size: np.where(rng.random(size) < 0.85, 500.0, rng.uniform(0, 500, size)),
-    }[law]
+    }
+    draw = laws[law]
     splits = drawn_splits(20, 12, rng)
     rejected = sum(permutation_p_value(draw(20), draw(12), rng, splits).p_value <= 0.05 for _ in range(600))
     assert rejected / 600 <= 0.073
