@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envsearch.errors import InputError
-from mutations.killing.kill_test import KillVerdict, Outcome
+from mutations.killing.kill_test import Direction, KillVerdict, Outcome
 
 Point = tuple[tuple[str, float], ...]
 """(parameter, value) pairs of one environment."""
@@ -63,8 +63,12 @@ class KillMatrix:
         return cls(mutants, environments, rows)
 
     @classmethod
-    def from_verdicts(cls, verdicts: Iterable[PlacedVerdict]) -> KillMatrix:
+    def from_verdicts(cls, verdicts: Iterable[PlacedVerdict], better_is_killed: bool = True) -> KillMatrix:
         """Put verdicts of one kill test together.
+
+        Args:
+            better_is_killed: whether a mutant killed with direction `better` counts as killed. Where it does not, it
+                counts as survived: the environment shows no fault of it.
 
         Raises:
             InputError: a cell is there twice or is missing, the verdicts are of several tests, or of a test that
@@ -79,7 +83,9 @@ class KillMatrix:
             if item.verdict.outcome is None:
                 problem = f"{item.verdict.test} gives no outcome for {item.mutant}"
                 raise InputError(problem, "kill matrix", "a test that says killed, survived or inconclusive")
-            cells.append((item.mutant, item.environment, item.verdict.outcome))
+            cells.append(
+                (item.mutant, item.environment, _counted(item.verdict.outcome, item.verdict, better_is_killed))
+            )
         return cls.from_cells(cells)
 
     @property
@@ -117,6 +123,11 @@ class KillMatrix:
     def _where(self, outcome: Outcome) -> NDArray[np.bool_]:
         shape = (len(self.mutants), len(self.environments))
         return np.array([[cell is outcome for cell in row] for row in self.outcomes], dtype=np.bool_).reshape(shape)
+
+
+def _counted(outcome: Outcome, verdict: KillVerdict, better_is_killed: bool) -> Outcome:
+    improved = outcome is Outcome.KILLED and verdict.direction is Direction.BETTER
+    return Outcome.SURVIVED if improved and not better_is_killed else outcome
 
 
 def point_label(point: Point) -> str:

@@ -37,14 +37,17 @@ class _File:
     seeded: bool
 
 
-def read_pair(healthy_path: Path, mutant_path: Path) -> tuple[Comparison, ...]:
+def read_pair(healthy_path: Path, mutant_path: Path, paired: bool = True) -> tuple[Comparison, ...]:
     """Read two files of one population each and put them side by side.
 
     Where a file has no seeds, agents are paired by position. A mutant without a name is called like its file.
 
+    Args:
+        paired: whether agents are compared in pairs, so that sizes and seeds must agree.
+
     Raises:
         InputError: a file cannot be understood or holds several populations, the two are of different environments
-            or algorithms, of different size, or have different seeds.
+            or algorithms, or `paired` ones differ in size or seeds.
     """
     healthy, mutant = _read(healthy_path), _read(mutant_path)
     if healthy.named and healthy.population.mutant != HEALTHY:
@@ -59,7 +62,7 @@ def read_pair(healthy_path: Path, mutant_path: Path) -> tuple[Comparison, ...]:
     if not (healthy.seeded and mutant.seeded) and len(left.seeds) == len(right.seeds):
         seeds = left.seeds if healthy.seeded else right.seeds
         left, right = replace(left, seeds=seeds), replace(right, seeds=seeds)
-    return (compare(left, [right], str(mutant_path)),)
+    return (compare(left, [right], str(mutant_path), paired),)
 
 
 def _share_key(population: RewardSample, other: RewardSample, field: str, path: Path) -> RewardSample:

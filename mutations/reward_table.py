@@ -48,22 +48,25 @@ class Comparison:
     mutants: tuple[RewardSample, ...]
 
 
-def read_reward_table(path: Path) -> tuple[Comparison, ...]:
+def read_reward_table(path: Path, paired: bool = True) -> tuple[Comparison, ...]:
     """Read a tidy table: columns environment, algorithm, mutant, seed, mean_reward; healthy rows named ``Healthy``.
 
     Comparisons, and the mutants in each, are in the order of their first row.
 
+    Args:
+        paired: whether agents are compared in pairs, so that sizes and seeds must agree.
+
     Raises:
-        InputError: the file or a line is wrong (see `mutations.delimited_file`), a reward is not finite, a seed is
-            there twice, a comparison lacks its healthy rows or has no mutant, or two populations that are compared
-            differ in size or seeds.
+        InputError: the file or a line is wrong (see `mutations.delimited_file`), a reward is not finite, a seed
+            appears twice, a comparison lacks its healthy rows or has no mutant, or two `paired` populations differ in
+            size or seeds.
     """
     records = read_records(path, COLUMNS)
     families: dict[tuple[str, str], dict[str, list[Record]]] = {}
     for record in records:
         family = families.setdefault((record.text("environment"), record.text("algorithm")), {})
         family.setdefault(record.text("mutant"), []).append(record)
-    return tuple(_comparison(key, family, str(path)) for key, family in families.items())
+    return tuple(_comparison(key, family, str(path), paired) for key, family in families.items())
 
 
 def population_of(records: Sequence[Record], key: tuple[str, str, str]) -> RewardSample:
@@ -83,20 +86,21 @@ def population_of(records: Sequence[Record], key: tuple[str, str, str]) -> Rewar
     return RewardSample(*key, seeds=seeds, rewards=tuple(rewards[seed][0] for seed in seeds))
 
 
-def compare(healthy: RewardSample, mutants: Iterable[RewardSample], source: str) -> Comparison:
+def compare(healthy: RewardSample, mutants: Iterable[RewardSample], source: str, paired: bool = True) -> Comparison:
     """Put populations side by side.
 
     Raises:
-        InputError: two of them differ in size or seeds.
+        InputError: two `paired` populations differ in size or seeds.
     """
     checked = []
     for mutant in mutants:
-        _check_pairing(healthy, mutant, source)
+        if paired:
+            _check_pairing(healthy, mutant, source)
         checked.append(mutant)
     return Comparison(healthy, tuple(checked))
 
 
-def _comparison(key: tuple[str, str], family: dict[str, list[Record]], source: str) -> Comparison:
+def _comparison(key: tuple[str, str], family: dict[str, list[Record]], source: str, paired: bool) -> Comparison:
     name = "/".join(key)
     if HEALTHY not in family:
         folded = {mutant.lower(): mutant for mutant in family}
@@ -107,7 +111,7 @@ def _comparison(key: tuple[str, str], family: dict[str, list[Record]], source: s
         raise InputError(f"only healthy rows for {name}", "mutant", "rows of at least one mutant", source)
     populations = {mutant: population_of(records, (*key, mutant)) for mutant, records in family.items()}
     healthy = populations.pop(HEALTHY)
-    return compare(healthy, populations.values(), source)
+    return compare(healthy, populations.values(), source, paired)
 
 
 def _check_pairing(healthy: RewardSample, mutant: RewardSample, source: str) -> None:

@@ -24,6 +24,7 @@ class Direction(StrEnum):
     WORSE = "worse"
     BETTER = "better"
     EQUAL = "equal"
+    LESS_RELIABLE = "less reliable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,8 @@ class KillTest(Protocol):
         source: where the test is defined.
         resampling: whether the verdict depends on the generator (then ``--repeats`` means something).
         corrected: whether `correct` changes verdicts when several mutants are judged together.
+
+    Two further attributes are optional, see `takes_independent` and `better_is_killed`.
     """
 
     name: str
@@ -80,11 +83,23 @@ class KillTest(Protocol):
     def judge(self, healthy: NDArray[np.float64], mutant: NDArray[np.float64], rng: np.random.Generator) -> KillVerdict:
         """Compare mean rewards of agents, both of shape (n,), paired by position (same seed).
 
+        A test that takes independent populations gets them in shapes (n,) and (m,).
+
         Raises:
-            InputError: populations are empty, of different size, or not finite.
+            InputError: populations are empty or not finite, or of different size where the test pairs them.
         """
         ...
 
     def correct(self, verdicts: list[KillVerdict]) -> list[KillVerdict]:
         """The verdicts of one family of comparisons, corrected for their number; same order. May be the identity."""
         ...
+
+
+def takes_independent(test: KillTest) -> bool:
+    """Whether a test compares independent populations, of any sizes (attribute `independent`); others compare pairs."""
+    return bool(getattr(test, "independent", False))
+
+
+def better_is_killed(test: KillTest) -> bool:
+    """Whether a mutant killed with direction `better` counts as killed in a score (attribute of the same name)."""
+    return bool(getattr(test, "better_is_killed", True))

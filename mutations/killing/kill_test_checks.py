@@ -9,7 +9,7 @@ import numpy as np
 
 from envsearch.checks import Check
 from envsearch.errors import InputError
-from mutations.killing.kill_test import Direction, KillTest, KillVerdict, Outcome
+from mutations.killing.kill_test import Direction, KillTest, KillVerdict, Outcome, takes_independent
 from mutations.killing.statistics import Rewards
 
 _AGENTS = 20
@@ -31,7 +31,7 @@ def check_kill_test(test: KillTest) -> list[Check]:
         "does not need the generator unless it resamples": _deterministic,
         "rejects NaN and infinity": _rejects_nonfinite,
         "rejects empty populations": _rejects_empty,
-        "rejects populations of different size": _rejects_sizes,
+        "takes populations of different size, or rejects them, as it declares": _sizes,
         "leaves its input unchanged": _pure,
         "the verdict survives pickling": _pickles,
         "corrects a family in order": _corrects,
@@ -141,8 +141,20 @@ def _rejects_empty(test: KillTest) -> str:
     return "" if _refused(test, np.empty(0), np.empty(0)) else "no InputError for empty populations"
 
 
-def _rejects_sizes(test: KillTest) -> str:
+def _sizes(test: KillTest) -> str:
+    if takes_independent(test):
+        return _takes_sizes(test)
     return "" if _refused(test, _HEALTHY, _WORSE[:-1]) else "no InputError for 20 against 19 agents"
+
+
+def _takes_sizes(test: KillTest) -> str:
+    for healthy, mutant in ((_HEALTHY, _WORSE[:-7]), (_HEALTHY[:-7], _WORSE)):
+        verdict = _judge(test, mutant, healthy)
+        if (verdict.n_healthy, verdict.n_mutant) != (healthy.size, mutant.size):
+            return f"sizes {verdict.n_healthy} and {verdict.n_mutant}, expected {healthy.size} and {mutant.size}"
+        if verdict.outcome not in (Outcome.KILLED, None):
+            return f"a much worse mutant of {mutant.size} agents beside {healthy.size} is {verdict.outcome}"
+    return ""
 
 
 def _refused(test: KillTest, healthy: Rewards, mutant: Rewards) -> bool:

@@ -9,11 +9,13 @@ from envsearch.import_path import is_import_path, load_object
 from mutations.killing.average_ratio import AverageRatio
 from mutations.killing.distance_distribution import DistanceDistribution
 from mutations.killing.kill_test import KillTest
+from mutations.killing.margin_permutation import MarginPermutation
 from mutations.killing.paired_permutation import PairedPermutation
 from mutations.killing.reward_distribution import RewardDistribution
 
 KILL_TESTS: dict[str, KillTest] = {
     "paired_permutation": PairedPermutation(),
+    "margin_permutation": MarginPermutation(),
     "average_ratio": AverageRatio(),
     "reward_distribution": RewardDistribution(),
     "distance_distribution": DistanceDistribution(),

@@ -27,15 +27,31 @@ def paired_populations(healthy: ArrayLike, mutant: ArrayLike) -> tuple[Rewards, 
     """
     first, second = _population(healthy, "healthy"), _population(mutant, "mutant")
     if first.size != second.size:
-        raise InputError(
-            f"{first.size} healthy agents but {second.size} mutant agents",
-            "mutant",
-            "populations of the same size, paired by seed",
-        )
+        raise _different_sizes(first, second)
     return first, second
 
 
-def _population(values: ArrayLike, field: str) -> Rewards:
+def independent_populations(healthy: ArrayLike, mutant: ArrayLike, paired: bool = False) -> tuple[Rewards, Rewards]:
+    """Both populations as float arrays of shapes (n,) and (m,), n and m >= 2; minus infinity is a dead agent.
+
+    Raises:
+        InputError: a population is empty, not one-dimensional, NaN, plus infinity, or beyond ±1e100; all healthy agents
+            are dead; or `paired` populations differ in size.
+    """
+    first, second = (_population(side, field, True) for side, field in ((healthy, "healthy"), (mutant, "mutant")))
+    if paired and first.size != second.size:
+        raise _different_sizes(first, second)
+    if np.all(np.isneginf(first)):
+        raise InputError("all healthy agents died", "healthy", "at least one agent that lives")
+    return first, second
+
+
+def _different_sizes(healthy: Rewards, mutant: Rewards) -> InputError:
+    problem = f"{healthy.size} healthy agents but {mutant.size} mutant agents"
+    return InputError(problem, "mutant", "populations of the same size, paired by seed")
+
+
+def _population(values: ArrayLike, field: str, dead_allowed: bool = False) -> Rewards:
     try:
         array: Any = np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError) as error:
@@ -44,10 +60,11 @@ def _population(values: ArrayLike, field: str) -> Rewards:
         raise InputError(f"rewards have shape {array.shape}", field, "shape (n,), one number per agent")
     if array.size < MINIMUM_AGENTS:
         raise InputError(f"population has {array.size} agents", field, f"at least {MINIMUM_AGENTS} agents")
-    bad = np.flatnonzero(~np.isfinite(array))
+    living = array[~np.isneginf(array)] if dead_allowed else array
+    bad = np.flatnonzero(~np.isfinite(array) & ~(dead_allowed & np.isneginf(array)))
     if bad.size:
         raise InputError(f"reward {array[bad[0]]} at position {bad[0]} is not finite", field, "finite numbers")
-    if np.max(np.abs(array)) > LARGEST_REWARD:
+    if living.size and np.max(np.abs(living)) > LARGEST_REWARD:
         raise InputError("a reward is too large to be squared", field, f"rewards within ±{LARGEST_REWARD:g}")
     return array  # type: ignore[no-any-return]
 

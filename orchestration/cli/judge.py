@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from envsearch.errors import InputError
-from mutations.killing.kill_test import KillTest, KillVerdict, Outcome
+from mutations.killing.kill_test import KillTest, KillVerdict, Outcome, takes_independent
 from mutations.killing.registry import KILL_TESTS, kill_test
 from mutations.killing.repeats import judge_repeated
 from mutations.population_file import read_pair
@@ -49,14 +49,16 @@ def judge(
 ) -> None:
     """Say which mutants the kill tests can distinguish from the healthy agents.
 
-    Use either --table, or --healthy and --mutant. A test that corrects for the number of mutants does so over those of
-    one environment and algorithm.
+    Use either --table, or --healthy and --mutant. Populations must have the same seeds, unless every named test takes
+    independent populations (margin_permutation): these may differ in size and seeds. A test that corrects for the
+    number of mutants does so over those of one environment and algorithm.
     """
     tests = _tests(test or list(KILL_TESTS))
+    paired = not all(takes_independent(entry) for entry in tests)
     if table is not None and healthy is None and mutant is None:
-        comparisons, source = read_reward_table(table), table
+        comparisons, source = read_reward_table(table, paired), table
     elif table is None and healthy is not None and mutant is not None:
-        comparisons, source = read_pair(healthy, mutant), mutant
+        comparisons, source = read_pair(healthy, mutant, paired), mutant
     else:
         raise InputError("nothing to judge, or too much", "proctor judge", "--table, or both --healthy and --mutant")
     judged = [judge_comparison(comparison, tests, seed, repeats, str(source)) for comparison in comparisons]
@@ -127,7 +129,9 @@ def _tests(names: Sequence[str]) -> list[KillTest]:
 
 def _print_family(healthy: RewardSample, family: Sequence[JudgedMutant]) -> None:
     where = " / ".join(filter(None, (healthy.environment, healthy.algorithm)))
-    agents = f"{len(healthy.rewards)} agents per population, healthy mean {healthy.array.mean():.4g}"
+    sizes = {len(judged.population.rewards) for judged in family} | {len(healthy.rewards)}
+    counted = "agents per population" if len(sizes) == 1 else "healthy agents"
+    agents = f"{len(healthy.rewards)} {counted}, healthy mean {healthy.array.mean():.4g}"
     rows = [
         _cells(judged.population.mutant if position == 0 else "", verdict)
         for judged in family

@@ -73,6 +73,10 @@ class Lenient(Broken):
             return KillVerdict("broken", None, Direction.EQUAL, None, None, None, None, None, None, *sizes)
 
 
+class ClaimsIndependence(Broken):
+    independent = True
+
+
 class Writes(Broken):
     def judge(self, healthy, mutant, rng):
         verdict = super().judge(healthy, mutant, rng)
@@ -106,7 +110,8 @@ class Crashes(Broken):
         (HiddenResampling, "does not need the generator unless it resamples"),
         (Lenient, "rejects NaN and infinity"),
         (Lenient, "rejects empty populations"),
-        (Lenient, "rejects populations of different size"),
+        (Lenient, "takes populations of different size, or rejects them, as it declares"),
+        (ClaimsIndependence, "takes populations of different size, or rejects them, as it declares"),
         (Writes, "leaves its input unchanged"),
         (Infinite, "fills the verdict"),
         (Reorders, "corrects a family in order"),

@@ -23,7 +23,12 @@ from orchestration.campaign.report.table import Cell, flatten
 from orchestration.campaign.result import CampaignResult, PopulationResult
 from orchestration.campaign.steps import comparison
 
-DIRECTIONS = {Direction.WORSE: "worse", Direction.BETTER: "better ↑", Direction.EQUAL: "equal"}
+DIRECTIONS = {
+    Direction.WORSE: "worse",
+    Direction.BETTER: "better ↑",
+    Direction.EQUAL: "equal",
+    Direction.LESS_RELIABLE: "less reliable",
+}
 
 
 def page_view(result: CampaignResult) -> View:

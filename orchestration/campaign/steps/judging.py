@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from envsearch.canonical import canonical_json
-from mutations.killing.kill_test import Direction, KillTest, KillVerdict, Outcome
+from mutations.killing.kill_test import Direction, KillTest, KillVerdict, Outcome, takes_independent
 from mutations.killing.registry import kill_test
 from mutations.killing.repeats import judge_repeated
 from orchestration.campaign.population import Rewards
@@ -30,14 +30,36 @@ def compare(
 ) -> KillVerdict:
     """One verdict on the seeds that both populations have; inconclusive where fewer than two thirds are left.
 
+    A test of independent populations gets all agents of either side, each of which needs two thirds of the seeds.
+
     Args:
         seeds: all that were planned.
         seed: of the comparison's generator, see `comparison_seed`.
     """
+    if takes_independent(test):
+        return _compare_independent(test, healthy, mutant, seeds, seed, repeats)
     common = [number for number in seeds if number in healthy and number in mutant]
     if len(common) < LEAST_SHARE * len(seeds) or not common:
         return _too_few(test.name, healthy, mutant, common, len(seeds))
     first, second = (np.array([side[number] for number in common], dtype=np.float64) for side in (healthy, mutant))
+    return judge_repeated(test, first, second, seed, repeats)
+
+
+def _compare_independent(
+    test: KillTest, healthy: Rewards, mutant: Rewards, seeds: tuple[int, ...], seed: int, repeats: int
+) -> KillVerdict:
+    present = [[number for number in seeds if number in side] for side in (healthy, mutant)]
+    fewest = min(len(numbers) for numbers in present)
+    if fewest < LEAST_SHARE * len(seeds) or not fewest:
+        common = [number for number in present[0] if number in mutant]
+        return replace(
+            _too_few(test.name, healthy, mutant, common, len(seeds)),
+            n_healthy=len(present[0]),
+            n_mutant=len(present[1]),
+            reason=f"only {fewest} of {len(seeds)} agents are left on one side",
+        )
+    sides = zip((healthy, mutant), present, strict=True)
+    first, second = (np.array([side[number] for number in numbers], dtype=np.float64) for side, numbers in sides)
     return judge_repeated(test, first, second, seed, repeats)
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from mutations.kill_matrix import KillMatrix
+from mutations.killing.kill_test import better_is_killed
+from mutations.killing.registry import kill_test
 from mutations.score import mutation_score
 from orchestration.campaign.context import RunContext
 from orchestration.campaign.population import Population
@@ -52,8 +54,9 @@ def judge_everywhere(
 
 
 def matrix_of(verdicts: Sequence[MutantVerdict], test: str) -> KillMatrix:
-    """One test's matrix."""
-    return KillMatrix.from_verdicts(entry for entry in verdicts if entry.verdict.test == test)
+    """One test's matrix, with mutants that are better counted as that test counts them."""
+    placed = (entry for entry in verdicts if entry.verdict.test == test)
+    return KillMatrix.from_verdicts(placed, better_is_killed(kill_test(test)))
 
 
 def scores(verdicts: Sequence[MutantVerdict], tests: Sequence[str]) -> tuple[ScoreResult, ...]:

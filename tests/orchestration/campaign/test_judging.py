@@ -12,6 +12,7 @@ from mutations.killing.kill_test import Direction, Outcome
 from mutations.killing.registry import kill_test
 from orchestration.campaign.context import last_line
 from orchestration.campaign.steps.judging import compare, comparison_seed, judge_family
+from orchestration.campaign.steps.kill_matrix import matrix_of
 from orchestration.campaign.steps.population_summary import learning_curve
 from orchestration.campaign.steps.sanity import identical_seeds, is_live
 from orchestration.execution.results import AgentRecord
@@ -59,6 +60,21 @@ def test_two_thirds_are_enough() -> None:
     assert verdict.outcome is Outcome.KILLED
 
 
+def test_independent_populations_keep_all_their_agents() -> None:
+    healthy = {seed: 100.0 + seed for seed in SEEDS}
+    mutant = {seed: 10.0 + seed for seed in SEEDS if seed != 7}
+    verdict = compare(kill_test("margin_permutation"), healthy, mutant, SEEDS, 0)
+    assert (verdict.outcome, verdict.n_healthy, verdict.n_mutant) == (Outcome.KILLED, 12, 11)
+
+
+def test_an_independent_population_needs_two_thirds_of_its_agents() -> None:
+    mutant = dict.fromkeys(SEEDS[:7], 1.0)
+    verdict = compare(kill_test("margin_permutation"), dict.fromkeys(SEEDS, 100.0), mutant, SEEDS, 0)
+    assert (verdict.outcome, verdict.direction) == (Outcome.INCONCLUSIVE, Direction.WORSE)
+    assert (verdict.n_healthy, verdict.n_mutant) == (12, 7)
+    assert verdict.reason == "only 7 of 12 agents are left on one side"
+
+
 def test_correction_is_over_those_that_could_be_judged() -> None:
     healthy = {seed: 100.0 + seed for seed in SEEDS}
     worse = {seed: 50.0 + seed for seed in SEEDS}
@@ -71,6 +87,20 @@ def test_correction_is_over_those_that_could_be_judged() -> None:
     assert alone.p_value is not None
     assert verdicts["A"].p_value == pytest.approx(2 * alone.p_value)
     assert verdicts["broken"].outcome is Outcome.INCONCLUSIVE
+
+
+def test_a_better_mutant_counts_as_its_test_counts_it() -> None:
+    healthy = {seed: 100.0 + seed for seed in SEEDS}
+    better = {seed: 500.0 + seed for seed in SEEDS}
+    verdicts = [
+        entry
+        for test in ("paired_permutation", "margin_permutation")
+        for entry in judge_family(test, healthy, {"A": better}, POINT, SEEDS, 0)
+    ]
+    assert {entry.verdict.outcome for entry in verdicts} == {Outcome.KILLED}
+    assert {entry.verdict.direction for entry in verdicts} == {Direction.BETTER}
+    assert matrix_of(verdicts, "paired_permutation").outcomes == ((Outcome.KILLED,),)
+    assert matrix_of(verdicts, "margin_permutation").outcomes == ((Outcome.SURVIVED,),)
 
 
 def test_order_of_mutants_does_not_matter() -> None:

@@ -136,6 +136,27 @@ def test_pair_of_files(proctor: Proctor, tmp_path: Path) -> None:
     assert "10 agents per population" in table.out
 
 
+def test_independent_populations_may_differ_in_size_and_seeds(proctor: Proctor, table: Path) -> None:
+    lines = table.read_text().splitlines()
+    table.write_text("\n".join([*(line for line in lines if ",NDF,3," not in line), "C,ppo,NDF,99,101"]))
+    rows = proctor("--table", table, "--test", "margin_permutation", "--format", "json").rows
+    sizes = {(row["algorithm"], row["mutant"]): (row["n_healthy"], row["n_mutant"]) for row in rows}
+    assert (sizes["ppo", "NDF"], sizes["a2c", "NDF"], sizes["a2c", "NA"]) == ((12, 12), (12, 11), (12, 12))
+    assert {row["outcome"] for row in rows if row["mutant"] == "NDF"} == {"killed"}
+    printed = proctor("--table", table, "--test", "margin_permutation")
+    assert "C / a2c: 12 healthy agents" in printed.out
+    assert_refused(proctor("--table", table), [str(table), "C/ppo/NDF", "seed"])
+
+
+def test_two_files_of_different_sizes(proctor: Proctor, tmp_path: Path) -> None:
+    for name, size in (("healthy.csv", 12), ("mutant.csv", 8)):
+        (tmp_path / name).write_text("\n".join(str(100.0 * size + index) for index in range(size)))
+    files = ("--healthy", tmp_path / "healthy.csv", "--mutant", tmp_path / "mutant.csv")
+    (row,) = proctor(*files, "--test", "margin_permutation", "--format", "json").rows
+    assert (row["outcome"], row["direction"], row["n_healthy"], row["n_mutant"]) == ("killed", "worse", 12, 8)
+    assert proctor(*files).code == 2
+
+
 @pytest.mark.parametrize(
     ("edit", "parts"),
     [
