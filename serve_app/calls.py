@@ -218,16 +218,7 @@ CALLS: Final[dict[str, tuple[HttpCall, ...]]] = {
         ),
     ),
     "health": (
-        HttpCall(
-            "healthz",
-            "GET",
-            "/healthz",
-            None,
-            healthz,
-            "Liveness",
-            "The process answers.",
-            HealthAnswer,
-        ),
+        HttpCall("healthz", "GET", "/healthz", None, healthz, "Liveness", "The process answers.", HealthAnswer),
         HttpCall(
             "readyz",
             "GET",
