@@ -20,7 +20,7 @@ def doctor(
     output_format: Annotated[OutputFormat, typer.Option("--format", help="How to print.")] = OutputFormat.TABLE,
 ) -> None:
     """Check versions, disk, store, tracking, Ray and tokens; exit code 1 if something is wrong."""
-    from orchestration.service.diagnosis import Installation, diagnose
+    from orchestration.cli.diagnosis import Installation, diagnose
     from orchestration.service.settings import ServiceSettings
 
     place = campaign_home(home)

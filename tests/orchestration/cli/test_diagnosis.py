@@ -14,9 +14,9 @@ import pytest
 import sqlalchemy as sa
 from typer.testing import CliRunner
 
+from orchestration.cli import diagnosis
 from orchestration.cli.app import app
-from orchestration.service import diagnosis
-from orchestration.service.diagnosis import CHECKS, Finding, Installation, diagnose
+from orchestration.cli.diagnosis import CHECKS, Finding, Installation, diagnose
 from orchestration.service.store.sql import SqlStore
 from orchestration.service.tokens import Scope, Tokens
 
