@@ -27,7 +27,7 @@ class MarginPermutation:
     * `effect_size`: the same difference as a share of the scale, with its 95 % interval; None without a scale.
     * `power`: chance that a mutant just at the margin is killed, at the level in force.
     * killed: a difference is shown, and the mutant may lie beyond the margin. `direction` says worse, less reliable
-      (more spread or more collapsed agents about the same mean), or better, which is no kill in a score.
+      (more spread or more collapsed agents about the same mean), or better, which does not count as a kill in a score.
     * survived: equivalence within both margins is shown, by two one-sided tests each.
     * inconclusive: neither.
 

@@ -20,7 +20,7 @@ _LARGEST = 1e4
 def margin_power(
     healthy: Rewards, mutant: Rewards, margin: float, margins: Margins, level: float, paired: bool
 ) -> float:
-    """Chance that a mutant just at the margin is told from healthy agents, given the spread seen in both populations.
+    """Chance that a mutant just at the margin differs visibly from healthy agents, with the spread of both populations.
 
     "At the margin" is: every agent is worse by the margin of the mean. Where most agents of both populations share one
     reward (they cannot be better, and nothing shifts them), it is instead: so many more agents collapse as the margin
@@ -57,7 +57,9 @@ def _rank_ratio(healthy: Rewards, mutant: Rewards, margin: float) -> float:
     wins = pairs = 0.0
     for side in (healthy, mutant):
         higher = side[:, None] - (side[None, :] - margin)
-        wins += float(np.sum(higher > 0) + 0.5 * np.sum(higher == 0)) - side.size  # an agent and itself are no pair
+        wins += (
+            float(np.sum(higher > 0) + 0.5 * np.sum(higher == 0)) - side.size
+        )  # an agent and itself do not form a pair
         pairs += side.size * (side.size - 1)
     return (wins / pairs - 0.5) * math.sqrt(12 * n * m / (n + m + 1))
 
