@@ -208,3 +208,17 @@ def among(ids: Sequence[str], names: Sequence[str]) -> BoolArray:
         return np.zeros(len(ids), np.bool_)
     members = set(names)
     return np.array([name in members for name in ids], np.bool_)
+
+
+def chances_column(chances: FloatArray | None, order: IntArray) -> Sequence[float | None]:
+    """The chances in the order of a ranking: None in place of NaN; () if no test has an estimate."""
+    if chances is None:
+        return ()
+    unknown = np.isnan(chances)
+    if unknown.all():
+        return ()
+    values = chances.astype(object) if unknown.any() else chances
+    if unknown.any():
+        values[unknown] = None
+    column: list[float | None] = values[order].tolist()
+    return column

@@ -18,7 +18,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.scheduling.budget import budget_seconds
-from agents.scheduling.columns import Features, RankedColumns, TestColumns, ids_of, keys_of, ranking_columns
+from agents.scheduling.columns import (
+    Features,
+    RankedColumns,
+    TestColumns,
+    chances_column,
+    ids_of,
+    keys_of,
+    ranking_columns,
+)
 from agents.scheduling.episode import Budget, Episode
 from agents.scheduling.features import FEATURE_NAMES, features_of
 from agents.scheduling.formats import AGENT_FORMATS
@@ -204,7 +212,7 @@ def _episode(header: dict[str, Any], text: bytes, arrays: _Reader) -> Episode:
         durations[places].tolist(),
         [reasons[number] for number in numbers],
         places,
-        () if chances is None else [None if value != value else value for value in chances[places].tolist()],
+        chances_column(chances, places),
     )
     return Episode(
         id=header["id"],

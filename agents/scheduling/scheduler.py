@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from agents.scheduling.budget import fill
-from agents.scheduling.columns import RankedColumns, TestColumns, among, ids_of, ranking_columns, seconds_of
+from agents.scheduling.columns import (
+    RankedColumns,
+    TestColumns,
+    among,
+    chances_column,
+    ids_of,
+    ranking_columns,
+    seconds_of,
+)
 from agents.scheduling.episode import Budget, Episode, RankedTest
 from agents.scheduling.features import observe
 from agents.scheduling.history import History
@@ -218,12 +225,8 @@ def ranked(
         durations[order].tolist(),
         [texts[test] for test in places],
         order,
-        () if scores.chances is None else _none_for_nan(scores.chances[order]),
+        chances_column(scores.chances, order),
     )
-
-
-def _none_for_nan(values: FloatArray) -> list[float | None]:
-    return [None if math.isnan(value) else value for value in values.tolist()]
 
 
 def episode_outcome(episode: Episode, results: Mapping[str, TestResult]) -> EpisodeOutcome:
