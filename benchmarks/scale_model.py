@@ -29,7 +29,7 @@ HIGHER_ORDER_MUTANTS = 12
 """Assumed per pair: which pairs are candidates is known only when the kill matrix is."""
 
 BOUNDARY_ROUNDS = 9
-"""Rounds of a boundary search, one after another; a round's points are asked together."""
+"""Rounds of a boundary search, one after another; the points of a round are requested together."""
 
 
 @dataclass(frozen=True, slots=True)

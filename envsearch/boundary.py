@@ -56,7 +56,7 @@ class BoundaryResult:
 
     Attributes:
         environments: the initial one, then axis ends (by parameter, upper before lower), then corners; no two equal.
-        probes: every answer, in the order in which the points were asked.
+        probes: every answer, in the order in which the points were requested.
         warnings: one sentence each: sides without an environment, answers that contradict monotonicity.
     """
 
@@ -124,7 +124,7 @@ class BoundarySearch:
         The published study counts an inconclusive test as accepted; what to do with it is the caller's choice.
 
         Raises:
-            InputError: the point was never asked about, or has another answer already.
+            InputError: the point was never requested, or already has another answer.
         """
         key = self._key(point)
         if self._answers.setdefault(key, bool(accepted)) != bool(accepted):
@@ -157,7 +157,7 @@ class BoundarySearch:
                 "a test that accepts the initial environment (more agents or episodes, or another kill test)",
             )
         if not self.done:
-            raise InputError(f"the search still waits for {len(self._waiting())} answers", "boundary")
+            raise InputError(f"the search is still waiting for {len(self._waiting())} answers", "boundary")
         probes = tuple(Probe(point, self._answers[point]) for point in self._asked)
         doubts = [_no_environment(ray) for ray in self._rays if ray.bracket.accepted == 0]
         doubts += contradictions(self._named(self._initial), probes)
@@ -209,7 +209,7 @@ class BoundarySearch:
             key = tuple((known.name, float(values[known.name])) for known in self._parameters)
             if key in self._asked:
                 return key
-        raise InputError(f"{_text(pairs)} was not asked about", "tell", "a point that ask() gave")
+        raise InputError(f"{_text(pairs)} was not requested", "tell", "a point that ask() gave")
 
 
 def contradictions(initial: Point, probes: Sequence[Probe]) -> list[str]:
@@ -292,7 +292,7 @@ def _corner_levels(pair: tuple[Parameter, Parameter], corner: tuple[float, float
 def _no_environment(ray: _Ray) -> str:
     first = ", ".join(f"{value:g}" for value in ray.segment.point(1))
     return (
-        f"{ray.label}: behaviour differs already one step from the initial environment (at {first}), so this direction"
+        f"{ray.label}: behaviour already differs one step from the initial environment (at {first}), so this direction"
         " gives no environment; a finer precision may find one."
     )
 

@@ -1,4 +1,4 @@
-"""How many calls, and how many bytes of bodies, one replica accepts at a time; further callers are asked to come later.
+"""How many calls, and how many bytes of bodies, one replica accepts at a time; further callers must retry later.
 
 The share of one agent and of one owner is limited further in: see `orchestration.service.owners.admission`.
 """
@@ -64,7 +64,7 @@ class Capacity:
             OverloadedError: there is none.
         """
         if self._calls >= self._most_calls or (self._calls and self._bytes + size > self._most_bytes):
-            raise OverloadedError(f"{self._calls} calls with {self._bytes >> 20} MiB are served already")
+            raise OverloadedError(f"{self._calls} calls with {self._bytes >> 20} MiB are already in progress")
         self._calls += 1
         self._bytes += size
 

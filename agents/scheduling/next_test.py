@@ -20,7 +20,7 @@ _RAN = (Verdict.PASSED, Verdict.FAILED, Verdict.ERROR)
 def next_test(history: History, episode: Episode, results: Mapping[str, TestResult]) -> RankedTest | None:
     """The test to run next; None if the budget has no time for any of the rest. Changes nothing.
 
-    The recommendation is ranked anew by place + kinship. Place is 1 for the first and near 0 for the last of the n
+    The recommendation is ranked again by place + kinship. Place is 1 for the first and near 0 for the last of the n
     recommended tests. Kinship is how often a test failed in the same cycles as a test that failed in this episode
     (`kinship`): 1 for a test that always fails with it, which then runs at once. Must-run tests come before all.
     The remaining time is what the finished tests really left of the budget.

@@ -48,7 +48,7 @@ class LunarLander(lunar_lander.LunarLander):
         super().__init__(render_mode=render_mode)
         EzPickle.__init__(self, gravity, side_engine_power, render_mode)
         # Not through the parent's constructor, which refuses 0 and everything below -12. Every reset builds
-        # the world anew from this attribute.
+        # the world again from this attribute.
         self.gravity = gravity
         self._side_power = side_engine_power
         self._step = _step_with_side_power(side_engine_power)

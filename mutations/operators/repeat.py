@@ -36,7 +36,7 @@ class Repeat(MutationOperator):
         """The recipe with repeated experience; as published, memory survives episodes and the shown reward is logged.
 
         Raises:
-            MutationRefusedError: freeze is asked of the published variant, which only delays.
+            MutationRefusedError: freeze is requested of the published variant, which only delays.
         """
         strikes = probability(self, mutation)
         frozen = option(self, mutation, "semantics") == "freeze"

@@ -56,7 +56,7 @@ class MutantVerdict:
 
 @dataclass(frozen=True, slots=True)
 class BoundaryProbe:
-    """One point that the boundary search asked about."""
+    """One point that the boundary search evaluated."""
 
     point: Point
     outcome: Outcome

@@ -1,4 +1,4 @@
-"""What the scheduling service answers when it cannot do what was asked, drawn as a tree.
+"""What the scheduling service answers when it cannot serve a call, drawn as a tree.
 
     ProctorError
     └── ServiceError               has a stable slug, for the `type` of a problem document

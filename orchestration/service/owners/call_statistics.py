@@ -58,7 +58,7 @@ class Totals:
         self._last: dict[str, OwnerStatistics] = {}
 
     def add(self, owners: Iterable[OwnerStatistics]) -> None:
-        """What happened since these owners were asked before."""
+        """What happened since the previous query of these owners."""
         seen: dict[str, OwnerStatistics] = {}
         for owner in owners:
             nothing = OwnerStatistics("", 0, 0, (0,) * len(self.commits), 0.0)

@@ -68,7 +68,7 @@ class SocketServer:
             except (OSError, struct.error):
                 return  # the caller has gone away
             except Exception as error:
-                # The caller hears of it by the closed connection.
+                # The caller notices that the connection is closed.
                 LOG.error("A connection is closed: %s", error, exc_info=error)
 
 

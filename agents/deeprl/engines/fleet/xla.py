@@ -49,4 +49,4 @@ def cache_folder() -> Path | None:
         with tempfile.TemporaryFile(dir=folder):
             return folder
     except OSError:
-        return None  # compiling anew is slower and not wrong
+        return None  # compiling again is slower but correct
