@@ -65,7 +65,9 @@ class ServiceMetrics:
             registry=self.registry,
         )
         self._longest = Gauge(
-            "proctor_queue_longest_calls", "Calls to the agent with the most of them.", registry=self.registry
+            "proctor_queue_longest_calls",
+            "Calls of the busiest agent that wait or are in progress.",
+            registry=self.registry,
         )
         self._store = Histogram(
             "proctor_store_read_seconds", "Time of a small read of the store.", buckets=SECONDS, registry=self.registry

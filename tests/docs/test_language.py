@@ -96,7 +96,7 @@ def test_language() -> None:
         "is handed on",
         "trains this agent anew",
         "as it was asked for",
-        "a seed is\nthere twice",
+        "a seed is there twice",
         "the same store goes on with the next",
         "the environment behaves otherwise",
     ],
