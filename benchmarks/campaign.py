@@ -96,7 +96,7 @@ def run(arguments: argparse.Namespace, workers: int, folder: Path) -> dict[str, 
 
 
 def _spec_file(arguments: argparse.Namespace, folder: Path) -> Path:
-    """The campaign's spec, with fewer steps where asked."""
+    """The campaign's spec, with fewer steps where requested."""
     spec = load_spec(arguments.spec)
     content = spec.model_dump(mode="json", exclude_unset=True)
     if arguments.steps is not None:

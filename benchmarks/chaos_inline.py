@@ -206,7 +206,7 @@ class Round:
             complaints += self._results_complaints(row.id, episode, verdicts)
         for episode, first in self.acknowledged.rewards.items():
             if self._reward(episode) != msgspec.structs.replace(first, repeated=True):
-                complaints.append(f"the reward of {episode} is another one now")
+                complaints.append(f"the reward of {episode} has changed")
         return complaints + self._state_complaints()
 
     def _results_complaints(self, agent: int, episode: str, verdicts: dict[str, str]) -> list[str]:

@@ -50,7 +50,7 @@ class Ledger:
         for episode in list(self.rewards)[-(newest or len(self.rewards)) :]:
             again = post(f"/episodes/{episode}/reward")
             if {**again, "repeated": False} != self.rewards[episode] or not again["repeated"]:
-                complaints.append(f"{self.agent}: reward of {episode} was given a second time, or is another one now")
+                complaints.append(f"{self.agent}: reward of {episode} was given a second time, or has changed")
         if int(get("")["version"]) != len(rows):
             complaints.append(f"{self.agent}: repeated rewards made versions")
         return complaints

@@ -72,7 +72,7 @@ class Bracket:
 
     def __init__(self, cells: int) -> None:
         self.accepted = 0
-        """Largest index up to which every asked point was accepted; 0 is the initial environment."""
+        """Largest index up to which every queried point was accepted; 0 is the initial environment."""
         self.rejected: int | None = None
         """Smallest index that was rejected; None as long as none was."""
         self._cells = cells

@@ -157,7 +157,7 @@ class BoundarySearch:
                 "a test that accepts the initial environment (more agents or episodes, or another kill test)",
             )
         if not self.done:
-            raise InputError(f"the search still waits for {len(self._waiting())} answers", "boundary")
+            raise InputError(f"the search is still waiting for {len(self._waiting())} answers", "boundary")
         probes = tuple(Probe(point, self._answers[point]) for point in self._asked)
         doubts = [_no_environment(ray) for ray in self._rays if ray.bracket.accepted == 0]
         doubts += contradictions(self._named(self._initial), probes)
@@ -292,7 +292,7 @@ def _corner_levels(pair: tuple[Parameter, Parameter], corner: tuple[float, float
 def _no_environment(ray: _Ray) -> str:
     first = ", ".join(f"{value:g}" for value in ray.segment.point(1))
     return (
-        f"{ray.label}: behaviour differs already one step from the initial environment (at {first}), so this direction"
+        f"{ray.label}: behaviour already differs one step from the initial environment (at {first}), so this direction"
         " gives no environment; a finer precision may find one."
     )
 

@@ -87,7 +87,7 @@ def _far(definition: EnvironmentDefinition, name: str) -> float:
 
 
 def _play(env: Env, steps: int = STEPS) -> Iterator[tuple[Any, ...]]:
-    """Random actions from a fixed seed; goes on with a new episode where one ends."""
+    """Random actions from a fixed seed; starts a new episode where one ends."""
     actions = _actions(env)
     yield (env.reset(seed=SEED)[0],)
     for _ in range(steps):
@@ -145,7 +145,7 @@ def _same_seed(definition: EnvironmentDefinition) -> str:
 def _rebuilt_from_spec(definition: EnvironmentDefinition) -> str:
     spec: EnvironmentSpec = pickle.loads(pickle.dumps(initial_spec(definition)))
     if not _same(_recorded(make(spec)), _recorded(definition.build(_initial(definition)))):
-        raise _BrokenError("the environment rebuilt from its description behaves otherwise")
+        raise _BrokenError("the environment rebuilt from its description behaves differently")
     return spec.label()
 
 
@@ -164,7 +164,7 @@ def _ends_and_resets(definition: EnvironmentDefinition) -> str:
             raise _BrokenError("after an episode, reset with the first seed gives another first observation")
         env.step(actions.sample())
         limited = definition.max_episode_steps or (env.spec is not None and env.spec.max_episode_steps)
-    doubt = "" if limited else "; no time limit is known: an agent that never ends an episode would run for ever"
+    doubt = "" if limited else "; no time limit is known: an agent that never ends an episode would run forever"
     return f"ended after {steps} steps{doubt}"
 
 
@@ -178,7 +178,7 @@ def _no_interference(definition: EnvironmentDefinition) -> str:
             for record, step in zip(together, pair, strict=True):
                 record += _copied(iter([step])) if step is not None else []
     if not all(_same(single, shared) for single, shared in zip(alone, together, strict=True)):
-        raise _BrokenError("an instance behaves otherwise while another one is stepped in the same process")
+        raise _BrokenError("an instance behaves differently while another one is stepped in the same process")
     return "stepped in turn, at the initial values and at the limits"
 
 

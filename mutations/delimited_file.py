@@ -156,20 +156,20 @@ def check_columns(header: Sequence[str], required: Sequence[str], optional: Sequ
 
 
 def check_distinct(header: Sequence[str], source: str) -> None:
-    """`InputError` if a column's name is empty or there twice, or there are too many."""
+    """`InputError` if a column's name is empty or appears twice, or there are too many."""
     if len(header) > MOST_COLUMNS:
         raise InputError(f"{len(header)} columns", "line 1", f"at most {MOST_COLUMNS}", source)
     for index, name in enumerate(header):
         if not name:
             raise InputError(f"column {index + 1} has no name", "line 1", "a name for every column", source)
         if name in header[:index]:
-            raise InputError(f"column {name!r} is there twice", "line 1", "every column once", source)
+            raise InputError(f"column {name!r} appears twice", "line 1", "every column once", source)
 
 
 def _nearest(missing: str, unknown: Sequence[str]) -> str:
     folded = {name.lower().replace(" ", "_").replace("-", "_"): name for name in unknown}
     close = difflib.get_close_matches(missing.lower(), list(folded), n=1, cutoff=0.5)
-    return f" (did you mean it by {folded[close[0]]!r}?)" if close else ""
+    return f" (is it meant by {folded[close[0]]!r}?)" if close else ""
 
 
 def _delimiter(first_line: str) -> str:

@@ -112,7 +112,7 @@ def _alone_objection(recipe: TrainingRecipe, mutation: Mutation) -> str | None:
         return f"{mutation.id} does not apply: {reason}"
     if in_effect(fault.apply(recipe, mutation)) == in_effect(recipe):
         site = fault.sites[0]
-        return f"{mutation.id} would change nothing: {site} is {_flat(recipe).get(site)!r} already"
+        return f"{mutation.id} would change nothing: {site} is already {_flat(recipe).get(site)!r}"
     return None
 
 
@@ -134,12 +134,12 @@ def _together_objection(recipe: TrainingRecipe, mutations: Sequence[Mutation], i
     without = _fold(recipe, others)
     reason = operator(mutation.operator).objection(without)
     if reason is not None:
-        return f"{mutation.id} does not apply beside {beside}: {reason}"
+        return f"{mutation.id} does not apply together with {beside}: {reason}"
     whole = in_effect(_fold(recipe, mutations))
     if whole == in_effect(recipe):
-        return f"{mutation.id} and {beside} cancel each other: together they are the healthy agent"
+        return f"{mutation.id} and {beside} cancel each other out: together they equal the healthy agent"
     if whole == in_effect(without):
-        return f"{mutation.id} would change nothing beside {beside}"
+        return f"{mutation.id} would change nothing together with {beside}"
     return None
 
 

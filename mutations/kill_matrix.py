@@ -50,7 +50,7 @@ class KillMatrix:
         """Put single outcomes together.
 
         Raises:
-            InputError: a cell is there twice or is missing.
+            InputError: a cell appears twice or is missing.
         """
         outcomes: dict[tuple[str, Point], Outcome] = {}
         for mutant, point, outcome in cells:
@@ -71,7 +71,7 @@ class KillMatrix:
                 counts as survived: the environment shows no fault of it.
 
         Raises:
-            InputError: a cell is there twice or is missing, the verdicts are of several tests, or of a test that
+            InputError: a cell appears twice or is missing, the verdicts are of several tests, or of a test that
                 gives a number and no outcome.
         """
         placed = list(verdicts)

@@ -75,7 +75,7 @@ def read_kill_table(path: Path) -> KillTable:
 
     Raises:
         InputError: the file or a line is wrong (see `mutations.delimited_file`), ``killed`` says neither yes nor no
-            nor inconclusive, or a mutant's outcome in an environment is there twice or is missing.
+            nor inconclusive, or a mutant's outcome in an environment appears twice or is missing.
     """
     source = str(path)
     lines = read_lines(path)
@@ -155,7 +155,7 @@ def _matrix(group: Group, records: Sequence[Record], coordinates: Sequence[str])
         point = _known_point(tuple((name, record.number(name)) for name in coordinates), points)
         mutant = record.text("mutant")
         if (mutant, point) in lines:
-            problem = f"{mutant} in {point_label(point)} is there twice (first in line {lines[mutant, point]})"
+            problem = f"{mutant} in {point_label(point)} appears twice (first in line {lines[mutant, point]})"
             raise InputError(problem, f"line {record.line}", "one line per mutant and environment", record.source)
         lines[mutant, point] = record.line
         cells.append((mutant, point, _outcome(record)))

@@ -106,7 +106,7 @@ def check_operator(
         return [described]
     clauses: dict[str, Callable[[_Subject], str]] = {
         "it applies to a recipe": _applies,
-        "it leaves the recipe unchanged and answers the same twice": _pure,
+        "it leaves the recipe unchanged and gives the same result twice": _pure,
         "it writes the sites it declares, and no others": _sites,
         "the mutated recipe survives JSON and pickling": _serialisable,
         "it refuses wrong settings": _refuses_wrong_settings,
@@ -157,7 +157,7 @@ def _applies(subject: _Subject) -> str:
         if None in kinds:
             return ""
         reasons += [f"{recipe.algorithm}: {kinds[0]}"]
-    return "; ".join(reasons) or "no recipes were given"
+    return "; ".join(reasons) or "no recipes were passed in"
 
 
 def _pure(subject: _Subject) -> str:
@@ -165,7 +165,7 @@ def _pure(subject: _Subject) -> str:
         before = recipe.to_plain()
         first, second = subject.operator.apply(recipe, mutation), subject.operator.apply(recipe, mutation)
         if recipe.to_plain() != before:
-            return f"{mutation.id} changed the {recipe.algorithm} recipe it was given"
+            return f"{mutation.id} changed the {recipe.algorithm} recipe passed to it"
         if first != second:
             return f"{mutation.id} gives two recipes for one ({recipe.algorithm})"
     return ""

@@ -52,7 +52,7 @@ def read_pair(healthy_path: Path, mutant_path: Path, paired: bool = True) -> tup
     healthy, mutant = _read(healthy_path), _read(mutant_path)
     if healthy.named and healthy.population.mutant != HEALTHY:
         problem = f"holds the mutant {healthy.population.mutant!r}"
-        raise InputError(problem, "mutant", f"rows named {HEALTHY} in the file given as --healthy", str(healthy_path))
+        raise InputError(problem, "mutant", f"rows named {HEALTHY} in the file passed as --healthy", str(healthy_path))
     left, right = replace(healthy.population, mutant=HEALTHY), mutant.population
     left, right = (
         _share_key(left, right, "environment", mutant_path),

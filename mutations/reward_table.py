@@ -73,13 +73,13 @@ def population_of(records: Sequence[Record], key: tuple[str, str, str]) -> Rewar
     """The population in some lines with columns ``seed`` and ``mean_reward``; ordered by seed.
 
     Raises:
-        InputError: a seed is there twice, or a value is not a finite number.
+        InputError: a seed appears twice, or a value is not a finite number.
     """
     rewards: dict[int, tuple[float, int]] = {}
     for record in records:
         seed, reward = record.integer("seed"), record.number("mean_reward")
         if seed in rewards:
-            problem = f"seed {seed} of {'/'.join(filter(None, key))} is there twice (first in line {rewards[seed][1]})"
+            problem = f"seed {seed} of {'/'.join(filter(None, key))} appears twice (first in line {rewards[seed][1]})"
             raise InputError(problem, record.where("seed"), "every seed once per population", record.source)
         rewards[seed] = (reward, record.line)
     seeds = tuple(sorted(rewards))
@@ -105,7 +105,7 @@ def _comparison(key: tuple[str, str], family: dict[str, list[Record]], source: s
     if HEALTHY not in family:
         folded = {mutant.lower(): mutant for mutant in family}
         near = difflib.get_close_matches(HEALTHY.lower(), list(folded), n=1, cutoff=0.7)
-        hint = f" (did you mean them by {folded[near[0]]!r}?)" if near else ""
+        hint = f" (are they meant by {folded[near[0]]!r}?)" if near else ""
         raise InputError(f"no healthy rows for {name}{hint}", "mutant", f"rows named {HEALTHY}", source)
     if len(family) == 1:
         raise InputError(f"only healthy rows for {name}", "mutant", "rows of at least one mutant", source)

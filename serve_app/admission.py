@@ -64,7 +64,7 @@ class Capacity:
             OverloadedError: there is none.
         """
         if self._calls >= self._most_calls or (self._calls and self._bytes + size > self._most_bytes):
-            raise OverloadedError(f"{self._calls} calls with {self._bytes >> 20} MiB are served already")
+            raise OverloadedError(f"{self._calls} calls with {self._bytes >> 20} MiB are already in progress")
         self._calls += 1
         self._bytes += size
 

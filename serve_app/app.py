@@ -79,7 +79,7 @@ async def served_on_loopback() -> bool:
         options = await client._controller.get_http_config.remote()
         return is_loopback(options.host)
     except Exception:
-        log.warning("Where Serve listens is unknown; calls without a token are refused.", exc_info=True)
+        log.warning("The address that Serve listens on is unknown; calls without a token are refused.", exc_info=True)
         return False
 
 

@@ -38,7 +38,7 @@ class ServiceMetrics:
         )
         self._seconds = Histogram(
             "proctor_request_seconds",
-            "Time from the request's head to the end of its answer.",
+            "Time from the request's headers to the end of the answer.",
             ("route", "method"),
             buckets=SECONDS,
             registry=self.registry,
@@ -49,9 +49,10 @@ class ServiceMetrics:
         self._rewards = Counter("proctor_rewards", "Episodes rewarded.", registry=self.registry)
         self._reward = self._part("proctor_reward", "Total reward of an episode.")
         self._ttff = self._part(
-            "proctor_time_to_first_failure", "Part of all tests' time until the first failure of an episode with one."
+            "proctor_time_to_first_failure",
+            "Share of the total test time that passed before an episode's first failure.",
         )
-        self._exploration = self._part("proctor_exploration", "Part of a recommendation that was explored.")
+        self._exploration = self._part("proctor_exploration", "Share of a recommendation that was explored.")
         self._wake_ups = Gauge(
             "proctor_wake_ups", "Agents woken from the store since this replica started.", registry=self.registry
         )
@@ -64,7 +65,9 @@ class ServiceMetrics:
             registry=self.registry,
         )
         self._longest = Gauge(
-            "proctor_queue_longest_calls", "Such calls to the agent that has most.", registry=self.registry
+            "proctor_queue_longest_calls",
+            "Calls of the busiest agent that wait or are in progress.",
+            registry=self.registry,
         )
         self._store = Histogram(
             "proctor_store_read_seconds", "Time of a small read of the store.", buckets=SECONDS, registry=self.registry

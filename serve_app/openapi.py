@@ -33,14 +33,14 @@ PROBLEMS: Final = {
     413: "Larger than the limits.",
     415: "The body does not say that it is JSON.",
     422: "The call is wrong; the problem names the field.",
-    429: "Too many calls wait, or too many with wrong tokens came from this address; see `retry-after`.",
+    429: "Too many calls are waiting, or too many with wrong tokens came from this address; see `retry-after`.",
     503: "Not possible now; the same call again is safe.",
 }
 _REFERENCE: Final = "#/components/schemas/"
 _SCHEME: Final = {
     "type": "http",
     "scheme": "bearer",
-    "description": "proctor token create --scope SCOPE; without any token only this machine is let in.",
+    "description": "proctor token create --scope SCOPE; without tokens only this machine may call the service.",
 }
 _SWAGGER: Final = """<!DOCTYPE html>
 <html><head><meta charset="utf-8"><title>{title}</title>

@@ -56,7 +56,7 @@ def check_algorithm(name: str) -> list[Check]:
     clauses: list[tuple[str, Callable[[], str]]] = [
         ("the same seed gives the same weights", partial(_same_seed, recipe, healthy)),
         ("another seed gives other weights", partial(_other_seed, recipe, healthy)),
-        ("a checkpoint gives the same weights back", partial(_round_trip, recipe, healthy)),
+        ("a checkpoint restores the same weights", partial(_round_trip, recipe, healthy)),
         ("a saved agent can be evaluated", partial(_evaluated, recipe, healthy)),
         ("fault sites without a fault change nothing", partial(_neutral, recipe, healthy)),
     ]
@@ -109,7 +109,7 @@ def _evaluated(recipe: TrainingRecipe, healthy: TrainedAgent) -> str:
 
 def _neutral(recipe: TrainingRecipe, healthy: TrainedAgent) -> str:
     same = _trained(recipe, all_seams=True).weights_digest == healthy.weights_digest
-    return "" if same else "a healthy training differs once the sites are there"
+    return "" if same else "a healthy training differs once the fault sites are added"
 
 
 def _live(recipe: TrainingRecipe, healthy: TrainedAgent, site: str) -> str:

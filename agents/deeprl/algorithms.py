@@ -80,7 +80,7 @@ def algorithm_facts(name: str) -> AlgorithmFacts:
     """The facts of a table entry (any case) or of a Stable-Baselines3 class named by import path.
 
     Raises:
-        InputError: no such algorithm, or the class is none of Stable-Baselines3's.
+        InputError: no such algorithm, or the class is not one of Stable-Baselines3's.
     """
     facts = ALGORITHMS.get(name.lower())
     if facts is not None:

@@ -103,7 +103,7 @@ def _check_bounds(archive: zipfile.ZipFile) -> None:
     if len(members) > MOST_MEMBERS or sum(member.file_size for member in members) > MOST_BYTES:
         raise ValueError(f"unpacks to more than {MOST_BYTES >> 20} MiB or {MOST_MEMBERS} files")
     if archive.getinfo(_DATA).file_size > MOST_DATA_BYTES:
-        raise ValueError(f"says more than {MOST_DATA_BYTES >> 20} MiB beside its weights")
+        raise ValueError(f"holds more than {MOST_DATA_BYTES >> 20} MiB in addition to its weights")
 
 
 def _is_pickle(value: Any) -> bool:

@@ -141,4 +141,4 @@ def check_refused(make: Callable[[Mapping[str, Any]], object]) -> str:
         return str(error)
     except Exception as error:
         raise ClauseBrokenError(f"an unknown setting raises {type(error).__name__}, not InputError") from error
-    raise ClauseBrokenError("an unknown setting is taken; pass the settings to the base class's __init__")
+    raise ClauseBrokenError("an unknown setting is accepted; pass the settings to the base class's __init__")

@@ -35,7 +35,7 @@ def check_exploration(kind: type[Exploration]) -> list[Check]:
             ("the same generator gives the same scores", _same_generator),
             ("neither the scores nor the exploration change", _pure),
             ("estimated chances stay with their tests", _chances),
-            ("the global generators are left alone", _global_generators),
+            ("the global generators are left unchanged", _global_generators),
             ("an unknown setting is refused in one line", check_refused),
         ],
     )

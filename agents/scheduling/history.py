@@ -195,7 +195,9 @@ class History:
             raise CorruptArtifactError(f"lacks {', '.join(missing)}", "history", "a state of a history")
         if state["length"] != self.length:
             raise CorruptArtifactError(
-                f"holds {state['length']} executions per test", "history.length", f"{self.length}, as the agent is set"
+                f"holds {state['length']} executions per test",
+                "history.length",
+                f"{self.length}, as in the agent's settings",
             )
         self.changes += 1
         keys = json.loads(np.asarray(state["keys"]).tobytes())

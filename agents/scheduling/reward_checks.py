@@ -34,10 +34,10 @@ def check_reward(kind: type[Reward]) -> list[Check]:
         kind,
         [
             ("rewards are finite or NaN and of the right shape", _shapes),
-            ("it scores every sort of cycle", _sorts),
+            ("it scores every kind of cycle", _sorts),
             ("the same outcome gives the same rewards", _same),
             ("neither the outcome nor the reward changes", _pure),
-            ("the global generators are left alone", _global_generators),
+            ("the global generators are left unchanged", _global_generators),
             ("marks_failures says what the rewards are", _marks_failures),
         ],
     )
@@ -109,7 +109,7 @@ def _check_rewards(rewards: FloatArray, size: int, what: str) -> None:
 
 def _sorts_of_cycles() -> Iterator[tuple[str, EpisodeOutcome]]:
     for verdict in Verdict:
-        yield f"nothing but {verdict}", _outcome(_SIZE, [verdict] * _SIZE)
+        yield f"only {verdict}", _outcome(_SIZE, [verdict] * _SIZE)
     yield "all verdicts", _outcome(_SIZE)
     yield "no time measured", _outcome(_SIZE, seconds=0.0)
     yield "nothing selected", _outcome(_SIZE, selected=0)

@@ -21,7 +21,7 @@ class AverageRatio:
     """
 
     name: str = "average_ratio"
-    summary: str = "Share of pairs with mutant / healthy < 0.9; a number and no verdict (published, compatibility)"
+    summary: str = "Share of pairs with mutant / healthy < 0.9; a number, not a verdict (published, compatibility)"
     source: str = "RLMutation, ICST 2023: average mutated/healthy ratio"
     resampling: bool = False
     corrected: bool = False
@@ -48,7 +48,7 @@ class AverageRatio:
             power=None,
             n_healthy=first.size,
             n_mutant=second.size,
-            reason=f"ratio has no meaning for {unsound} of {first.size} healthy rewards <= 0" if unsound else "",
+            reason=f"the ratio is undefined for {unsound} of {first.size} healthy rewards <= 0" if unsound else "",
         )
 
     def correct(self, verdicts: list[KillVerdict]) -> list[KillVerdict]:

@@ -33,7 +33,7 @@ class KillVerdict:
 
     Attributes:
         test: name in the table of kill tests.
-        outcome: None for a test that gives a number and no verdict (``average_ratio``).
+        outcome: None for a test that gives a number instead of a verdict (``average_ratio``).
         direction: sign of the mutant's mean against the healthy one; a mutant that improves the agent is never
             killed without this saying ``better``.
         statistic: the test's own number; its meaning is in the test's description.

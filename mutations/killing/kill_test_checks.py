@@ -169,7 +169,7 @@ def _pure(test: KillTest) -> str:
     healthy, mutant = _HEALTHY.copy(), _CLOSE.copy()
     test.judge(healthy, mutant, np.random.default_rng(0))
     unchanged = np.array_equal(healthy, _HEALTHY) and np.array_equal(mutant, _CLOSE)
-    return "" if unchanged else "judge wrote into the populations it was given"
+    return "" if unchanged else "judge modified the populations passed to it"
 
 
 def _pickles(test: KillTest) -> str:
@@ -182,7 +182,7 @@ def _corrects(test: KillTest) -> str:
     before = list(family)
     corrected = test.correct(family)
     if family != before:
-        return "correct changed the list it was given"
+        return "correct modified the list passed to it"
     if [(verdict.test, verdict.statistic) for verdict in corrected] != [(v.test, v.statistic) for v in before]:
         return "correct changed the number, the order or the statistics of the verdicts"
     if not test.corrected and corrected != before:

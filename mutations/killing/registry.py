@@ -62,5 +62,5 @@ def _instance(loaded: type[Any], name: str, field: str) -> Any:
     try:  # a user's class may fail in any way
         return loaded()
     except Exception as error:
-        problem = f"{name!r} cannot be made without arguments ({type(error).__name__}: {error})"
+        problem = f"{name!r} cannot be created without arguments ({type(error).__name__}: {error})"
         raise InputError(problem, field, "a class without arguments, or an instance") from error

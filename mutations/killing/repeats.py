@@ -1,4 +1,4 @@
-"""A resampling test judged several times: the majority's outcome and its share."""
+"""A resampling test judged several times: the majority outcome and its share."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ def measured(campaign: ResolvedCampaign) -> Costs:
         if len(agents) > 1:
             notes = (
                 f"Measured with {len(agents)} agents at once for {steps} steps each; "
-                "a task's start (compiling its program where no task of this machine has before) is not counted.",
+                "the start of a task (with the compilation of its program, if it is not cached) is not counted.",
             )
         if campaign.evaluation.method == "fleet":
             return Costs(train, _fleet_evaluation_seconds(campaign, agents), "measured", notes)

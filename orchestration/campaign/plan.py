@@ -122,7 +122,7 @@ def stored_findings(populations: Populations) -> tuple[Findings | None, list[str
     """What the store's results say without computing anything, as far as they go, and what they cannot say."""
     store = populations.store
     context, findings = _StoredOnly(InlineExecutor(), store, Progress("silent")), Findings(populations)
-    later = [f"{name} are known when the phases before are done." for name in _later(populations.campaign)]
+    later = [f"{name} are known once the earlier phases are done." for name in _later(populations.campaign)]
     if not all(store.has_agent(agent) for agent in seed_by_seed([populations.healthy, *populations.first_order])):
         return None, later
     keep_live(findings)

@@ -68,7 +68,7 @@ def run_campaign(
     settings: RunSettings,
     make_executor: Callable[[], Executor] | None = None,
 ) -> CampaignRun:
-    """Run a campaign, or go on with it, and write everything about it.
+    """Run a campaign, or continue it, and write everything about it.
 
     Args:
         make_executor: instead of the one that `settings` names.

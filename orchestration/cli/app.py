@@ -15,12 +15,12 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "judge": (
         "orchestration.cli.judge",
         "judge",
-        "Say which mutants the kill tests can distinguish from healthy agents.",
+        "Show which mutants the kill tests can distinguish from healthy agents.",
     ),
     "classify": (
         "orchestration.cli.classify",
         "classify",
-        "Say how higher-order mutants relate to their parts.",
+        "Show how higher-order mutants relate to their parts.",
     ),
     "serve": ("orchestration.cli.serve", "serve", "Start the scheduling service on this machine."),
     "smoke": ("orchestration.cli.smoke", "smoke", "Run the whole protocol against a service and report what works."),

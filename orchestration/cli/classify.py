@@ -27,7 +27,7 @@ def classify(
     ],
     output: Format = OutputFormat.TABLE,
 ) -> None:
-    """Say how every higher-order mutant relates to its first-order constituents.
+    """Show how every higher-order mutant relates to its first-order constituents.
 
     Columns of both tables: environment, algorithm, kill_test, mutant, killed; all others (except "property") are
     coordinates of the test environment.

@@ -22,7 +22,7 @@ class Part(StrEnum):
 def demo(
     home: Home = None,
     cpus: Cpus = None,
-    part: Annotated[Part, typer.Option(help="One half only.")] = Part.ALL,
+    part: Annotated[Part, typer.Option(help="Run only one half.")] = Part.ALL,
 ) -> None:
     """Find faults in trained agents, and let agents order a CI job's tests: both halves of Proctor in minutes."""
     from orchestration.campaign.folder import campaign_home

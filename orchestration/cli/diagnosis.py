@@ -95,7 +95,7 @@ def _python(_installation: Installation) -> Outcome:
 
 def _versions(installation: Installation) -> Outcome:
     if not installation.lock.is_file():
-        return True, "no lock file beside the program; versions are not compared", ""
+        return True, "no lock file next to the program; versions are not compared", ""
     matches = map(_PIN.match, installation.lock.read_text(encoding="utf-8").splitlines())
     pins = {match[1]: match[2] for match in matches if match is not None}
     other, missing = [], 0
@@ -158,7 +158,7 @@ def _disk(installation: Installation) -> Outcome:
             f"{closed[0]} cannot be written",
             f"let this user write it, or name another folder ({', '.join(places)})",
         )
-    return not short, ", ".join(seen), f"make room on the disk of {', '.join(short)} (1 GiB at least)"
+    return not short, ", ".join(seen), f"make room on the disk of {', '.join(short)} (at least 1 GiB)"
 
 
 def _local(place: str) -> Path | None:
@@ -218,7 +218,7 @@ def _tracking(installation: Installation) -> Outcome:
             parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl(),
             "start the MLflow server, or correct PROCTOR_TRACKING",
         )
-    return True, url or "none; a campaign is recorded in its own folder alone", ""
+    return True, url or "none; a campaign is recorded only in its own folder", ""
 
 
 def _ray(installation: Installation) -> Outcome:
@@ -264,7 +264,7 @@ def _reached(host: str, port: int, shown: str, fix: str) -> Outcome:
 def _token(installation: Installation) -> Outcome:
     """Tokens of the service, and the token that clients on this machine would send."""
     if not _is_current(installation.store):
-        return True, "no store to look into; without a token only this machine may call", ""
+        return True, "no store to inspect; without a token only this machine may call", ""
     text = installation.environment.get("PROCTOR_TOKEN", "")
     store = SqlStore(installation.store)
     try:

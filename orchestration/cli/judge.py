@@ -42,12 +42,10 @@ def judge(
         list[str] | None, typer.Option(help="Kill test by name or module:object; may be repeated. Default: all.")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the tests that resample.")] = 0,
-    repeats: Annotated[
-        int, typer.Option(min=1, help="Runs of a resampling test; the majority's outcome is taken.")
-    ] = 1,
+    repeats: Annotated[int, typer.Option(min=1, help="Runs of a resampling test; the majority outcome counts.")] = 1,
     output: Format = OutputFormat.TABLE,
 ) -> None:
-    """Say which mutants the kill tests can distinguish from the healthy agents.
+    """Show which mutants the kill tests can distinguish from the healthy agents.
 
     Use either --table, or --healthy and --mutant. Populations must have the same seeds, unless every named test takes
     independent populations (margin_permutation): these may differ in size and seeds. A test that corrects for the
@@ -60,7 +58,7 @@ def judge(
     elif table is None and healthy is not None and mutant is not None:
         comparisons, source = read_pair(healthy, mutant, paired), mutant
     else:
-        raise InputError("nothing to judge, or too much", "proctor judge", "--table, or both --healthy and --mutant")
+        raise InputError("no input, or two kinds of input", "proctor judge", "--table, or both --healthy and --mutant")
     judged = [judge_comparison(comparison, tests, seed, repeats, str(source)) for comparison in comparisons]
     if output is OutputFormat.JSON:
         print_json([row for family in judged for mutant_ in family for row in judged_rows(mutant_)])

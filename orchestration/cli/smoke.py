@@ -99,7 +99,10 @@ class Smoke:
         check(again["episode_id"] == first["episode_id"], "a retry with the same key opened a second episode")
         self.episode = first["episode_id"]
         ranking = first["ranking"]
-        check(sorted(entry["id"] for entry in ranking) == sorted(TESTS), "the order does not hold every test once")
+        check(
+            sorted(entry["id"] for entry in ranking) == sorted(TESTS),
+            "the order does not contain every test exactly once",
+        )
         selected = [entry for entry in ranking if entry["selected"]]
         check(any(entry["id"] == MUST_RUN for entry in selected), "the must-run test is not selected")
         spent = sum(entry["expected_duration"] for entry in selected)
@@ -117,7 +120,7 @@ class Smoke:
         again = self.call("POST", path, 200, json={"results": results[:15]})
         check((again["recorded"], again["repeated"]) == (0, 15), "repeated results were recorded again")
         upcoming = self.call("POST", f"/v1/agents/{self.agent}/next", 200, json={"episode_id": self.episode})
-        check(upcoming["test_id"] is None or upcoming["test_id"] in TESTS[15:], "the next test has a result already")
+        check(upcoming["test_id"] is None or upcoming["test_id"] in TESTS[15:], "the next test already has a result")
         self.call("POST", path, 200, json={"results": results[15:]})
         return "20 in two parts, one part twice"
 
@@ -128,7 +131,7 @@ class Smoke:
         again = self.call("POST", path, 200)
         check(first["agent_version"] == 1, "the first reward did not make version 1")
         check(again["repeated"] and not first["repeated"], "a repeated reward does not say so")
-        check({**again, "repeated": False} == first, "a repeated reward is not the first answer")
+        check({**again, "repeated": False} == first, "a repeated reward differs from the first answer")
         return f"total {first['total']:g}, version {first['agent_version']}"
 
     def learns(self) -> str:
@@ -149,7 +152,7 @@ class Smoke:
         episodes = self.call("GET", f"/v1/agents/{self.agent}/episodes", 200)["episodes"]
         check(len(episodes) == 2, f"{len(episodes)} episodes are listed, not 2")
         detail = self.call("GET", f"/v1/agents/{self.agent}/episodes/{self.episode}", 200)
-        check(len(detail["results"]) == len(TESTS), "the episode does not hold its results")
+        check(len(detail["results"]) == len(TESTS), "the episode does not contain its results")
         rows = self.call("GET", f"/v1/agents/{self.agent}/metrics", 200)["rows"]
         check(len(rows) == 1, f"{len(rows)} rewarded episodes are listed, not 1")
         self.call("GET", f"/v1/agents/{self.agent}/insights", 200)
@@ -259,7 +262,9 @@ def _client(url: str, token: str, timeout: float) -> httpx.Client:
     if not url.startswith(("http://", "https://")):
         raise InputError(f"{url!r} is not a URL", "URL", "http://HOST:PORT")
     if not (token.isascii() and token.isprintable()):
-        raise InputError("it has characters that a token cannot have", "--token", "what `proctor token create` printed")
+        raise InputError(
+            "it contains characters that a token cannot contain", "--token", "what `proctor token create` printed"
+        )
     headers = {"authorization": f"Bearer {token}"} if token else {}
     try:
         return httpx.Client(base_url=url.rstrip("/"), headers=headers, timeout=timeout)

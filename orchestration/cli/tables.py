@@ -51,7 +51,7 @@ def _algorithms(operator: Any) -> list[str]:
 
 
 def environments(output: Format = OutputFormat.TABLE) -> None:
-    """List the environments and the parameters that a boundary search may move."""
+    """List the environments and the parameters that a boundary search can vary."""
     from envsearch.registry import ENVIRONMENTS
 
     if output is OutputFormat.JSON:

@@ -43,7 +43,7 @@ def create(
     store: StoreOption = None,
     output_format: FormatOption = OutputFormat.TABLE,
 ) -> None:
-    """Create a token. It is printed only now and stored nowhere."""
+    """Create a token. It is printed once and never stored."""
     with tokens_of(_place(store)) as tokens:
         text, row = tokens.create(scope, agents, note)
     if output_format is OutputFormat.JSON:
@@ -71,7 +71,7 @@ def rotate(
     store: StoreOption = None,
     output_format: FormatOption = OutputFormat.TABLE,
 ) -> None:
-    """Replace a token by a new one; both work until the overlap is over. No restart is needed."""
+    """Replace a token with a new one; both work until the overlap is over. No restart is needed."""
     with tokens_of(_place(store)) as tokens:
         text, row = tokens.rotate(token_id, 3600 * overlap_hours)
     if output_format is OutputFormat.JSON:

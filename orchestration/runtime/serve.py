@@ -106,7 +106,7 @@ def check_port(host: str, port: int, patience: float = 5.0) -> None:
             return _listen_once(host, port)
         except OSError as error:
             if error.errno != errno.EADDRINUSE or time.monotonic() > end:
-                problem = f"{host}:{port} cannot be listened on ({error.strerror})"
+                problem = f"cannot listen on {host}:{port} ({error.strerror})"
                 raise InputError(problem, "port", "a free port") from error
         time.sleep(0.2)
 

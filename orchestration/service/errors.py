@@ -6,10 +6,10 @@
         │   └── TooLargeError              more tests, results or text than the limits allow
         ├── MalformedBodyError         the body is not valid JSON
         ├── UnauthenticatedError       no token, or one that is not valid
-        ├── ForbiddenError             a valid token that may not do this
+        ├── ForbiddenError             a valid token that does not cover the call
         ├── NotFoundError              no such agent, episode, version or token
-        ├── ConflictError              contradicts what is stored already
-        ├── OverloadedError            too many calls wait already; nothing was done
+        ├── ConflictError              contradicts what is already stored
+        ├── OverloadedError            too many calls are already waiting; nothing was done
         ├── UnavailableError           could not be done now; the same call again is safe
         │   └── NotOwnerError              this owner was replaced by a newer one; the directory asks that one
         └── InternalError              a defect of the program; nothing of the call was kept
@@ -68,13 +68,13 @@ class UnauthenticatedError(ServiceError):
 
 
 class ForbiddenError(ServiceError):
-    """A valid token that may not do this."""
+    """A valid token whose scope or agent prefix does not cover the call."""
 
     slug = "forbidden"
 
 
 class NotFoundError(ServiceError):
-    """No such thing."""
+    """No such agent, episode, version or token."""
 
     slug = "not-found"
 

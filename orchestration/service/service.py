@@ -296,7 +296,7 @@ class SchedulingService(TypedCalls):
             try:
                 await self.housekeep()
             except Exception as error:  # noqa: BLE001 - the next round may do better; calls go on meanwhile
-                LOG.warning("Housekeeping failed and is tried again later: %s", error)
+                LOG.warning("Housekeeping failed and will be retried: %s", error)
 
     async def _row(self, agent: str) -> AgentRow:
         check_agent(agent)

@@ -85,7 +85,7 @@ def _refuse_untrainable(request: TuneRequest) -> None:
     for candidate in request.candidates():
         reason = trainer.objection(with_hyperparameters(request.healthy, candidate))
         if reason is not None:
-            raise InputError(f"{candidate} cannot be trained ({reason})", "space", "values that the engine takes")
+            raise InputError(f"{candidate} cannot be trained ({reason})", "space", "values that the engine accepts")
 
 
 def _fit(request: TuneRequest, folder: Path, store_url: str, progress: Progress, cpus: int | None) -> TuneResult:
@@ -189,5 +189,7 @@ def _locked(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise InputError("this search is already running", "", "to wait for it", str(folder)) from None
+            raise InputError(
+                "this search is already running", "", "one process at a time; wait until it ends", str(folder)
+            ) from None
         yield

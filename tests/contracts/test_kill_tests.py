@@ -138,7 +138,7 @@ def test_a_test_is_found_by_name_or_import_path():
         ("no_such_module_here:Test", "cannot import"),
         ("mutations.killing.registry:Missing", "has no 'Missing'"),
         ("mutations.killing.registry:DEFAULT_KILL_TEST", "is not a kill test: it has no name"),
-        ("mutations.killing.kill_test:KillVerdict", "cannot be made without arguments"),
+        ("mutations.killing.kill_test:KillVerdict", "cannot be created without arguments"),
     ],
 )
 def test_unknown_tests_are_refused_in_one_line(name, words):

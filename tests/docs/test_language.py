@@ -37,6 +37,15 @@ ODD: dict[str, str] = {
     r"\bwhat (is|was) (wanted|meant)\b": "name the thing",
     r"\bso (begins|ends|is|are) (it|they|that)\b": "subject first",
     r"\bof (its|their|your|our) own there\b": "separate",
+    r"\b(is|are) (there|in there) twice\b": "appears twice",
+    r"\bthat nobody\b|\bnobody's\b": "that no caller, no process, no test",
+    r"\b(at home|under way|of ours|worked out)\b": "name the place, in progress, Proctor's, computed",
+    r"\b(behaves?|answers?) otherwise\b": "differently",
+    r"\b(died|dies|ended) just now\b|\bfor ever\b": "has just died, forever",
+    r"\b(goes|go|went|going) on with\b": "continues with",
+    r"\bpast SQLAlchemy\b": "without SQLAlchemy",
+    r"\blets? (\w+ ){1,4}alone\b": "leaves unchanged",
+    r"\b(did you mean (it|them) by|knows? more than)\b": "is it meant by, is ahead of",
 }
 """Refused phrase -> what to write. "There is no agent 'x'" is fine; "'x' is no agent" is not."""
 
@@ -87,6 +96,9 @@ def test_language() -> None:
         "is handed on",
         "trains this agent anew",
         "as it was asked for",
+        "a seed is there twice",
+        "the same store goes on with the next",
+        "the environment behaves otherwise",
     ],
 )
 def test_odd_phrase_is_found(text: str, tmp_path: Path) -> None:

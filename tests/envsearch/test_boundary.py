@@ -144,7 +144,7 @@ def test_a_collapsed_diagonal_vanishes_with_a_warning() -> None:
     result, _ = run(BoundarySearch(CARTPOLE), lambda point: point[0][1] == 1.0 or point[1][1] == 0.1)
     assert [entry.kind for entry in result.environments] == ["initial", "axis", "axis"]
     assert len(result.warnings) == 1
-    assert result.warnings[0].startswith("cart_mass upper, pole_mass upper: behaviour differs already")
+    assert result.warnings[0].startswith("cart_mass upper, pole_mass upper: behaviour already differs")
 
 
 def test_a_rejected_initial_point_stops_the_search() -> None:
@@ -194,7 +194,7 @@ def test_wrong_answers_are_refused() -> None:
         search.tell((("cart_mass", 3.0), ("pole_mass", 0.1)), True)
     with pytest.raises(InputError, match="was not requested"):
         search.tell((("cart_mass", 20.0),), True)
-    with pytest.raises(InputError, match="still waits for 2 answers"):
+    with pytest.raises(InputError, match="still waiting for 2 answers"):
         search.result()
 
 

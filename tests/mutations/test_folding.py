@@ -38,11 +38,11 @@ def test_healthy_is_the_recipe_itself(algorithm):
     [
         ("dqn", "NR", "NR does not apply: dqn stores transitions and computes no returns over a rollout"),
         ("dqn", "NDF-NR", "NR does not apply: dqn stores transitions and computes no returns over a rollout"),
-        ("dqn", "PAC_ReLU", "PAC_ReLU would change nothing: policy.activation is 'ReLU' already"),
-        ("ppo", "PAC_Tanh", "PAC_Tanh would change nothing: policy.activation is 'Tanh' already"),
-        ("ppo", "POC_Adam", "POC_Adam would change nothing: policy.optimizer is 'Adam' already"),
-        ("a2c", "POC_Adam", "POC_Adam would change nothing: policy.optimizer is 'Adam' already"),
-        ("dqn", "POC_Adam", "POC_Adam would change nothing: policy.optimizer is 'Adam' already"),
+        ("dqn", "PAC_ReLU", "PAC_ReLU would change nothing: policy.activation is already 'ReLU'"),
+        ("ppo", "PAC_Tanh", "PAC_Tanh would change nothing: policy.activation is already 'Tanh'"),
+        ("ppo", "POC_Adam", "POC_Adam would change nothing: policy.optimizer is already 'Adam'"),
+        ("a2c", "POC_Adam", "POC_Adam would change nothing: policy.optimizer is already 'Adam'"),
+        ("dqn", "POC_Adam", "POC_Adam would change nothing: policy.optimizer is already 'Adam'"),
         ("ppo", "Ra_0.5-R_1.0", "Ra_0.5 and R_1.0 both set experience.replacement, so only one of them could act"),
         ("ppo", "M_1.0-R_1.0", "M_1.0 and R_1.0 both set experience.replacement, so only one of them could act"),
         ("ppo", "PAC_ReLU-PAC_Sigmoid", "PAC_ReLU and PAC_Sigmoid both set policy.activation"),
@@ -88,7 +88,7 @@ def test_faults_that_act_without_a_discounted_future(algorithm, mutant):
 def test_no_op_depends_on_the_agent_and_not_on_the_algorithm():
     rmsprop = with_policy(RECIPES["a2c"], optimizer="RMSprop", optimizer_kwargs=(("alpha", 0.99), ("eps", 1e-5)))
     assert objection(rmsprop, parse_mutant("POC_Adam")) is None
-    assert "policy.optimizer is 'RMSprop' already" in objection(rmsprop, parse_mutant("POC_RMSprop"))
+    assert "policy.optimizer is already 'RMSprop'" in objection(rmsprop, parse_mutant("POC_RMSprop"))
     tanh = with_policy(RECIPES["dqn"], activation="Tanh")
     assert objection(tanh, parse_mutant("PAC_ReLU")) is None
     assert "no hidden layer" in objection(with_policy(RECIPES["dqn"], net_arch=()), parse_mutant("PAC_Sigmoid"))
@@ -195,11 +195,11 @@ def test_users_operators_are_held_to_the_same_rules(users_operators):
     again, ilf, ndf = Mutation(f"{users_operators}:Undo", "again"), Mutation("ILF"), Mutation("NDF")
     assert mutate(ppo, Mutant((discount,))).hyperparameter("gamma") == 0.9
     assert objection(ppo, Mutant((discount, ndf))) is None
-    assert "would change nothing beside NDF" in objection(dqn, Mutant((discount, ndf)))
+    assert "would change nothing together with NDF" in objection(dqn, Mutant((discount, ndf)))
     none_left = Mutation(f"{users_operators}:Discount", "1.0")
-    assert "NDF does not apply beside" in objection(ppo, Mutant((none_left, ndf)))
+    assert "NDF does not apply together with" in objection(ppo, Mutant((none_left, ndf)))
     assert "cancel each other" in objection(ppo, Mutant((ilf, undo)))
-    assert "would change nothing beside" in objection(ppo, Mutant((ilf, again)))
+    assert "would change nothing together with" in objection(ppo, Mutant((ilf, again)))
 
 
 @pytest.mark.parametrize(

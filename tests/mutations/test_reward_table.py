@@ -93,7 +93,7 @@ def test_a_mutant_may_have_any_name(write: Write, name: str) -> None:
         (GOOD.replace("mean_reward", "Mean Reward"), ["'mean_reward' is missing", "'Mean Reward'"]),
         (GOOD.replace("seed", "x"), ["line 1", "'seed' is missing", "environment, algorithm, mutant, seed"]),
         (GOOD.replace("seed,", "seed,std,").replace(",0,", ",0,1,").replace(",1,", ",1,1,"), ["'std' is unknown"]),
-        (GOOD.replace("seed", "mutant"), ["'mutant' is there twice"]),
+        (GOOD.replace("seed", "mutant"), ["'mutant' appears twice"]),
         (GOOD.replace("mean_reward", ""), ["column 5 has no name"]),
         (GOOD.replace("490.5", "nan"), ["line 3: mean_reward", "'nan'", "finite number"]),
         (GOOD.replace("490.5", ""), ["line 3: mean_reward", "missing value"]),
@@ -103,7 +103,7 @@ def test_a_mutant_may_have_any_name(write: Write, name: str) -> None:
         (GOOD.replace("490.5", "4_9"), ["line 3: mean_reward", "not a number"]),
         (GOOD.replace("490.5", "490,5"), ["line 3", "6 cells, but the header has 5"]),
         (GOOD.replace("ppo,NDF,0", "NDF,0"), ["line 4", "4 cells"]),
-        (GOOD.replace("Healthy,1", "Healthy,0"), ["line 3: seed", "seed 0 of C/ppo/Healthy is there twice", "line 2"]),
+        (GOOD.replace("Healthy,1", "Healthy,0"), ["line 3: seed", "seed 0 of C/ppo/Healthy appears twice", "line 2"]),
         (GOOD.replace("Healthy,1", "Healthy,1.5"), ["line 3: seed", "whole"]),
         (GOOD.replace("NDF,1", ",1"), ["line 5: mutant", "empty"]),
         (GOOD.replace("Healthy", "healthy"), ["no healthy rows for C/ppo", "'healthy'", "Healthy"]),
@@ -197,7 +197,7 @@ def test_named_agents_are_put_in_the_order_of_their_numbers(write: Write) -> Non
         (HEADER + "C,ppo,Healthy,0,1\n", HEADER + "C,a2c,X,0,1\n", ["different algorithms"]),
         ("seed,mean_reward\n0,1\n", "seed,mean_reward\n5,1\n", ["m.csv", "different seeds"]),
         ("seed,mean_reward\n0,1\n", "seed,reward\n5,1\n", ["m.csv", "'mean_reward' is missing", "'reward'"]),
-        (" ;m_0;m_0\n;1;2\n", "1\n2\n", ["h.csv", "'m_0' is there twice"]),
+        (" ;m_0;m_0\n;1;2\n", "1\n2\n", ["h.csv", "'m_0' appears twice"]),
     ],
 )
 def test_pair_mistakes(write: Write, healthy: str, mutant: str, parts: list[str]) -> None:

@@ -7,7 +7,7 @@ Exception
 │   │   ├── NotAllowedError            401, 403: the token
 │   │   ├── NotFoundError              404: no such agent or episode
 │   │   └── ConflictError              409: contradicts what is already stored
-│   └── UnexpectedAnswerError      the response is not one of a Proctor service
+│   └── UnexpectedAnswerError      the response is not from a Proctor service
 └── SchedulerWarning (a UserWarning)   the job goes on without the service
 """
 
@@ -70,7 +70,7 @@ class ConflictError(RefusedError):
 
 
 class UnexpectedAnswerError(ClientError):
-    """The response is not one of a Proctor service; the URL may belong to another program."""
+    """The response is not from a Proctor service; the URL may belong to another program."""
 
 
 class SchedulerWarning(UserWarning):

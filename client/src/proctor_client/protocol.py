@@ -179,7 +179,7 @@ class Protocol:
             return read(json.loads(reply.body) if reply.body else None)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             where = f"{request.method} {request.path}"
-            problem = f"the answer to {where} is not one of a Proctor service ({type(error).__name__}: {error})"
+            problem = f"the answer to {where} is not from a Proctor service ({type(error).__name__}: {error})"
             raise UnexpectedAnswerError(problem) from error
 
     def _answered(self, request: Request) -> Conversation[Reply]:

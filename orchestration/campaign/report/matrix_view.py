@@ -21,7 +21,7 @@ def outcome_view(verdict: KillVerdict | None) -> View:
         return {"css": "absent", "mark": "", "text": "not judged", "hint": "not judged"}
     if verdict.outcome is None:
         text = formatting.number(verdict.statistic)
-        return {"css": "figure", "mark": text, "text": text, "hint": verdict.reason or "a number, no verdict"}
+        return {"css": "figure", "mark": text, "text": text, "hint": verdict.reason or "a number, not a verdict"}
     better = facts.killed_but_better(verdict)
     text = f"{verdict.outcome}, better" if better else str(verdict.outcome)
     p_value, effect = formatting.p_text(verdict.p_value), formatting.number(verdict.effect_size)

@@ -63,7 +63,7 @@ class CreateAgent(Body, frozen=True):
     reward: RewardName = DEFAULT_REWARD
     objective: Annotated[
         Objective | None,
-        Meta(description="Failures early by count or by time, of kinds that can do both: their hyperparameter."),
+        Meta(description="Rank failures early by count or by time; a hyperparameter of kinds with both."),
     ] = None
     exploration: ExplorationName = "none"
     hyperparameters: Settings = msgspec.field(default_factory=dict)

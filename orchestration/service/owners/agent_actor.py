@@ -44,7 +44,7 @@ class Batches:
         answers: Sequence[OwnerAnswer | ServiceError]
         with self.lock:
             if self.ended:
-                answers = [NotOwnerError("this owner has saved its agents and ends") for _ in batch]
+                answers = [NotOwnerError("this owner has saved its agents and is shutting down") for _ in batch]
             else:
                 answers = self._owner.execute(batch)
                 self.used = time.monotonic()

@@ -130,7 +130,7 @@ class AgentOwner:
         except Exception as error:  # noqa: BLE001 - one call's defect must not take the owner down with it
             return self._broken(call.agent, error)
         self._unwritten.append((index, call.agent))
-        LOG.debug("%s is carried out", call.kind)
+        LOG.debug("%s was carried out", call.kind)
         return answer
 
     def _awake(self, name: str) -> LiveAgent:
@@ -152,7 +152,7 @@ class AgentOwner:
         try:
             self._write()
         except ServiceError as failed:
-            LOG.error("What came before it could not be written either: %s", failed)
+            LOG.error("The events before the failed call could not be written either: %s", failed)
         self._live.pop(name, None)
         return InternalError(f"the service failed on this call ({type(error).__name__}); its log says more")
 
@@ -173,7 +173,7 @@ class AgentOwner:
         except ServiceError as error:
             refusal = error
             if isinstance(error, ConflictError):
-                refusal = NotOwnerError(f"the store knows more than this owner ({error.detail})")
+                refusal = NotOwnerError(f"the store is ahead of this owner ({error.detail})")
             names = {live.name for live, _ in pending}
             for index, name in unwritten:
                 if name in names:

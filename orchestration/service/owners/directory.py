@@ -128,7 +128,7 @@ class Directory:
         await self._ask(ownership(agent, kind, self.settings).name, "forget", agent)
 
     async def sweep(self) -> int:
-        """Passivate the owners that are idle for long, and spares that nobody is left to use; how many owners."""
+        """Passivate long-idle owners and standby owners without a use; return how many owners."""
         live = await self.live()
         idle = await self._idle(live)
         old = [name for name, seconds in idle.items() if seconds >= self.settings.idle_seconds]
@@ -233,7 +233,7 @@ class Directory:
                 await self._standby.give_back(about.kind, actor, handle)
                 _, handle = await self._find(name)
                 if handle is None:
-                    raise NotOwnerError(f"owner {name!r} died just now")
+                    raise NotOwnerError(f"owner {name!r} has just died")
         if not about.shared:
             task = asyncio.get_running_loop().create_task(self._refill(about.kind))
             self._background.add(task)
@@ -309,7 +309,7 @@ class Directory:
                 if not await asyncio.wait_for(asyncio.shield(_answer(ending)), PATIENCE_SECONDS):
                     return  # it was used meanwhile
             except TimeoutError:
-                LOG.warning("Owner %s does not end; it is killed. What it acknowledged is in the log.", name)
+                LOG.warning("Owner %s does not stop and is killed. Everything it acknowledged is in the log.", name)
                 ray.kill(handle)
             except _owner_errors():
                 pass  # it is gone already, which is the aim

@@ -55,7 +55,7 @@ class SnapshotWriter:
                 return False
             except UnavailableError as error:
                 live.snapshot_seq, live.snapshot_version, live.restored = before
-                LOG.warning("Agent %s could not be saved (%s); its log has everything.", live.name, error)
+                LOG.warning("Agent %s could not be saved (%s); its log is complete.", live.name, error)
             return True
 
         if self._thread is None:

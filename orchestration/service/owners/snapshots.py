@@ -74,9 +74,9 @@ class Snapshots:
                 raise CorruptArtifactError("is damaged", place, "the bytes that were written")
             return from_bytes(data, place)
         except FileNotFoundError:
-            LOG.warning("Snapshot %s is gone; the agent's log is read from further back.", place)
+            LOG.warning("Snapshot %s is missing; the agent's log is read from an earlier event.", place)
         except CorruptArtifactError as error:
-            LOG.warning("Snapshot cannot be used (%s); the agent's log is read from further back.", error)
+            LOG.warning("Snapshot cannot be used (%s); the agent's log is read from an earlier event.", error)
         except StoreUnavailableError as error:
             raise UnavailableError(str(error)) from error
         return None

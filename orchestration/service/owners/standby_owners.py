@@ -1,7 +1,7 @@
 """Processes that are started before they are needed: waking an agent then takes a call, and no start of Python.
 
 A process takes half a second to start and to import what an agent needs, a network's torch a second more. So after an
-agent was woken, another actor is started that is nobody's owner yet and has imported the same kind of agent.
+agent was woken, another actor is started that owns no agent yet and has imported the same kind of agent.
 """
 
 from __future__ import annotations

@@ -120,7 +120,7 @@ class StateRecovery:
     def _next(self, before: int, event: EventRow) -> int:
         if event.seq != before + 1:
             expected = f"event {before + 1}"
-            raise CorruptArtifactError(f"its log goes on with event {event.seq}", f"agent {self._row.name}", expected)
+            raise CorruptArtifactError(f"its log continues with event {event.seq}", f"agent {self._row.name}", expected)
         return event.seq
 
     def _target(self, event: EventRow) -> int:
@@ -137,7 +137,9 @@ class StateRecovery:
         if newest is None:
             if self._row.base_seq:
                 raise CorruptArtifactError(
-                    "its log begins in the middle and no snapshot can be read", f"agent {self._row.name}", "a snapshot"
+                    "the start of its log is missing and no snapshot can be read",
+                    f"agent {self._row.name}",
+                    "a snapshot",
                 )
             return RecoveredState(Scheduler(settings_of(self._row.settings)), 0, cache)
         row, saved = newest

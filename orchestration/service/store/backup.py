@@ -94,7 +94,9 @@ def back_up(places: Places, destination: Path) -> Copied:
             except _MovedOnError as error:
                 shutil.rmtree(temporary, ignore_errors=True)
                 if turn == TRIES - 1:
-                    raise StoreUnavailableError(str(error), "store", "a quieter moment", places.store) from error
+                    raise StoreUnavailableError(
+                        str(error), "store", "a retry when fewer calls arrive", places.store
+                    ) from error
         temporary.rename(destination)
     except (OSError, SQLAlchemyError) as error:
         reason = (error.strerror if isinstance(error, OSError) else None) or f"{type(error).__name__}"

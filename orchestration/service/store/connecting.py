@@ -95,7 +95,7 @@ def connect(url: str) -> sa.Engine:
 def stale(error: BaseException, path: str) -> bool:
     """Whether open connections are useless after this error of SQLite; damage is logged with what to do about it.
 
-    A connection that was opened while the disk was read-only, or before the file was replaced, fails for ever. All
+    A connection that was opened while the disk was read-only, or before the file was replaced, fails forever. All
     connections of a process must be closed at once: they share the index of the write-ahead log.
     """
     if not isinstance(error, sqlite3.Error) or isinstance(error, sqlite3.IntegrityError) or "locked" in str(error):

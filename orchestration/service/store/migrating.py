@@ -64,7 +64,7 @@ def _refuse_emptied(lock: Path) -> None:
     if lock.stat().st_size:
         file = lock.with_suffix("")
         raise UnavailableError(
-            f"the store was in use and {file} is empty or gone now; put a backup in its place (proctor restore), or "
+            f"the store was in use and {file} is now empty or missing; put a backup in its place (proctor restore), or "
             f"remove {lock} to begin with an empty store"
         )
 

@@ -59,7 +59,7 @@ def refuse_cut_log(database: Path) -> None:
     missing = recorded.pages - max(pages, recorded.copied)
     raise UnavailableError(
         f"the store is damaged: {log} was cut short, {missing} of {recorded.pages} committed pages are missing; put a "
-        f"backup in its place (proctor restore), or remove {index} to go on without what was in them"
+        f"backup in its place (proctor restore), or remove {index} to continue without their contents"
     )
 
 

@@ -219,7 +219,7 @@ def test_a_users_environment_and_one_that_fails_at_a_point(monkeypatch: pytest.M
 def test_what_the_fleet_declines_is_evaluated_by_the_reference() -> None:
     custom = untrained(units=(16,))
     stranger = SavedAgent(custom.checkpoint, "stable_baselines3:PPO", custom.policy)
-    assert "is none of ppo, a2c, dqn" in str(read(stranger))
+    assert "is not one of ppo, a2c, dqn" in str(read(stranger))
     assert evaluate_together([(stranger, CARTPOLE)], 2, 1) == [reference((custom, CARTPOLE), 2, 1)]
     other = SavedAgent(custom.checkpoint, "ppo", PolicySite("Tanh", "Adam", (), (16, 16)))
     assert "not a plain multi-layer perceptron" in str(read(other))

@@ -150,7 +150,7 @@ def test_one_of_another_version_is_refused(monkeypatch: pytest.MonkeyPatch) -> N
     kept = interrupted(recipe_of("ppo"), 1)
     monkeypatch.setattr(resuming, "ENGINE_VERSION", "another")
     FleetEngine().train(recipe_of("ppo"), SEEDS, checkpoints=kept)
-    assert kept.refused == ["it is of another version"]
+    assert kept.refused == ["it belongs to another version"]
 
 
 @pytest.mark.parametrize(
@@ -166,7 +166,7 @@ def test_one_of_another_training_is_refused(
 ) -> None:
     kept = interrupted(recipe_of("ppo"), 1)
     FleetEngine().train(recipe_of("ppo", mutant), seeds, selection, checkpoints=kept)
-    assert kept.refused == [f"it is of another {what}"]
+    assert kept.refused == [f"it belongs to another {what}"]
 
 
 def test_arrays_that_do_not_fit_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

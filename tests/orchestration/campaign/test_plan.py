@@ -69,8 +69,8 @@ def test_before_anything_is_done(tmp_path: Path) -> None:
     }
     assert plan.notes == (
         "Engine: fake, as the spec says.",
-        "Boundary environments are known when the phases before are done.",
-        "Higher-order candidates are known when the phases before are done.",
+        "Boundary environments are known once the earlier phases are done.",
+        "Higher-order candidates are known once the earlier phases are done.",
     )
     assert plan.cpu_hours == pytest.approx((50 * 10 + 450 * 0.5) / 3600)
     assert plan.cpu_hours / 4 <= plan.wall_hours < plan.cpu_hours

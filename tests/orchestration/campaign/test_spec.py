@@ -201,7 +201,7 @@ def test_preset_of_another_environment() -> None:
         ),
         (
             "environment: CartPole-v1\nalgorithm: dqn\noperators: [PAC_ReLU]\n",
-            "spec.yaml: operators[0]: PAC_ReLU would change nothing: policy.activation is 'ReLU' already",
+            "spec.yaml: operators[0]: PAC_ReLU would change nothing: policy.activation is already 'ReLU'",
         ),
         (BASE + "operators: [POC_Adam]\n", "spec.yaml: operators[0]: POC_Adam would change nothing: "),
         (

@@ -67,9 +67,9 @@ def read_policy(checkpoint: bytes, algorithm: str, site: PolicySite) -> Policy |
     """
     networks = NETWORKS.get(algorithm.lower())
     if networks is None:
-        return f"algorithm {algorithm} is none of {', '.join(NETWORKS)}"
+        return f"algorithm {algorithm} is not one of {', '.join(NETWORKS)}"
     if site.activation not in ACTIVATIONS:
-        return f"activation {site.activation} is none of {', '.join(ACTIVATIONS)}"
+        return f"activation {site.activation} is not one of {', '.join(ACTIVATIONS)}"
     state = _state_dict(checkpoint)
     hidden = len(site.net_arch)
     names = [name for network in networks for name in layer_names(network, hidden)]

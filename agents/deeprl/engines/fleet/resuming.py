@@ -50,7 +50,7 @@ def decode(data: bytes, about: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
     """
     head, separator, body = data.partition(b"\n")
     if not separator or not head.startswith(MAGIC):
-        raise CheckpointRefusedError("it is cut short, or of another format")
+        raise CheckpointRefusedError("it is cut short, or has another format")
     if hashlib.sha256(body).hexdigest().encode() != head.removeprefix(MAGIC):
         raise CheckpointRefusedError("it is damaged (its SHA-256 is not the recorded one)")
     try:
@@ -62,7 +62,7 @@ def decode(data: bytes, about: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
     expected = json.loads(canonical_json(plain(about)))
     different = sorted(name for name in expected if recorded.get(name) != expected[name])
     if different:
-        raise CheckpointRefusedError(f"it is of another {', '.join(different)}")
+        raise CheckpointRefusedError(f"it belongs to another {', '.join(different)}")
     return arrays
 
 
