@@ -145,7 +145,7 @@ def replaced(text: str, old: str, new: str) -> str:
         (replaced(MATRIX, "7.5", "heavy"), HIGHER, ["M.csv", "line 3: mass", "'heavy' is not a number"]),
         (replaced(MATRIX, "inconclusive", "maybe"), HIGHER, ["M.csv", "line 7: killed", "'maybe'", "True or False"]),
         (replaced(MATRIX, "True\nC,ppo,t,NDF,7", "\nC,ppo,t,NDF,7"), HIGHER, ["M.csv", "line 2: killed", "''"]),
-        (MATRIX + "C,ppo,t,NDF,1,0.1,False\n", HIGHER, ["M.csv", "line 8", "there twice", "line 2"]),
+        (MATRIX + "C,ppo,t,NDF,1,0.1,False\n", HIGHER, ["M.csv", "line 8", "appears twice", "line 2"]),
         (MATRIX.rsplit("C,", 1)[0], HIGHER, ["M.csv: C/ppo/t", "no outcome for PAC_ReLU in (length 9.25, mass 1)"]),
         (MATRIX, HIGHER.rsplit("C,", 1)[0], ["H.csv: C/ppo/t", "(length 0.1, mass 1)", "M.csv is missing"]),
         (MATRIX, replaced(HIGHER, "7.5", "7.6"), ["H.csv: C/ppo/t", "(length 0.1, mass 7.6) is not in", "M.csv"]),

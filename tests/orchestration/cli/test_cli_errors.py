@@ -140,8 +140,8 @@ def test_a_name_that_no_file_can_have_is_one_line(command: list[str], capsys: py
         (["smoke", "http://[::1"], "'http://[::1' is not a URL"),
         (["smoke", "http://\x01"], "is not a URL"),
         (["smoke", "ftp://x"], "'ftp://x' is not a URL"),
-        (["smoke", "http://127.0.0.1:1", "--token", "\u00e9"], "a token cannot have"),
-        (["smoke", "http://127.0.0.1:1", "--token", "a\nb"], "a token cannot have"),
+        (["smoke", "http://127.0.0.1:1", "--token", "\u00e9"], "a token cannot contain"),
+        (["smoke", "http://127.0.0.1:1", "--token", "a\nb"], "a token cannot contain"),
         (["serve", "--host", "", "--store", "PLACE"], "host"),
     ],
 )

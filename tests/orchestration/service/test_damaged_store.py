@@ -62,7 +62,7 @@ def test_an_emptied_file_is_no_new_store(tmp_path: Path, gone: bool) -> None:
     filled(place).close()
     place.unlink() if gone else place.write_bytes(b"")
     for _ in range(2):
-        with pytest.raises(UnavailableError, match="empty or gone") as refusal:
+        with pytest.raises(UnavailableError, match="now empty or missing") as refusal:
             SqlStore(str(place))
     assert str(place) in refusal.value.detail
     (tmp_path / "service.db.lock").unlink()
