@@ -15,12 +15,12 @@ help:  ## list these targets
 demo: $(STAMP)  ## run a small campaign and a small scheduling service
 	$(BIN)/proctor demo
 
-# Tests that start Ray form one group: one process runs them in turn, while the other runs everything else.
+# One process runs the tests that start Ray in turn, while the other begins with everything else (tests/conftest.py).
 test: $(STAMP)  ## run all tests, on two cores
-	$(BIN)/pytest --numprocesses 2 --dist loadgroup
+	$(BIN)/pytest --numprocesses 2 --dist loadscope
 
 check: lint  ## lint, then the tests that take seconds in all
-	$(BIN)/pytest --numprocesses 2 --dist loadgroup -q -m "not slow and not ray and not cluster"
+	$(BIN)/pytest --numprocesses 2 --dist loadscope -q -m "not slow and not ray and not cluster"
 
 fmt: $(STAMP)  ## format the code and apply the safe fixes of the linter
 	$(BIN)/ruff check --fix .

@@ -10,6 +10,8 @@ from pathlib import Path
 import hypothesis
 import pytest
 import torch
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 torch.set_num_threads(1)
 
@@ -17,28 +19,38 @@ torch.set_num_threads(1)
 hypothesis.settings.register_profile("proctor", deadline=None)
 hypothesis.settings.load_profile("proctor")
 
-INTEGRATION = Path(__file__).parent / "integration"
+USING_RAY = ("tests/integration/", "tests/contracts/test_executors.py")
+"""Tests that start Ray. They share the machine's cores and its cluster, so one process runs them in turn."""
+
+INDEPENDENT = ("tests/agents/scheduling/test_published_baselines.py",)
+"""Long files whose tests share nothing; they keep both processes busy to the end."""
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Say which tests one process of pytest-xdist runs in turn.
-
-    Tests that start Ray share the machine's cores and one cluster. Tests of a file with a module fixture share that
-    fixture, which would else be made in every process.
-    """
+    """Mark the tests that start Ray."""
     for item in items:
-        if INTEGRATION in item.path.parents:
+        if item.nodeid.startswith(USING_RAY):
             item.add_marker("ray")
-        if item.get_closest_marker("ray"):
-            item.add_marker(pytest.mark.xdist_group("ray"))
-        elif _has_module_fixture(item):
-            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
 
 
-def _has_module_fixture(item: pytest.Item) -> bool:
-    definitions = getattr(item, "_fixtureinfo").name2fixturedefs.values()  # noqa: B009 - pytest has no public way
-    return any(definition.scope == "module" for choices in definitions for definition in choices)
+class GroupedByFile(LoadScopeScheduling):  # type: ignore[misc]
+    """Which tests one process runs in turn: those that start Ray, and those of one file.
+
+    Tests of a file share its fixtures and compiled programs. The groups of pytest-xdist itself (`loadgroup`) do not
+    reach its scheduler with this version of pytest.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        if nodeid.startswith(USING_RAY):
+            return "ray"
+        path = nodeid.partition("::")[0]
+        return nodeid if path in INDEPENDENT else path
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> GroupedByFile:
+    return GroupedByFile(config, log)
 
 
 @pytest.fixture(scope="session")

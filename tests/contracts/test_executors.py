@@ -22,7 +22,6 @@ from orchestration.execution.work import AgentKey, EvaluateBlock, EvaluationKey,
 
 FAKES = Path(__file__).parents[1] / "fakes"
 FUNCTIONS = TaskFunctions("fake_training:engine", "fake_training:evaluate")
-pytestmark = pytest.mark.ray
 KINDS: dict[str, Callable[[], Executor]] = {
     "inline": lambda: InlineExecutor(FUNCTIONS),
     "ray": lambda: RayExecutor(cpus=2, functions=FUNCTIONS),
