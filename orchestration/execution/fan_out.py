@@ -12,7 +12,15 @@ from typing import Any, TypeVar
 
 from envsearch.errors import ProctorError, unknown_name
 from envsearch.extras import is_installed, missing_extra
-from orchestration.runtime.ray import ONE_THREAD, end_on_sigterm, extend_search_path, search_path, start_ray, stop_ray
+from orchestration.runtime.ray import (
+    ONE_THREAD,
+    abandon,
+    end_on_sigterm,
+    extend_search_path,
+    search_path,
+    start_ray,
+    stop_ray,
+)
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -80,8 +88,7 @@ def _as_tasks(
             done, _ = ray.wait(list(running), num_returns=1)
             yield running.pop(done[0]), _result(done[0])
     finally:
-        for reference in running:
-            ray.cancel(reference, force=True)
+        abandon(running, runtime)
         stop_ray(runtime)
 
 

@@ -11,6 +11,7 @@ import signal
 import socket
 import sys
 import threading
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -84,6 +85,20 @@ def start_ray(
         runtime = RayRuntime(owned=True, connected=True)
     end_on_sigterm()  # ray.init replaces a handler that was installed before it
     return runtime
+
+
+def abandon(references: Iterable[Any], runtime: RayRuntime) -> None:
+    """End tasks whose results nobody waits for, running ones too.
+
+    Leaving the cluster (`stop_ray`) ends them as well, and must not follow a cancellation: a result that arrives in
+    between aborts the whole process ("Tried to complete task that was not pending", seen in 1 of 20 interruptions with
+    Ray 2.60).
+    """
+    if not runtime.connected:
+        import ray
+
+        for reference in references:
+            ray.cancel(reference, force=True)  # a plain cancel would wait for the item's end
 
 
 def stop_ray(runtime: RayRuntime) -> None:

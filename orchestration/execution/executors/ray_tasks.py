@@ -20,7 +20,15 @@ from orchestration.execution.executors.progress_reports import (
 from orchestration.execution.results import ResultStore
 from orchestration.execution.tasks import DEFAULT_FUNCTIONS, TaskFunctions, run_block
 from orchestration.execution.work import BlockReport, JobOutcome, TrainBlock, WorkBlock, item_addresses
-from orchestration.runtime.ray import ONE_THREAD, RayRuntime, extend_search_path, search_path, start_ray, stop_ray
+from orchestration.runtime.ray import (
+    ONE_THREAD,
+    RayRuntime,
+    abandon,
+    extend_search_path,
+    search_path,
+    start_ray,
+    stop_ray,
+)
 
 QUEUED = 256
 """Blocks in flight at least, where a cluster is not this process's own: waiting tasks are what makes it grow."""
@@ -81,8 +89,6 @@ class RayExecutor:
         self, blocks: Iterable[WorkBlock], store_url: str, progress: ProgressCallback | None = None
     ) -> Iterator[BlockReport]:
         """See `Executor.run`. A block whose worker dies once too often is reported as failed, with the reason."""
-        import ray
-
         store = ResultStore(store_url)
         mark = "" if self._runtime.owned else store.mark()
         submit = functools.partial(
@@ -109,8 +115,7 @@ class RayExecutor:
                         poller.ended(number)
                     yield report
         finally:
-            for reference in running:  # only after an interruption; a plain cancel would wait for the item's end
-                ray.cancel(reference, force=True)
+            abandon(running, self._runtime)  # only after an interruption
         refuse_corrupt(corrupt)
 
     def close(self) -> None:
