@@ -18,6 +18,11 @@ from mutations.killing.statistics import Rewards, direction_of, holm, independen
 
 LEVEL = 0.05
 _ADVICE = "; as things stand, a kill needs about "
+_OF_THE_MEAN = (
+    *("statistic", "difference", "difference_low", "difference_high", "effect_size", "effect_low", "effect_high"),
+    *("p_value", "agents_for_kill", "agents_for_equivalence"),
+)
+"""What a population of which no agent lives does not have."""
 
 
 class MarginPermutation:
@@ -25,7 +30,7 @@ class MarginPermutation:
 
     * `p_value`: permutation of the smallest p-value of mean, rank and energy distance; after `correct`, Holm's.
     * `effect_size`: the same difference as a share of the scale, with its 95 % interval; None without a scale.
-    * `power`: chance that a mutant just at the margin is killed, at the level in force.
+    * `power`: chance that a mutant just at the margin is killed, at the level in force; None without a scale.
     * killed: a difference is shown, and the mutant may lie beyond the margin. `direction` says worse, less reliable
       (more spread or more collapsed agents about the same mean), or better, which does not count as a kill in a score.
     * survived: equivalence within both margins is shown, by two one-sided tests each.
@@ -36,8 +41,7 @@ class MarginPermutation:
 
     Args:
         level: a mutant is killed when its p-value is at most this; in (0, 1).
-        margins: the largest differences that do not matter.
-        paired: position i of both populations was trained with the same seed, and only such pairs are exchanged.
+        margins: the largest differences that do not matter. Where they are given, those of a spec do not apply.
     """
 
     name: str = "margin_permutation"
@@ -50,13 +54,18 @@ class MarginPermutation:
     resampling: bool = True
     corrected: bool = True
     better_is_killed: bool = False
+    independent: bool = True
 
-    def __init__(self, level: float = LEVEL, margins: Margins | None = None, paired: bool = False) -> None:
+    def __init__(self, level: float = LEVEL, margins: Margins | None = None) -> None:
         if not 0 < level < 1:
             raise InputError(f"{level} is not a level of significance", "level", "a number in (0, 1)")
         self.level = level
         self.margins = margins or Margins()
-        self.independent = not paired
+        self.takes_margins = margins is None
+
+    def with_margins(self, margins: Margins) -> MarginPermutation:
+        """The same test with other margins."""
+        return type(self)(self.level, margins)
 
     def judge(self, healthy: NDArray[np.float64], mutant: NDArray[np.float64], rng: np.random.Generator) -> KillVerdict:
         """Compare mean rewards of agents, shapes (n,) and (m,); the sizes may differ unless the test is paired.
@@ -87,8 +96,10 @@ class MarginPermutation:
             p_value = paired_p_value(first, second, rng).p_value
         evidence = examine(first, second, self.margins, paired=not self.independent)
         verdict = self._verdict(evidence, p_value)
-        power = margin_power(first, second, evidence.margin, self.margins, self.level, paired=not self.independent)
-        verdict = replace(verdict, power=power)
+        if evidence.scale is not None:
+            paired = not self.independent
+            power = margin_power(first, second, evidence.margin, self.margins, self.level, paired)
+            verdict = replace(verdict, power=power)
         if dead == strange.size and not np.any(np.isneginf(living)):
             return _killed_by_crash(verdict)
         if dead and verdict.outcome is not Outcome.SURVIVED:
@@ -138,6 +149,13 @@ class MarginPermutation:
             n_healthy=evidence.n,
             n_mutant=evidence.m,
             reason=reason,
+            difference=evidence.difference,
+            difference_low=evidence.low,
+            difference_high=evidence.high,
+            margin=None if share is None else evidence.margin,
+            **_collapsed_shares(evidence),
+            agents_for_kill=agents_for_kill(p_value, evidence.n, evidence.m, self.level),
+            agents_for_equivalence=agents_for_equivalence(evidence, self.margins),
         )
 
     def _inconclusive(self, evidence: MarginEvidence, facts: str, p_value: float) -> str:
@@ -156,7 +174,8 @@ class MarginPermutation:
         level = self.level / max(1, family - killed_others)
         sizes = verdict.n_healthy, verdict.n_mutant
         power = None if verdict.power is None else corrected_power(verdict.power, *sizes, self.level, level)
-        changed = replace(verdict, p_value=after, power=power)
+        needed = agents_for_kill(before, *sizes, level)
+        changed = replace(verdict, p_value=after, power=power, agents_for_kill=needed)
         if stands or verdict.outcome is Outcome.SURVIVED:
             return changed
         reason = verdict.reason.partition(_ADVICE)[0]
@@ -164,10 +183,6 @@ class MarginPermutation:
             reason = f"p = {before:.3g} before Holm's correction for {family} mutants; {reason}"
         reason += _kill_advice(before, *sizes, level)
         return replace(changed, outcome=Outcome.INCONCLUSIVE, reason=reason)
-
-
-PAIRED = MarginPermutation(paired=True)
-"""For populations trained with the same seeds, by import path: ``mutations.killing.margin_permutation:PAIRED``."""
 
 
 def _with_dead_agents(healthy: Rewards, mutant: Rewards, margins: Margins) -> tuple[Rewards, Rewards]:
@@ -186,9 +201,21 @@ def _with_dead_agents(healthy: Rewards, mutant: Rewards, margins: Margins) -> tu
 
 
 def _killed_by_crash(verdict: KillVerdict) -> KillVerdict:
-    blank: dict[str, Any] = dict.fromkeys(("statistic", "p_value", "effect_size", "effect_low", "effect_high"))
+    blank: dict[str, Any] = dict.fromkeys(_OF_THE_MEAN)
     reason = f"killed by crash: all {verdict.n_mutant} agents died and the healthy ones lived"
     return replace(verdict, outcome=Outcome.KILLED, direction=Direction.WORSE, reason=reason, **blank)
+
+
+def _collapsed_shares(evidence: MarginEvidence) -> dict[str, float]:
+    """The verdict's fields about collapsed agents; none without a scale, which says what collapsed means."""
+    if evidence.scale is None:
+        return {}
+    return {
+        "collapsed_healthy": evidence.collapsed_healthy / evidence.n,
+        "collapsed_mutant": evidence.collapsed_mutant / evidence.m,
+        "collapsed_low": evidence.collapsed_low,
+        "collapsed_high": evidence.collapsed_high,
+    }
 
 
 def _direction(evidence: MarginEvidence) -> Direction:
