@@ -93,7 +93,7 @@ class KillTest(Protocol):
         resampling: whether the verdict depends on the generator (then ``--repeats`` means something).
         corrected: whether `correct` changes verdicts when several mutants are judged together.
 
-    Three further attributes are optional, see `takes_independent`, `better_is_killed` and `takes_margins`.
+    Further attributes are optional, see `takes_independent`, `takes_dead`, `takes_margins` and `better_is_killed`.
     """
 
     name: str
@@ -127,9 +127,40 @@ def better_is_killed(test: KillTest) -> bool:
     return bool(getattr(test, "better_is_killed", True))
 
 
+def takes_dead(test: KillTest) -> bool:
+    """Whether a test judges dead agents, whose reward is minus infinity (attribute of the same name)."""
+    return bool(getattr(test, "takes_dead", False))
+
+
 def takes_margins(test: KillTest) -> bool:
     """Whether the margins of a spec or of the command line apply to a test (attribute of the same name).
 
     Such a test has a method ``with_margins(margins)`` that returns the test with other margins.
     """
     return bool(getattr(test, "takes_margins", False))
+
+
+def without_numbers(
+    test: str, outcome: Outcome, direction: Direction, sizes: tuple[int, int], reason: str
+) -> KillVerdict:
+    """A verdict that no statistic decided; `sizes` of the healthy and the mutant population."""
+    return KillVerdict(
+        test=test,
+        outcome=outcome,
+        direction=direction,
+        statistic=None,
+        p_value=None,
+        effect_size=None,
+        effect_low=None,
+        effect_high=None,
+        power=None,
+        n_healthy=sizes[0],
+        n_mutant=sizes[1],
+        reason=reason,
+    )
+
+
+def killed_by_crash(test: str, n_healthy: int, n_mutant: int) -> KillVerdict:
+    """The verdict on a mutant all of whose agents died of the fault, beside healthy agents of which none died."""
+    reason = f"killed by crash: all {n_mutant} agents died and the healthy ones lived"
+    return without_numbers(test, Outcome.KILLED, Direction.WORSE, (n_healthy, n_mutant), reason)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from envsearch.errors import InputError
-from mutations.killing.kill_test import Direction, KillVerdict, Outcome
+from mutations.killing.kill_test import Direction, KillVerdict, Outcome, killed_by_crash
 from mutations.killing.margin_power import agents_for_kill, corrected_power, margin_power
 from mutations.killing.margins import MarginEvidence, Margins, agents_for_equivalence, collapse_limit, examine, scale_of
 from mutations.killing.permutation_law import merge_rounding, paired_p_value, permutation_p_value
@@ -18,11 +17,6 @@ from mutations.killing.statistics import Rewards, direction_of, holm, independen
 
 LEVEL = 0.05
 _ADVICE = "; as things stand, a kill needs about "
-_OF_THE_MEAN = (
-    *("statistic", "difference", "difference_low", "difference_high", "effect_size", "effect_low", "effect_high"),
-    *("p_value", "agents_for_kill", "agents_for_equivalence"),
-)
-"""What a population of which no agent lives does not have."""
 
 
 class MarginPermutation:
@@ -55,6 +49,7 @@ class MarginPermutation:
     corrected: bool = True
     better_is_killed: bool = False
     independent: bool = True
+    takes_dead: bool = True
 
     def __init__(self, level: float = LEVEL, margins: Margins | None = None) -> None:
         if not 0 < level < 1:
@@ -88,6 +83,8 @@ class MarginPermutation:
         """`judge` with splits drawn before, for many comparisons of the same sizes (see `splits.drawn_splits`)."""
         living, strange = independent_populations(healthy, mutant, paired=not self.independent)
         dead = int(np.count_nonzero(np.isneginf(strange)))
+        if dead == strange.size and not np.any(np.isneginf(living)):
+            return killed_by_crash(self.name, living.size, strange.size)
         first, second = _with_dead_agents(living, strange, self.margins)
         first, second = merge_rounding(first, second)
         if self.independent:
@@ -100,8 +97,6 @@ class MarginPermutation:
             paired = not self.independent
             power = margin_power(first, second, evidence.margin, self.margins, self.level, paired)
             verdict = replace(verdict, power=power)
-        if dead == strange.size and not np.any(np.isneginf(living)):
-            return _killed_by_crash(verdict)
         if dead and verdict.outcome is not Outcome.SURVIVED:
             return replace(verdict, reason=f"{dead} of {strange.size} agents died; {verdict.reason}")
         return verdict
@@ -198,12 +193,6 @@ def _with_dead_agents(healthy: Rewards, mutant: Rewards, margins: Margins) -> tu
         lowest -= max(1.0, float(np.ptp(living)))
     first, second = (np.where(np.isneginf(side), lowest, side) for side in (healthy, mutant))
     return first, second
-
-
-def _killed_by_crash(verdict: KillVerdict) -> KillVerdict:
-    blank: dict[str, Any] = dict.fromkeys(_OF_THE_MEAN)
-    reason = f"killed by crash: all {verdict.n_mutant} agents died and the healthy ones lived"
-    return replace(verdict, outcome=Outcome.KILLED, direction=Direction.WORSE, reason=reason, **blank)
 
 
 def _collapsed_shares(evidence: MarginEvidence) -> dict[str, float]:
