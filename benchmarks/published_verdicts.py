@@ -3,8 +3,8 @@
     PROCTOR_DATA=... python -m benchmarks.published_verdicts [--seeds 200] [--repeats 1]
 
 Reads `published/cartpole_rewards.csv` and `cartpole_verdicts.csv` beside it, below PROCTOR_DATA; they are not part of
-the project. `distance_distribution` draws random halves, so it is judged once per seed, and each verdict that differs from
-the published one is counted by mutant.
+the project. `distance_distribution` draws random halves, so it is judged once per seed, and each verdict that differs
+from the published one is counted by mutant.
 """
 
 from __future__ import annotations
