@@ -61,6 +61,7 @@ class ResolvedCampaign:
         mutants: first-order mutants, in the spec's order.
         kill_tests: names in the table or import paths, in the spec's order.
         repeats: seeds per resampling kill test.
+        error_control: name in the table of error controls.
         selection: which model of a training is judged.
         engine: of all agents, healthy and mutants alike.
         seed: of the statistics.
@@ -81,6 +82,7 @@ class ResolvedCampaign:
     sanity: SanityPlan
     engine: str
     seed: int
+    error_control: str
     engine_choice: str = ""
 
     def canonical(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Verdicts on populations: same seeds paired, one generator per comparison, one correction per family."""
+"""Verdicts on populations, before correction: same seeds paired, one generator per comparison."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def _too_few(test: str, healthy: Rewards, mutant: Rewards, common: list[int], pl
     )
 
 
-def judge_family(
+def judge_mutants(
     test_name: str,
     healthy: Rewards,
     mutants: Mapping[str, Rewards],
@@ -88,15 +88,10 @@ def judge_family(
     seed: int,
     repeats: int = 1,
 ) -> list[MutantVerdict]:
-    """All mutants of one family (first order, or higher order) at one point, by one test.
-
-    The test's correction for the number of comparisons is over the mutants of the family that could be judged.
-    """
+    """All mutants at one point, by one test; not corrected (see `steps.correction`)."""
     test = kill_test(test_name)
     verdicts = {
         name: compare(test, healthy, rewards, seeds, comparison_seed(seed, name, point, test_name), repeats)
         for name, rewards in mutants.items()
     }
-    judged = [name for name, verdict in verdicts.items() if verdict.p_value is not None]
-    verdicts |= dict(zip(judged, test.correct([verdicts[name] for name in judged]), strict=True))
     return [MutantVerdict(name, point, replace(verdict, test=test_name)) for name, verdict in verdicts.items()]
