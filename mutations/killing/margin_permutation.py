@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envsearch.errors import InputError
-from mutations.killing.kill_test import Direction, KillVerdict, Outcome, killed_by_crash
+from mutations.killing.kill_test import Correction, Direction, KillVerdict, Outcome, before_correction, killed_by_crash
 from mutations.killing.margin_power import agents_for_kill, corrected_power, margin_power
 from mutations.killing.margins import MarginEvidence, Margins, agents_for_equivalence, collapse_limit, examine, scale_of
 from mutations.killing.permutation_law import merge_rounding, paired_p_value, permutation_p_value
 from mutations.killing.splits import Splits
-from mutations.killing.statistics import Rewards, direction_of, holm, independent_populations
+from mutations.killing.statistics import Rewards, direction_of, independent_populations
 
 LEVEL = 0.05
 _ADVICE = "; as things stand, a kill needs about "
@@ -22,7 +22,7 @@ _ADVICE = "; as things stand, a kill needs about "
 class MarginPermutation:
     """Margin test: `statistic` is the difference of the mean rewards, mutant minus healthy, in units of reward.
 
-    * `p_value`: permutation of the smallest p-value of mean, rank and energy distance; after `correct`, Holm's.
+    * `p_value`: permutation of the smallest p-value of mean, rank and energy distance.
     * `effect_size`: the same difference as a share of the scale, with its 95 % interval; None without a scale.
     * `power`: chance that a mutant just at the margin is killed, at the level in force; None without a scale.
     * killed: a difference is shown, and the mutant may lie beyond the margin. `direction` says worse, less reliable
@@ -101,24 +101,32 @@ class MarginPermutation:
             return replace(verdict, reason=f"{dead} of {strange.size} agents died; {verdict.reason}")
         return verdict
 
-    def correct(self, verdicts: list[KillVerdict]) -> list[KillVerdict]:
-        """Holm's correction over the mutants of one family; takes verdicts as `judge` gave them, not corrected ones.
+    def conclude(self, verdict: KillVerdict, correction: Correction) -> KillVerdict:
+        """The verdict after correction; `power` and the number of agents in the reason become those at its level.
 
         A kill that does not stand becomes inconclusive: where the margin may be exceeded, equivalence is not shown.
-        Verdicts without a p-value (killed by crash) are left out and stay. `power` becomes the corrected one.
         """
-        judged = [verdict for verdict in verdicts if verdict.p_value is not None]
-        raw = [verdict.p_value or 0.0 for verdict in judged]
-        after = holm(raw)
-        killed = [
-            verdict.outcome is Outcome.KILLED and corrected <= self.level
-            for verdict, corrected in zip(judged, after, strict=True)
-        ]
-        rows = iter(
-            self._corrected(verdict, corrected, stands, len(judged), sum(killed) - stands)
-            for verdict, corrected, stands in zip(judged, after, killed, strict=True)
+        sizes, level = (verdict.n_healthy, verdict.n_mutant), correction.level
+        power = verdict.power
+        if power is not None:
+            power = corrected_power(power, *sizes, self.level, level, paired=not self.independent)
+        before = 1.0 if verdict.p_value is None else verdict.p_value
+        changed = replace(
+            verdict,
+            p_adjusted=correction.p_adjusted,
+            level=level,
+            power=power,
+            agents_for_kill=agents_for_kill(before, *sizes, level),
         )
-        return [verdict if verdict.p_value is None else next(rows) for verdict in verdicts]
+        stands = verdict.outcome is Outcome.KILLED and correction.p_adjusted <= self.level
+        if stands or verdict.outcome is Outcome.SURVIVED:
+            return changed
+        reason = verdict.reason.partition(_ADVICE)[0]
+        if verdict.outcome is Outcome.KILLED:
+            reason = f"{before_correction(before, correction)}; {reason}"
+        if verdict.outcome is Outcome.KILLED or before > self.level:  # else a difference is shown, within the margin
+            reason += _kill_advice(before, *sizes, level)
+        return replace(changed, outcome=Outcome.INCONCLUSIVE, reason=reason)
 
     def _verdict(self, evidence: MarginEvidence, p_value: float) -> KillVerdict:
         killed = p_value <= self.level and evidence.may_exceed
@@ -161,23 +169,6 @@ class MarginPermutation:
             seeds = "cannot be expected" if needed is None else f"needs about {needed} agents per population"
             survival = f"survival {seeds}"
         return f"{facts}; {survival}{_kill_advice(p_value, evidence.n, evidence.m, self.level)}"
-
-    def _corrected(
-        self, verdict: KillVerdict, after: float, stands: bool, family: int, killed_others: int
-    ) -> KillVerdict:
-        before = 1.0 if verdict.p_value is None else verdict.p_value
-        level = self.level / max(1, family - killed_others)
-        sizes = verdict.n_healthy, verdict.n_mutant
-        power = None if verdict.power is None else corrected_power(verdict.power, *sizes, self.level, level)
-        needed = agents_for_kill(before, *sizes, level)
-        changed = replace(verdict, p_value=after, power=power, agents_for_kill=needed)
-        if stands or verdict.outcome is Outcome.SURVIVED:
-            return changed
-        reason = verdict.reason.partition(_ADVICE)[0]
-        if verdict.outcome is Outcome.KILLED:
-            reason = f"p = {before:.3g} before Holm's correction for {family} mutants; {reason}"
-        reason += _kill_advice(before, *sizes, level)
-        return replace(changed, outcome=Outcome.INCONCLUSIVE, reason=reason)
 
 
 def _with_dead_agents(healthy: Rewards, mutant: Rewards, margins: Margins) -> tuple[Rewards, Rewards]:

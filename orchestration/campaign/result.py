@@ -122,6 +122,22 @@ class ScoreResult:
 
 
 @dataclass(frozen=True, slots=True)
+class ErrorControlResult:
+    """How the verdicts were corrected for their number.
+
+    Attributes:
+        control: name in the table of error controls. method: whose procedure it is.
+        comparisons: size of the family: all that corrected tests judged, of any mutant in any environment.
+        kills: comparisons of the family that are killed after correction.
+    """
+
+    control: str
+    method: str
+    comparisons: int
+    kills: int
+
+
+@dataclass(frozen=True, slots=True)
 class CampaignResult:
     """Everything one campaign found.
 
@@ -132,6 +148,7 @@ class CampaignResult:
         kill_matrix: verdicts of mutants x boundary environments for every test, first and higher order.
         published: rows of the side-by-side with the published figures (empty where the pair was not published).
         provenance: versions, platform, seeds, hashes, cost.
+        error_control: None in results written before 0.2.0, where each environment was corrected alone.
     """
 
     run_id: str
@@ -152,3 +169,4 @@ class CampaignResult:
     scores: tuple[ScoreResult, ...]
     published: tuple[dict[str, Any], ...]
     provenance: dict[str, Any]
+    error_control: ErrorControlResult | None = None

@@ -22,6 +22,8 @@ _VERDICT = (
     "direction",
     "statistic",
     "p_value",
+    "p_adjusted",
+    "level",
     "effect_size",
     "effect_low",
     "effect_high",

@@ -65,6 +65,7 @@ class ResolvedCampaign:
         kill_tests: names in the table or import paths, in the spec's order.
         margins: for the kill tests that take margins.
         repeats: seeds per resampling kill test.
+        error_control: name in the table of error controls.
         selection: which model of a training is judged.
         engine: of all agents, healthy and mutants alike.
         seed: of the statistics.
@@ -86,6 +87,7 @@ class ResolvedCampaign:
     sanity: SanityPlan
     engine: str
     seed: int
+    error_control: str
     engine_choice: str = ""
 
     def canonical(self) -> dict[str, Any]:

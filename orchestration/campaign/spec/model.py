@@ -121,6 +121,8 @@ class CampaignSpec(Section):
         operators: first-order mutants; the published set of the algorithm by default.
         kill_tests: the default test (margin_permutation) by default.
         repeats: seeds per resampling kill test; the outcome is the majority.
+        error_control: what stays at most at the level over all comparisons of the report: the false discovery rate
+            (Benjamini-Hochberg; with ``_any_dependence`` Benjamini-Yekutieli) or the chance of any false kill (Holm).
         engine: ``auto``, ``fleet`` or ``sb3``. ``auto`` takes the fleet where it can train every
             recipe of the campaign, else sb3 for all of them.
         preset: name of another pair's preset to take hyper-parameters from (``cartpole_ppo``).
@@ -137,6 +139,7 @@ class CampaignSpec(Section):
     kill_tests: Names | None = None
     margins: MarginsSection = MarginsSection()
     repeats: Annotated[int, Field(ge=1, le=1000)] = 1
+    error_control: Literal["false_discovery", "familywise", "false_discovery_any_dependence"] = "false_discovery"
     evaluation: EvaluationSection = EvaluationSection()
     agent: AgentSection = AgentSection()
     boundary: BoundarySection = BoundarySection()

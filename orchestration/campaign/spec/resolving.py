@@ -82,6 +82,7 @@ def _resolve(spec: CampaignSpec) -> ResolvedCampaign:
         sanity=SanityPlan(_threshold(spec, chosen, definition), spec.sanity.on_failure),
         engine=chosen_engine,
         seed=spec.seed,
+        error_control=spec.error_control,
         engine_choice=engine_choice,
     )
 

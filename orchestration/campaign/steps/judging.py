@@ -1,4 +1,4 @@
-"""Verdicts on populations: who is compared, one generator per comparison, one correction per family."""
+"""Verdicts on populations, before correction: who is compared, one generator per comparison."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def _inconclusive(test: KillTest, sides: tuple[Rewards, Rewards], reason: str) -
     return without_numbers(test.name, Outcome.INCONCLUSIVE, direction_of(difference), _sizes(sides), reason)
 
 
-def judge_family(
+def judge_mutants(
     test_name: str,
     healthy: Rewards,
     mutants: Mapping[str, Rewards],
@@ -112,9 +112,8 @@ def judge_family(
     repeats: int = 1,
     margins: Margins | None = None,
 ) -> list[MutantVerdict]:
-    """All mutants of one family (first order, or higher order) at one point, by one test.
+    """All mutants at one point, by one test; not corrected (see `steps.correction`).
 
-    The test's correction for the number of comparisons is over the mutants of the family that could be judged.
     `margins` are the campaign's, for a test that takes them.
     """
     test = kill_test(test_name, margins=margins)
@@ -122,6 +121,4 @@ def judge_family(
         name: compare(test, healthy, rewards, seeds, comparison_seed(seed, name, point, test_name), repeats)
         for name, rewards in mutants.items()
     }
-    judged = [name for name, verdict in verdicts.items() if verdict.p_value is not None]
-    verdicts |= dict(zip(judged, test.correct([verdicts[name] for name in judged]), strict=True))
     return [MutantVerdict(name, point, replace(verdict, test=test_name)) for name, verdict in verdicts.items()]

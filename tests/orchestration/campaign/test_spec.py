@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from envsearch.errors import InputError, MutationRefusedError
+from mutations.killing.error_control import ERROR_CONTROLS
 from mutations.killing.margins import Margins
 from orchestration.campaign.spec.campaign import ResolvedCampaign
 from orchestration.campaign.spec.loading import experiment_names, load_spec, parse_spec
@@ -49,6 +50,20 @@ def test_defaults() -> None:
     assert campaign.sanity.threshold == 475.0
     assert len(campaign.mutants) == 12
     assert [parameter.name for parameter in campaign.boundary.parameters] == ["cart_mass", "pole_mass"]
+
+
+def test_error_control_is_part_of_the_run() -> None:
+    campaign = resolved(BASE)
+    assert campaign.error_control == "false_discovery"
+    familywise = resolved(BASE + "error_control: familywise\n")
+    assert familywise.error_control == "familywise"
+    assert familywise.run_id != campaign.run_id
+    assert "error_control" in complaint(BASE + "error_control: holm\n")
+
+
+def test_every_control_of_the_table_is_a_choice_of_the_spec() -> None:
+    for name in ERROR_CONTROLS:
+        assert resolved(BASE + f"error_control: {name}\n").error_control == name
 
 
 def test_overrides() -> None:
