@@ -9,6 +9,9 @@ from agents.deeprl.engines.base import AgentSelection
 from agents.deeprl.recipe import TrainingRecipe
 from envsearch.canonical import content_address, plain
 from envsearch.spec import EnvironmentSpec, Parameter
+from mutations.killing.kill_test import takes_margins
+from mutations.killing.margins import Margins
+from mutations.killing.registry import kill_test
 from mutations.mutant import Mutant
 from orchestration.campaign.result import Point
 from orchestration.execution.work import SEMANTICS, AgentKey, EvaluationKey, EvaluationMethod
@@ -60,6 +63,7 @@ class ResolvedCampaign:
         healthy: the recipe of the healthy population.
         mutants: first-order mutants, in the spec's order.
         kill_tests: names in the table or import paths, in the spec's order.
+        margins: for the kill tests that take margins.
         repeats: seeds per resampling kill test.
         selection: which model of a training is judged.
         engine: of all agents, healthy and mutants alike.
@@ -73,6 +77,7 @@ class ResolvedCampaign:
     mutants: tuple[Mutant, ...]
     seeds: tuple[int, ...]
     kill_tests: tuple[str, ...]
+    margins: Margins
     repeats: int
     evaluation: EvaluationPlan
     selection: AgentSelection
@@ -84,9 +89,15 @@ class ResolvedCampaign:
     engine_choice: str = ""
 
     def canonical(self) -> dict[str, Any]:
-        """The resolved form as plain data: equal for specs that mean the same."""
+        """The resolved form as plain data: equal for specs that mean the same.
+
+        Margins are in it where a test takes them, so campaigns without such a test keep the run id that they had
+        before there were margins.
+        """
         fields: dict[str, Any] = plain(self)
         del fields["name"], fields["notes"], fields["engine_choice"]
+        if not any(takes_margins(kill_test(name)) for name in self.kill_tests):
+            del fields["margins"]
         return {"semantics": SEMANTICS, **fields}
 
     @property

@@ -211,7 +211,7 @@ def assert_refused(ended: Ended, parts: list[str]) -> None:
 
 def test_published_verdicts_are_reproduced(proctor: Proctor, proctor_data: Path) -> None:
     published = proctor_data / "published"
-    rows = proctor("--table", published / "cartpole_rewards.csv", "--repeats", 20, "--format", "json").rows
+    rows = proctor("--table", published / "cartpole_rewards.csv", "--repeats", 3, "--format", "json").rows
     by_key = {(row["environment"], row["algorithm"], row["mutant"], row["test"]): row for row in rows}
     agreeing = {"average_ratio": 0, "reward_distribution": 0, "distance_distribution": 0}
     with (published / "cartpole_verdicts.csv").open(newline="") as file:
@@ -222,5 +222,4 @@ def test_published_verdicts_are_reproduced(proctor: Proctor, proctor_data: Path)
             for test in ("reward_distribution", "distance_distribution"):
                 outcome = line[test].replace("not killed", "survived")
                 agreeing[test] += by_key[(*key, test)]["outcome"] == outcome
-    assert (agreeing["average_ratio"], agreeing["reward_distribution"]) == (34, 34)
-    assert agreeing["distance_distribution"] >= 33
+    assert agreeing == dict.fromkeys(agreeing, 34)
