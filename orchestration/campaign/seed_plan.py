@@ -77,18 +77,15 @@ class SeedPlan:
     assumptions: tuple[str, ...]
 
 
-def plan_seeds(
-    campaign: ResolvedCampaign, healthy: Rewards, margins: Margins, looks: Looks, power: float = POWER
-) -> SeedPlan:
+def plan_seeds(campaign: ResolvedCampaign, healthy: Rewards, looks: Looks, power: float = POWER) -> SeedPlan:
     """Simulate every question for the campaign's number of mutants.
 
     Args:
         healthy: mean rewards in the initial environment that are known, by seed.
-        margins: the differences that do not matter.
         looks: what `seeds: auto` would use.
         power: chance that is required, before rounding up to a number of agents that was tried.
     """
-    mutants = max(1, len(campaign.mutants))
+    mutants, margins = max(1, len(campaign.mutants)), campaign.margins
     levels = LEVEL / mutants, LEVEL * (1 + (mutants - 1) // 2) / mutants
     laws, origin = _laws(healthy, margins)
     rows = [
@@ -112,9 +109,7 @@ def _laws(healthy: Rewards, margins: Margins) -> tuple[dict[str, tuple[Law, floa
     if finite.size >= FEWEST_MEASURED:
         origin = "The healthy mean is near zero and no scale is set (margins.scale), so reference laws are simulated."
     else:
-        origin = (
-            f"The store has {finite.size} healthy agents. Below {FEWEST_MEASURED}, reference laws are simulated."
-        )
+        origin = f"The store has {finite.size} healthy agents. Below {FEWEST_MEASURED}, reference laws are simulated."
     return {name: (law, _mean(law)) for name, law in REFERENCE_LAWS.items()}, origin
 
 
@@ -124,10 +119,10 @@ def _mean(law: Law) -> float:
 
 def _effects(margins: Margins) -> dict[str, Effect]:
     return {
-        f"at the margin: every agent loses {100 * margins.mean:g} %": Effect(loss=margins.mean),
-        f"at the margin: {100 * margins.collapsed:g} % of the agents collapse": Effect(collapsed=margins.collapsed),
-        "20 % of the agents collapse": Effect(collapsed=0.2),
-        "30 % of the agents collapse": Effect(collapsed=0.3),
+        f"every agent loses {100 * margins.mean:g} % (margin)": Effect(loss=margins.mean),
+        f"{100 * margins.collapsed:g} % collapse (margin)": Effect(collapsed=margins.collapsed),
+        "20 % collapse": Effect(collapsed=0.2),
+        "30 % collapse": Effect(collapsed=0.3),
         "every agent loses half": Effect(loss=0.5),
     }
 
@@ -154,11 +149,11 @@ def _rows(
 def _assumptions(mutants: int, levels: tuple[float, float], power: float, looks: Looks) -> list[str]:
     percent = partial("{:.3g} %".format)
     return [
-        "The scale is the healthy mean unless margins.scale is set. A collapsed agent loses the whole scale, the others "
-        "nothing.",
+        "The scale is the healthy mean unless margins.scale is set. A collapsed agent loses the whole scale.",
         f"{mutants} mutants, level {percent(100 * LEVEL)} of the whole family: {percent(100 * levels[0])} for the only "
         f"mutant that is killed, {percent(100 * levels[1])} where half of the others are killed too.",
-        f"Agents of either population for a power of {power:g}; {PAIRS} comparisons are simulated per number. "
+        f"Columns alone, among killed: agents of either population for a power of {power:g}, at these two levels; "
+        f"{PAIRS} comparisons are simulated per number. "
         f"Numbers tried: {', '.join(map(str, SIZES))}.",
         f"With looks: mutants are judged at {', '.join(map(str, looks.agents))} agents, beside {looks.most} healthy "
         "agents; the power is that of the only mutant that is killed.",

@@ -88,7 +88,6 @@ def seeds(
 ) -> None:
     """Simulate how many agents the verdicts of a campaign need."""
     from envsearch.errors import InputError
-    from mutations.killing.margins import Margins
     from mutations.killing.sequential_looks import Looks
     from orchestration.campaign.folder import campaign_home
     from orchestration.campaign.population import Populations
@@ -99,7 +98,7 @@ def seeds(
         raise InputError(f"{power:g} is not a power", "--power", "a number above 0 and below 1")
     campaign = resolved(spec)
     healthy = Populations(campaign, RunSettings(home=campaign_home(home), store=store).result_store()).healthy
-    planned = plan_seeds(campaign, healthy.rewards_at(campaign.initial_point), Margins(), Looks(), power)
+    planned = plan_seeds(campaign, healthy.rewards_at(campaign.initial_point), Looks(), power)
     if output is OutputFormat.JSON:
         print_json(asdict(planned))
     else:
@@ -221,7 +220,7 @@ def _print_plan(planned: CampaignPlan) -> None:
 
 
 def _print_seeds(planned: SeedPlan) -> None:
-    columns = ["mutant", "outcome", "agents, alone", "agents, among killed", "looks: power", "looks: agents"]
+    columns = ["mutant", "outcome", "alone", "among killed", "looks: power", "looks: agents"]
     for rewards in dict.fromkeys(row.rewards for row in planned.rows):
         rows = [
             [
