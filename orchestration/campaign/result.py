@@ -33,6 +33,8 @@ class PopulationResult:
         dead: seeds of agents whose weights or rewards are not finite; they are the worst agents there can be.
         identical_seeds: seeds whose weights equal the same-seed healthy agent's; a live mutant has few or none.
         train_seconds: CPU time of the trainings, summed over agents.
+        selected_steps: training step at which each judged model was taken, in the order of `seeds`; empty where the
+            final model is judged (and in results from before 0.2.0).
     """
 
     mutant: str
@@ -45,6 +47,7 @@ class PopulationResult:
     train_seconds: float
     recipe_address: str
     dead: tuple[int, ...] = ()
+    selected_steps: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -126,7 +126,7 @@ def summary_text(result: CampaignResult) -> RenderableType:
     parts: list[RenderableType] = [
         Text(f"{result.name}: {result.environment}, {result.algorithm} (run {result.run_id[:12]})", style="bold"),
         Text(headline(result)),
-        *(Text(text) for text in (correction_text(result),) if text),
+        *(Text(text) for text in (correction_text(result), _selection_text(result)) if text),
         *(Text(f"Note: {note}", style="yellow") for note in result.notes),
     ]
     for table in (
@@ -139,6 +139,13 @@ def summary_text(result: CampaignResult) -> RenderableType:
         if table is not None:
             parts += [Text(""), table]
     return Group(*parts)
+
+
+def _selection_text(result: CampaignResult) -> str:
+    """Where the best checkpoints were taken; empty where final models are judged."""
+    steps = [(population.mutant, population.selected_steps) for population in result.populations]
+    parts = [f"{formatting.elide(name)} {formatting.steps_text(taken)}" for name, taken in steps if taken]
+    return f"Best checkpoints at training step: {'; '.join(parts)}." if parts else ""
 
 
 def _table(title: str) -> Table:

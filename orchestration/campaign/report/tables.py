@@ -59,6 +59,17 @@ def rewards(result: CampaignResult) -> Table:
     return Table((*_PAIR, "mutant", "seed", "mean_reward"), tuple(rows))
 
 
+def best_checkpoints(result: CampaignResult) -> Table:
+    """One row per agent whose best checkpoint is judged: the training step at which it was taken."""
+    rows: list[Row] = [
+        {"mutant": population.mutant, "seed": seed, "selected_step": step}
+        for population in result.populations
+        if population.selected_steps
+        for seed, step in zip(population.seeds, population.selected_steps, strict=True)
+    ]
+    return Table(("mutant", "seed", "selected_step"), tuple(rows))
+
+
 def learning_curves(result: CampaignResult) -> Table:
     """Training return over steps, per population."""
     rows: list[Row] = []
@@ -243,6 +254,7 @@ def provenance(result: CampaignResult) -> Table:
 TABLES: dict[str, Callable[[CampaignResult], Table]] = {
     "verdicts": verdicts,
     "rewards": rewards,
+    "best_checkpoints": best_checkpoints,
     "learning_curves": learning_curves,
     "kill_matrix": kill_matrix,
     "higher_order_kills": higher_order_kills,

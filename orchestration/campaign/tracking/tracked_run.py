@@ -171,7 +171,7 @@ def _population_run(result: CampaignResult, population: PopulationResult, recipe
             tags[f"{test}.outcome"] = str(item.verdict.outcome) if item.verdict.outcome is not None else ""
             tags[f"{test}.direction"] = str(item.verdict.direction)
     numbers += _killed_environments(result, population.mutant)
-    curves = (*_reward_curve(population), *_learning_curve(population))
+    curves = (*_reward_curve(population), *_selected_steps(population), *_learning_curve(population))
     return TrackedRun(
         population.mutant, "population", _texts(params.items()), measurements(numbers) + curves, _texts(tags.items())
     )
@@ -196,6 +196,12 @@ def _reward_curve(population: PopulationResult) -> Iterator[Measurement]:
     for seed, reward in zip(population.seeds, population.rewards, strict=False):
         if math.isfinite(reward):
             yield Measurement("reward", float(reward), seed)
+
+
+def _selected_steps(population: PopulationResult) -> Iterator[Measurement]:
+    """Training step of each agent's best checkpoint, if best ones are judged; the step is the agent's seed."""
+    for seed, taken in zip(population.seeds, population.selected_steps, strict=False):
+        yield Measurement("selected_step", float(taken), seed)
 
 
 def _learning_curve(population: PopulationResult) -> Iterator[Measurement]:
