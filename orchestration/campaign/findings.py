@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from orchestration.campaign.magnitude_curve import MagnitudeCurve
 from orchestration.campaign.population import Population, Populations
 from orchestration.campaign.result import BoundaryReport, HigherOrderResult, MutantVerdict, ScoreResult
 from orchestration.campaign.spec.campaign import ResolvedCampaign
@@ -23,6 +24,7 @@ class Findings:
         first_order: the kill matrix of the first-order mutants.
         above_first_order: the kill matrix of the higher-order mutants.
         higher_order: properties of the higher-order mutants.
+        curves: of the sweeps over magnitudes.
         stop_reason: why the campaign cannot go on; empty while it can.
     """
 
@@ -36,6 +38,7 @@ class Findings:
     first_order: list[MutantVerdict] = field(default_factory=list)
     above_first_order: list[MutantVerdict] = field(default_factory=list)
     higher_order: list[HigherOrderResult] = field(default_factory=list)
+    curves: list[MagnitudeCurve] = field(default_factory=list)
     scores: tuple[ScoreResult, ...] = ()
     stop_reason: str = ""
 

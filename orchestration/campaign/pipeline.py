@@ -1,4 +1,6 @@
-"""A campaign from spec to result: train - sanity - evaluate - boundary - kill matrix - higher order - score.
+"""A campaign from spec to result.
+
+Train - sanity - evaluate - magnitudes - boundary - kill matrix - higher order - score.
 
 Every step asks the store first. A campaign that was interrupted anywhere goes on where it was, and a complete one is
 read back without computing anything.
@@ -20,6 +22,7 @@ from orchestration.campaign.steps.comparison import compare_with_published
 from orchestration.campaign.steps.evaluation import evaluate_populations
 from orchestration.campaign.steps.higher_order import chosen_mutants, properties
 from orchestration.campaign.steps.kill_matrix import judge_everywhere, judging_environments, scores
+from orchestration.campaign.steps.magnitude_curves import left_out, magnitude_curves
 from orchestration.campaign.steps.population_summary import population_result
 from orchestration.campaign.steps.provenance import provenance
 from orchestration.campaign.steps.training import train_populations
@@ -31,6 +34,7 @@ def run_steps(context: RunContext, populations: Populations) -> CampaignResult:
     if train_healthy(context, findings):
         train_mutants(context, findings)
         judge_initially(context, findings)
+        sweep_magnitudes(context, findings)
         search_boundaries(context, findings)
         judge_first_order(context, findings)
         judge_higher_order(context, findings)
@@ -84,6 +88,21 @@ def judge_initially(context: RunContext, findings: Findings) -> None:
     findings.tests = [test for test in findings.campaign.kill_tests if test not in without_outcome]
 
 
+def sweep_magnitudes(context: RunContext, findings: Findings) -> None:
+    """Train and evaluate the mutants of the sweeps that are not there yet, and fit the curves."""
+    populations, swept = findings.populations, findings.populations.swept
+    if not findings.campaign.sweeps:
+        return
+    train_populations(context, swept, "train magnitudes")
+    evaluate_populations(context, swept, [findings.campaign.initial_point], "evaluate magnitudes")
+    findings.trained += swept
+    live, notes = sanity.live_mutants(populations.healthy, swept)
+    findings.notes += [*notes, *left_out(populations)]
+    if not findings.tests:
+        findings.notes.append("No magnitude curves: no kill test of this campaign gives verdicts.")
+    findings.curves = magnitude_curves(populations, live, findings.verdicts, findings.tests)
+
+
 def search_boundaries(context: RunContext, findings: Findings) -> None:
     """The boundary search by every test that searches."""
     for test in findings.campaign.boundary.tests:
@@ -129,6 +148,8 @@ def _initial_environment(campaign: ResolvedCampaign) -> dict[str, Sequence[Point
 def _result(context: RunContext, findings: Findings) -> CampaignResult:
     campaign, healthy = findings.campaign, findings.populations.healthy.records()
     populations = [population_result(context, population, healthy) for population in findings.trained]
+    swept = {population.id for population in findings.populations.swept}
+    counted = [population for population in populations if population.mutant not in swept]
     environment, algorithm = campaign.healthy.environment.name, algorithm_facts(campaign.healthy.algorithm).name
     return CampaignResult(
         run_id=campaign.run_id,
@@ -147,8 +168,9 @@ def _result(context: RunContext, findings: Findings) -> CampaignResult:
         kill_matrix=(*findings.first_order, *findings.above_first_order),
         higher_order=tuple(findings.higher_order),
         scores=findings.scores,
-        published=compare_with_published(environment, algorithm, findings.verdicts, populations),
+        published=compare_with_published(environment, algorithm, findings.verdicts, counted),
         provenance=provenance(context, campaign, populations),
+        magnitude_curves=tuple(findings.curves),
     )
 
 

@@ -108,6 +108,11 @@ def plan_campaign(campaign: ResolvedCampaign, store: ResultStore, costs: Costs, 
         counter.trainings("train", everybody),
         counter.evaluations("evaluate", everybody, [campaign.initial_point]),
     ]
+    if populations.swept:
+        phases += [
+            counter.trainings("train magnitudes", populations.swept),
+            counter.evaluations("evaluate magnitudes", populations.swept, [campaign.initial_point]),
+        ]
     findings, notes = stored_findings(populations)
     if findings is not None and len(findings.boundaries) == len(campaign.boundary.tests):
         phases += _known_search(counter, findings)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mutations.killing.kill_test import KillVerdict, Outcome
+from orchestration.campaign.magnitude_curve import MagnitudeCurve
 
 Point = tuple[tuple[str, float], ...]
 """(parameter, value) pairs of one environment."""
@@ -130,6 +131,7 @@ class CampaignResult:
         kill_matrix: verdicts of mutants x boundary environments for every test, first and higher order.
         published: rows of the side-by-side with the published figures (empty where the pair was not published).
         provenance: versions, platform, seeds, hashes, cost.
+        magnitude_curves: one per swept operator and kill test; empty in results of version 0.1.
     """
 
     run_id: str
@@ -150,3 +152,4 @@ class CampaignResult:
     scores: tuple[ScoreResult, ...]
     published: tuple[dict[str, Any], ...]
     provenance: dict[str, Any]
+    magnitude_curves: tuple[MagnitudeCurve, ...] = ()

@@ -86,16 +86,21 @@ def verdicts_of(result: CampaignResult, test: str) -> tuple[MutantVerdict, ...]:
 
 
 def initial_outcomes(result: CampaignResult) -> dict[str, Outcome]:
-    """Mutant -> outcome by the heading test in the initial environment; higher-order ones from the kill matrix."""
+    """Mutant -> outcome by the heading test in the initial environment.
+
+    Higher-order mutants have theirs from the kill matrix, swept ones from their curve.
+    """
     test = primary_test(result)
     start = next(
         (environment.point for environment in label_environments(result) if environment.kind == "initial"), None
     )
     matrix = [entry for entry in result.kill_matrix if entry.environment == start]
+    swept = [(point.mutant, point.verdict) for curve in result.magnitude_curves for point in curve.points]
+    judged = [*swept, *((entry.mutant, entry.verdict) for entry in (*matrix, *result.verdicts))]
     return {
-        entry.mutant: entry.verdict.outcome
-        for entry in (*matrix, *result.verdicts)
-        if entry.verdict.test == test and entry.verdict.outcome is not None
+        mutant: verdict.outcome
+        for mutant, verdict in judged
+        if verdict is not None and verdict.test == test and verdict.outcome is not None
     }
 
 

@@ -11,6 +11,7 @@ from statistics import fmean, median, stdev
 
 from mutations.killing.kill_test import KillVerdict, Outcome
 from orchestration.campaign import result_facts as facts
+from orchestration.campaign.report.magnitude_tables import magnitude_thresholds, magnitudes
 from orchestration.campaign.report.table import Row, Table, flatten
 from orchestration.campaign.result import CampaignResult, Point
 from orchestration.campaign.steps.comparison import compare_boundaries
@@ -258,6 +259,8 @@ TABLES: dict[str, Callable[[CampaignResult], Table]] = {
     "verdicts": verdicts,
     "rewards": rewards,
     "learning_curves": learning_curves,
+    "magnitudes": magnitudes,
+    "magnitude_thresholds": magnitude_thresholds,
     "kill_matrix": kill_matrix,
     "higher_order_kills": higher_order_kills,
     "kill_matrix_verdicts": kill_matrix_verdicts,

@@ -9,6 +9,7 @@ from agents.deeprl.engines.base import AgentSelection
 from agents.deeprl.recipe import TrainingRecipe
 from envsearch.canonical import content_address, plain
 from envsearch.spec import EnvironmentSpec, Parameter
+from mutations.magnitude_sweep import MagnitudeSweep
 from mutations.mutant import Mutant
 from orchestration.campaign.result import Point
 from orchestration.execution.work import SEMANTICS, AgentKey, EvaluationKey, EvaluationMethod
@@ -65,6 +66,7 @@ class ResolvedCampaign:
         engine: of all agents, healthy and mutants alike.
         seed: of the statistics.
         engine_choice: which engine was chosen, and why.
+        sweeps: operators at several magnitudes, for their curves; not part of the mutation score.
     """
 
     name: str
@@ -82,11 +84,14 @@ class ResolvedCampaign:
     engine: str
     seed: int
     engine_choice: str = ""
+    sweeps: tuple[MagnitudeSweep, ...] = ()
 
     def canonical(self) -> dict[str, Any]:
         """The resolved form as plain data: equal for specs that mean the same."""
         fields: dict[str, Any] = plain(self)
         del fields["name"], fields["notes"], fields["engine_choice"]
+        if not self.sweeps:  # a campaign without sweeps keeps the run id it had before there were any
+            del fields["sweeps"]
         return {"semantics": SEMANTICS, **fields}
 
     @property

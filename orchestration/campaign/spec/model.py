@@ -88,6 +88,19 @@ class HigherOrderSection(Section):
     mutants: list[str] = []
 
 
+class MagnitudesSection(Section):
+    """Sweeps over magnitudes, each with a fitted curve; their mutants do not count in the mutation score.
+
+    Attributes:
+        operators: names such as ``R`` or ``R[semantics=freeze]``, the word ``all``, or mappings, perhaps with `values`.
+        values: magnitudes of every operator without its own; by default those of
+            `mutations.magnitude_sweep.DEFAULT_MAGNITUDES`.
+    """
+
+    operators: Annotated[list[Any], Field(min_length=1)]
+    values: list[Number] | None = None
+
+
 class SanitySection(Section):
     """The healthy population's mean reward must reach `threshold` before verdicts count."""
 
@@ -106,6 +119,7 @@ class CampaignSpec(Section):
         operators: first-order mutants; the published set of the algorithm by default.
         kill_tests: the calibrated default test by default.
         repeats: seeds per resampling kill test; the outcome is the majority.
+        magnitudes: none are swept by default.
         engine: ``auto``, ``fleet`` or ``sb3``. ``auto`` takes the fleet where it can train every
             recipe of the campaign, else sb3 for all of them.
         preset: name of another pair's preset to take hyper-parameters from (``cartpole_ppo``).
@@ -125,6 +139,7 @@ class CampaignSpec(Section):
     agent: AgentSection = AgentSection()
     boundary: BoundarySection = BoundarySection()
     higher_order: HigherOrderSection = HigherOrderSection()
+    magnitudes: MagnitudesSection = MagnitudesSection.model_construct(operators=[], values=None)
     sanity: SanitySection = SanitySection()
     engine: str = "auto"
     preset: str | None = None

@@ -21,6 +21,7 @@ from envsearch.registry import environment, initial_spec, resolve_name, with_lim
 from envsearch.spec import Parameter
 from mutations.folding import mutate
 from mutations.killing.registry import DEFAULT_KILL_TEST, kill_test
+from mutations.magnitude_sweep import parse_sweeps
 from mutations.mutant import Mutant
 from mutations.parsing import parse_mutant, parse_operators
 from orchestration.campaign.spec.campaign import (
@@ -58,7 +59,9 @@ def _resolve(spec: CampaignSpec) -> ResolvedCampaign:
         healthy = chosen.recipe(initial_spec(definition), spec.steps, spec.hyperparameters)
     mutants = _first_order(spec, healthy)
     explicit = _explicit_higher_order(spec, healthy, mutants)
-    chosen_engine, engine_choice = choose_engine(spec.engine, healthy, (*mutants, *explicit))
+    sweeps = parse_sweeps(spec.magnitudes.operators, spec.magnitudes.values, healthy)
+    swept = [Mutant((mutation,)) for sweep in sweeps for mutation in sweep.mutations]
+    chosen_engine, engine_choice = choose_engine(spec.engine, healthy, (*mutants, *explicit, *swept))
     kill_tests = _kill_tests(spec.kill_tests or [DEFAULT_KILL_TEST], "kill_tests")
     return ResolvedCampaign(
         name=spec.name,
@@ -80,6 +83,7 @@ def _resolve(spec: CampaignSpec) -> ResolvedCampaign:
         engine=chosen_engine,
         seed=spec.seed,
         engine_choice=engine_choice,
+        sweeps=sweeps,
     )
 
 
