@@ -121,7 +121,7 @@ def _limits(healthy: Rewards, margins: Margins, rng: np.random.Generator) -> Rew
     weights = rng.dirichlet(np.ones(size), size=_LIMITS)
     means = mean + (weights @ (living - mean)) * math.sqrt((size + 1) / (size - 1))
     means = np.concatenate(([mean], means))
-    limits: Rewards = means - margins.mean * (np.abs(means) if margins.scale is None else scale)
+    limits: Rewards = means - margins.mean * (np.abs(means) if scale == abs(mean) else scale)
     return limits
 
 

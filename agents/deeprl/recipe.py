@@ -49,7 +49,7 @@ class ExperienceSite:
         memory: number of true transitions kept, the current one included.
         mangle_pool: number of transitions that ``mangled`` mixes.
         frozen: see ``repeat``.
-        across_episodes: keep the memory when an episode ends (the published code's leak) instead of clearing it.
+        across_episodes: keep the memory when an episode ends instead of clearing it.
         noise_probability: per step, that Gaussian noise is added to the (possibly replaced) reward.
         noise_scale: standard deviation of that noise as a share of the reward's absolute value.
         log_mutated_reward: log the reward the learner saw (published code) instead of the true one.

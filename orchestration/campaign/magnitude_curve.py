@@ -17,7 +17,7 @@ class MagnitudePoint:
         mutant: its id (``RN_0.1``).
         noticed, agents: numbers of agents; noticed ones are below the curve's limit.
         low, high: 95 % interval of their share (Wilson's).
-        verdict: the kill test's; None for a mutant that is not live.
+        verdicts: of every kill test; none for a mutant that is not live.
     """
 
     magnitude: float
@@ -26,12 +26,12 @@ class MagnitudePoint:
     agents: int
     low: float
     high: float
-    verdict: KillVerdict | None
+    verdicts: tuple[KillVerdict, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class MagnitudeCurve:
-    """How noticeable one operator is at which magnitude, by the margin of one kill test, in the initial environment.
+    """How noticeable one operator is at which magnitude, by the campaign's margin, in the initial environment.
 
     Attributes:
         operator: the mutants' id without a magnitude (``RN``, ``R[semantics=freeze]``).
@@ -45,7 +45,6 @@ class MagnitudeCurve:
     """
 
     operator: str
-    test: str
     limit: float | None
     healthy_noticed: int
     healthy_agents: int

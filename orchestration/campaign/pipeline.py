@@ -1,6 +1,5 @@
-"""A campaign from spec to result.
-
-Train - sanity - evaluate - magnitudes - boundary - kill matrix - higher order - score.
+"""A campaign from spec to result: train - sanity - evaluate - boundary - kill matrix - higher order - correct -
+magnitudes - score.
 
 Every step asks the store first. A campaign that was interrupted anywhere goes on where it was, and a complete one is
 read back without computing anything.
@@ -19,6 +18,7 @@ from orchestration.campaign.spec.campaign import ResolvedCampaign
 from orchestration.campaign.steps import sanity
 from orchestration.campaign.steps.boundary import search_boundary
 from orchestration.campaign.steps.comparison import compare_with_published
+from orchestration.campaign.steps.correction import correct_report, corrected
 from orchestration.campaign.steps.evaluation import evaluate_populations
 from orchestration.campaign.steps.higher_order import chosen_mutants, properties
 from orchestration.campaign.steps.kill_matrix import judge_everywhere, judging_environments, scores
@@ -34,10 +34,11 @@ def run_steps(context: RunContext, populations: Populations) -> CampaignResult:
     if train_healthy(context, findings):
         train_mutants(context, findings)
         judge_initially(context, findings)
-        sweep_magnitudes(context, findings)
         search_boundaries(context, findings)
         judge_first_order(context, findings)
         judge_higher_order(context, findings)
+        conclude(findings)
+        sweep_magnitudes(context, findings)
         findings.scores = scores(findings.first_order, findings.tests)
     return _result(context, findings)
 
@@ -88,21 +89,6 @@ def judge_initially(context: RunContext, findings: Findings) -> None:
     findings.tests = [test for test in findings.campaign.kill_tests if test not in without_outcome]
 
 
-def sweep_magnitudes(context: RunContext, findings: Findings) -> None:
-    """Train and evaluate the mutants of the sweeps that are not there yet, and fit the curves."""
-    populations, swept = findings.populations, findings.populations.swept
-    if not findings.campaign.sweeps:
-        return
-    train_populations(context, swept, "train magnitudes")
-    evaluate_populations(context, swept, [findings.campaign.initial_point], "evaluate magnitudes")
-    findings.trained += swept
-    live, notes = sanity.live_mutants(populations.healthy, swept)
-    findings.notes += [*notes, *left_out(populations)]
-    if not findings.tests:
-        findings.notes.append("No magnitude curves: no kill test of this campaign gives verdicts.")
-    findings.curves = magnitude_curves(populations, live, findings.verdicts, findings.tests)
-
-
 def search_boundaries(context: RunContext, findings: Findings) -> None:
     """The boundary search by every test that searches."""
     for test in findings.campaign.boundary.tests:
@@ -115,15 +101,19 @@ def environments_of(findings: Findings) -> dict[str, Sequence[Point]]:
 
 
 def judge_first_order(context: RunContext, findings: Findings) -> None:
-    """The kill matrix of the live first-order mutants."""
+    """The kill matrix of the live first-order mutants, before correction."""
     healthy, environments = findings.populations.healthy, environments_of(findings)
     findings.first_order = judge_everywhere(context, healthy, findings.live, environments, "kill matrix")
 
 
 def judge_higher_order(context: RunContext, findings: Findings) -> None:
-    """Choose, train and judge the higher-order mutants through the same path; they are a family of their own."""
-    campaign, healthy, tests = findings.campaign, findings.populations.healthy, findings.tests
-    mutants, notes = chosen_mutants(findings.populations, findings.first_order, tests)
+    """Choose, train and judge the higher-order mutants through the same path.
+
+    Candidates are chosen by the first-order matrix, corrected as a family of its own: the others do not exist yet.
+    """
+    campaign, healthy = findings.campaign, findings.populations.healthy
+    first_order = corrected(findings.first_order, campaign.error_control)
+    mutants, notes = chosen_mutants(findings.populations, first_order, findings.tests)
     findings.notes += notes
     if not mutants:
         if campaign.higher_order.enabled:
@@ -132,13 +122,34 @@ def judge_higher_order(context: RunContext, findings: Findings) -> None:
     train_populations(context, mutants, "train higher order")
     evaluate_populations(context, mutants, [campaign.initial_point], "evaluate higher order")
     findings.trained += mutants
-    live, notes = sanity.live_mutants(healthy, mutants)
+    findings.live_above, notes = sanity.live_mutants(healthy, mutants)
     findings.notes += notes
-    environments, initial = environments_of(findings), _initial_environment(campaign)
-    above = judge_everywhere(context, healthy, live, environments, "kill matrix, higher order")
-    findings.above_first_order = above
+    live, environments, initial = findings.live_above, environments_of(findings), _initial_environment(campaign)
+    findings.above_first_order = judge_everywhere(context, healthy, live, environments, "kill matrix, higher order")
     findings.verdicts += judge_everywhere(context, healthy, live, initial, "judge higher order")
-    findings.higher_order = properties([mutant.mutant for mutant in live], findings.first_order, above, tests)
+
+
+def conclude(findings: Findings) -> None:
+    """Correct every verdict of the report together; properties of higher-order mutants follow from that."""
+    correct_report(findings)
+    mutants = [population.mutant for population in findings.live_above]
+    findings.higher_order = properties(mutants, findings.first_order, findings.above_first_order, findings.tests)
+
+
+def sweep_magnitudes(context: RunContext, findings: Findings) -> None:
+    """Train and evaluate the mutants of the sweeps that are not there yet, judge them, and fit the curves."""
+    campaign, populations = findings.campaign, findings.populations
+    healthy, swept = populations.healthy, populations.swept
+    if not campaign.sweeps:
+        return
+    train_populations(context, swept, "train magnitudes")
+    evaluate_populations(context, swept, [campaign.initial_point], "evaluate magnitudes")
+    findings.trained += swept
+    live, notes = sanity.live_mutants(healthy, swept)
+    findings.notes += [*notes, *left_out(populations)]
+    verdicts = judge_everywhere(context, healthy, live, _initial_environment(campaign), "judge magnitudes")
+    verdicts = corrected(verdicts, campaign.error_control)
+    findings.curves = magnitude_curves(populations, [*findings.verdicts, *verdicts])
 
 
 def _initial_environment(campaign: ResolvedCampaign) -> dict[str, Sequence[Point]]:
@@ -170,14 +181,21 @@ def _result(context: RunContext, findings: Findings) -> CampaignResult:
         scores=findings.scores,
         published=compare_with_published(environment, algorithm, findings.verdicts, counted),
         provenance=provenance(context, campaign, populations),
+        error_control=findings.error_control,
         magnitude_curves=tuple(findings.curves),
     )
 
 
 def _failure_notes(campaign: ResolvedCampaign, populations: Sequence[PopulationResult]) -> list[str]:
     return [
-        f"{population.mutant}: {len(population.failed)} of {len(campaign.seeds)} agents failed (seed "
-        f"{population.failed[0][0]}: {population.failed[0][1]}); their seeds are left out on both sides."
+        f"{population.mutant}: the jobs of {len(population.failed)} of {len(campaign.seeds)} agents failed (seed "
+        f"{population.failed[0][0]}: {population.failed[0][1]}). These agents are missing; tests of pairs leave "
+        "their seeds out on both sides."
         for population in populations
         if population.failed
+    ] + [
+        f"{population.mutant}: {len(population.dead)} of {len(campaign.seeds)} agents are dead (first seed "
+        f"{population.dead[0]}): their weights or rewards are not finite. They count as the worst agents there are."
+        for population in populations
+        if population.dead
     ]

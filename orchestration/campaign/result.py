@@ -28,9 +28,10 @@ class PopulationResult:
 
     Attributes:
         mutant: its id (``Healthy``, ``NDF``, ``NDF-MTS``).
-        seeds: agents that were trained and evaluated, in order.
+        seeds: agents that were trained and evaluated and are not dead, in order.
         rewards: mean reward per agent over the evaluation episodes, same order.
-        failed: (seed, last line of its traceback) of agents whose job failed.
+        failed: (seed, last line of its traceback) of agents whose job failed; they are missing data.
+        dead: seeds of agents whose weights or rewards are not finite; they are the worst agents there can be.
         identical_seeds: seeds whose weights equal the same-seed healthy agent's; a live mutant has few or none.
         train_seconds: CPU time of the trainings, summed over agents.
     """
@@ -44,6 +45,7 @@ class PopulationResult:
     curve: LearningCurve | None
     train_seconds: float
     recipe_address: str
+    dead: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +123,22 @@ class ScoreResult:
 
 
 @dataclass(frozen=True, slots=True)
+class ErrorControlResult:
+    """How the verdicts were corrected for their number.
+
+    Attributes:
+        control: name in the table of error controls. method: whose procedure it is.
+        comparisons: size of the family: all that corrected tests judged, of any mutant in any environment.
+        kills: comparisons of the family that are killed after correction.
+    """
+
+    control: str
+    method: str
+    comparisons: int
+    kills: int
+
+
+@dataclass(frozen=True, slots=True)
 class CampaignResult:
     """Everything one campaign found.
 
@@ -131,6 +149,7 @@ class CampaignResult:
         kill_matrix: verdicts of mutants x boundary environments for every test, first and higher order.
         published: rows of the side-by-side with the published figures (empty where the pair was not published).
         provenance: versions, platform, seeds, hashes, cost.
+        error_control: None in results written before 0.2.0, where each environment was corrected alone.
         magnitude_curves: one per swept operator and kill test; empty in results of version 0.1.
     """
 
@@ -152,4 +171,5 @@ class CampaignResult:
     scores: tuple[ScoreResult, ...]
     published: tuple[dict[str, Any], ...]
     provenance: dict[str, Any]
+    error_control: ErrorControlResult | None = None
     magnitude_curves: tuple[MagnitudeCurve, ...] = ()

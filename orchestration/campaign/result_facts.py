@@ -95,12 +95,11 @@ def initial_outcomes(result: CampaignResult) -> dict[str, Outcome]:
         (environment.point for environment in label_environments(result) if environment.kind == "initial"), None
     )
     matrix = [entry for entry in result.kill_matrix if entry.environment == start]
-    swept = [(point.mutant, point.verdict) for curve in result.magnitude_curves for point in curve.points]
+    points = [point for curve in result.magnitude_curves for point in curve.points]
+    swept = [(point.mutant, verdict) for point in points for verdict in point.verdicts]
     judged = [*swept, *((entry.mutant, entry.verdict) for entry in (*matrix, *result.verdicts))]
     return {
-        mutant: verdict.outcome
-        for mutant, verdict in judged
-        if verdict is not None and verdict.test == test and verdict.outcome is not None
+        mutant: verdict.outcome for mutant, verdict in judged if verdict.test == test and verdict.outcome is not None
     }
 
 

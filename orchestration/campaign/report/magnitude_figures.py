@@ -9,10 +9,12 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
+from mutations.killing.kill_test import Outcome
+from orchestration.campaign import result_facts as facts
 from orchestration.campaign.magnitude_curve import MagnitudeCurve, MagnitudePoint
 from orchestration.campaign.report import svg
 from orchestration.campaign.report.figures import OUTCOME_COLOURS
-from orchestration.campaign.report.magnitude_view import primary_curves, threshold_text
+from orchestration.campaign.report.magnitude_view import threshold_text
 from orchestration.campaign.result import CampaignResult
 
 WIDTH, HEIGHT = 460.0, 250.0
@@ -21,10 +23,11 @@ _CURVE_POINTS = 80
 
 
 def magnitude_figures(result: CampaignResult) -> list[tuple[str, Markup]]:
-    """(operator, picture) of every curve by the report's heading test."""
+    """(operator, picture) of every curve; points have the colour of their verdict by the report's heading test."""
+    outcomes = facts.initial_outcomes(result)
     return [
-        (curve.operator, svg.draw(partial(_canvas, curve), f"magnitude{position}", _label(curve)))
-        for position, curve in enumerate(primary_curves(result))
+        (curve.operator, svg.draw(partial(_canvas, curve, outcomes), f"magnitude{position}", _label(curve)))
+        for position, curve in enumerate(result.magnitude_curves)
         if curve.points
     ]
 
@@ -33,7 +36,7 @@ def _label(curve: MagnitudeCurve) -> str:
     return f"Share of noticed agents over the magnitude of {curve.operator}: {threshold_text(curve)}."
 
 
-def _canvas(curve: MagnitudeCurve) -> svg.Canvas:
+def _canvas(curve: MagnitudeCurve, outcomes: dict[str, Outcome]) -> svg.Canvas:
     canvas = svg.Canvas(WIDTH, HEIGHT)
     axes = canvas.panel((_LEFT, _TOP, WIDTH - _LEFT - _RIGHT, HEIGHT - _TOP - _BOTTOM))
     ends = curve.points[0].magnitude / 1.25, curve.points[-1].magnitude * 1.25
@@ -47,7 +50,7 @@ def _canvas(curve: MagnitudeCurve) -> svg.Canvas:
         places = np.geomspace(*ends, _CURVE_POINTS)
         axes.plot(places, curve.function.chance(places), color=svg.INK, linewidth=1.7)
     for point in curve.points:
-        _point(axes, point)
+        _point(axes, point, outcomes.get(point.mutant))
     return canvas
 
 
@@ -77,8 +80,7 @@ def _threshold(axes: Axes, curve: MagnitudeCurve, ends: tuple[float, float]) -> 
     axes.axvline(curve.threshold, color=svg.NEUTRAL, linewidth=1.6)
 
 
-def _point(axes: Axes, point: MagnitudePoint) -> None:
-    outcome = None if point.verdict is None else point.verdict.outcome
+def _point(axes: Axes, point: MagnitudePoint, outcome: Outcome | None) -> None:
     colour = svg.MUTED if outcome is None else OUTCOME_COLOURS[outcome]
     axes.vlines(point.magnitude, point.low, point.high, color=colour, linewidth=1.5)
     axes.scatter([point.magnitude], [point.noticed / point.agents], s=38, color=colour, linewidths=0, zorder=3)

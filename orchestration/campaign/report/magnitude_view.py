@@ -1,4 +1,4 @@
-"""Magnitude curves in words: one sentence per curve, and the values of their table on the page."""
+"""Magnitude curves in words: one sentence per curve, and the values of their tables on the page."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from mutations.magnitude_threshold import ThresholdFinding
 from orchestration.campaign import result_facts as facts
 from orchestration.campaign.magnitude_curve import MagnitudeCurve, MagnitudePoint
 from orchestration.campaign.report import formatting
-from orchestration.campaign.report.matrix_view import outcome_view
+from orchestration.campaign.report.matrix_view import View, outcome_view
 from orchestration.campaign.result import CampaignResult
 
 
@@ -28,40 +28,37 @@ def threshold_text(curve: MagnitudeCurve) -> str:
 
 
 def magnitude_lines(result: CampaignResult) -> list[str]:
-    """One sentence per operator, by the test that heads the report."""
-    return [f"{curve.operator}: {threshold_text(curve)}." for curve in primary_curves(result)]
+    """One sentence per curve."""
+    return [f"{curve.operator}: {threshold_text(curve)}." for curve in result.magnitude_curves]
 
 
-def primary_curves(result: CampaignResult) -> list[MagnitudeCurve]:
-    """The curves of the heading test, or of the first test that has any."""
-    tests = facts.unique(curve.test for curve in result.magnitude_curves)
-    primary = facts.primary_test(result)
-    test = primary if primary in tests else next(iter(tests), None)
-    return [curve for curve in result.magnitude_curves if curve.test == test]
+def magnitudes_view(result: CampaignResult) -> View | None:
+    """The tests that judged the swept mutants, and every curve with its points as rows."""
+    if not result.magnitude_curves:
+        return None
+    points = [point for curve in result.magnitude_curves for point in curve.points]
+    tests = facts.unique(verdict.test for point in points for verdict in point.verdicts)
+    return {
+        "tests": tests,
+        "curves": [
+            {
+                "operator": curve.operator,
+                "text": threshold_text(curve),
+                "limit": formatting.number(curve.limit),
+                "healthy": f"{curve.healthy_noticed} of {curve.healthy_agents}",
+                "rows": [_row(point, tests) for point in curve.points],
+            }
+            for curve in result.magnitude_curves
+        ],
+    }
 
 
-def curve_views(result: CampaignResult) -> list[dict[str, Any]]:
-    """Every curve with its points as rows of the page, heading test first."""
-    curves = primary_curves(result)
-    others = [curve for curve in result.magnitude_curves if curve not in curves]
-    return [
-        {
-            "operator": curve.operator,
-            "test": curve.test,
-            "text": threshold_text(curve),
-            "limit": formatting.number(curve.limit),
-            "healthy": f"{curve.healthy_noticed} of {curve.healthy_agents}",
-            "rows": [_row(point) for point in curve.points],
-        }
-        for curve in (*curves, *others)
-    ]
-
-
-def _row(point: MagnitudePoint) -> dict[str, Any]:
+def _row(point: MagnitudePoint, tests: tuple[str, ...]) -> dict[str, Any]:
+    verdicts = {verdict.test: verdict for verdict in point.verdicts}
     return {
         "magnitude": f"{point.magnitude:g}",
         "mutant": point.mutant,
         "noticed": f"{point.noticed} of {point.agents}",
         "interval": f"{100 * point.low:.0f} to {100 * point.high:.0f} %",
-        "outcome": outcome_view(point.verdict),
+        "cells": [outcome_view(verdicts.get(test)) for test in tests],
     }

@@ -24,8 +24,10 @@ def outcome_view(verdict: KillVerdict | None) -> View:
         return {"css": "figure", "mark": text, "text": text, "hint": verdict.reason or "a number, not a verdict"}
     better = facts.killed_but_better(verdict)
     text = f"{verdict.outcome}, better" if better else str(verdict.outcome)
-    p_value, effect = formatting.p_text(verdict.p_value), formatting.number(verdict.effect_size)
-    parts = [text, f"p {p_value}", f"effect {effect}", verdict.reason]
+    effect = formatting.number(verdict.effect_size)
+    parts = [text, f"p {formatting.p_text(verdict.p_value)}"]
+    parts += [] if verdict.p_adjusted is None else [f"adjusted {formatting.p_text(verdict.p_adjusted)}"]
+    parts += [f"effect {effect}", verdict.reason]
     return {
         "css": str(verdict.outcome),
         "mark": MARKS[verdict.outcome] + ("↑" if better else ""),

@@ -36,6 +36,17 @@ def headline(result: CampaignResult) -> str:
     return " ".join(sentences)
 
 
+def correction_text(result: CampaignResult) -> str:
+    """How the verdicts were corrected, in one sentence; empty where no comparison was."""
+    control = result.error_control
+    if control is None or not control.comparisons:
+        return ""
+    return (
+        f"All {control.comparisons} comparisons by corrected tests are one family, adjusted together by "
+        f"{control.method} ({control.control.replace('_', ' ')}); {control.kills} are killed."
+    )
+
+
 def _initial_sentences(result: CampaignResult, test: str) -> list[str]:
     dead = facts.dead_mutants(result)
     verdicts = [entry for entry in facts.verdicts_of(result, test) if entry.mutant not in dead]
@@ -116,6 +127,7 @@ def summary_text(result: CampaignResult) -> RenderableType:
     parts: list[RenderableType] = [
         Text(f"{result.name}: {result.environment}, {result.algorithm} (run {result.run_id[:12]})", style="bold"),
         Text(headline(result)),
+        *(Text(text) for text in (correction_text(result),) if text),
         *(Text(f"Note: {note}", style="yellow") for note in result.notes),
     ]
     for table in (
@@ -162,7 +174,8 @@ def _verdict_table(result: CampaignResult) -> Table | None:
     for name in tests:
         decides = any(entry.verdict.outcome is not None for entry in facts.verdicts_of(result, name))
         table.add_column(name.replace("_", " "), width=OUTCOME_WIDTH if decides else NUMBER_WIDTH, overflow="fold")
-    for column in ("p", "effect [95 %]"):
+    adjusted = any(entry.verdict.p_adjusted is not None for entry in result.verdicts)
+    for column in ("adj. p" if adjusted else "p", "effect [95 %]"):
         table.add_column(column, justify="right", no_wrap=True)
     judged = {entry.mutant for entry in result.verdicts}
     for population in result.populations:
@@ -186,7 +199,8 @@ def _numbers(entry: MutantVerdict | None) -> tuple[str, str]:
     effect = formatting.number(verdict.effect_size, 2)
     if verdict.effect_low is not None and verdict.effect_high is not None:
         effect += f" [{formatting.number(verdict.effect_low, 2)}, {formatting.number(verdict.effect_high, 2)}]"
-    return formatting.p_text(verdict.p_value), effect
+    p_value = verdict.p_value if verdict.p_adjusted is None else verdict.p_adjusted
+    return formatting.p_text(p_value), effect
 
 
 def _population_table(result: CampaignResult) -> Table | None:

@@ -11,10 +11,10 @@ from statistics import fmean, median, stdev
 
 from mutations.killing.kill_test import KillVerdict, Outcome
 from orchestration.campaign import result_facts as facts
-from orchestration.campaign.report.magnitude_tables import magnitude_thresholds, magnitudes
+from orchestration.campaign.report.magnitude_tables import magnitude_thresholds, magnitude_verdicts, magnitudes
 from orchestration.campaign.report.table import Row, Table, flatten
 from orchestration.campaign.result import CampaignResult, Point
-from orchestration.campaign.steps.comparison import compare_boundaries
+from orchestration.campaign.steps.comparison import agrees, compare_boundaries
 
 _PAIR = ("environment", "algorithm")
 _VERDICT = (
@@ -23,6 +23,8 @@ _VERDICT = (
     "direction",
     "statistic",
     "p_value",
+    "p_adjusted",
+    "level",
     "effect_size",
     "effect_low",
     "effect_high",
@@ -208,11 +210,10 @@ def score(result: CampaignResult) -> Table:
 
 
 def published_comparison(result: CampaignResult) -> Table:
-    """The published figures next to this campaign's."""
-    columns = facts.unique(
-        ("mutant", "test", "published", "ours", "agree", *(k for row in result.published for k in row))
-    )
-    return Table(columns, tuple({column: row.get(column) for column in columns} for row in result.published))
+    """The published figures next to this campaign's; ``agree`` is by the rule of `comparison.agrees`."""
+    rows = [{**row, "agree": agrees(row.get("published"), row.get("ours"))} for row in result.published]
+    columns = facts.unique(("mutant", "test", "published", "ours", "agree", *(key for row in rows for key in row)))
+    return Table(columns, tuple({column: row.get(column) for column in columns} for row in rows))
 
 
 def published_boundaries(result: CampaignResult) -> Table:
@@ -261,6 +262,7 @@ TABLES: dict[str, Callable[[CampaignResult], Table]] = {
     "learning_curves": learning_curves,
     "magnitudes": magnitudes,
     "magnitude_thresholds": magnitude_thresholds,
+    "magnitude_verdicts": magnitude_verdicts,
     "kill_matrix": kill_matrix,
     "higher_order_kills": higher_order_kills,
     "kill_matrix_verdicts": kill_matrix_verdicts,

@@ -9,6 +9,9 @@ from agents.deeprl.engines.base import AgentSelection
 from agents.deeprl.recipe import TrainingRecipe
 from envsearch.canonical import content_address, plain
 from envsearch.spec import EnvironmentSpec, Parameter
+from mutations.killing.kill_test import takes_margins
+from mutations.killing.margins import Margins
+from mutations.killing.registry import kill_test
 from mutations.magnitude_sweep import MagnitudeSweep
 from mutations.mutant import Mutant
 from orchestration.campaign.result import Point
@@ -61,7 +64,9 @@ class ResolvedCampaign:
         healthy: the recipe of the healthy population.
         mutants: first-order mutants, in the spec's order.
         kill_tests: names in the table or import paths, in the spec's order.
+        margins: for the kill tests that take margins, and for the sweeps.
         repeats: seeds per resampling kill test.
+        error_control: name in the table of error controls.
         selection: which model of a training is judged.
         engine: of all agents, healthy and mutants alike.
         seed: of the statistics.
@@ -75,6 +80,7 @@ class ResolvedCampaign:
     mutants: tuple[Mutant, ...]
     seeds: tuple[int, ...]
     kill_tests: tuple[str, ...]
+    margins: Margins
     repeats: int
     evaluation: EvaluationPlan
     selection: AgentSelection
@@ -83,15 +89,22 @@ class ResolvedCampaign:
     sanity: SanityPlan
     engine: str
     seed: int
+    error_control: str
     engine_choice: str = ""
     sweeps: tuple[MagnitudeSweep, ...] = ()
 
     def canonical(self) -> dict[str, Any]:
-        """The resolved form as plain data: equal for specs that mean the same."""
+        """The resolved form as plain data: equal for specs that mean the same.
+
+        Margins are in it where a test or a sweep takes them, and sweeps where there are any. So other campaigns keep
+        the run id that they had before there were margins and sweeps.
+        """
         fields: dict[str, Any] = plain(self)
         del fields["name"], fields["notes"], fields["engine_choice"]
-        if not self.sweeps:  # a campaign without sweeps keeps the run id it had before there were any
+        if not self.sweeps:
             del fields["sweeps"]
+        if not self.sweeps and not any(takes_margins(kill_test(name)) for name in self.kill_tests):
+            del fields["margins"]
         return {"semantics": SEMANTICS, **fields}
 
     @property

@@ -15,7 +15,7 @@ from orchestration.campaign.context import RunContext
 from orchestration.campaign.population import Population
 from orchestration.campaign.result import BoundaryReport, MutantVerdict, Point, ScoreResult
 from orchestration.campaign.steps.evaluation import evaluate_populations
-from orchestration.campaign.steps.judging import judge_family
+from orchestration.campaign.steps.judging import judge_mutants
 
 JudgingEnvironments = Mapping[str, Sequence[Point]]
 """Kill test -> the environments in which it judges."""
@@ -37,7 +37,7 @@ def judge_everywhere(
     environments: JudgingEnvironments,
     phase: str,
 ) -> list[MutantVerdict]:
-    """Verdicts of every test in its own environments, on one family of mutants."""
+    """Verdicts of every test in its own environments, on several mutants; not corrected."""
     if not mutants:
         return []
     points = list(dict.fromkeys(point for chosen in environments.values() for point in chosen))
@@ -48,7 +48,16 @@ def judge_everywhere(
         baseline = healthy.rewards_at(point)
         rewards = {mutant.id: mutant.rewards_at(point) for mutant in mutants}
         for test in (name for name, chosen in environments.items() if point in chosen):
-            verdicts += judge_family(test, baseline, rewards, point, campaign.seeds, campaign.seed, campaign.repeats)
+            verdicts += judge_mutants(
+                test,
+                baseline,
+                rewards,
+                point,
+                campaign.seeds,
+                campaign.seed,
+                campaign.repeats,
+                campaign.margins,
+            )
     order = {name: position for position, name in enumerate(environments)}
     return sorted(verdicts, key=lambda entry: order[entry.verdict.test])
 

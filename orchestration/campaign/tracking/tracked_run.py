@@ -84,7 +84,7 @@ def campaign_run(result: CampaignResult) -> TrackedRun:
 def _magnitude_numbers(result: CampaignResult) -> Iterator[tuple[str, float | None]]:
     """Thresholds of the sweeps with their intervals; a number outside the swept range is not logged."""
     for curve in result.magnitude_curves:
-        prefix = f"{key_part(curve.test)}/magnitude/{key_part(curve.operator)}"
+        prefix = f"magnitude/{key_part(curve.operator)}"
         yield f"{prefix}/threshold", curve.threshold
         yield f"{prefix}/threshold_low", curve.low
         yield f"{prefix}/threshold_high", curve.high
@@ -138,6 +138,8 @@ def _boundary_numbers(result: CampaignResult) -> Iterator[tuple[str, float | Non
 
 def _kill_matrix_numbers(result: CampaignResult) -> Iterator[tuple[str, float | None]]:
     yield from _outcome_counts(result.kill_matrix)
+    if result.error_control is not None:
+        yield "corrected_comparisons", result.error_control.comparisons
     for score in result.scores:
         test = key_part(score.test)
         yield f"{test}/mutation_score", score.mutation_score
@@ -188,7 +190,7 @@ def _population_run(result: CampaignResult, population: PopulationResult, recipe
 
 def _verdict_numbers(verdict: KillVerdict) -> Iterator[tuple[str, float | None]]:
     """`killed` is 0 or 1; an inconclusive verdict has no such number, only its tag."""
-    names = ("statistic", "p_value", "effect_size", "effect_low", "effect_high", "power", "agreement")
+    names = ("statistic", "p_value", "p_adjusted", "effect_size", "effect_low", "effect_high", "power", "agreement")
     yield from ((name, getattr(verdict, name)) for name in names)
     if verdict.outcome in (Outcome.KILLED, Outcome.SURVIVED):
         yield "killed", float(verdict.outcome is Outcome.KILLED)
@@ -220,12 +222,13 @@ def kill_matrix_csv(result: CampaignResult) -> str:
     """The kill matrix as a tidy table: one line per test, mutant and environment."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["test", "mutant", *result.parameters, "outcome", "direction", "p_value", "effect_size", "power"])
+    numbers = ("p_value", "p_adjusted", "effect_size", "power")
+    writer.writerow(["test", "mutant", *result.parameters, "outcome", "direction", *numbers])
     for cell in result.kill_matrix:
         values, verdict = dict(cell.environment), cell.verdict
         point = [values.get(name, "") for name in result.parameters]
-        numbers = [verdict.p_value, verdict.effect_size, verdict.power]
-        writer.writerow([verdict.test, cell.mutant, *point, verdict.outcome, verdict.direction, *numbers])
+        values_of = [getattr(verdict, name) for name in numbers]
+        writer.writerow([verdict.test, cell.mutant, *point, verdict.outcome, verdict.direction, *values_of])
     return text.getvalue()
 
 

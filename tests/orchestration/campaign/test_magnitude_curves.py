@@ -76,7 +76,7 @@ def result(swept: CampaignRun) -> CampaignResult:
 
 def test_curve_of_an_operator(result: CampaignResult) -> None:
     curve, _ = result.magnitude_curves
-    assert (curve.operator, curve.test) == ("RN", "paired_permutation")
+    assert curve.operator == "RN"
     assert [point.magnitude for point in curve.points] == VALUES
     assert [point.noticed for point in curve.points] == [1, 2, 4, 8, 10]
     assert all(point.agents == 10 and point.low <= point.noticed / 10 <= point.high + 1e-9 for point in curve.points)
@@ -89,7 +89,7 @@ def test_curve_of_an_operator(result: CampaignResult) -> None:
 def test_an_operator_that_is_always_noticed(result: CampaignResult) -> None:
     _, curve = result.magnitude_curves
     assert curve.finding is ThresholdFinding.BELOW
-    assert [point.verdict.outcome for point in curve.points if point.verdict] == ["killed"] * 5
+    assert [verdict.outcome for point in curve.points for verdict in point.verdicts] == ["killed"] * 5
 
 
 def test_a_listed_mutant_is_trained_once_and_keeps_its_verdict(result: CampaignResult) -> None:
@@ -98,7 +98,7 @@ def test_a_listed_mutant_is_trained_once_and_keeps_its_verdict(result: CampaignR
     assert names[:4] == ["Healthy", "NDF", "NR", "RN_0.4"]
     assert set(names[4:]) == {f"RN_{value}" for value in VALUES if value != 0.4} | {f"NR_{value}" for value in VALUES}
     listed = next(entry.verdict for entry in result.verdicts if entry.mutant == "RN_0.4")
-    assert listed in [point.verdict for point in result.magnitude_curves[0].points]
+    assert result.magnitude_curves[0].points[3].verdicts == (listed,)
 
 
 def test_a_sweep_changes_neither_score_nor_verdicts(result: CampaignResult, tmp_path: Path) -> None:
@@ -146,21 +146,22 @@ def test_report_and_terminal(result: CampaignResult, tmp_path: Path) -> None:
     assert first.removeprefix("RN: ").removesuffix(".") in page
     table = (tmp_path / "magnitudes.csv").read_text(encoding="utf-8").splitlines()
     assert len(table) == 11
-    assert table[1].startswith("RN,paired_permutation,0.05,RN_0.05,1,10,0.1,")
+    assert table[1].startswith("RN,RN_0.05,0.05,1,10,")
+    assert len((tmp_path / "magnitude_verdicts.csv").read_text(encoding="utf-8").splitlines()) == 11
     thresholds = (tmp_path / "magnitude_thresholds.csv").read_text(encoding="utf-8").splitlines()
-    assert thresholds[2].startswith("NR,paired_permutation,below,,,")
+    assert thresholds[2].startswith("NR,below,,,")
 
 
 def test_tracked_numbers(result: CampaignResult) -> None:
     numbers = {entry.key: entry.value for entry in campaign_run(result).measurements}
-    assert numbers["paired_permutation/magnitude/RN/threshold"] == result.magnitude_curves[0].threshold
-    assert "paired_permutation/magnitude/NR/threshold" not in numbers
+    assert numbers["magnitude/RN/threshold"] == result.magnitude_curves[0].threshold
+    assert "magnitude/NR/threshold" not in numbers
 
 
 def test_a_magnitude_with_too_few_agents_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FAKE_FAILS", "0,1,2,3")
     swept = run(campaign(operators=["NDF"], magnitudes={"operators": ["MSU"], "values": VALUES}), tmp_path).result
-    assert sum("is not in the magnitude curve: only 6 of 10 agents are left" in note for note in swept.notes) == 5
+    assert sum("is not in its magnitude curve: only 6 of 10 agents are left" in note for note in swept.notes) == 5
     (curve,) = swept.magnitude_curves
     assert curve.points == ()
     assert curve.finding is ThresholdFinding.NONE
