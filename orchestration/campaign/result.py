@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mutations.killing.kill_test import KillVerdict, Outcome
+from orchestration.campaign.magnitude_curve import MagnitudeCurve
 
 Point = tuple[tuple[str, float], ...]
 """(parameter, value) pairs of one environment."""
@@ -152,6 +153,7 @@ class CampaignResult:
         published: rows of the side-by-side with the published figures (empty where the pair was not published).
         provenance: versions, platform, seeds, hashes, cost.
         error_control: None in results written before 0.2.0, where each environment was corrected alone.
+        magnitude_curves: one per swept operator and kill test; empty in results of version 0.1.
     """
 
     run_id: str
@@ -173,3 +175,4 @@ class CampaignResult:
     published: tuple[dict[str, Any], ...]
     provenance: dict[str, Any]
     error_control: ErrorControlResult | None = None
+    magnitude_curves: tuple[MagnitudeCurve, ...] = ()

@@ -12,6 +12,7 @@ from rich.text import Text
 from mutations.killing.kill_test import Outcome
 from orchestration.campaign import result_facts as facts
 from orchestration.campaign.report import formatting
+from orchestration.campaign.report.magnitude_view import magnitude_lines
 from orchestration.campaign.result import CampaignResult, MutantVerdict, PopulationResult
 
 NAMES_WIDTH = 70
@@ -138,6 +139,8 @@ def summary_text(result: CampaignResult) -> RenderableType:
     ):
         if table is not None:
             parts += [Text(""), table]
+    if lines := magnitude_lines(result):
+        parts += [Text(""), Text("Magnitudes", style="bold"), *(Text(line) for line in lines)]
     return Group(*parts)
 
 

@@ -12,6 +12,7 @@ from statistics import fmean, median, stdev
 
 from mutations.killing.kill_test import KillVerdict, Outcome
 from orchestration.campaign import result_facts as facts
+from orchestration.campaign.report.magnitude_tables import magnitude_thresholds, magnitude_verdicts, magnitudes
 from orchestration.campaign.report.table import Row, Table, flatten
 from orchestration.campaign.result import CampaignResult, Point
 from orchestration.campaign.steps.comparison import agrees, compare_boundaries
@@ -256,6 +257,9 @@ TABLES: dict[str, Callable[[CampaignResult], Table]] = {
     "rewards": rewards,
     "best_checkpoints": best_checkpoints,
     "learning_curves": learning_curves,
+    "magnitudes": magnitudes,
+    "magnitude_thresholds": magnitude_thresholds,
+    "magnitude_verdicts": magnitude_verdicts,
     "kill_matrix": kill_matrix,
     "higher_order_kills": higher_order_kills,
     "kill_matrix_verdicts": kill_matrix_verdicts,
