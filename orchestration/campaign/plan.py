@@ -125,6 +125,12 @@ def plan_campaign(campaign: ResolvedCampaign, store: ResultStore, costs: Costs, 
     else:
         phases += _bounded_search(counter, campaign)
     phases += _higher_order(counter, populations, findings)
+    swept = populations.swept if campaign.looks is None else populations.in_sweeps
+    if swept:
+        phases += [
+            counter.trainings("train magnitudes", swept),
+            counter.evaluations("evaluate magnitudes", swept, [campaign.initial_point]),
+        ]
     all_notes = filter(None, (campaign.engine_choice, *costs.notes, *notes))
     return CampaignPlan(campaign.run_id, campaign.name, tuple(phases), costs, cores, tuple(all_notes))
 

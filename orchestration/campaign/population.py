@@ -106,6 +106,8 @@ class Populations:
         store: where its results are kept.
         healthy: the healthy population.
         first_order: those of the first-order mutants, in the spec's order.
+        swept: those of the sweeps over magnitudes that are not among them.
+        in_sweeps: those of the sweeps, first-order mutants included.
     """
 
     def __init__(self, campaign: ResolvedCampaign, store: ResultStore) -> None:
@@ -114,6 +116,9 @@ class Populations:
         self._by_id: dict[str, Population] = {}
         self.healthy = self.of(Mutant())
         self.first_order = [self.of(mutant) for mutant in campaign.mutants]
+        mutants = dict.fromkeys(Mutant((mutation,)) for sweep in campaign.sweeps for mutation in sweep.mutations)
+        self.in_sweeps = [self.of(mutant) for mutant in mutants]
+        self.swept = [self.of(mutant) for mutant in mutants if mutant not in campaign.mutants]
 
     def of(self, mutant: Mutant) -> Population:
         """The population of a mutant.

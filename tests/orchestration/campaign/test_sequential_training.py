@@ -139,6 +139,15 @@ def test_many_cores_train_the_first_look_beside_the_healthy_agents(tmp_path: Pat
     assert agents(result)["NR"] == 6
 
 
+def test_a_curve_needs_all_agents_of_every_magnitude(tmp_path: Path) -> None:
+    changes = {"operators": ["NR"], "magnitudes": {"operators": ["NR"]}}
+    result = run(campaign(**changes, boundary={"enabled": False}), tmp_path)
+    assert agents(result)["NR"] == 6
+    points = result.magnitude_curves[0].points
+    assert "NR" in {point.mutant for point in points}
+    assert {point.agents for point in points} == {12}
+
+
 # --- plan ------------------------------------------------------------------------------------------------------------
 
 
