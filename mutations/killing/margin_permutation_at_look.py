@@ -24,6 +24,20 @@ The p-value stays valid: above 1e-3 it is at most a only where the first one was
 """
 
 
+def refined_p_value(
+    first: Rewards, second: Rewards, rng: np.random.Generator, drawn: Splits | None = None, finer: Splits | None = None
+) -> float:
+    """The p-value of `permutation_p_value`, drawn again with `REFINED_DRAWS` splits where it is small.
+
+    `drawn` and `finer` are splits to use instead of new ones, for many comparisons of these sizes.
+    """
+    result = permutation_p_value(first, second, rng, drawn)
+    if result.exact or result.p_value > REFINED_BELOW:
+        return result.p_value
+    splits = finer if finer is not None else drawn_splits(first.size, second.size, rng, REFINED_DRAWS)
+    return permutation_p_value(first, second, rng, splits).p_value
+
+
 class MarginPermutationAtLook(MarginPermutation):
     """`MarginPermutation` for one look. `p_value` is divided by the look's share of the level (`level_share`).
 
@@ -52,11 +66,7 @@ class MarginPermutationAtLook(MarginPermutation):
         return replace(verdict, p_value=min(1.0, verdict.p_value / self.share), level_share=self.share)
 
     def _p_value(self, first: Rewards, second: Rewards, rng: np.random.Generator, drawn: Splits | None) -> float:
-        result = permutation_p_value(first, second, rng, drawn)
-        if result.exact or result.p_value > REFINED_BELOW:
-            return result.p_value
-        splits = drawn_splits(first.size, second.size, rng, REFINED_DRAWS)
-        return permutation_p_value(first, second, rng, splits).p_value
+        return refined_p_value(first, second, rng, drawn)
 
     def _equivalent(self, first: Rewards, second: Rewards, evidence: MarginEvidence) -> bool:
         if not evidence.equivalent or self.equivalence_level == 0:
