@@ -88,7 +88,6 @@ def seeds(
 ) -> None:
     """Simulate how many agents the verdicts of a campaign need."""
     from envsearch.errors import InputError
-    from mutations.killing.sequential_looks import Looks
     from orchestration.campaign.folder import campaign_home
     from orchestration.campaign.population import Populations
     from orchestration.campaign.run import RunSettings
@@ -98,7 +97,7 @@ def seeds(
         raise InputError(f"{power:g} is not a power", "--power", "a number above 0 and below 1")
     campaign = resolved(spec)
     healthy = Populations(campaign, RunSettings(home=campaign_home(home), store=store).result_store()).healthy
-    planned = plan_seeds(campaign, healthy.rewards_at(campaign.initial_point), Looks(), power)
+    planned = plan_seeds(campaign, healthy.rewards_at(campaign.initial_point), power)
     if output is OutputFormat.JSON:
         print_json(asdict(planned))
     else:

@@ -112,6 +112,11 @@ def test_seeds_needed(proctor: Proctor, tmp_path: Path, monkeypatch: pytest.Monk
     assert "every agent loses half" in table.out
     assert proctor("campaign", "seeds", "spec.yaml").out == table.out
 
+    (tmp_path / "looks.yaml").write_text(SPEC.replace("seeds: 10", "seeds: {looks: [5, 8], healthy: 12}"))
+    looks = json.loads(proctor("campaign", "seeds", "looks.yaml", "--format", "json").out)
+    assert looks["looks"] == [5, 8]
+    assert any("judged at 5, 8 agents, beside 12 healthy agents" in line for line in looks["assumptions"])
+
     wrong = proctor("campaign", "seeds", "spec.yaml", "--power", "1.5")
     assert (wrong.code, wrong.out) == (2, "")
     assert "--power" in wrong.err
