@@ -46,6 +46,18 @@ class KillVerdict:
         reason: one clause for the reader, above all why a verdict is inconclusive.
         p_adjusted: p-value after the correction for all comparisons of the report; None where there is none.
         level: the level in force: p-value up to which this comparison is rejected given all the others; None likewise.
+
+    The others are None for tests without a margin, and in results that are older than these fields:
+
+        difference, difference_low, difference_high: of the mean rewards, mutant minus healthy, with its 95 % interval,
+            in units of reward.
+        margin: the largest difference of the means that does not matter, in units of reward.
+        collapsed_healthy, collapsed_mutant: shares of collapsed agents.
+        collapsed_low, collapsed_high: 95 % interval of the difference of these shares, mutant minus healthy.
+        agents_for_kill: agents per population with which a kill has a power of .8 at the level in force, if the
+            estimates hold; None where 1,000 are too few.
+        agents_for_equivalence: agents per population with which equivalence is shown, if the estimates hold; None
+            where 1,000 are too few.
     """
 
     test: str
@@ -61,6 +73,16 @@ class KillVerdict:
     n_mutant: int
     agreement: float | None = None
     reason: str = ""
+    difference: float | None = None
+    difference_low: float | None = None
+    difference_high: float | None = None
+    margin: float | None = None
+    collapsed_healthy: float | None = None
+    collapsed_mutant: float | None = None
+    collapsed_low: float | None = None
+    collapsed_high: float | None = None
+    agents_for_kill: int | None = None
+    agents_for_equivalence: int | None = None
     p_adjusted: float | None = None
     level: float | None = None
 
@@ -98,7 +120,7 @@ class KillTest(Protocol):
         resampling: whether the verdict depends on the generator (then ``--repeats`` means something).
         corrected: whether its verdicts take part in error control; it is a `CorrectedKillTest` then.
 
-    Two further attributes are optional, see `takes_independent` and `better_is_killed`.
+    Further attributes are optional, see `takes_independent`, `takes_dead`, `takes_margins` and `better_is_killed`.
     """
 
     name: str
@@ -145,3 +167,42 @@ def takes_independent(test: KillTest) -> bool:
 def better_is_killed(test: KillTest) -> bool:
     """Whether a mutant killed with direction `better` counts as killed in a score (attribute of the same name)."""
     return bool(getattr(test, "better_is_killed", True))
+
+
+def takes_dead(test: KillTest) -> bool:
+    """Whether a test judges dead agents, whose reward is minus infinity (attribute of the same name)."""
+    return bool(getattr(test, "takes_dead", False))
+
+
+def takes_margins(test: KillTest) -> bool:
+    """Whether the margins of a spec or of the command line apply to a test (attribute of the same name).
+
+    Such a test has a method ``with_margins(margins)`` that returns the test with other margins.
+    """
+    return bool(getattr(test, "takes_margins", False))
+
+
+def without_numbers(
+    test: str, outcome: Outcome, direction: Direction, sizes: tuple[int, int], reason: str
+) -> KillVerdict:
+    """A verdict that no statistic decided; `sizes` of the healthy and the mutant population."""
+    return KillVerdict(
+        test=test,
+        outcome=outcome,
+        direction=direction,
+        statistic=None,
+        p_value=None,
+        effect_size=None,
+        effect_low=None,
+        effect_high=None,
+        power=None,
+        n_healthy=sizes[0],
+        n_mutant=sizes[1],
+        reason=reason,
+    )
+
+
+def killed_by_crash(test: str, n_healthy: int, n_mutant: int) -> KillVerdict:
+    """The verdict on a mutant all of whose agents died of the fault, beside healthy agents of which none died."""
+    reason = f"killed by crash: all {n_mutant} agents died and the healthy ones lived"
+    return without_numbers(test, Outcome.KILLED, Direction.WORSE, (n_healthy, n_mutant), reason)

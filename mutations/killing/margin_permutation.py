@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from envsearch.errors import InputError
-from mutations.killing.kill_test import Correction, Direction, KillVerdict, Outcome, before_correction
+from mutations.killing.kill_test import Correction, Direction, KillVerdict, Outcome, before_correction, killed_by_crash
 from mutations.killing.margin_power import agents_for_kill, corrected_power, margin_power
 from mutations.killing.margins import MarginEvidence, Margins, agents_for_equivalence, collapse_limit, examine, scale_of
-from mutations.killing.permutation_law import merge_rounding, paired_p_value, permutation_p_value
+from mutations.killing.permutation_law import paired_p_value, permutation_p_value
 from mutations.killing.splits import Splits
-from mutations.killing.statistics import Rewards, direction_of, independent_populations
+from mutations.killing.statistics import Rewards, direction_of, independent_populations, merge_rounding
 
 LEVEL = 0.05
 _ADVICE = "; as things stand, a kill needs about "
@@ -25,7 +24,7 @@ class MarginPermutation:
 
     * `p_value`: permutation of the smallest p-value of mean, rank and energy distance.
     * `effect_size`: the same difference as a share of the scale, with its 95 % interval; None without a scale.
-    * `power`: chance that a mutant just at the margin is killed, at the level in force.
+    * `power`: chance that a mutant just at the margin is killed, at the level in force; None without a scale.
     * killed: a difference is shown, and the mutant may lie beyond the margin. `direction` says worse, less reliable
       (more spread or more collapsed agents about the same mean), or better, which does not count as a kill in a score.
     * survived: equivalence within both margins is shown, by two one-sided tests each.
@@ -36,8 +35,7 @@ class MarginPermutation:
 
     Args:
         level: a mutant is killed when its p-value is at most this; in (0, 1).
-        margins: the largest differences that do not matter.
-        paired: position i of both populations was trained with the same seed, and only such pairs are exchanged.
+        margins: the largest differences that do not matter. Where they are given, those of a spec do not apply.
     """
 
     name: str = "margin_permutation"
@@ -50,13 +48,19 @@ class MarginPermutation:
     resampling: bool = True
     corrected: bool = True
     better_is_killed: bool = False
+    independent: bool = True
+    takes_dead: bool = True
 
-    def __init__(self, level: float = LEVEL, margins: Margins | None = None, paired: bool = False) -> None:
+    def __init__(self, level: float = LEVEL, margins: Margins | None = None) -> None:
         if not 0 < level < 1:
             raise InputError(f"{level} is not a level of significance", "level", "a number in (0, 1)")
         self.level = level
         self.margins = margins or Margins()
-        self.independent = not paired
+        self.takes_margins = margins is None
+
+    def with_margins(self, margins: Margins) -> MarginPermutation:
+        """The same test with other margins."""
+        return type(self)(self.level, margins)
 
     def judge(self, healthy: NDArray[np.float64], mutant: NDArray[np.float64], rng: np.random.Generator) -> KillVerdict:
         """Compare mean rewards of agents, shapes (n,) and (m,); the sizes may differ unless the test is paired.
@@ -79,6 +83,8 @@ class MarginPermutation:
         """`judge` with splits drawn before, for many comparisons of the same sizes (see `splits.drawn_splits`)."""
         living, strange = independent_populations(healthy, mutant, paired=not self.independent)
         dead = int(np.count_nonzero(np.isneginf(strange)))
+        if dead == strange.size and not np.any(np.isneginf(living)):
+            return killed_by_crash(self.name, living.size, strange.size)
         first, second = _with_dead_agents(living, strange, self.margins)
         first, second = merge_rounding(first, second)
         if self.independent:
@@ -87,10 +93,10 @@ class MarginPermutation:
             p_value = paired_p_value(first, second, rng).p_value
         evidence = examine(first, second, self.margins, paired=not self.independent)
         verdict = self._verdict(evidence, p_value)
-        power = margin_power(first, second, evidence.margin, self.margins, self.level, paired=not self.independent)
-        verdict = replace(verdict, power=power)
-        if dead == strange.size and not np.any(np.isneginf(living)):
-            return _killed_by_crash(verdict)
+        if evidence.scale is not None:
+            paired = not self.independent
+            power = margin_power(first, second, evidence.margin, self.margins, self.level, paired)
+            verdict = replace(verdict, power=power)
         if dead and verdict.outcome is not Outcome.SURVIVED:
             return replace(verdict, reason=f"{dead} of {strange.size} agents died; {verdict.reason}")
         return verdict
@@ -104,11 +110,17 @@ class MarginPermutation:
         power = verdict.power
         if power is not None:
             power = corrected_power(power, *sizes, self.level, level, paired=not self.independent)
-        changed = replace(verdict, p_adjusted=correction.p_adjusted, level=level, power=power)
+        before = 1.0 if verdict.p_value is None else verdict.p_value
+        changed = replace(
+            verdict,
+            p_adjusted=correction.p_adjusted,
+            level=level,
+            power=power,
+            agents_for_kill=agents_for_kill(before, *sizes, level),
+        )
         stands = verdict.outcome is Outcome.KILLED and correction.p_adjusted <= self.level
         if stands or verdict.outcome is Outcome.SURVIVED:
             return changed
-        before = 1.0 if verdict.p_value is None else verdict.p_value
         reason = verdict.reason.partition(_ADVICE)[0]
         if verdict.outcome is Outcome.KILLED:
             reason = f"{before_correction(before, correction)}; {reason}"
@@ -140,6 +152,13 @@ class MarginPermutation:
             n_healthy=evidence.n,
             n_mutant=evidence.m,
             reason=reason,
+            difference=evidence.difference,
+            difference_low=evidence.low,
+            difference_high=evidence.high,
+            margin=None if share is None else evidence.margin,
+            **_collapsed_shares(evidence),
+            agents_for_kill=agents_for_kill(p_value, evidence.n, evidence.m, self.level),
+            agents_for_equivalence=agents_for_equivalence(evidence, self.margins),
         )
 
     def _inconclusive(self, evidence: MarginEvidence, facts: str, p_value: float) -> str:
@@ -150,10 +169,6 @@ class MarginPermutation:
             seeds = "cannot be expected" if needed is None else f"needs about {needed} agents per population"
             survival = f"survival {seeds}"
         return f"{facts}; {survival}{_kill_advice(p_value, evidence.n, evidence.m, self.level)}"
-
-
-PAIRED = MarginPermutation(paired=True)
-"""For populations trained with the same seeds, by import path: ``mutations.killing.margin_permutation:PAIRED``."""
 
 
 def _with_dead_agents(healthy: Rewards, mutant: Rewards, margins: Margins) -> tuple[Rewards, Rewards]:
@@ -171,10 +186,16 @@ def _with_dead_agents(healthy: Rewards, mutant: Rewards, margins: Margins) -> tu
     return first, second
 
 
-def _killed_by_crash(verdict: KillVerdict) -> KillVerdict:
-    blank: dict[str, Any] = dict.fromkeys(("statistic", "p_value", "effect_size", "effect_low", "effect_high"))
-    reason = f"killed by crash: all {verdict.n_mutant} agents died and the healthy ones lived"
-    return replace(verdict, outcome=Outcome.KILLED, direction=Direction.WORSE, reason=reason, **blank)
+def _collapsed_shares(evidence: MarginEvidence) -> dict[str, float]:
+    """The verdict's fields about collapsed agents; none without a scale, which says what collapsed means."""
+    if evidence.scale is None:
+        return {}
+    return {
+        "collapsed_healthy": evidence.collapsed_healthy / evidence.n,
+        "collapsed_mutant": evidence.collapsed_mutant / evidence.m,
+        "collapsed_low": evidence.collapsed_low,
+        "collapsed_high": evidence.collapsed_high,
+    }
 
 
 def _direction(evidence: MarginEvidence) -> Direction:

@@ -8,14 +8,17 @@ from envsearch.errors import InputError, unknown_name
 from envsearch.import_path import is_import_path, load_object
 from mutations.killing.average_ratio import AverageRatio
 from mutations.killing.distance_distribution import DistanceDistribution
-from mutations.killing.kill_test import KillTest
+from mutations.killing.kill_test import KillTest, takes_margins
 from mutations.killing.margin_permutation import MarginPermutation
+from mutations.killing.margins import Margins
+from mutations.killing.paired_margin_permutation import PairedMarginPermutation
 from mutations.killing.paired_permutation import PairedPermutation
 from mutations.killing.reward_distribution import RewardDistribution
 
 KILL_TESTS: dict[str, KillTest] = {
-    "paired_permutation": PairedPermutation(),
     "margin_permutation": MarginPermutation(),
+    "paired_margin_permutation": PairedMarginPermutation(),
+    "paired_permutation": PairedPermutation(),
     "average_ratio": AverageRatio(),
     "reward_distribution": RewardDistribution(),
     "distance_distribution": DistanceDistribution(),
@@ -28,12 +31,24 @@ _METHODS = ("judge",)
 _CORRECTED = ("level", "conclude")
 
 
-def kill_test(name: str, field: str = "") -> KillTest:
+def kill_test(name: str, field: str = "", margins: Margins | None = None) -> KillTest:
     """The test of that name in the table, or the one that ``module:object`` names (a class or an instance).
+
+    Args:
+        name: in the table, or an import path.
+        field: for errors.
+        margins: of the spec or the command line, for a test that takes them.
 
     Raises:
         InputError: the name is unknown (the error suggests the nearest), cannot be imported, or is not a kill test.
     """
+    test = _named(name, field)
+    if margins is None or not takes_margins(test):
+        return test
+    return as_kill_test(cast(Any, test).with_margins(margins), name, field)
+
+
+def _named(name: str, field: str) -> KillTest:
     if name in KILL_TESTS:
         return KILL_TESTS[name]
     if not is_import_path(name):

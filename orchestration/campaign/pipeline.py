@@ -166,8 +166,14 @@ def _result(context: RunContext, findings: Findings) -> CampaignResult:
 
 def _failure_notes(campaign: ResolvedCampaign, populations: Sequence[PopulationResult]) -> list[str]:
     return [
-        f"{population.mutant}: {len(population.failed)} of {len(campaign.seeds)} agents failed (seed "
-        f"{population.failed[0][0]}: {population.failed[0][1]}); their seeds are left out on both sides."
+        f"{population.mutant}: the jobs of {len(population.failed)} of {len(campaign.seeds)} agents failed (seed "
+        f"{population.failed[0][0]}: {population.failed[0][1]}). These agents are missing; tests of pairs leave "
+        "their seeds out on both sides."
         for population in populations
         if population.failed
+    ] + [
+        f"{population.mutant}: {len(population.dead)} of {len(campaign.seeds)} agents are dead (first seed "
+        f"{population.dead[0]}): their weights or rewards are not finite. They count as the worst agents there are."
+        for population in populations
+        if population.dead
     ]

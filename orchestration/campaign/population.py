@@ -5,6 +5,7 @@ A campaign makes each of its populations once and passes it to its steps; no ste
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -14,10 +15,20 @@ from mutations.mutant import Mutant
 from orchestration.campaign.result import Point
 from orchestration.campaign.spec.campaign import ResolvedCampaign
 from orchestration.execution.results import AgentRecord, ResultStore
-from orchestration.execution.work import AgentKey, EvaluationKey
+from orchestration.execution.work import DEAD, AgentKey, EvaluationKey
 
 Rewards = dict[int, float]
-"""Seed -> mean reward over the evaluation episodes."""
+"""Seed -> mean reward over the evaluation episodes; minus infinity for a dead agent."""
+
+
+def mean_reward(returns: Sequence[float]) -> float:
+    """Mean of an evaluation's returns; minus infinity, a dead agent, where one of them is not finite."""
+    return sum(returns) / len(returns) if all(map(math.isfinite, returns)) else DEAD
+
+
+def living(rewards: Mapping[int, float]) -> Rewards:
+    """The rewards of the agents that are not dead."""
+    return {seed: reward for seed, reward in rewards.items() if reward != DEAD}
 
 
 @dataclass(eq=False, slots=True)
@@ -55,20 +66,20 @@ class Population:
         return {seed: record for seed, record in records if record is not None}
 
     def rewards_at(self, point: Point) -> Rewards:
-        """Mean rewards at a point, by seed. Agents that failed are left out.
+        """Mean rewards at a point, by seed; dead agents have minus infinity. Agents whose job failed are left out.
 
         Once all agents have been evaluated at the point, the store is not asked again.
         """
         if point in self._complete:
             return dict(self._complete[point])
         episodes = zip(self.agents, self.store.evaluations(self.evaluations([point])), strict=True)
-        rewards = {seed: sum(returns) / len(returns) for seed, returns in episodes if returns}
+        rewards = {seed: mean_reward(returns) for seed, returns in episodes if returns}
         if len(rewards) == len(self.agents):
             self._complete[point] = dict(rewards)
         return rewards
 
     def failures(self, failures: Mapping[str, str]) -> list[tuple[int, str]]:
-        """(seed, error) of the agents whose training or evaluation at the initial point failed.
+        """(seed, error) of the agents whose job failed: training, or evaluation at the initial point.
 
         Args:
             failures: content address -> error, of all items that failed.

@@ -27,9 +27,10 @@ class PopulationResult:
 
     Attributes:
         mutant: its id (``Healthy``, ``NDF``, ``NDF-MTS``).
-        seeds: agents that were trained and evaluated, in order.
+        seeds: agents that were trained and evaluated and are not dead, in order.
         rewards: mean reward per agent over the evaluation episodes, same order.
-        failed: (seed, last line of its traceback) of agents whose job failed.
+        failed: (seed, last line of its traceback) of agents whose job failed; they are missing data.
+        dead: seeds of agents whose weights or rewards are not finite; they are the worst agents there can be.
         identical_seeds: seeds whose weights equal the same-seed healthy agent's; a live mutant has few or none.
         train_seconds: CPU time of the trainings, summed over agents.
     """
@@ -43,6 +44,7 @@ class PopulationResult:
     curve: LearningCurve | None
     train_seconds: float
     recipe_address: str
+    dead: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

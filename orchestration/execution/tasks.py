@@ -18,6 +18,7 @@ from orchestration.execution.block_progress import BlockCallback, BlockProgress
 from orchestration.execution.checkpoints import TrainingCheckpoints
 from orchestration.execution.results import ResultStore
 from orchestration.execution.work import (
+    DEAD,
     AgentKey,
     BlockReport,
     EvaluationKey,
@@ -171,23 +172,30 @@ class _BlockWork:
 
     def _evaluate_one(self, key: EvaluationKey) -> None:
         with self._item(key):
-            checkpoint = self._store.load_agent(key.agent).checkpoint
+            agent = self._store.load_agent(key.agent)
+            if agent.dead:
+                self._store.save_evaluation(key, (DEAD,) * key.episodes, 0.0)
+                return
             started = time.perf_counter()
             returns = load_object(self._functions.evaluate)(
-                checkpoint, key.agent.recipe.algorithm, key.environment, key.episodes, key.seed
+                agent.checkpoint, key.agent.recipe.algorithm, key.environment, key.episodes, key.seed
             )
             self._store.save_evaluation(key, tuple(returns), time.perf_counter() - started)
 
     def _evaluate_together(self, keys: Sequence[EvaluationKey]) -> None:
         """Evaluations of the same episodes, in one batch."""
-        agents: dict[str, SavedAgent] = {}
+        agents: dict[str, SavedAgent | None] = {}
         ready = []
         for key in keys:
             address = key.agent.address()
             with self._item(key):
                 if address not in agents:
                     agents[address] = _saved_agent(self._store.url, key.agent)
-                ready.append((key, (agents[address], key.environment)))
+                agent = agents[address]
+                if agent is None:
+                    self._store.save_evaluation(key, (DEAD,) * key.episodes, 0.0)
+                else:
+                    ready.append((key, (agent, key.environment)))
         started = time.perf_counter()
         try:
             outcomes = load_object(self._functions.evaluate_together)(
@@ -230,8 +238,9 @@ class _BlockWork:
 
 
 @lru_cache(maxsize=64)
-def _saved_agent(store_url: str, key: AgentKey) -> SavedAgent:
-    """Cached, because a boundary search needs the same agents in every round."""
+def _saved_agent(store_url: str, key: AgentKey) -> SavedAgent | None:
+    """None for a dead agent. Cached, because a boundary search needs the same agents in every round."""
     from agents.deeprl.engines.fleet.evaluation import SavedAgent
 
-    return SavedAgent(ResultStore(store_url).load_agent(key).checkpoint, key.recipe.algorithm, key.recipe.policy)
+    agent = ResultStore(store_url).load_agent(key)
+    return None if agent.dead else SavedAgent(agent.checkpoint, key.recipe.algorithm, key.recipe.policy)

@@ -6,6 +6,7 @@ not after a crash, not by another campaign, not by another kill test.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -19,6 +20,9 @@ from envsearch.spec import EnvironmentSpec
 
 SEMANTICS = 1
 """Raised when the meaning of a recipe or an evaluation changes, so that old results are not mistaken for new ones."""
+
+DEAD = -math.inf
+"""Reward of a dead agent in every episode, which is not run: worse than anything that an agent can earn."""
 
 EvaluationMethod = Literal["fleet", "sb3"]
 Key = TypeVar("Key")

@@ -7,9 +7,10 @@ import pytest
 
 from mutations.killing.error_control import ERROR_CONTROLS
 from mutations.killing.family import correct_family
-from mutations.killing.kill_test import Outcome
-from mutations.killing.margin_permutation import PAIRED, MarginPermutation
+from mutations.killing.kill_test import KillTest, Outcome
+from mutations.killing.margin_permutation import MarginPermutation
 from mutations.killing.margin_power import corrected_power
+from mutations.killing.paired_margin_permutation import PairedMarginPermutation
 from mutations.killing.paired_permutation import PairedPermutation
 from mutations.killing.reward_distribution import RewardDistribution
 
@@ -76,7 +77,7 @@ def test_a_kill_with_a_small_effect_survives_when_correction_takes_it_away():
 
 
 @pytest.mark.parametrize("control", ERROR_CONTROLS)
-@pytest.mark.parametrize("test", [MARGIN, PAIRED, PAIRS])
+@pytest.mark.parametrize("test", [MARGIN, PairedMarginPermutation(), PAIRS])
 def test_a_family_of_one_is_unchanged_but_for_the_numbers_of_its_correction(test, control):
     for mutant in (PERFECT - np.arange(20) * 9, collapsed(4), PERFECT):
         verdict = judge(test, PERFECT, mutant)
@@ -111,7 +112,7 @@ def test_a_difference_within_the_margin_takes_no_place_among_the_kills():
 
 
 def test_one_family_of_several_tests():
-    kinds = [MARGIN, RewardDistribution(), PAIRS]
+    kinds: list[KillTest] = [MARGIN, RewardDistribution(), PAIRS]
     verdicts = [judge(test, PERFECT, PERFECT - np.arange(20) * 9.0) for test in kinds]
     family = correct_family(verdicts, kinds, "familywise")
     assert (family.comparisons, family.kills) == (2, 2)

@@ -11,13 +11,15 @@ from envsearch.canonical import canonical_json
 from envsearch.errors import InputError
 from mutations.killing.family import correct_family
 from mutations.killing.kill_test import Direction, Outcome, better_is_killed, takes_independent
-from mutations.killing.margin_permutation import PAIRED, MarginPermutation
+from mutations.killing.margin_permutation import MarginPermutation
 from mutations.killing.margin_power import agents_for_kill, collapse_power, corrected_power, margin_power
 from mutations.killing.margins import Margins
+from mutations.killing.paired_margin_permutation import PairedMarginPermutation
 from mutations.killing.paired_permutation import PairedPermutation
 from mutations.killing.statistics import f_test_power
 
 TEST = MarginPermutation()
+PAIRED = PairedMarginPermutation()
 PERFECT = np.full(20, 500.0)
 
 
@@ -82,6 +84,37 @@ def test_without_a_scale_no_mutant_survives():
     scaled = judge(healthy, mutant, test=MarginPermutation(margins=Margins(scale=200.0)))
     assert scaled.outcome is Outcome.SURVIVED
     assert scaled.effect_size == pytest.approx(scaled.statistic / 200.0)
+
+
+def test_a_scale_for_healthy_means_near_zero():
+    rng = np.random.default_rng(1)
+    healthy, mutant = rng.normal(0, 5, 80), rng.normal(0, 5, 80)
+    near_zero = MarginPermutation(margins=Margins(scale_near_zero=200.0))
+    scaled = judge(healthy, mutant, test=near_zero)
+    assert (scaled.outcome, scaled.margin) == (Outcome.SURVIVED, 10.0)
+    away = judge(healthy + 100.0, mutant + 100.0, test=near_zero)
+    assert away.margin == pytest.approx(0.05 * np.mean(healthy + 100.0))
+    assert away == judge(healthy + 100.0, mutant + 100.0)
+
+
+def test_a_verdict_has_its_numbers_in_units_of_reward():
+    verdict = judge(PERFECT, with_low(20, 5, 10.0))
+    assert (verdict.difference, verdict.margin) == (-122.5, 25.0)
+    assert verdict.difference_low < -122.5 < verdict.difference_high < 0
+    assert (verdict.collapsed_healthy, verdict.collapsed_mutant) == (0.0, 0.25)
+    assert verdict.collapsed_low < 0.25 < verdict.collapsed_high
+    assert verdict.effect_low == pytest.approx(verdict.difference_low / 500.0)
+    equal = judge(PERFECT, PERFECT)
+    assert (equal.agents_for_kill, equal.agents_for_equivalence) == (None, 59)
+    without = judge(np.tile([-1.0, 1.0], 10), np.tile([-1.0, 1.0], 10))
+    assert (without.margin, without.collapsed_mutant, without.power) == (None, None, None)
+    assert (without.difference, without.agents_for_equivalence) == (0.0, None)
+
+
+def test_agents_for_a_kill_follow_the_level_in_force():
+    verdict = judge(PERFECT, with_low(20, 5, 10.0))
+    family = correct_family([verdict] * 3, [TEST] * 3, "familywise").verdicts
+    assert family[0].agents_for_kill > verdict.agents_for_kill
 
 
 def test_directions_of_a_kill():

@@ -39,6 +39,7 @@ class TrainedAgent:
         episode_returns: return of each training episode (the true reward unless the recipe logs the mutated one).
         selected_step: step at which the selected model was taken.
         train_seconds: wall time of the training.
+        dead: whether its weights are not finite. Such an agent has no behaviour, and no later step would cure it.
     """
 
     seed: int
@@ -48,6 +49,7 @@ class TrainedAgent:
     episode_returns: tuple[float, ...]
     selected_step: int
     train_seconds: float
+    dead: bool = False
 
 
 class Checkpoints(Protocol):

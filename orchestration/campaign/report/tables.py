@@ -6,6 +6,7 @@ that ``proctor classify`` reads. Each parameter of an environment has a column o
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from statistics import fmean, median, stdev
 
@@ -13,26 +14,10 @@ from mutations.killing.kill_test import KillVerdict, Outcome
 from orchestration.campaign import result_facts as facts
 from orchestration.campaign.report.table import Row, Table, flatten
 from orchestration.campaign.result import CampaignResult, Point
-from orchestration.campaign.steps.comparison import compare_boundaries
+from orchestration.campaign.steps.comparison import agrees, compare_boundaries
 
 _PAIR = ("environment", "algorithm")
-_VERDICT = (
-    "test",
-    "outcome",
-    "direction",
-    "statistic",
-    "p_value",
-    "p_adjusted",
-    "level",
-    "effect_size",
-    "effect_low",
-    "effect_high",
-    "power",
-    "n_healthy",
-    "n_mutant",
-    "agreement",
-    "reason",
-)
+_VERDICT = tuple(field.name for field in dataclasses.fields(KillVerdict))
 
 
 def _pair(result: CampaignResult) -> Row:
@@ -209,11 +194,10 @@ def score(result: CampaignResult) -> Table:
 
 
 def published_comparison(result: CampaignResult) -> Table:
-    """The published figures next to this campaign's."""
-    columns = facts.unique(
-        ("mutant", "test", "published", "ours", "agree", *(k for row in result.published for k in row))
-    )
-    return Table(columns, tuple({column: row.get(column) for column in columns} for row in result.published))
+    """The published figures next to this campaign's; ``agree`` is by the rule of `comparison.agrees`."""
+    rows = [{**row, "agree": agrees(row.get("published"), row.get("ours"))} for row in result.published]
+    columns = facts.unique(("mutant", "test", "published", "ours", "agree", *(key for row in rows for key in row)))
+    return Table(columns, tuple({column: row.get(column) for column in columns} for row in rows))
 
 
 def published_boundaries(result: CampaignResult) -> Table:

@@ -181,7 +181,7 @@ def _published(result: CampaignResult) -> View | None:
     rows = [{"mutant": mutant, "cells": [_compared(cells.get((mutant, name))) for name in names]} for mutant in mutants]
     counts = comparison.agreement(result.published)
     agreement = [{"test": name, "agree": counts[name][0], "of": counts[name][1]} for name in names]
-    return {"tests": names, "rows": rows, "agreement": agreement}
+    return {"tests": names, "rows": rows, "agreement": agreement, "tolerance": comparison.RATIO_TOLERANCE}
 
 
 def _published_boundaries(result: CampaignResult) -> list[View]:
@@ -194,19 +194,21 @@ def _published_boundaries(result: CampaignResult) -> list[View]:
 
 def _compared(row: dict[str, Any] | None) -> View:
     if row is None:
-        return {"published": "–", "ours": "–", "mark": "", "css": "absent"}
+        return {"published": "–", "ours": "–", "mark": "", "fisher": "", "css": "absent"}
 
     def text(value: Any) -> str:
         if value is None:
             return "–"
         return f"{value:.2f}" if isinstance(value, float) else str(value)
 
-    agree = row.get("agree")
+    agree = comparison.agrees(row.get("published"), row.get("ours"))
     mark = "" if agree is None else ("agrees" if agree else "differs")
+    p_value = None if agree else row.get("fisher_p")
     return {
         "published": text(row.get("published")),
         "ours": text(row.get("ours")),
         "mark": mark,
+        "fisher": "" if p_value is None else f"Fisher p = {p_value:.2f}",
         "css": mark or "absent",
     }
 

@@ -9,6 +9,10 @@ from agents.deeprl.engines.base import AgentSelection
 from agents.deeprl.recipe import TrainingRecipe
 from envsearch.canonical import content_address, plain
 from envsearch.spec import EnvironmentSpec, Parameter
+from mutations.killing.error_control import DEFAULT_ERROR_CONTROL
+from mutations.killing.kill_test import takes_margins
+from mutations.killing.margins import Margins
+from mutations.killing.registry import kill_test
 from mutations.mutant import Mutant
 from orchestration.campaign.result import Point
 from orchestration.execution.work import SEMANTICS, AgentKey, EvaluationKey, EvaluationMethod
@@ -60,6 +64,7 @@ class ResolvedCampaign:
         healthy: the recipe of the healthy population.
         mutants: first-order mutants, in the spec's order.
         kill_tests: names in the table or import paths, in the spec's order.
+        margins: for the kill tests that take margins.
         repeats: seeds per resampling kill test.
         error_control: name in the table of error controls.
         selection: which model of a training is judged.
@@ -74,6 +79,7 @@ class ResolvedCampaign:
     mutants: tuple[Mutant, ...]
     seeds: tuple[int, ...]
     kill_tests: tuple[str, ...]
+    margins: Margins
     repeats: int
     evaluation: EvaluationPlan
     selection: AgentSelection
@@ -86,9 +92,17 @@ class ResolvedCampaign:
     engine_choice: str = ""
 
     def canonical(self) -> dict[str, Any]:
-        """The resolved form as plain data: equal for specs that mean the same."""
+        """The resolved form as plain data: equal for specs that mean the same.
+
+        Margins are in it where a test takes them, and the error control where it is not the default, so campaigns keep
+        the run id that they had before there were such fields.
+        """
         fields: dict[str, Any] = plain(self)
         del fields["name"], fields["notes"], fields["engine_choice"]
+        if not any(takes_margins(kill_test(name)) for name in self.kill_tests):
+            del fields["margins"]
+        if self.error_control == DEFAULT_ERROR_CONTROL:
+            del fields["error_control"]
         return {"semantics": SEMANTICS, **fields}
 
     @property

@@ -18,6 +18,9 @@ EXPECTED = {
     "seeds": "a number of seeds (at least 1) or a list of seeds (each at least 0)",
     "sanity.threshold": "a number, preset or off",
     "operators": "a list of operators, each a name or a mapping",
+    "margins.mean": "a share above 0 and below 1, as 0.05",
+    "margins.collapsed": "a share above 0 and below 1, as 0.1",
+    "margins.scale": "a reward above 0, or healthy",
 }
 """What a field takes, where the validator's own message (one per branch of a union) would confuse."""
 

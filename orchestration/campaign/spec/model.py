@@ -10,6 +10,7 @@ Count = Annotated[int, Field(ge=1)]
 SeedNumber = Annotated[int, Field(ge=0, lt=2**31)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Range = Annotated[list[Number], Field(min_length=2, max_length=2)]
+Share = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
 Names = Annotated[list[str], Field(min_length=1)]
 
 
@@ -95,6 +96,20 @@ class SanitySection(Section):
     on_failure: Literal["stop", "warn"] = "stop"
 
 
+class MarginsSection(Section):
+    """The differences that do not matter, for the kill tests that are about margins.
+
+    Attributes:
+        mean: of the mean rewards, as a share of the scale.
+        collapsed: of the shares of collapsed agents; .1 is ten points.
+        scale: a good reward. ``healthy`` is the healthy mean, or the preset's threshold where that mean is near zero.
+    """
+
+    mean: Share = 0.05
+    collapsed: Share = 0.10
+    scale: Annotated[float, Field(gt=0, allow_inf_nan=False)] | Literal["healthy"] = "healthy"
+
+
 class CampaignSpec(Section):
     """A mutation campaign as its user writes it.
 
@@ -104,7 +119,7 @@ class CampaignSpec(Section):
         steps: environment steps per agent; the preset's by default.
         hyperparameters: overrides of the preset's.
         operators: first-order mutants; the published set of the algorithm by default.
-        kill_tests: the calibrated default test by default.
+        kill_tests: the default test (margin_permutation) by default.
         repeats: seeds per resampling kill test; the outcome is the majority.
         error_control: what stays at most at the level over all comparisons of the report: the false discovery rate
             (Benjamini-Hochberg; with ``_any_dependence`` Benjamini-Yekutieli) or the chance of any false kill (Holm).
@@ -122,6 +137,7 @@ class CampaignSpec(Section):
     hyperparameters: dict[str, Any] = {}
     operators: list[Any] | None = None
     kill_tests: Names | None = None
+    margins: MarginsSection = MarginsSection()
     repeats: Annotated[int, Field(ge=1, le=1000)] = 1
     error_control: Literal["false_discovery", "familywise", "false_discovery_any_dependence"] = "false_discovery"
     evaluation: EvaluationSection = EvaluationSection()

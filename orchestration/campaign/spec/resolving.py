@@ -20,6 +20,8 @@ from envsearch.import_path import is_import_path
 from envsearch.registry import environment, initial_spec, resolve_name, with_limits
 from envsearch.spec import Parameter
 from mutations.folding import mutate
+from mutations.killing.kill_test import takes_margins
+from mutations.killing.margins import Margins
 from mutations.killing.registry import DEFAULT_KILL_TEST, kill_test
 from mutations.mutant import Mutant
 from mutations.parsing import parse_mutant, parse_operators
@@ -67,6 +69,7 @@ def _resolve(spec: CampaignSpec) -> ResolvedCampaign:
         mutants=mutants,
         seeds=_seeds(spec.seeds),
         kill_tests=kill_tests,
+        margins=_margins(spec, kill_tests, _reward_threshold(spec, chosen, definition)),
         repeats=spec.repeats,
         evaluation=EvaluationPlan(
             spec.evaluation.episodes, spec.evaluation.seed, evaluation_method(spec.evaluation.engine, chosen_engine)
@@ -224,9 +227,25 @@ def _threshold(spec: CampaignSpec, chosen: Preset, definition: EnvironmentDefini
     if threshold == "off":
         return None
     if threshold == "preset":
-        return chosen.threshold if spec.preset is None else definition.reward_threshold
+        return _reward_threshold(spec, chosen, definition)
     assert not isinstance(threshold, str)
     return threshold
+
+
+def _reward_threshold(spec: CampaignSpec, chosen: Preset, definition: EnvironmentDefinition) -> float | None:
+    """The preset's; a preset of another environment knows no threshold of this one."""
+    return chosen.threshold if spec.preset is None else definition.reward_threshold
+
+
+def _margins(spec: CampaignSpec, kill_tests: tuple[str, ...], threshold: float | None) -> Margins:
+    """The spec's margins; set without a test that takes them, they would be ignored, so they are refused."""
+    section = spec.margins
+    if section.model_fields_set and not any(takes_margins(kill_test(name)) for name in kill_tests):
+        problem = f"no kill test of this campaign takes margins ({', '.join(kill_tests)})"
+        raise InputError(problem, "margins", "margin_permutation among kill_tests, or no margins")
+    if section.scale != "healthy":
+        return Margins(section.mean, section.collapsed, section.scale)
+    return Margins(section.mean, section.collapsed, scale_near_zero=abs(threshold) if threshold else None)
 
 
 def _seeds(seeds: int | list[int]) -> tuple[int, ...]:

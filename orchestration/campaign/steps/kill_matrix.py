@@ -48,7 +48,16 @@ def judge_everywhere(
         baseline = healthy.rewards_at(point)
         rewards = {mutant.id: mutant.rewards_at(point) for mutant in mutants}
         for test in (name for name, chosen in environments.items() if point in chosen):
-            verdicts += judge_mutants(test, baseline, rewards, point, campaign.seeds, campaign.seed, campaign.repeats)
+            verdicts += judge_mutants(
+                test,
+                baseline,
+                rewards,
+                point,
+                campaign.seeds,
+                campaign.seed,
+                campaign.repeats,
+                campaign.margins,
+            )
     order = {name: position for position, name in enumerate(environments)}
     return sorted(verdicts, key=lambda entry: order[entry.verdict.test])
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestration.campaign.context import RunContext
-from orchestration.campaign.population import Population
+from orchestration.campaign.population import Population, living
 from orchestration.campaign.result import LearningCurve, PopulationResult
 from orchestration.campaign.steps.sanity import identical_seeds
 from orchestration.execution.results import AgentRecord
@@ -28,7 +28,8 @@ def population_result(
     """
     campaign, mutant = population.campaign, population.mutant
     records = population.records()
-    rewards = population.rewards_at(campaign.initial_point)
+    everybody = population.rewards_at(campaign.initial_point)
+    rewards = living(everybody)
     return PopulationResult(
         mutant=mutant.id,
         order=mutant.order,
@@ -36,9 +37,10 @@ def population_result(
         rewards=tuple(rewards.values()),
         failed=tuple(population.failures(context.failures)),
         identical_seeds=identical_seeds(healthy, records) if mutant.order else (),
-        curve=learning_curve(list(records.values()), campaign.healthy.total_steps),
+        curve=learning_curve([record for record in records.values() if not record.dead], campaign.healthy.total_steps),
         train_seconds=sum(record.train_seconds for record in records.values()),
         recipe_address=population.recipe.address,
+        dead=tuple(seed for seed in everybody if seed not in rewards),
     )
 
 

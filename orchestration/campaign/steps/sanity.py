@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from orchestration.campaign.population import Population, Rewards
+from orchestration.campaign.population import Population, Rewards, living
 from orchestration.campaign.spec.campaign import ResolvedCampaign
 from orchestration.execution.results import AgentRecord
 
@@ -14,11 +14,14 @@ def objection(campaign: ResolvedCampaign, healthy: Rewards) -> str | None:
     threshold = campaign.sanity.threshold
     if not healthy:
         return "No healthy agent could be trained and evaluated."
-    mean = sum(healthy.values()) / len(healthy)
+    alive = living(healthy)
+    if not alive:
+        return "Every healthy agent is dead: its weights or its rewards are not finite. Change hyperparameters."
+    mean = sum(alive.values()) / len(alive)
     if threshold is None or mean >= threshold:
         return None
     return (
-        f"Healthy population too weak: mean reward {mean:.1f} of {len(healthy)} agents, threshold {threshold:g}. "
+        f"Healthy population too weak: mean reward {mean:.1f} of {len(alive)} agents, threshold {threshold:g}. "
         f"Train longer (steps: {campaign.healthy.total_steps}), change hyperparameters, judge the best checkpoint "
         "(agent.select: best), or set sanity.threshold (sanity.on_failure: warn continues despite this)."
     )

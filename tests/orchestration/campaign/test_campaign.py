@@ -258,7 +258,7 @@ def test_failed_agents_are_left_out_on_both_sides(tmp_path: Path, monkeypatch: p
     assert all("ZeroDivisionError" in reason for _, reason in population.failed)
     (entry,) = (entry for entry in result.verdicts if entry.mutant == "MSU")
     assert (entry.verdict.n_healthy, entry.verdict.n_mutant) == (8, 8)
-    assert any("MSU: 2 of 10 agents failed (seed 2: ZeroDivisionError" in note for note in result.notes)
+    assert any("MSU: the jobs of 2 of 10 agents failed (seed 2: ZeroDivisionError" in note for note in result.notes)
 
 
 def test_too_few_seeds_are_inconclusive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
@@ -10,6 +12,7 @@ from agents.deeprl.recipe import PolicySite, TrainingRecipe
 from envsearch.spec import EnvironmentSpec
 from mutations.killing.error_control import adjust
 from mutations.killing.kill_test import Direction, Outcome
+from mutations.killing.margins import Margins
 from mutations.killing.registry import kill_test
 from orchestration.campaign.context import last_line
 from orchestration.campaign.steps.correction import corrected
@@ -75,6 +78,70 @@ def test_an_independent_population_needs_two_thirds_of_its_agents() -> None:
     assert (verdict.outcome, verdict.direction) == (Outcome.INCONCLUSIVE, Direction.WORSE)
     assert (verdict.n_healthy, verdict.n_mutant) == (12, 7)
     assert verdict.reason == "only 7 of 12 agents are left on one side"
+
+
+DEAD = -math.inf
+
+
+@pytest.mark.parametrize("test", ["margin_permutation", "paired_permutation", "reward_distribution"])
+def test_a_population_that_died_of_the_fault_is_killed_by_crash(test: str) -> None:
+    """Also where some jobs failed, as long as two thirds of the agents are there."""
+    healthy = dict.fromkeys(SEEDS, 100.0)
+    for left in (12, 8):
+        (entry,) = judge_mutants(test, healthy, {"A": dict.fromkeys(SEEDS[:left], DEAD)}, POINT, SEEDS, 0)
+        verdict = entry.verdict
+        assert (verdict.outcome, verdict.direction, verdict.n_mutant) == (Outcome.KILLED, Direction.WORSE, left)
+        assert verdict.reason == f"killed by crash: all {left} agents died and the healthy ones lived"
+
+
+def test_failed_jobs_are_missing_data_even_beside_deaths() -> None:
+    verdict = compare(
+        kill_test("margin_permutation"), dict.fromkeys(SEEDS, 9.0), dict.fromkeys(SEEDS[:7], DEAD), SEEDS, 0
+    )
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+    assert verdict.reason == "only 7 of 12 agents are left on one side; 0 healthy and 7 mutant agents died"
+
+
+def test_dead_agents_count_in_the_margin_test() -> None:
+    """Eight of 12 collapse: as extreme as 2 C(16, 12) of C(24, 12) splits, so p is far below .05."""
+    mutant = {seed: DEAD if seed < 8 else 100.0 for seed in SEEDS}
+    verdict = compare(kill_test("margin_permutation"), dict.fromkeys(SEEDS, 100.0), mutant, SEEDS, 0)
+    assert (verdict.outcome, verdict.collapsed_mutant) == (Outcome.KILLED, pytest.approx(8 / 12))
+    assert verdict.reason.startswith("8 of 12 agents died; ")
+
+
+def test_a_test_that_cannot_judge_dead_agents_says_so_where_too_few_live() -> None:
+    healthy = dict.fromkeys(SEEDS, 100.0)
+    few = compare(kill_test("paired_permutation"), healthy, {**healthy, 0: DEAD}, SEEDS, 0)
+    assert (few.outcome, few.n_mutant) == (Outcome.SURVIVED, 11)
+    many = {seed: DEAD if seed < 5 else 100.0 for seed in SEEDS}
+    verdict = compare(kill_test("paired_permutation"), healthy, many, SEEDS, 0)
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+    assert verdict.reason == (
+        "only 7 of 12 seeds are left on both sides; 0 healthy and 5 mutant agents died, "
+        "which paired_permutation cannot judge"
+    )
+
+
+@pytest.mark.parametrize("mutant", [100.0, DEAD])
+def test_dead_healthy_agents_are_no_yardstick(mutant: float) -> None:
+    verdict = compare(
+        kill_test("margin_permutation"), dict.fromkeys(SEEDS, DEAD), dict.fromkeys(SEEDS, mutant), SEEDS, 0
+    )
+    assert (verdict.outcome, verdict.reason) == (Outcome.INCONCLUSIVE, "all healthy agents are dead")
+
+
+def test_the_margins_of_the_campaign_are_in_force() -> None:
+    """All at 100 survive a margin of 25 % with 12 agents: .75^12 = .032. With 5 % they cannot."""
+    rewards = dict.fromkeys(SEEDS, 100.0)
+    wide = Margins(mean=0.25, collapsed=0.25)
+    outcomes = [
+        judge_mutants("margin_permutation", rewards, {"A": rewards}, POINT, SEEDS, 0, margins=margins)[
+            0
+        ].verdict.outcome
+        for margins in (None, Margins(), wide)
+    ]
+    assert outcomes == [Outcome.INCONCLUSIVE, Outcome.INCONCLUSIVE, Outcome.SURVIVED]
 
 
 def test_correction_is_over_those_that_could_be_judged() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from envsearch.errors import InputError, MutationRefusedError
 from mutations.killing.error_control import ERROR_CONTROLS
+from mutations.killing.margins import Margins
 from orchestration.campaign.spec.campaign import ResolvedCampaign
 from orchestration.campaign.spec.loading import experiment_names, load_spec, parse_spec
 from orchestration.campaign.spec.resolving import gives_verdicts, resolve
@@ -399,3 +400,38 @@ def test_who_evaluates() -> None:
     asked = resolved(BASE + "operators: [NDF]\nevaluation: {engine: sb3}", engine="fleet")
     assert asked.evaluation.method == "sb3"
     assert "evaluation.engine" in complaint(BASE + "evaluation: {engine: flet}")
+
+
+def test_margins() -> None:
+    campaign = resolved(BASE)
+    assert campaign.margins == Margins(mean=0.05, collapsed=0.10, scale=None, scale_near_zero=475.0)
+    own = resolved(BASE + "kill_tests: [margin_permutation]\nmargins: {mean: 0.2, collapsed: 0.3, scale: 200}\n")
+    assert own.margins == Margins(mean=0.2, collapsed=0.3, scale=200.0)
+    assert own.canonical()["margins"]["mean"] == 0.2
+
+
+@pytest.mark.parametrize(
+    ("section", "line"),
+    [
+        ("{mean: 0}", "spec.yaml: margins.mean: 0 is not accepted; expected a share above 0 and below 1, as 0.05"),
+        ("{mean: 5}", "spec.yaml: margins.mean: 5 is not accepted; expected a share above 0 and below 1, as 0.05"),
+        ("{collapsed: .nan}", "spec.yaml: margins.collapsed: nan is not accepted; expected a share above 0"),
+        ("{scale: -3}", "spec.yaml: margins.scale: -3 is not accepted; expected a reward above 0, or healthy"),
+        ("{scale: threshold}", "spec.yaml: margins.scale: 'threshold' is not accepted; expected a reward above 0"),
+        ("{means: 0.1}", "spec.yaml: margins.means: unknown field 'means' (did you mean 'mean'?)"),
+    ],
+)
+def test_wrong_margins_are_one_line(section: str, line: str) -> None:
+    assert complaint(BASE + f"kill_tests: [margin_permutation]\nmargins: {section}\n").startswith(line)
+
+
+def test_margins_without_a_test_that_takes_them_are_refused() -> None:
+    line = complaint(BASE + "kill_tests: [paired_permutation]\nmargins: {mean: 0.1}\n")
+    assert line.startswith("spec.yaml: margins: no kill test of this campaign takes margins (paired_permutation)")
+
+
+def test_margins_are_identity_only_where_a_test_takes_them() -> None:
+    margin, pairs = BASE + "kill_tests: [margin_permutation]\n", BASE + "kill_tests: [paired_permutation]\n"
+    assert resolved(margin).run_id == resolved(margin + "margins: {mean: 0.05}\n").run_id
+    assert resolved(margin).run_id != resolved(margin + "margins: {mean: 0.06}\n").run_id
+    assert "margins" not in resolved(pairs).canonical()

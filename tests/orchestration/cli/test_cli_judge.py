@@ -108,7 +108,7 @@ def test_a_correction_is_over_everything_that_is_reported(proctor: Proctor, tabl
 
 def test_the_control_is_named_and_chosen(proctor: Proctor, table: Path) -> None:
     shown = " ".join(proctor("--table", table).out.split())
-    assert "12 comparisons corrected together (false_discovery, Benjamini-Hochberg): 8 killed." in shown
+    assert "18 comparisons corrected together (false_discovery, Benjamini-Hochberg): 12 killed." in shown
     assert "(familywise, Holm)" in proctor("--table", table, "--error-control", "familywise").out
     refused = proctor("--table", table, "--error-control", "family")
     assert (refused.code, refused.err.count("\n")) == (2, 1)
@@ -222,7 +222,7 @@ def assert_refused(ended: Ended, parts: list[str]) -> None:
 
 def test_published_verdicts_are_reproduced(proctor: Proctor, proctor_data: Path) -> None:
     published = proctor_data / "published"
-    rows = proctor("--table", published / "cartpole_rewards.csv", "--repeats", 20, "--format", "json").rows
+    rows = proctor("--table", published / "cartpole_rewards.csv", "--repeats", 3, "--format", "json").rows
     by_key = {(row["environment"], row["algorithm"], row["mutant"], row["test"]): row for row in rows}
     agreeing = {"average_ratio": 0, "reward_distribution": 0, "distance_distribution": 0}
     with (published / "cartpole_verdicts.csv").open(newline="") as file:
@@ -233,5 +233,4 @@ def test_published_verdicts_are_reproduced(proctor: Proctor, proctor_data: Path)
             for test in ("reward_distribution", "distance_distribution"):
                 outcome = line[test].replace("not killed", "survived")
                 agreeing[test] += by_key[(*key, test)]["outcome"] == outcome
-    assert (agreeing["average_ratio"], agreeing["reward_distribution"]) == (34, 34)
-    assert agreeing["distance_distribution"] >= 33
+    assert agreeing == dict.fromkeys(agreeing, 34)

@@ -94,9 +94,9 @@ class Training:
         seconds = self.seconds / len(self.seeds)
         agents = []
         for index, (seed, model) in enumerate(zip(self.seeds, self._models, strict=True)):
-            checkpoint, digest = saved(model, parameters, index, selected[index])
+            checkpoint, digest, dead = saved(model, parameters, index, selected[index])
             at, returns = self._episodes.of(index)
-            agents.append(TrainedAgent(seed, checkpoint, digest, at, returns, selected[index], seconds))
+            agents.append(TrainedAgent(seed, checkpoint, digest, at, returns, selected[index], seconds, dead))
         return agents
 
     @property
