@@ -36,9 +36,10 @@ from mutations.killing.error_control import ERROR_CONTROLS
 from mutations.killing.family import correct_family
 from mutations.killing.kill_test import KillVerdict, Outcome
 from mutations.killing.margin_permutation import MarginPermutation
-from mutations.killing.permutation_law import merge_rounding, permutation_p_value
+from mutations.killing.permutation_law import permutation_p_value
 from mutations.killing.resampled_law import smallest_single
 from mutations.killing.splits import Splits, drawn_splits
+from mutations.killing.statistics import merge_rounding
 
 TEST = MarginPermutation()
 AGENTS, MUTANTS, ENVIRONMENTS = 20, 12, 9

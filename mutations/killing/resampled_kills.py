@@ -1,19 +1,22 @@
 """Kills in replicates of a comparison: what the margin test would have claimed with other agents, many at once.
 
-The p-values are those of `resampled_law`. Whether the margin may be exceeded, and the direction, follow from Welch's
-intervals of the means instead of the weighted bootstrap, and from Newcombe's interval of the shares as in the test.
+The p-values are those of `resampled_law`; for pairs those of the mean alone. Whether the margin may be exceeded, and
+the direction, follow from Welch's intervals of the means instead of the weighted bootstrap. The interval of the shares
+is Newcombe's as in the test.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from mutations.killing.kill_test import CorrectedKillTest, KillTest, is_corrected
 from mutations.killing.margins import EQUIVALENCE_LEVEL, Margins, collapse_limit, scale_of
-from mutations.killing.resampled_law import Draws, ResampledLaw
+from mutations.killing.resampled_law import Draws, ResampledLaw, sign_flip_p_values
 from mutations.killing.statistics import Rewards
 
 Flags = NDArray[np.bool_]
@@ -32,16 +35,40 @@ class ResampledKills:
     counted: Flags
 
 
+class ResampledKillTest(CorrectedKillTest, Protocol):
+    """A corrected kill test that can judge many replicates of a comparison at once."""
+
+    def resampled_kills(
+        self, healthy: Rewards, mutant: Rewards, healthy_draws: Draws, mutant_draws: Draws
+    ) -> ResampledKills:
+        """What the test would have claimed of replicates.
+
+        Args:
+            healthy, mutant: the populations that `judge` got, shapes (n,) and (m,).
+            healthy_draws, mutant_draws: positions of the agents of each replicate, shapes (replicates, n) and (.., m).
+        """
+        ...
+
+
+def is_resampled(test: KillTest) -> TypeGuard[ResampledKillTest]:
+    """Whether a test can judge replicates; others give no interval of the mutation score."""
+    return is_corrected(test) and callable(getattr(test, "resampled_kills", None))
+
+
 def margin_kills(
-    healthy: Rewards, mutant: Rewards, healthy_draws: Draws, mutant_draws: Draws, margins: Margins
+    healthy: Rewards, mutant: Rewards, healthy_draws: Draws, mutant_draws: Draws, margins: Margins, paired: bool
 ) -> ResampledKills:
-    """Replicates of a comparison by the margin permutation test.
+    """Replicates of a comparison by the margin permutation test; pairs are resampled as `healthy_draws` says.
 
     Args:
         healthy, mutant: the observed populations, finite, shapes (n,) and (m,).
         healthy_draws, mutant_draws: positions of the agents of each replicate, shapes (replicates, n) and (.., m).
     """
-    p_values = ResampledLaw(healthy, mutant).p_values(healthy_draws, mutant_draws)
+    if paired:
+        mutant_draws = healthy_draws
+        p_values = sign_flip_p_values((mutant - healthy)[healthy_draws])
+    else:
+        p_values = ResampledLaw(healthy, mutant).p_values(healthy_draws, mutant_draws)
     limit = collapse_limit(healthy, scale_of(healthy, margins))
     first, second = _Side(healthy[healthy_draws], limit), _Side(mutant[mutant_draws], limit)
     may_exceed = ~(_means_within(first, second, margins) & _collapse_within(first, second, margins))

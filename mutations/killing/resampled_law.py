@@ -14,9 +14,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from mutations.killing.permutation_law import merge_rounding
 from mutations.killing.splits import DRAWS, drawn_splits, steps_of
-from mutations.killing.statistics import Rewards
+from mutations.killing.statistics import Rewards, merge_rounding
 
 _TIE = 1e-5
 """Single precision: values of a statistic that differ by this share of its range are equal."""
@@ -73,6 +72,22 @@ def _statistics(healthy: Rewards, mutant: Rewards) -> Iterator[tuple[_Single, _S
     gaps, ranks = _scaled(ordered), _scaled(_midranks(ordered))
     for own, drawn, widths in ((observed, steps, gaps), (observed, steps, ranks), (observed**2, squares, gaps)):
         yield np.abs(np.sum(own * widths, axis=1)).astype(np.float32), np.abs(drawn @ widths.T.astype(np.float32))
+
+
+def sign_flip_p_values(differences: Rewards) -> Rewards:
+    """P-values of the mean of paired differences, shape (replicates, pairs), by 9,999 shared sign flips."""
+    sizes = np.abs(differences)
+    scaled = sizes / np.maximum(np.max(sizes, axis=1, keepdims=True), np.finfo(np.float64).tiny)
+    own = np.abs(np.sum(np.sign(differences) * scaled, axis=1)).astype(np.float32)
+    drawn = np.abs(_shared_signs(differences.shape[1]) @ scaled.T.astype(np.float32))
+    p_values: Rewards = (1 + np.count_nonzero(drawn >= own - _TIE, axis=0)) / (DRAWS + 1)
+    return p_values
+
+
+@lru_cache(maxsize=8)
+def _shared_signs(pairs: int) -> _Single:
+    signs = np.random.default_rng([pairs]).integers(0, 2, size=(DRAWS, pairs), dtype=np.int8)
+    return (2 * signs - 1).astype(np.float32)
 
 
 @lru_cache(maxsize=8)

@@ -14,10 +14,9 @@ from scipy import stats
 
 from mutations.killing.margins import Margins, examine
 from mutations.killing.permutation_batch import batch_p_values
-from mutations.killing.permutation_law import merge_rounding
 from mutations.killing.sequential_looks import Looks
 from mutations.killing.splits import drawn_splits
-from mutations.killing.statistics import Rewards
+from mutations.killing.statistics import Rewards, merge_rounding
 
 Law = Callable[[Rewards], Rewards]
 """Quantile function: uniform numbers of any shape to rewards of that shape."""
