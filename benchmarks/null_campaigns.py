@@ -38,7 +38,7 @@ from mutations.killing.kill_test import KillVerdict, Outcome
 from mutations.killing.margin_permutation import MarginPermutation
 from mutations.killing.permutation_law import permutation_p_value
 from mutations.killing.resampled_law import smallest_single
-from mutations.killing.splits import Splits, drawn_splits
+from mutations.killing.splits import DRAWS, Splits, drawn_splits
 from mutations.killing.statistics import merge_rounding
 
 TEST = MarginPermutation()
@@ -79,7 +79,8 @@ def p_values_of(healthy: Rewards, mutants: Rewards, rng: np.random.Generator) ->
     first = np.broadcast_to(healthy, mutants.shape).reshape(-1, AGENTS)
     second = mutants.reshape(-1, AGENTS)
     p_values = smallest_single(first, second)
-    for cell in np.flatnonzero(p_values < REFINED_BELOW):
+    at_floor = p_values < 1.5 / (DRAWS + 1)  # no split reached it, so the smallest of the three is that of the law too
+    for cell in np.flatnonzero((p_values < REFINED_BELOW) & ~at_floor):
         sides = merge_rounding(first[cell], second[cell])
         p_values[cell] = permutation_p_value(*sides, rng, shared_splits()).p_value
     return p_values.reshape(mutants.shape[:2])

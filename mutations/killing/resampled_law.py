@@ -36,7 +36,8 @@ class ResampledLaw:
     def __init__(self, healthy: Rewards, mutant: Rewards) -> None:
         self._healthy, self._mutant = merge_rounding(healthy, mutant)
         drawn = np.stack([column[:, 0] for _, column in _statistics(self._healthy[None], self._mutant[None])])
-        counts = [np.searchsorted(np.sort(-row), -row + _TIE, side="right") for row in drawn]
+        # the replicate itself is one more: it lies above the splits that it is compared with
+        counts = [1 + np.searchsorted(np.sort(-row), -row + _TIE, side="right") for row in drawn]
         self._smallest = np.sort(np.min(counts, axis=0)) / (DRAWS + 1)
 
     def p_values(self, healthy: Draws, mutant: Draws) -> Rewards:
