@@ -37,7 +37,7 @@ from mutations.killing.family import correct_family
 from mutations.killing.kill_test import KillVerdict, Outcome
 from mutations.killing.margin_permutation import MarginPermutation
 from mutations.killing.permutation_law import permutation_p_value
-from mutations.killing.resampled_law import smallest_single
+from mutations.killing.resampled_law import single_p_values
 from mutations.killing.splits import DRAWS, Splits, drawn_splits
 from mutations.killing.statistics import merge_rounding
 
@@ -78,8 +78,9 @@ def p_values_of(healthy: Rewards, mutants: Rewards, rng: np.random.Generator) ->
     """
     first = np.broadcast_to(healthy, mutants.shape).reshape(-1, AGENTS)
     second = mutants.reshape(-1, AGENTS)
-    p_values = smallest_single(first, second)
-    at_floor = p_values < 1.5 / (DRAWS + 1)  # no split reached it, so the smallest of the three is that of the law too
+    single = single_p_values(first, second)
+    p_values: Rewards = np.min(single, axis=0)
+    at_floor = np.all(single < 1.5 / (DRAWS + 1), axis=0)  # no split reaches any of the three: so says the law
     for cell in np.flatnonzero((p_values < REFINED_BELOW) & ~at_floor):
         sides = merge_rounding(first[cell], second[cell])
         p_values[cell] = permutation_p_value(*sides, rng, shared_splits()).p_value

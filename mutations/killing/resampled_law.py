@@ -42,21 +42,21 @@ class ResampledLaw:
 
     def p_values(self, healthy: Draws, mutant: Draws) -> Rewards:
         """Of replicates, given the positions of their agents; shape (replicates,)."""
-        single = smallest_single(self._healthy[healthy], self._mutant[mutant])
+        single = np.min(single_p_values(self._healthy[healthy], self._mutant[mutant]), axis=0)
         smaller = np.searchsorted(self._smallest, single * (1 + _TIE), side="right")
         overall: Rewards = np.maximum(single, (1 + smaller) / (DRAWS + 1))  # never below the smallest of the three
         return overall
 
 
-def smallest_single(healthy: Rewards, mutant: Rewards) -> Rewards:
-    """The smallest of the p-values of mean, rank and energy distance, each alone; shape (comparisons,).
+def single_p_values(healthy: Rewards, mutant: Rewards) -> Rewards:
+    """The p-values of mean, rank and energy distance, each alone; shape (3, comparisons).
 
     Args:
         healthy, mutant: free of rounding noise, shapes (comparisons, n) and (comparisons, m).
     """
     reached = [np.count_nonzero(drawn >= own - _TIE, axis=0) for own, drawn in _statistics(healthy, mutant)]
-    smallest: Rewards = (1 + np.min(reached, axis=0)) / (DRAWS + 1)
-    return smallest
+    p_values: Rewards = (1 + np.stack(reached)) / (DRAWS + 1)
+    return p_values
 
 
 def _statistics(healthy: Rewards, mutant: Rewards) -> Iterator[tuple[_Single, _Single]]:

@@ -41,10 +41,10 @@ def unreachable(control: ErrorControlResult) -> list[str]:
     """A note where the family is so large that drawn splits cannot show a kill."""
     if control.kills or control.comparisons * SMALLEST_DRAWN_P <= LEVEL:
         return []
+    needed = f"a p-value of at most {LEVEL / control.comparisons:.2g} for the first one"
     return [
-        f"No comparison is killed, and {control.method} over {control.comparisons} comparisons needs a p-value of at most "
-        f"{LEVEL / control.comparisons:.2g} for the first one: tests that draw 9,999 splits have none below 0.0001. "
-        "Judge by fewer tests or in fewer environments."
+        f"No comparison is killed, and {control.method} over {control.comparisons} comparisons needs {needed}: tests "
+        "that draw 9,999 splits have none below 0.0001. Judge by fewer tests or in fewer environments."
     ]
 
 
