@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from envsearch.canonical import canonical_json
 from mutations.killing.kill_test import (
@@ -24,6 +25,8 @@ from mutations.killing.repeats import judge_repeated
 from mutations.killing.statistics import direction_of
 from orchestration.campaign.population import Rewards, living
 from orchestration.campaign.result import MutantVerdict, Point
+
+Array = NDArray[np.float64]
 
 LEAST_SHARE = 2 / 3
 """Share of the seeds that must be left on both sides; with fewer, a verdict would rest on which agents survived."""
@@ -64,8 +67,19 @@ def compare(
         sides = _present(test, living(healthy), living(mutant), seeds)
         if not _enough(_sizes(sides), seeds):
             return _too_few(test, sides, seeds, dead)
+    return judge_repeated(test, *_arrays(sides), seed, repeats)
+
+
+def populations_of(test: KillTest, healthy: Rewards, mutant: Rewards, seeds: tuple[int, ...]) -> tuple[Array, Array]:
+    """The populations that `compare` hands to a test, where it does; shapes (n,) and (m,)."""
+    if takes_dead(test):
+        return _arrays(_present(test, healthy, mutant, seeds))
+    return _arrays(_present(test, living(healthy), living(mutant), seeds))
+
+
+def _arrays(sides: tuple[Rewards, Rewards]) -> tuple[Array, Array]:
     first, second = (np.array(list(side.values()), dtype=np.float64) for side in sides)
-    return judge_repeated(test, first, second, seed, repeats)
+    return first, second
 
 
 def _present(test: KillTest, healthy: Rewards, mutant: Rewards, seeds: tuple[int, ...]) -> tuple[Rewards, Rewards]:
