@@ -39,8 +39,9 @@ from mutations.killing.kill_test import Outcome
 from mutations.killing.margin_permutation import LEVEL, MarginPermutation
 from mutations.killing.margins import examine
 from mutations.killing.mean_interval import independent_replicates
-from mutations.killing.permutation_law import merge_rounding, paired_p_value, permutation_p_value
+from mutations.killing.permutation_law import paired_p_value, permutation_p_value
 from mutations.killing.splits import Splits, drawn_splits
+from mutations.killing.statistics import merge_rounding
 
 TEST = MarginPermutation()
 EQUAL = ((8, 8), (10, 10), (20, 20), (50, 50))

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mutations.killing.kill_test import KillVerdict
-from mutations.killing.statistics import mean_direction, paired_populations
+from mutations.killing.statistics import ROUNDING, mean_direction, paired_populations
 
 THRESHOLD = 0.9
 
@@ -34,7 +34,7 @@ class AverageRatio:
         """
         first, second = paired_populations(healthy, mutant)
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            below = second / first < THRESHOLD
+            below = second / first < THRESHOLD * (1 - ROUNDING)
         unsound = int(np.count_nonzero(first <= 0))
         return KillVerdict(
             test=self.name,

@@ -11,9 +11,9 @@ from envsearch.errors import InputError
 from mutations.killing.kill_test import Correction, Direction, KillVerdict, Outcome, before_correction, killed_by_crash
 from mutations.killing.margin_power import agents_for_kill, corrected_power, margin_power
 from mutations.killing.margins import MarginEvidence, Margins, agents_for_equivalence, collapse_limit, examine, scale_of
-from mutations.killing.permutation_law import merge_rounding, paired_p_value, permutation_p_value
+from mutations.killing.permutation_law import paired_p_value, permutation_p_value
 from mutations.killing.splits import Splits
-from mutations.killing.statistics import Rewards, direction_of, independent_populations
+from mutations.killing.statistics import Rewards, direction_of, independent_populations, merge_rounding
 
 LEVEL = 0.05
 _ADVICE = "; as things stand, a kill needs about "

@@ -10,7 +10,7 @@ import numpy as np
 from envsearch.errors import InputError
 from mutations.killing.collapse import fewest_without_collapse, not_inferior_p, share_interval
 from mutations.killing.mean_interval import MeanReplicates, independent_replicates, paired_replicates
-from mutations.killing.statistics import Rewards
+from mutations.killing.statistics import Rewards, mean_difference
 
 EQUIVALENCE_LEVEL = 0.05
 """Each of the two one-sided tests; so a mutant at the margin survives in at most 5 % of the comparisons."""
@@ -146,7 +146,7 @@ def examine(healthy: Rewards, mutant: Rewards, margins: Margins, paired: bool) -
     return MarginEvidence(
         n=n,
         m=m,
-        difference=replicates.mutant_mean - replicates.healthy_mean,
+        difference=mean_difference(healthy, mutant),
         low=low,
         high=high,
         scale=scale,

@@ -16,6 +16,7 @@ from mutations.killing.sign_flip import paired_differences, sign_flip_p_value
 from mutations.killing.statistics import (
     Rewards,
     direction_of,
+    mean_difference,
     newcombe_interval,
     paired_populations,
     paired_power,
@@ -70,7 +71,8 @@ class PairedPermutation:
         differences = paired_differences(first, second)
         a = vargha_delaney(first, second)
         low, high = newcombe_interval(a, first.size, second.size, 0.95)
-        difference, p_value = float(np.mean(differences)), sign_flip_p_value(differences, rng)
+        difference = float(np.mean(differences)) if mean_difference(first, second) else 0.0
+        p_value = sign_flip_p_value(differences, rng)
         differing = int(np.count_nonzero(differences))
         direction = direction_of(difference)
         outcome, reason = decide(

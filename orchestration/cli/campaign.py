@@ -1,8 +1,9 @@
-"""``proctor campaign run | plan | show``."""
+"""``proctor campaign run | plan | seeds | show``."""
 
 from __future__ import annotations
 
 import sys
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -13,6 +14,7 @@ from orchestration.cli.output import OutputFormat, console, print_json, print_ta
 if TYPE_CHECKING:
     from orchestration.campaign.plan import CampaignPlan
     from orchestration.campaign.run import CampaignRun, RunSettings
+    from orchestration.campaign.seed_plan import SeedPlan
     from orchestration.campaign.spec.campaign import ResolvedCampaign
 
 campaign = typer.Typer(
@@ -74,6 +76,33 @@ def plan(
         print_json(plan_row(planned))
     else:
         _print_plan(planned)
+
+
+@campaign.command()
+def seeds(
+    spec: Spec,
+    home: Home = None,
+    store: Store = None,
+    power: Annotated[float, typer.Option(help="Chance of the outcome that is required, above 0 and below 1.")] = 0.8,
+    output: Format = OutputFormat.TABLE,
+) -> None:
+    """Simulate how many agents the verdicts of a campaign need."""
+    from envsearch.errors import InputError
+    from mutations.killing.sequential_looks import Looks
+    from orchestration.campaign.folder import campaign_home
+    from orchestration.campaign.population import Populations
+    from orchestration.campaign.run import RunSettings
+    from orchestration.campaign.seed_plan import plan_seeds
+
+    if not 0 < power < 1:
+        raise InputError(f"{power:g} is not a power", "--power", "a number above 0 and below 1")
+    campaign = resolved(spec)
+    healthy = Populations(campaign, RunSettings(home=campaign_home(home), store=store).result_store()).healthy
+    planned = plan_seeds(campaign, healthy.rewards_at(campaign.initial_point), Looks(), power)
+    if output is OutputFormat.JSON:
+        print_json(asdict(planned))
+    else:
+        _print_seeds(planned)
 
 
 @campaign.command()
@@ -188,6 +217,32 @@ def _print_plan(planned: CampaignPlan) -> None:
         f"Predicted for what is left: {planned.cpu_hours:.2f} CPU-hours, "
         f"{duration_text(planned.wall_hours * 3600)} on {planned.cores} cores."
     )
+
+
+def _print_seeds(planned: SeedPlan) -> None:
+    columns = ["mutant", "outcome", "alone", "among killed", "looks: power", "looks: agents"]
+    for rewards in dict.fromkeys(row.rewards for row in planned.rows):
+        rows = [
+            [
+                row.mutant,
+                row.outcome,
+                _at_most(row.alone),
+                _at_most(row.among_killed),
+                "" if row.looks_power is None else f"{row.looks_power:.2f}",
+                "" if row.looks_agents is None else f"{row.looks_agents:.1f}",
+            ]
+            for row in planned.rows
+            if row.rewards == rewards
+        ]
+        print_table(columns, rows, f"{planned.name}: {rewards}")
+    for sentence in planned.assumptions:
+        print(sentence)
+
+
+def _at_most(agents: int | None) -> str:
+    from mutations.killing.seeds_needed import SIZES
+
+    return f"over {SIZES[-1]}" if agents is None else str(agents)
 
 
 def _cores() -> int:

@@ -10,6 +10,7 @@ from statsmodels.stats.power import TTestPower
 
 from envsearch.errors import InputError
 from mutations.killing.kill_test import Direction
+from mutations.killing.registry import KILL_TESTS
 from mutations.killing.statistics import (
     direction_of,
     mean_direction,
@@ -100,6 +101,28 @@ def test_directions():
     assert direction_of(0.0) is Direction.EQUAL
     assert mean_direction(np.full(3, 0.1), np.full(3, 0.1)) is Direction.EQUAL
     assert mean_direction(np.array([1.0, 2]), np.array([1.0, 1])) is Direction.WORSE
+
+
+def test_a_mean_that_differs_by_rounding_is_equal():
+    """The same rewards in another order add up to another last bit."""
+    healthy, mutant = np.array([0.1, 0.2, 0.3, 1e3]), np.array([1e3, 0.3, 0.2, 0.1])
+    assert mean_direction(healthy, mutant) is Direction.EQUAL
+    assert mean_direction(healthy, mutant + 1e-8) is Direction.BETTER
+
+
+@pytest.mark.parametrize("test", KILL_TESTS.values(), ids=KILL_TESTS)
+def test_rounding_noise_is_a_tie_for_every_test(test):
+    """Of 500 it is 6e-14; the verdict is the one without noise, in each of its numbers."""
+    healthy = np.tile([500.0, 450.0], 10)
+    noise = np.where(np.arange(20) % 3 == 0, 6e-14, -6e-14)
+    ratios = 0.9 * healthy
+    for mutant in (healthy, np.where(np.arange(20) < 4, 100.0, healthy), ratios):
+        clean = test.judge(healthy, mutant, np.random.default_rng(1))
+        noisy = test.judge(healthy, mutant + noise, np.random.default_rng(1))
+        assert (noisy.outcome, noisy.direction) == (clean.outcome, clean.direction)
+        for name in ("statistic", "p_value", "effect_size", "effect_low", "effect_high", "power"):
+            before, after = getattr(clean, name), getattr(noisy, name)
+            assert after is before is None or after == pytest.approx(before, rel=1e-6, abs=1e-9)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ that ``proctor classify`` reads. Each parameter of an environment has a column o
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from statistics import fmean, median, stdev
 
@@ -17,23 +18,7 @@ from orchestration.campaign.result import CampaignResult, Point
 from orchestration.campaign.steps.comparison import agrees, compare_boundaries
 
 _PAIR = ("environment", "algorithm")
-_VERDICT = (
-    "test",
-    "outcome",
-    "direction",
-    "statistic",
-    "p_value",
-    "p_adjusted",
-    "level",
-    "effect_size",
-    "effect_low",
-    "effect_high",
-    "power",
-    "n_healthy",
-    "n_mutant",
-    "agreement",
-    "reason",
-)
+_VERDICT = tuple(field.name for field in dataclasses.fields(KillVerdict))
 
 
 def _pair(result: CampaignResult) -> Row:

@@ -9,6 +9,7 @@ from agents.deeprl.engines.base import AgentSelection
 from agents.deeprl.recipe import TrainingRecipe
 from envsearch.canonical import content_address, plain
 from envsearch.spec import EnvironmentSpec, Parameter
+from mutations.killing.error_control import DEFAULT_ERROR_CONTROL
 from mutations.killing.kill_test import takes_margins
 from mutations.killing.margins import Margins
 from mutations.killing.registry import kill_test
@@ -96,8 +97,8 @@ class ResolvedCampaign:
     def canonical(self) -> dict[str, Any]:
         """The resolved form as plain data: equal for specs that mean the same.
 
-        Margins are in it where a test or a sweep takes them, and sweeps where there are any. So other campaigns keep
-        the run id that they had before there were margins and sweeps.
+        Margins are in it where a test or a sweep takes them, sweeps where there are any, and the error control where it
+        is not the default, so campaigns keep the run id that they had before there were such fields.
         """
         fields: dict[str, Any] = plain(self)
         del fields["name"], fields["notes"], fields["engine_choice"]
@@ -105,6 +106,8 @@ class ResolvedCampaign:
             del fields["sweeps"]
         if not self.sweeps and not any(takes_margins(kill_test(name)) for name in self.kill_tests):
             del fields["margins"]
+        if self.error_control == DEFAULT_ERROR_CONTROL:
+            del fields["error_control"]
         return {"semantics": SEMANTICS, **fields}
 
     @property

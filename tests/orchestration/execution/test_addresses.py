@@ -37,6 +37,8 @@ OF_0_1 = {
 RETRAINED = {
     ("ppo", "M_1.0"): "93c4c97024b2",
     ("ppo", "Ra_1.0"): "a74128b0306f",
+    ("ppo", "MTS"): "4bfaf0f46b3d",
+    ("a2c", "MTS_0.5"): "01e1ac371758",
     ("dqn", "Ra_1.0"): "d041d13b682c",
     ("dqn", "M_0.5"): "acca8b0ae03e",
 }
