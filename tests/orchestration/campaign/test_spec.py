@@ -339,7 +339,7 @@ def test_specs_that_come_with_the_package_resolve() -> None:
     pairs = {f"{place}_{algorithm}" for place in ("cartpole", "lunarlander") for algorithm in ("ppo", "a2c", "dqn")}
     published = {f"cartpole_{algorithm}_published" for algorithm in ("ppo", "a2c", "dqn")}
     paper = {f"paper/{name}" for name in (*pairs, *published, "lunarlander_ppo_reduced")}
-    assert set(names) == {"demo", *pairs, *paper}
+    assert set(names) == {"demo", "magnitudes", *pairs, *paper}
     for name in names:
         spec = load_spec(name).model_copy(update={"engine": "fake"})
         campaign = resolve(spec, name)
