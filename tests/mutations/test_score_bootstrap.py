@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -84,7 +86,8 @@ def test_which_tests_can_judge_replicates():
 @pytest.mark.parametrize("law", ["normal", "saturated", "far"])
 def test_replicates_are_judged_as_the_test_itself_would(name, law):
     """Kills that count, at the level .02, agree in nearly all of 60 replicates."""
-    rng, test = np.random.default_rng(5), KILL_TESTS[name]
+    test: Any = KILL_TESTS[name]
+    rng = np.random.default_rng(5)
     populations = {
         "normal": (rng.normal(100, 6, 20), rng.normal(95, 6, 20)),
         "saturated": (np.full(20, 500.0), np.where(np.arange(20) < 7, 30.0, 500.0)),

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from mutations.killing.kill_test import Direction, KillVerdict, Outcome
-from mutations.score import ScoreUncertainty
 from mutations.psychometric import PsychometricFunction, ThresholdFinding
+from mutations.score import ScoreUncertainty
 from orchestration.campaign.magnitude_curve import MagnitudeCurve, MagnitudePoint
 from orchestration.campaign.result import (
     BoundaryEnvironment,

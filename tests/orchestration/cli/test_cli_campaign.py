@@ -77,7 +77,7 @@ def test_run_show_and_plan(proctor: Proctor, tmp_path: Path, monkeypatch: pytest
     plan = json.loads(before.out)
     assert (plan["done"], plan["costs"], plan["cores"]) == (0, "measured", 2)
     assert plan["cpu_hours"] == pytest.approx(sum(row["cpu_seconds_left"] for row in plan["phases"]) / 3600)
-    assert {"phase", "items", "upper_bound", "done", "cpu_seconds_left"} == set(plan["phases"][0])
+    assert {"phase", "items", "upper_bound", "fewest", "done", "cpu_seconds_left"} == set(plan["phases"][0])
 
     ran = proctor("campaign", "run", "spec.yaml", *INLINE)
     assert (ran.code, ran.err) == (0, "")
