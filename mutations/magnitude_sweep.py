@@ -12,10 +12,10 @@ from agents.deeprl.recipe import TrainingRecipe
 from envsearch.errors import InputError, MutationRefusedError, unknown_name
 from mutations.folding import objection
 from mutations.magnitude import IN_RANGE
-from mutations.magnitude_threshold import LEAST_MAGNITUDES
 from mutations.mutant import Mutant, Mutation
 from mutations.operator import ChoiceMagnitude
 from mutations.parsing import parse_mutation, parse_operators
+from mutations.psychometric import LEAST_MAGNITUDES
 from mutations.registry import canonical_name, operator
 
 _PER_STEP = (0.05, 0.1, 0.2, 0.4, 0.7, 1.0)

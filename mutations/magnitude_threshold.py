@@ -14,37 +14,23 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from enum import StrEnum
 
 import numpy as np
 from scipy import optimize, special, stats
 
 from mutations.killing.margins import Margins, scale_of
 from mutations.killing.statistics import Rewards
-from mutations.psychometric import (
-    NoticedAgents,
-    PsychometricFunction,
-    confidence_of_threshold,
-    fit_psychometric,
-)
+from mutations.psychometric import LEAST_MAGNITUDES, PsychometricFunction, ThresholdFinding
+from mutations.psychometric_fit import NoticedAgents, confidence_of_threshold, fit_psychometric
 
 LEVEL = 0.05
 """Of the test that the share of noticed agents rises, and of the test that it does so steadily."""
 
 CONFIDENCE = 0.95
-LEAST_MAGNITUDES = 3
 LEAST_HEALTHY = 4
 
 _LIMITS = 200
 _SIMULATED = 999
-
-
-class ThresholdFinding(StrEnum):
-    """Where the threshold lies: between two swept magnitudes, below the smallest, or nowhere within the range."""
-
-    WITHIN = "within"
-    BELOW = "below"
-    NONE = "none"
 
 
 @dataclass(frozen=True, slots=True)

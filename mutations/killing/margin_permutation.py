@@ -12,6 +12,7 @@ from mutations.killing.kill_test import Correction, Direction, KillVerdict, Outc
 from mutations.killing.margin_power import agents_for_kill, corrected_power, margin_power
 from mutations.killing.margins import MarginEvidence, Margins, agents_for_equivalence, collapse_limit, examine, scale_of
 from mutations.killing.permutation_law import paired_p_value, permutation_p_value
+from mutations.killing.resampled_kills import ResampledKills, margin_kills
 from mutations.killing.splits import Splits
 from mutations.killing.statistics import Rewards, direction_of, independent_populations, merge_rounding
 
@@ -125,6 +126,17 @@ class MarginPermutation:
         if verdict.outcome is Outcome.KILLED or before > self.level:  # else a difference is shown, within the margin
             reason += _kill_advice(before * share, *sizes, level * share)
         return replace(changed, outcome=Outcome.INCONCLUSIVE, reason=reason)
+
+    def resampled_kills(
+        self,
+        healthy: NDArray[np.float64],
+        mutant: NDArray[np.float64],
+        healthy_draws: NDArray[np.intp],
+        mutant_draws: NDArray[np.intp],
+    ) -> ResampledKills:
+        """See `ResampledKillTest`."""
+        first, second = _with_dead_agents(healthy, mutant, self.margins)
+        return margin_kills(first, second, healthy_draws, mutant_draws, self.margins, paired=not self.independent)
 
     def _p_value(self, first: Rewards, second: Rewards, rng: np.random.Generator, drawn: Splits | None) -> float:
         if self.independent:

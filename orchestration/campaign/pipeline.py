@@ -21,10 +21,11 @@ from orchestration.campaign.steps.comparison import compare_with_published
 from orchestration.campaign.steps.correction import correct_report, corrected
 from orchestration.campaign.steps.evaluation import evaluate_populations
 from orchestration.campaign.steps.higher_order import chosen_mutants, properties
-from orchestration.campaign.steps.kill_matrix import judge_everywhere, judging_environments, scores
+from orchestration.campaign.steps.kill_matrix import judge_everywhere, judging_environments
 from orchestration.campaign.steps.magnitude_curves import left_out, magnitude_curves
 from orchestration.campaign.steps.population_summary import population_result
 from orchestration.campaign.steps.provenance import provenance
+from orchestration.campaign.steps.score import scores
 from orchestration.campaign.steps.sequential_training import saving, train_in_looks
 from orchestration.campaign.steps.training import train_populations
 
@@ -40,7 +41,7 @@ def run_steps(context: RunContext, populations: Populations) -> CampaignResult:
         judge_higher_order(context, findings)
         conclude(findings)
         sweep_magnitudes(context, findings)
-        findings.scores = scores(findings.first_order, findings.tests)
+        findings.scores = scores(findings)
     return _result(context, findings)
 
 

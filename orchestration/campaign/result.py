@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mutations.killing.kill_test import KillVerdict, Outcome
+from mutations.score import ScoreUncertainty
 from orchestration.campaign.magnitude_curve import MagnitudeCurve
 
 Point = tuple[tuple[str, float], ...]
@@ -114,6 +115,8 @@ class ScoreResult:
         trivial: killed in every environment. never_killed: conclusively or not, killed in none.
         inconclusive: killed in none and inconclusive in at least one.
         minimal_environments: smallest subset of environments with the same kills.
+        possible_score: the score if every mutant of `inconclusive` were killed; None in results before 0.2.0.
+        uncertainty: None for a test that cannot judge replicates, and in results before 0.2.0.
     """
 
     test: str
@@ -123,6 +126,8 @@ class ScoreResult:
     never_killed: tuple[str, ...]
     inconclusive: tuple[str, ...]
     minimal_environments: tuple[Point, ...]
+    possible_score: float | None = None
+    uncertainty: ScoreUncertainty | None = None
 
 
 @dataclass(frozen=True, slots=True)

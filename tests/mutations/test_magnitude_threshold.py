@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from mutations.killing.margins import Margins
-from mutations.magnitude_threshold import ThresholdFinding, magnitude_threshold, monotone_p, trend_p
-from mutations.psychometric import NoticedAgents, PsychometricFunction, fit_psychometric
+from mutations.magnitude_threshold import magnitude_threshold, monotone_p, trend_p
+from mutations.psychometric import PsychometricFunction, ThresholdFinding
+from mutations.psychometric_fit import NoticedAgents, fit_psychometric
 
 MAGNITUDES = (0.05, 0.1, 0.2, 0.4, 0.8)
 AGENTS = 20

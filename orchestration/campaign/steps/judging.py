@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from envsearch.canonical import canonical_json
 from mutations.killing.kill_test import (
@@ -26,6 +27,8 @@ from mutations.killing.sequential_looks import Looks
 from mutations.killing.statistics import direction_of
 from orchestration.campaign.population import Rewards, living
 from orchestration.campaign.result import MutantVerdict, Point
+
+Array = NDArray[np.float64]
 
 LEAST_SHARE = 2 / 3
 """Share of the seeds that must be left on both sides; with fewer, a verdict would rest on which agents survived."""
@@ -74,8 +77,20 @@ def compare(
         sides = _present(test, living(healthy), living(mutant), planned)
         if not _enough(_sizes(sides), planned):
             return _too_few(test, sides, planned, dead)
+    return judge_repeated(test, *_arrays(sides), seed, repeats)
+
+
+def populations_of(test: KillTest, healthy: Rewards, mutant: Rewards, seeds: tuple[int, ...]) -> tuple[Array, Array]:
+    """The populations that `compare` hands to a test, where it does; shapes (n,) and (m,)."""
+    planned = seeds, seeds
+    if takes_dead(test):
+        return _arrays(_present(test, healthy, mutant, planned))
+    return _arrays(_present(test, living(healthy), living(mutant), planned))
+
+
+def _arrays(sides: tuple[Rewards, Rewards]) -> tuple[Array, Array]:
     first, second = (np.array(list(side.values()), dtype=np.float64) for side in sides)
-    return judge_repeated(test, first, second, seed, repeats)
+    return first, second
 
 
 Planned = tuple[tuple[int, ...], tuple[int, ...]]

@@ -10,10 +10,9 @@ from collections.abc import Mapping, Sequence
 from mutations.kill_matrix import KillMatrix
 from mutations.killing.kill_test import better_is_killed
 from mutations.killing.registry import kill_test
-from mutations.score import mutation_score
 from orchestration.campaign.context import RunContext
 from orchestration.campaign.population import Population
-from orchestration.campaign.result import BoundaryReport, MutantVerdict, Point, ScoreResult
+from orchestration.campaign.result import BoundaryReport, MutantVerdict, Point
 from orchestration.campaign.steps.evaluation import evaluate_populations
 from orchestration.campaign.steps.judging import judge_mutants
 from orchestration.execution.work import grouped
@@ -79,14 +78,3 @@ def matrix_of(verdicts: Sequence[MutantVerdict], test: str) -> KillMatrix:
     """One test's matrix, with mutants that are better counted as that test counts them."""
     placed = (entry for entry in verdicts if entry.verdict.test == test)
     return KillMatrix.from_verdicts(placed, better_is_killed(kill_test(test)))
-
-
-def scores(verdicts: Sequence[MutantVerdict], tests: Sequence[str]) -> tuple[ScoreResult, ...]:
-    """The mutation score of every test's environments, over the live first-order mutants."""
-    results = []
-    for test in tests:
-        matrix = matrix_of(verdicts, test)
-        if matrix.mutants:
-            score = mutation_score(test, matrix)
-            results.append(ScoreResult(**{name: getattr(score, name) for name in ScoreResult.__dataclass_fields__}))
-    return tuple(results)

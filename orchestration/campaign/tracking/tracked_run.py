@@ -143,6 +143,10 @@ def _kill_matrix_numbers(result: CampaignResult) -> Iterator[tuple[str, float | 
     for score in result.scores:
         test = key_part(score.test)
         yield f"{test}/mutation_score", score.mutation_score
+        yield f"{test}/possible_score", score.possible_score
+        if score.uncertainty is not None:
+            yield f"{test}/mutation_score_low", score.uncertainty.low
+            yield f"{test}/mutation_score_high", score.uncertainty.high
         yield f"{test}/killed_mutants", len(score.killed)
         yield f"{test}/trivial_mutants", len(score.trivial)
         yield f"{test}/never_killed_mutants", len(score.never_killed)
