@@ -32,12 +32,14 @@ class ScoredCell:
         mutant, environment: row and column.
         populations: healthy and mutant rewards as the test got them; None where the outcome does not depend on them.
         killed: the outcome in that case.
+        level_share: of the look at which the mutant stopped: its p-values are divided by it. Replicates stop there too.
     """
 
     mutant: int
     environment: int
     populations: tuple[Rewards, Rewards] | None
     killed: bool = False
+    level_share: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,7 @@ def resampled_matrices(test: ResampledKillTest, cells: Sequence[ScoredCell], res
     for cell in judged:
         assert cell.populations is not None
         claim = test.resampled_kills(*cell.populations, *uniform.draws(cell))
-        claims.append(claim.p_values)
+        claims.append(np.minimum(1.0, claim.p_values / cell.level_share))
         counted.append(claim.counted)
     others = np.broadcast_to(resampling.others, (resampling.replicates, resampling.others.size))
     adjusted = resampling.control.adjust(np.concatenate((np.stack(claims, axis=1), others), axis=1))

@@ -133,3 +133,13 @@ def test_the_null_band_is_that_of_the_error_control():
     kills = kills_of(("x",), ("x",))
     assert score_uncertainty(kills, 1.0, [0], 0.05).null_high == 0.0
     assert score_uncertainty(kills, 1.0, [0], 0.2).null_high is None
+
+
+def test_a_mutant_that_stopped_at_a_look_is_judged_at_the_level_that_the_look_may_spend():
+    whole, spent = (
+        resampled_matrices(MARGIN, [ScoredCell(0, 0, (HEALTHY, MIDDLE), level_share=share)], resampling((1, 1))).mean()
+        for share in (1.0, 0.09)
+    )
+    assert spent < whole
+    stopped = [ScoredCell(0, 0, (HEALTHY, DEAD[:6]), level_share=0.09)]
+    assert resampled_matrices(MARGIN, stopped, resampling((1, 1))).mean() > 0.9
