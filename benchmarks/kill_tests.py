@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from mutations.killing.family import correct_family
 from mutations.killing.kill_test import Outcome
 from mutations.killing.registry import KILL_TESTS
 
@@ -115,8 +116,8 @@ def measure_families(law: str, draw: Draw, families: int, seed: np.random.SeedSe
     any_killed = 0
     for _ in range(families):
         healthy = draw(rng, AGENTS)
-        verdicts = test.correct([test.judge(healthy, draw(rng, AGENTS), rng) for _ in range(FAMILY)])
-        any_killed += any(verdict.outcome is Outcome.KILLED for verdict in verdicts)
+        verdicts = [test.judge(healthy, draw(rng, AGENTS), rng) for _ in range(FAMILY)]
+        any_killed += correct_family(verdicts, [test] * FAMILY, "familywise").kills > 0
     name = f"any false kill among {FAMILY} mutants"
     return Row(name, law, "paired_permutation", AGENTS, families, any_killed / families, None, None)
 

@@ -9,15 +9,22 @@ tables there, without the places of the machine that ran it.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
+
+from orchestration.campaign.steps.comparison import RATIO_TOLERANCE, agreement, agrees
 
 TABLES = (
     *("populations", "verdicts", "rewards", "boundary_environments", "boundary_probes", "kill_matrix"),
     *("kill_matrix_verdicts", "higher_order", "score", "published_comparison", "published_boundaries", "provenance"),
 )
 PAIRS = ("cartpole_ppo", "cartpole_a2c", "cartpole_dqn")
+LEVEL = 0.05
+"""From this p-value on Fisher's exact test cannot distinguish two average ratios; that is not agreement."""
+
 SIGNS = {"killed": "K", "survived": "N", "inconclusive": "?"}
 
 
@@ -33,31 +40,59 @@ def take(campaign: Path, target: Path) -> None:
         (target / f"{name}.csv").write_text("".join(kept), encoding="utf-8")
 
 
+def compared(folder: Path) -> list[dict[str, Any]]:
+    """The rows of a campaign's comparison with the published figures; numbers where figures are numbers."""
+    table = pd.read_csv(folder / "published_comparison.csv", dtype=str).astype(object)
+    rows = [
+        {str(key): value for key, value in row.items()} for row in table.where(table.notna(), None).to_dict("records")
+    ]
+    for row in rows:
+        if row["test"] == "average_ratio":
+            numbers = ("published", "ours", "fisher_p")
+            row.update({name: None if row.get(name) is None else float(row[name]) for name in numbers})
+    return rows
+
+
 def comparison(folder: Path) -> str:
     """One line per mutant: published and our outcome of each published test, and the calibrated verdict."""
-    compared = pd.read_csv(folder / "published_comparison.csv", dtype=str)
+    rows = compared(folder)
     verdicts = pd.read_csv(folder / "verdicts.csv")
     populations = pd.read_csv(folder / "populations.csv").set_index("mutant")
     calibrated = verdicts[verdicts["test"] == "paired_permutation"].set_index("mutant")
-    tests = list(dict.fromkeys(compared["test"]))
+    cells = {(row["mutant"], row["test"]): _cell(row) for row in rows}
+    tests = list(dict.fromkeys(row["test"] for row in rows))
     lines = [
         f"| mutant | mean reward | {' | '.join(f'{test} (published / ours)' for test in tests)} | calibrated |",
         "|" + "---|" * (len(tests) + 3),
     ]
-    for mutant in dict.fromkeys(str(each) for each in compared["mutant"]):
-        cells = []
-        for test in tests:
-            row = compared[(compared["mutant"] == mutant) & (compared["test"] == test)].iloc[0]
-            cell = f"{_sign(str(row['published']))} / {_sign(str(row['ours']))}"
-            cells.append(cell if row["agree"] == "True" else f"**{cell}**")
-        name = _named(str(mutant), [str(each) for each in populations.index])
+    for mutant in dict.fromkeys(str(row["mutant"]) for row in rows):
+        name = _named(mutant, [str(each) for each in populations.index])
         verdict = calibrated.loc[name, "outcome"] if name in calibrated.index else "–"
         mean = str(round(float(str(populations.loc[name, "mean_reward"])))) if name in populations.index else "–"
-        lines.append(f"| {mutant} | {mean} | {' | '.join(cells)} | {_sign(str(verdict))} |")
-    counts = compared.groupby("test", sort=False)["agree"].apply(lambda column: (column == "True").sum())
-    total = compared.groupby("test", sort=False).size()
-    agreement = ", ".join(f"{test} {counts[test]}/{total[test]}" for test in tests)
-    return "\n".join([*lines, "", f"Agreement: {agreement}."])
+        shown = " | ".join(cells[mutant, test] for test in tests)
+        lines.append(f"| {mutant} | {mean} | {shown} | {_sign(str(verdict))} |")
+    counts = agreement(rows)
+    agreeing = ", ".join(f"{test} {counts[test][0]}/{counts[test][1]}" for test in tests)
+    return "\n".join([*lines, "", f"Agreement: {agreeing}."])
+
+
+def total(folders: Iterable[Path]) -> str:
+    """The agreement over several campaigns, one sentence."""
+    counts = agreement([row for folder in folders for row in compared(folder)])
+    agreeing, of = (sum(count[side] for count in counts.values()) for side in (0, 1))
+    tolerance = f"{RATIO_TOLERANCE:g}".removeprefix("0")
+    within = {"average_ratio": f" within {tolerance}"}
+    parts = [f"`{test}`{within.get(test, '')}: {count[0]} of {count[1]}" for test, count in counts.items()]
+    return f"{agreeing} of {of} cases ({'; '.join(parts)})"
+
+
+def _cell(row: dict[str, Any]) -> str:
+    """Published and our figure; bold where they differ, with a dagger where Fisher's test cannot distinguish them."""
+    text = f"{_sign(str(row['published']))} / {_sign(str(row['ours']))}"
+    if agrees(row["published"], row["ours"]):
+        return text
+    p_value = row.get("fisher_p")
+    return f"**{text}**" + ("" if p_value is None or p_value < LEVEL else " †")
 
 
 def boundaries(folder: Path) -> str:
@@ -95,6 +130,7 @@ def main() -> None:
             folder = arguments.folder / name
             if (folder / "published_comparison.csv").exists():
                 print(f"### {name}\n\n{comparison(folder)}\n\n{boundaries(folder)}\n")
+    print(total(arguments.folder / pair for pair in PAIRS))
 
 
 if __name__ == "__main__":

@@ -34,6 +34,7 @@ from benchmarks.verdict_laws import (
     saturated,
     shifted,
 )
+from mutations.killing.family import correct_family
 from mutations.killing.kill_test import Outcome
 from mutations.killing.margin_permutation import LEVEL, MarginPermutation
 from mutations.killing.margins import examine
@@ -154,7 +155,7 @@ def _family(simulation: Simulation, law: Law, dead: int) -> dict[str, float]:
         mutants = [law(simulation.rng.random(20)) - 5.0]
         mutants += [law(simulation.rng.random(20)) - 100.0 * (other < dead) for other in range(FAMILY - 1)]
         family = [TEST.judge_with(population, mutant, simulation.rng, splits) for mutant in mutants]
-        verdict = TEST.correct(family)[0]
+        verdict = correct_family(family, [TEST] * FAMILY, "familywise").verdicts[0]
         printed.append(verdict.power or 0.0)
         killed.append(verdict.outcome is Outcome.KILLED)
     return {"printed": float(np.mean(printed)), "killed": float(np.mean(killed))}

@@ -44,7 +44,7 @@ class RewardSample:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """The mutants of one environment and algorithm beside their healthy population: one family of tests."""
+    """The mutants of one environment and algorithm beside their healthy population."""
 
     healthy: RewardSample
     mutants: tuple[RewardSample, ...]

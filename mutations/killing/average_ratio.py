@@ -50,7 +50,3 @@ class AverageRatio:
             n_mutant=second.size,
             reason=f"the ratio is undefined for {unsound} of {first.size} healthy rewards <= 0" if unsound else "",
         )
-
-    def correct(self, verdicts: list[KillVerdict]) -> list[KillVerdict]:
-        """A number without a verdict needs no correction."""
-        return list(verdicts)

@@ -60,10 +60,6 @@ class DistanceDistribution:
             reason="the populations are identical" if identical else ladder_reason(result),
         )
 
-    def correct(self, verdicts: list[KillVerdict]) -> list[KillVerdict]:
-        """The published test is not corrected for the number of mutants."""
-        return list(verdicts)
-
 
 def half_distances(healthy: Rewards, mutant: Rewards, rng: np.random.Generator) -> tuple[Rewards, Rewards]:
     """Hellinger distances, each of shape (2000,): healthy half against the rest, and against a half of the mutants."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,13 +37,17 @@ class KillVerdict:
         direction: sign of the mutant's mean against the healthy one; a mutant that improves the agent is never
             killed without this saying ``better``.
         statistic: the test's own number; its meaning is in the test's description.
-        p_value: after correction where the test is corrected over the mutants of a campaign.
+        p_value: of this comparison alone. (Results written before 0.2.0 have Holm's corrected one here.)
         effect_size: the test's own effect size (see its description).
         effect_low, effect_high: its 95 % interval, where the test gives one.
-        power: as the test defines it.
+        power: as the test defines it, at the level in force.
         n_healthy, n_mutant: agents compared.
         agreement: share of repeats with this outcome, for a resampling test run with several seeds.
         reason: one clause for the reader, above all why a verdict is inconclusive.
+        p_adjusted: p-value after the correction for all comparisons of the report; None where there is none.
+        level: the level in force: p-value up to which this comparison is rejected given all the others; None likewise.
+        level_share: share of the level that this look may spend, for a verdict at a look (see `sequential_looks`); the
+            p-value has been divided by it. None for a verdict without looks.
 
     The others are None for tests without a margin, and in results that are older than these fields:
 
@@ -81,6 +85,32 @@ class KillVerdict:
     collapsed_high: float | None = None
     agents_for_kill: int | None = None
     agents_for_equivalence: int | None = None
+    p_adjusted: float | None = None
+    level: float | None = None
+    level_share: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """What error control says about one comparison of a family.
+
+    Attributes:
+        p_adjusted: compared with the test's level.
+        level: the p-value up to which the comparison is rejected, given all the others.
+        family: number of comparisons.
+        method: whose procedure it is, for the reader.
+    """
+
+    p_adjusted: float
+    level: float
+    family: int
+    method: str
+
+
+def before_correction(p_value: float, correction: Correction) -> str:
+    """Why a kill does not stand: the p-value that it had alone, and what it was corrected for."""
+    family = f"{correction.family} comparisons" if correction.family != 1 else "1 comparison"
+    return f"p = {p_value:.3g} alone, {correction.p_adjusted:.3g} after correction for {family} ({correction.method})"
 
 
 class KillTest(Protocol):
@@ -91,7 +121,7 @@ class KillTest(Protocol):
         summary: one line for ``proctor kill-tests``.
         source: where the test is defined.
         resampling: whether the verdict depends on the generator (then ``--repeats`` means something).
-        corrected: whether `correct` changes verdicts when several mutants are judged together.
+        corrected: whether its verdicts take part in error control; it is a `CorrectedKillTest` then.
 
     Further attributes are optional, see `takes_independent`, `takes_dead`, `takes_margins` and `better_is_killed`.
     """
@@ -112,9 +142,24 @@ class KillTest(Protocol):
         """
         ...
 
-    def correct(self, verdicts: list[KillVerdict]) -> list[KillVerdict]:
-        """The verdicts of one family of comparisons, corrected for their number; same order. May be the identity."""
+
+class CorrectedKillTest(KillTest, Protocol):
+    """A kill test whose p-values are adjusted together with all others of a report.
+
+    Attributes:
+        level: a mutant is killed only where its adjusted p-value reaches this.
+    """
+
+    level: float
+
+    def conclude(self, verdict: KillVerdict, correction: Correction) -> KillVerdict:
+        """The verdict after correction, from one that `judge` gave; a mutant that was not killed never becomes so."""
         ...
+
+
+def is_corrected(test: KillTest) -> TypeGuard[CorrectedKillTest]:
+    """Whether a test takes part in error control."""
+    return test.corrected
 
 
 def takes_independent(test: KillTest) -> bool:

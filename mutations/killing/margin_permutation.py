@@ -8,12 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envsearch.errors import InputError
-from mutations.killing.kill_test import Direction, KillVerdict, Outcome, killed_by_crash
+from mutations.killing.kill_test import Correction, Direction, KillVerdict, Outcome, before_correction, killed_by_crash
 from mutations.killing.margin_power import agents_for_kill, corrected_power, margin_power
 from mutations.killing.margins import MarginEvidence, Margins, agents_for_equivalence, collapse_limit, examine, scale_of
 from mutations.killing.permutation_law import paired_p_value, permutation_p_value
+from mutations.killing.resampled_kills import ResampledKills, margin_kills
 from mutations.killing.splits import Splits
-from mutations.killing.statistics import Rewards, direction_of, holm, independent_populations, merge_rounding
+from mutations.killing.statistics import Rewards, direction_of, independent_populations, merge_rounding
 
 LEVEL = 0.05
 _ADVICE = "; as things stand, a kill needs about "
@@ -22,7 +23,7 @@ _ADVICE = "; as things stand, a kill needs about "
 class MarginPermutation:
     """Margin test: `statistic` is the difference of the mean rewards, mutant minus healthy, in units of reward.
 
-    * `p_value`: permutation of the smallest p-value of mean, rank and energy distance; after `correct`, Holm's.
+    * `p_value`: permutation of the smallest p-value of mean, rank and energy distance.
     * `effect_size`: the same difference as a share of the scale, with its 95 % interval; None without a scale.
     * `power`: chance that a mutant just at the margin is killed, at the level in force; None without a scale.
     * killed: a difference is shown, and the mutant may lie beyond the margin. `direction` says worse, less reliable
@@ -88,12 +89,9 @@ class MarginPermutation:
             return killed_by_crash(self.name, living.size, strange.size)
         first, second = _with_dead_agents(living, strange, self.margins)
         first, second = merge_rounding(first, second)
-        if self.independent:
-            p_value = permutation_p_value(first, second, rng, drawn).p_value
-        else:
-            p_value = paired_p_value(first, second, rng).p_value
         evidence = examine(first, second, self.margins, paired=not self.independent)
-        verdict = self._verdict(evidence, p_value)
+        p_value, equivalent = self._p_value(first, second, rng, drawn), self._equivalent(first, second, evidence)
+        verdict = self._verdict(evidence, p_value, equivalent)
         if evidence.scale is not None:
             paired = not self.independent
             power = margin_power(first, second, evidence.margin, self.margins, self.level, paired)
@@ -102,32 +100,60 @@ class MarginPermutation:
             return replace(verdict, reason=f"{dead} of {strange.size} agents died; {verdict.reason}")
         return verdict
 
-    def correct(self, verdicts: list[KillVerdict]) -> list[KillVerdict]:
-        """Holm's correction over the mutants of one family; takes verdicts as `judge` gave them, not corrected ones.
+    def conclude(self, verdict: KillVerdict, correction: Correction) -> KillVerdict:
+        """The verdict after correction; `power` and the number of agents in the reason become those at its level.
 
         A kill that does not stand becomes inconclusive: where the margin may be exceeded, equivalence is not shown.
-        Verdicts without a p-value (killed by crash) are left out and stay. `power` becomes the corrected one.
         """
-        judged = [verdict for verdict in verdicts if verdict.p_value is not None]
-        raw = [verdict.p_value or 0.0 for verdict in judged]
-        after = holm(raw)
-        killed = [
-            verdict.outcome is Outcome.KILLED and corrected <= self.level
-            for verdict, corrected in zip(judged, after, strict=True)
-        ]
-        rows = iter(
-            self._corrected(verdict, corrected, stands, len(judged), sum(killed) - stands)
-            for verdict, corrected, stands in zip(judged, after, killed, strict=True)
+        sizes, level = (verdict.n_healthy, verdict.n_mutant), correction.level
+        power, share = verdict.power, verdict.level_share or 1.0
+        if power is not None:
+            levels = self.level * share, level * share
+            power = corrected_power(power, *sizes, *levels, paired=not self.independent)
+        before = 1.0 if verdict.p_value is None else verdict.p_value
+        changed = replace(
+            verdict,
+            p_adjusted=correction.p_adjusted,
+            level=level,
+            power=power,
+            agents_for_kill=agents_for_kill(before * share, *sizes, level * share),
         )
-        return [verdict if verdict.p_value is None else next(rows) for verdict in verdicts]
+        stands = verdict.outcome is Outcome.KILLED and correction.p_adjusted <= self.level
+        if stands or verdict.outcome is Outcome.SURVIVED:
+            return changed
+        reason = verdict.reason.partition(_ADVICE)[0]
+        if verdict.outcome is Outcome.KILLED:
+            reason = f"{before_correction(before, correction)}; {reason}"
+        if verdict.outcome is Outcome.KILLED or before > self.level:  # else a difference is shown, within the margin
+            reason += _kill_advice(before * share, *sizes, level * share)
+        return replace(changed, outcome=Outcome.INCONCLUSIVE, reason=reason)
 
-    def _verdict(self, evidence: MarginEvidence, p_value: float) -> KillVerdict:
+    def resampled_kills(
+        self,
+        healthy: NDArray[np.float64],
+        mutant: NDArray[np.float64],
+        healthy_draws: NDArray[np.intp],
+        mutant_draws: NDArray[np.intp],
+    ) -> ResampledKills:
+        """See `ResampledKillTest`."""
+        first, second = _with_dead_agents(healthy, mutant, self.margins)
+        return margin_kills(first, second, healthy_draws, mutant_draws, self.margins, paired=not self.independent)
+
+    def _p_value(self, first: Rewards, second: Rewards, rng: np.random.Generator, drawn: Splits | None) -> float:
+        if self.independent:
+            return permutation_p_value(first, second, rng, drawn).p_value
+        return paired_p_value(first, second, rng).p_value
+
+    def _equivalent(self, first: Rewards, second: Rewards, evidence: MarginEvidence) -> bool:
+        return evidence.equivalent
+
+    def _verdict(self, evidence: MarginEvidence, p_value: float, equivalent: bool) -> KillVerdict:
         killed = p_value <= self.level and evidence.may_exceed
         direction = _direction(evidence) if killed else direction_of(evidence.difference)
         facts = _facts(evidence)
         if killed:
             outcome, reason = Outcome.KILLED, facts
-        elif evidence.equivalent:
+        elif equivalent:
             outcome, reason = Outcome.SURVIVED, f"equivalent within the margins: {facts}"
         else:
             outcome, reason = Outcome.INCONCLUSIVE, self._inconclusive(evidence, facts, p_value)
@@ -162,23 +188,6 @@ class MarginPermutation:
             seeds = "cannot be expected" if needed is None else f"needs about {needed} agents per population"
             survival = f"survival {seeds}"
         return f"{facts}; {survival}{_kill_advice(p_value, evidence.n, evidence.m, self.level)}"
-
-    def _corrected(
-        self, verdict: KillVerdict, after: float, stands: bool, family: int, killed_others: int
-    ) -> KillVerdict:
-        before = 1.0 if verdict.p_value is None else verdict.p_value
-        level = self.level / max(1, family - killed_others)
-        sizes = verdict.n_healthy, verdict.n_mutant
-        power = None if verdict.power is None else corrected_power(verdict.power, *sizes, self.level, level)
-        needed = agents_for_kill(before, *sizes, level)
-        changed = replace(verdict, p_value=after, power=power, agents_for_kill=needed)
-        if stands or verdict.outcome is Outcome.SURVIVED:
-            return changed
-        reason = verdict.reason.partition(_ADVICE)[0]
-        if verdict.outcome is Outcome.KILLED:
-            reason = f"p = {before:.3g} before Holm's correction for {family} mutants; {reason}"
-        reason += _kill_advice(before, *sizes, level)
-        return replace(changed, outcome=Outcome.INCONCLUSIVE, reason=reason)
 
 
 def _with_dead_agents(healthy: Rewards, mutant: Rewards, margins: Margins) -> tuple[Rewards, Rewards]:

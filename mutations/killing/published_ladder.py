@@ -4,7 +4,7 @@ Source: RLMutation (ICST 2023), which took it from DeepCrime (ISSTA 2021). Three
 linear model with a group dummy (a z test with pooled variance) as printed with three decimals, Cohen's d, and the
 "power" of a one-way F test into which d is put where the formula wants Cohen's f. The ladder then says inconclusive
 below power .8, killed when p < .05 and d >= .5, and survived ("Not Killed") otherwise. Because f should have been
-d / 2, a *survived* verdict needs a larger effect than an inconclusive one; this is kept, to the letter.
+d / 2, a *survived* verdict needs a larger effect than an inconclusive one; this is kept as published.
 """
 
 from __future__ import annotations

@@ -27,7 +27,8 @@ KILL_TESTS: dict[str, KillTest] = {
 DEFAULT_KILL_TEST = "margin_permutation"
 
 _ATTRIBUTES = ("name", "summary", "source", "resampling", "corrected")
-_METHODS = ("judge", "correct")
+_METHODS = ("judge",)
+_CORRECTED = ("level", "conclude")
 
 
 def kill_test(name: str, field: str = "", margins: Margins | None = None) -> KillTest:
@@ -59,6 +60,9 @@ def _named(name: str, field: str) -> KillTest:
 def as_kill_test(candidate: Any, name: str, field: str = "") -> KillTest:
     """The object itself, if it has what a kill test must have.
 
+    A test that says `corrected` but still corrects its own verdicts (`correct`, before 0.2.0) is refused, because its
+    correction knows only a part of the report. A test that is not corrected may keep such a method; it is not called.
+
     Raises:
         InputError: an attribute or method is missing.
     """
@@ -69,6 +73,16 @@ def as_kill_test(candidate: Any, name: str, field: str = "") -> KillTest:
             f"{name!r} is not a kill test: it has no {', '.join(missing)}",
             field,
             "mutations.killing.kill_test.KillTest",
+        )
+    lacking = [part for part in _CORRECTED if not hasattr(candidate, part)] if candidate.corrected else []
+    if lacking:
+        fault = "is corrected"
+        if hasattr(candidate, "correct"):
+            fault = "corrects its own verdicts, but correction is over the whole report"
+        raise InputError(
+            f"{name!r} {fault}: it has no {' and no '.join(lacking)}",
+            field,
+            "mutations.killing.kill_test.CorrectedKillTest, or corrected = False",
         )
     return cast(KillTest, candidate)
 

@@ -47,10 +47,6 @@ class RewardDistribution:
             reason="the populations are identical" if identical else ladder_reason(result),
         )
 
-    def correct(self, verdicts: list[KillVerdict]) -> list[KillVerdict]:
-        """The published test is not corrected for the number of mutants."""
-        return list(verdicts)
-
 
 def ladder_reason(result: LadderResult) -> str:
     """Why the ladder stopped where it did, in one clause."""

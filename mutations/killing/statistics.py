@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -182,17 +181,3 @@ def f_test_power(noncentrality: float, denominator: int, level: float) -> float:
         return level
     critical = float(stats.f.isf(level, 1, denominator))
     return float(stats.ncf.sf(critical, 1, denominator, min(noncentrality, 1e12)))  # and it is NaN far beyond that
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Holm's step-down corrected p-values, in the order given.
-
-    Source: Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of Statistics 6, 1979.
-    """
-    order = sorted(range(len(p_values)), key=lambda index: p_values[index])
-    corrected = [0.0] * len(p_values)
-    running = 0.0
-    for rank, index in enumerate(order):
-        running = max(running, min(1.0, (len(p_values) - rank) * p_values[index]))
-        corrected[index] = running
-    return corrected

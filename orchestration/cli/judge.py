@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from envsearch.errors import InputError
+from mutations.killing.error_control import DEFAULT_ERROR_CONTROL, ERROR_CONTROLS, error_control
+from mutations.killing.family import correct_family
 from mutations.killing.kill_test import KillTest, KillVerdict, counts_as_kill, takes_independent, takes_margins
 from mutations.killing.margins import Margins
 from mutations.killing.registry import DEFAULT_KILL_TEST, KILL_TESTS, kill_test
@@ -18,14 +21,14 @@ from mutations.population_file import read_pair
 from mutations.reward_table import Comparison, RewardSample, read_reward_table
 from orchestration.cli.judge_tables import print_family
 from orchestration.cli.options import Format
-from orchestration.cli.output import OutputFormat, print_json
+from orchestration.cli.output import OutputFormat, console, print_json
 
 ALL = "all"
 PAIRED = {"margin_permutation": "paired_margin_permutation"}
 """What ``--paired`` turns a test into."""
 
 NUMBERS = (
-    *("statistic", "p_value", "effect_size", "effect_low", "effect_high", "power"),
+    *("statistic", "p_value", "p_adjusted", "level", "effect_size", "effect_low", "effect_high", "power"),
     *("difference", "difference_low", "difference_high", "margin"),
     *("collapsed_healthy", "collapsed_mutant", "collapsed_low", "collapsed_high"),
     *("agents_for_kill", "agents_for_equivalence", "n_healthy", "n_mutant", "agreement"),
@@ -67,15 +70,19 @@ def judge(
     ] = False,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the tests that resample.")] = 0,
     repeats: Annotated[int, typer.Option(min=1, help="Runs of a resampling test; the majority outcome counts.")] = 1,
+    control: Annotated[
+        str, typer.Option("--error-control", help=f"Over all comparisons of the report: {', '.join(ERROR_CONTROLS)}.")
+    ] = DEFAULT_ERROR_CONTROL,
     output: Format = OutputFormat.TABLE,
 ) -> None:
     """Show which mutants the kill tests can distinguish from the healthy agents.
 
     Use either --table, or --healthy and --mutant. With the default test populations may differ in size and seeds;
-    tests of pairs need the same seeds in both. A reward of -inf is a dead agent. A test that corrects for the number
-    of mutants does so over those of one environment and algorithm.
+    tests of pairs need the same seeds in both. A reward of -inf is a dead agent. All comparisons by corrected tests
+    are one family: their p-values are adjusted together.
     """
     tests = _tests(test or [DEFAULT_KILL_TEST], paired, _margins(margin_mean, margin_collapsed, scale))
+    _check_control(control)
     pairing = not all(takes_independent(entry) for entry in tests)
     if table is not None and healthy is None and mutant is None:
         comparisons, source = read_reward_table(table, pairing), table
@@ -84,21 +91,24 @@ def judge(
     else:
         raise InputError("no input, or two kinds of input", "proctor judge", "--table, or both --healthy and --mutant")
     judged = [judge_comparison(comparison, tests, seed, repeats, str(source)) for comparison in comparisons]
+    judged, family_text = correct_judged(judged, tests, control)
     if output is OutputFormat.JSON:
         print_json([row for family in judged for mutant_ in family for row in judged_rows(mutant_, tests)])
         return
     for comparison, family in zip(comparisons, judged, strict=True):
         for position, entry in enumerate(tests):
-            column = [(judged_.population.mutant, judged_.verdicts[position]) for judged_ in family]
+            column = [(mutant_.population.mutant, mutant_.verdicts[position]) for mutant_ in family]
             print_family(entry, comparison, column)
+    if family_text:
+        console().print(family_text, style="dim", markup=False)
 
 
 def judge_comparison(
     comparison: Comparison, tests: Sequence[KillTest], seed: int, repeats: int, source: str = ""
 ) -> tuple[JudgedMutant, ...]:
-    """The verdicts on all mutants of a comparison, corrected for their number where a test does that.
+    """The verdicts on all mutants of a comparison, before correction.
 
-    A verdict before correction depends on `seed` and the two populations only, not on the other mutants.
+    They depend on `seed` and the two populations only, not on the other mutants.
 
     Raises:
         InputError: a population is too small for a test.
@@ -112,10 +122,32 @@ def judge_comparison(
                 verdicts.append(judge_repeated(test, healthy.array, mutant.array, seed, repeats))
             except InputError as error:
                 raise error.located(source=": ".join(filter(None, (source, _label(mutant))))) from None
-        columns.append(test.correct(verdicts))
+        columns.append(verdicts)
     return tuple(
         JudgedMutant(mutant, tuple(column[row] for column in columns)) for row, mutant in enumerate(comparison.mutants)
     )
+
+
+def correct_judged(
+    judged: Sequence[tuple[JudgedMutant, ...]], tests: Sequence[KillTest], control: str
+) -> tuple[list[tuple[JudgedMutant, ...]], str]:
+    """The same verdicts, those of all comparisons corrected together, and a sentence about it.
+
+    Args:
+        tests: in the order of each mutant's verdicts.
+        control: name in the table of error controls.
+    """
+    mutants = [mutant for comparison in judged for mutant in comparison]
+    verdicts = [verdict for mutant in mutants for verdict in mutant.verdicts]
+    family = correct_family(verdicts, list(tests) * len(mutants), control)
+    rows = iter(family.verdicts)
+    corrected = [
+        tuple(JudgedMutant(mutant.population, tuple(islice(rows, len(tests)))) for mutant in comparison)
+        for comparison in judged
+    ]
+    method = error_control(control).method
+    text = f"{family.comparisons} comparisons corrected together ({control}, {method}): {family.kills} killed."
+    return corrected, text if family.comparisons else ""
 
 
 def judged_rows(judged: JudgedMutant, tests: Sequence[KillTest]) -> list[dict[str, Any]]:
@@ -154,7 +186,7 @@ def _tests(names: Sequence[str], paired: bool, margins: Margins | None) -> list[
 
 
 def _margins(mean: float | None, collapsed: float | None, scale: float | None) -> Margins | None:
-    """None if no option was options_set."""
+    """None if no option was used."""
     options = {"mean": mean, "collapsed": collapsed, "scale": scale}
     chosen = {name: value for name, value in options.items() if value is not None}
     flags = {"mean": "--margin-mean", "collapsed": "--margin-collapsed", "scale": "--scale"}
@@ -162,6 +194,13 @@ def _margins(mean: float | None, collapsed: float | None, scale: float | None) -
         return Margins(**chosen) if chosen else None
     except InputError as error:
         raise InputError(error.problem, flags[error.field], error.expected) from None
+
+
+def _check_control(name: str) -> None:
+    try:
+        error_control(name, "--error-control")
+    except InputError as error:
+        raise error.located(source="proctor judge") from None
 
 
 def _label(population: RewardSample) -> str:

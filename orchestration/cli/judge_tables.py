@@ -14,8 +14,8 @@ from orchestration.cli.output import console, number_text, print_table
 Column = Sequence[tuple[str, KillVerdict]]
 """Mutants with their verdicts by one test."""
 
-GENERAL = ("mutant", "outcome", "side", "statistic", "p", "effect", "power", "agree")
-MARGINAL = ("mutant", "outcome", "side", "difference [95 %]", "margin", "collapsed", "p", "power", "needed")
+GENERAL = ("mutant", "outcome", "side", "statistic", "p", "adj. p", "effect", "power", "agree")
+MARGINAL = ("mutant", "outcome", "side", "difference [95 %]", "margin", "collapsed", "adj. p", "power", "needed")
 LEGEND = "collapsed: mutant, healthy agents. needed: agents per population for a kill, for survival."
 
 
@@ -24,7 +24,7 @@ def print_family(test: KillTest, comparison: Comparison, column: Column) -> None
     marginal = any(verdict.difference is not None for _, verdict in column)
     cells = _marginal_cells if marginal else _general_cells
     rows = [[mutant, _outcome(test, verdict), verdict.direction, *cells(verdict)] for mutant, verdict in column]
-    repeated = any(verdict.agreement is not None for _, verdict in column)
+    repeated = any(verdict.agreement not in (None, 1.0) for _, verdict in column)
     header = MARGINAL if marginal else GENERAL if repeated else GENERAL[:-1]
     print_table(header, [row[: len(header)] for row in rows], f"{_title(comparison)}: {test.name}")
     if marginal:
@@ -53,7 +53,8 @@ def _outcome(test: KillTest, verdict: KillVerdict) -> str | None:
 
 
 def _general_cells(verdict: KillVerdict) -> list[Any]:
-    return [verdict.statistic, verdict.p_value, verdict.effect_size, verdict.power, verdict.agreement]
+    p_values = verdict.p_value, verdict.p_adjusted
+    return [verdict.statistic, *p_values, verdict.effect_size, verdict.power, verdict.agreement]
 
 
 def _marginal_cells(verdict: KillVerdict) -> list[Any]:
@@ -63,4 +64,4 @@ def _marginal_cells(verdict: KillVerdict) -> list[Any]:
     collapsed = ", ".join(f"{100 * share:.0f} %" for share in shares if share is not None) or None
     needed = f"{verdict.agents_for_kill or '-'}, {verdict.agents_for_equivalence or '-'}"
     open_ = verdict.outcome is Outcome.INCONCLUSIVE
-    return [difference, verdict.margin, collapsed, verdict.p_value, verdict.power, needed if open_ else ""]
+    return [difference, verdict.margin, collapsed, verdict.p_adjusted, verdict.power, needed if open_ else ""]

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from envsearch.errors import InputError
+from mutations.killing.family import correct_family
 from mutations.killing.kill_test import Direction, KillVerdict, Outcome
 from mutations.killing.kill_test_checks import check_kill_test
 from mutations.killing.paired_permutation import PairedPermutation
-from mutations.killing.registry import DEFAULT_KILL_TEST, KILL_TESTS, kill_test
+from mutations.killing.registry import DEFAULT_KILL_TEST, KILL_TESTS, as_kill_test, kill_test
 from mutations.killing.reward_distribution import RewardDistribution
 
 
@@ -89,9 +90,28 @@ class Infinite(Broken):
         return dataclasses.replace(super().judge(healthy, mutant, rng), effect_size=float("inf"))
 
 
-class Reorders(Broken):
+class CorrectsItself(Broken):
+    """As a test of 0.1.0 did."""
+
+    corrected = True
+
     def correct(self, verdicts):
-        return verdicts[::-1]
+        return list(verdicts)
+
+
+class Relentless(PairedPermutation):
+    """Does not give up a kill."""
+
+    def conclude(self, verdict, correction):
+        return dataclasses.replace(verdict, p_adjusted=correction.p_adjusted, level=correction.level)
+
+
+class Silent(PairedPermutation):
+    """Corrects and says nothing of it."""
+
+    def conclude(self, verdict, correction):
+        corrected = super().conclude(verdict, correction)
+        return dataclasses.replace(corrected, p_adjusted=None, level=None)
 
 
 class Crashes(Broken):
@@ -114,7 +134,9 @@ class Crashes(Broken):
         (ClaimsIndependence, "takes populations of different size, or rejects them, as it declares"),
         (Writes, "leaves its input unchanged"),
         (Infinite, "fills the verdict"),
-        (Reorders, "corrects a family in order"),
+        (CorrectsItself, "concludes from an adjusted p-value"),
+        (Relentless, "concludes from an adjusted p-value"),
+        (Silent, "concludes from an adjusted p-value"),
         (Crashes, "fills the verdict"),
     ],
 )
@@ -147,3 +169,21 @@ def test_unknown_tests_are_refused_in_one_line(name, words):
     assert str(caught.value).startswith("kill_tests[1]: ")
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_test_that_corrects_its_own_verdicts_is_refused():
+    with pytest.raises(InputError) as caught:
+        as_kill_test(CorrectsItself(), "mine:Test", "kill_tests[0]")
+    line = "'mine:Test' corrects its own verdicts, but correction is over the whole report: it has no level and no"
+    assert f"{line} conclude" in str(caught.value)
+    assert "mutations.killing.kill_test.CorrectedKillTest, or corrected = False" in str(caught.value)
+
+
+def test_an_uncorrected_test_may_keep_its_old_method():
+    class Old(Broken):
+        def correct(self, verdicts):
+            raise AssertionError("is not called")
+
+    old = as_kill_test(Old(), "mine:Old")
+    verdict = old.judge(np.arange(20.0), np.arange(20.0) + 50, np.random.default_rng(0))
+    assert correct_family([verdict], [old], "false_discovery").verdicts == (verdict,)

@@ -1,7 +1,6 @@
 """Verdicts of the margin test: outcomes, directions, correction, dead agents, sizes, symmetries."""
 
 import json
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +9,7 @@ from hypothesis import strategies as st
 
 from envsearch.canonical import canonical_json
 from envsearch.errors import InputError
+from mutations.killing.family import correct_family
 from mutations.killing.kill_test import Direction, Outcome, better_is_killed, takes_independent
 from mutations.killing.margin_permutation import MarginPermutation
 from mutations.killing.margin_power import agents_for_kill, collapse_power, corrected_power, margin_power
@@ -113,7 +113,7 @@ def test_a_verdict_has_its_numbers_in_units_of_reward():
 
 def test_agents_for_a_kill_follow_the_level_in_force():
     verdict = judge(PERFECT, with_low(20, 5, 10.0))
-    family = TEST.correct([verdict, verdict, verdict])
+    family = correct_family([verdict] * 3, [TEST] * 3, "familywise").verdicts
     assert family[0].agents_for_kill > verdict.agents_for_kill
 
 
@@ -159,7 +159,7 @@ def test_a_mutant_whose_agents_all_died_is_killed_by_crash():
     verdict = judge(PERFECT, [-np.inf] * 3)
     assert (verdict.outcome, verdict.direction, verdict.p_value) == (Outcome.KILLED, Direction.WORSE, None)
     assert verdict.reason.startswith("killed by crash: all 3 agents died")
-    assert TEST.correct([verdict]) == [verdict]
+    assert correct_family([verdict], [TEST], "familywise").verdicts == (verdict,)
 
 
 def test_dead_agents_are_collapsed_agents_with_the_lowest_reward():
@@ -195,35 +195,7 @@ def test_a_level_outside_the_unit_interval_is_refused():
         MarginPermutation(level=0.0)
 
 
-# --- correction and power --------------------------------------------------------------------------------------------
-
-
-def test_correction_for_a_family():
-    strong, weak = judge(PERFECT, PERFECT - np.arange(10, 30) * 10), judge(PERFECT, with_low(20, 5, 10.0))
-    none = judge(PERFECT, PERFECT)
-    corrected = TEST.correct([weak, strong, none])
-    assert corrected[0].p_value == pytest.approx(2 * weak.p_value)
-    assert corrected[1].p_value == pytest.approx(3 * strong.p_value)
-    assert [verdict.outcome for verdict in corrected] == [
-        Outcome.INCONCLUSIVE,
-        Outcome.KILLED,
-        Outcome.INCONCLUSIVE,
-    ]
-    assert corrected[0].reason.startswith("p = 0.0471 before Holm's correction for 3 mutants; mean -24.5 %")
-    assert "a kill needs about" in corrected[0].reason
-    assert corrected[0].power <= weak.power
-
-
-def test_a_survivor_survives_correction():
-    verdict = judge([500.0] * 60, [500.0] * 60)
-    assert TEST.correct([verdict, verdict])[0] == replace(verdict, power=TEST.correct([verdict, verdict])[0].power)
-
-
-def test_a_family_of_one_is_unchanged():
-    for verdict in (judge(PERFECT, PERFECT - np.arange(20) * 9), judge(PERFECT, with_low(20, 4, 10.0))):
-        corrected = TEST.correct([verdict])[0]
-        assert corrected.power == pytest.approx(verdict.power, abs=1e-6)
-        assert replace(corrected, power=verdict.power) == verdict
+# --- power ----------------------------------------------------------------------------------------------------------
 
 
 def test_power_of_a_shift_by_the_margin():

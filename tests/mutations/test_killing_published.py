@@ -1,6 +1,8 @@
 """The compatibility tests: hand-computed cases, outside oracles, edge cases, and the published verdicts."""
 
 import warnings
+from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -10,8 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from statsmodels.stats.power import FTestAnovaPower
 
+from benchmarks.published_verdicts import differing, published_mutants, reproduced
 from envsearch.errors import InputError
 from mutations.killing.distance_distribution import half_distances
+from mutations.killing.family import correct_family
 from mutations.killing.histogram import bin_count, occupied_bins
 from mutations.killing.kill_test import Direction, Outcome
 from mutations.killing.published_ladder import climb, published_power
@@ -263,14 +267,32 @@ def test_average_ratio_and_reward_distribution_reproduce_the_published_table(rew
         assert judge(REWARD, *pair).outcome is outcome_of(row.reward_distribution), (algorithm, mutant)
 
 
-@pytest.mark.parametrize("seed", [0, 1, 20231116])
-def test_distance_distribution_reproduces_the_published_table(rewards, verdicts, seed):
-    agreeing = 0
-    for (environment, algorithm, mutant), row in verdicts.items():
-        pair = rewards[environment, algorithm, "Healthy"], rewards[environment, algorithm, mutant]
-        verdict = judge_repeated(DISTANCE, *pair, seed=seed, repeats=20)
-        agreeing += verdict.outcome is outcome_of(row.distance_distribution)
-    assert agreeing >= 33
+@pytest.mark.parametrize("seed", [0, 1, 2, 3, 20231116])
+def test_distance_distribution_reproduces_the_published_cartpole_table_in_a_single_run(proctor_data, seed):
+    mutants = published_mutants(proctor_data / "published")
+    assert len(mutants) == 34
+    assert differing(mutants, "distance_distribution", seed) == []
+
+
+def test_counts_of_reproduced_verdicts(proctor_data):
+    mutants = published_mutants(proctor_data / "published")
+    counts = reproduced(mutants, seeds=2, repeats=1)
+    assert (counts["average_ratio"], counts["reward_distribution"]) == (34, 34)
+    assert (counts["distance_distribution"], counts["differing"]) == ({"34": 2}, {})
+    other = replace(mutants[0], average_ratio=0.123, outcomes=dict.fromkeys(mutants[0].outcomes, "inconclusive"))
+    counts = reproduced([other, *mutants[1:]], seeds=2, repeats=1)
+    assert (counts["average_ratio"], counts["reward_distribution"]) == (33, 33)
+    assert (counts["distance_distribution"], counts["differing"]) == ({"33": 2}, {other.name: 2})
+
+
+def test_paired_permutation_on_the_published_rewards(proctor_data):
+    mutants = published_mutants(proctor_data / "published")
+    test, outcomes = KILL_TESTS["paired_permutation"], Counter()
+    for algorithm in ("ppo", "a2c", "dqn"):
+        family = [mutant for mutant in mutants if mutant.name.startswith(algorithm)]
+        verdicts = [judge(test, m.healthy, m.rewards) for m in family]
+        outcomes.update(v.outcome for v in correct_family(verdicts, [test] * len(family), "familywise").verdicts)
+    assert outcomes == {Outcome.KILLED: 25, Outcome.SURVIVED: 6, Outcome.INCONCLUSIVE: 3}
 
 
 def test_held_verdicts_are_those_of_the_published_file(verdicts):

@@ -4,9 +4,8 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.power import TTestPower
 
 from envsearch.errors import InputError
@@ -14,7 +13,6 @@ from mutations.killing.kill_test import Direction
 from mutations.killing.registry import KILL_TESTS
 from mutations.killing.statistics import (
     direction_of,
-    holm,
     mean_direction,
     newcombe_interval,
     paired_populations,
@@ -95,18 +93,6 @@ def test_paired_power_at_the_limits():
     assert paired_power(math.inf, 20, 0.05) == 1.0
     assert paired_power(1e9, 1000, 0.05) == 1.0
     assert paired_power(1.0, 1, 0.05) == 0.0
-
-
-def test_holm_by_hand():
-    # sorted: .01 x 4, .02 x 3, .03 x 2 (not below the one before), .5 x 1
-    assert holm([0.03, 0.01, 0.5, 0.02]) == pytest.approx([0.06, 0.04, 0.5, 0.06])
-    assert holm([]) == []
-
-
-@settings(deadline=None, max_examples=8)  # the oracle is slow
-@given(st.lists(st.floats(0, 1), min_size=1, max_size=20))
-def test_holm_agrees_with_statsmodels(p_values):
-    assert holm(p_values) == pytest.approx(list(multipletests(p_values, method="holm")[1]))
 
 
 def test_directions():

@@ -12,7 +12,8 @@ from rich.text import Text
 from mutations.killing.kill_test import Direction, Outcome
 from orchestration.campaign import result_facts as facts
 from orchestration.campaign.report import formatting
-from orchestration.campaign.result import CampaignResult, MutantVerdict, PopulationResult
+from orchestration.campaign.report.magnitude_view import magnitude_lines
+from orchestration.campaign.result import CampaignResult, MutantVerdict, PopulationResult, ScoreResult
 
 NAMES_WIDTH = 70
 MAX_REASONS = 2
@@ -33,6 +34,17 @@ def headline(result: CampaignResult) -> str:
         return "This campaign has no verdicts: no kill test with outcomes was run."
     sentences = [*_initial_sentences(result, test), *_score_sentences(result, test), *_doubt_sentences(result, test)]
     return " ".join(sentences)
+
+
+def correction_text(result: CampaignResult) -> str:
+    """How the verdicts were corrected, in one sentence; empty where no comparison was."""
+    control = result.error_control
+    if control is None or not control.comparisons:
+        return ""
+    return (
+        f"All {control.comparisons} comparisons by corrected tests are one family, adjusted together by "
+        f"{control.method} ({control.control.replace('_', ' ')}); {control.kills} are killed."
+    )
 
 
 def _initial_sentences(result: CampaignResult, test: str) -> list[str]:
@@ -87,7 +99,7 @@ def _score_sentences(result: CampaignResult, test: str) -> list[str]:
     noun = "environment" if len(environments) == 1 else "environments"
     text = (
         f"The {len(environments)} test {noun} at the edge of normal behaviour give a mutation score of "
-        f"{formatting.number(score.mutation_score, 2)} ({len(score.killed)} killed"
+        f"{_score_text(score)} ({len(score.killed)} killed"
     )
     text += f"; never killed: {_list(score.never_killed)})." if score.never_killed else ")."
     labels = facts.labels_by_point(result)
@@ -137,6 +149,7 @@ def summary_text(result: CampaignResult) -> RenderableType:
     parts: list[RenderableType] = [
         Text(f"{result.name}: {result.environment}, {result.algorithm} (run {result.run_id[:12]})", style="bold"),
         Text(headline(result)),
+        *(Text(text) for text in (correction_text(result), _selection_text(result)) if text),
         *(Text(f"Note: {note}", style="yellow") for note in result.notes),
     ]
     for table in (
@@ -148,7 +161,16 @@ def summary_text(result: CampaignResult) -> RenderableType:
     ):
         if table is not None:
             parts += [Text(""), table]
+    if lines := magnitude_lines(result):
+        parts += [Text(""), Text("Magnitudes", style="bold"), *(Text(line) for line in lines)]
     return Group(*parts)
+
+
+def _selection_text(result: CampaignResult) -> str:
+    """Where the best checkpoints were taken; empty where final models are judged."""
+    steps = [(population.mutant, population.selected_steps) for population in result.populations]
+    parts = [f"{formatting.elide(name)} {formatting.steps_text(taken)}" for name, taken in steps if taken]
+    return f"Best checkpoints at training step: {'; '.join(parts)}." if parts else ""
 
 
 def _table(title: str) -> Table:
@@ -184,7 +206,9 @@ def _verdict_table(result: CampaignResult) -> Table | None:
     for name in tests:
         decides = any(entry.verdict.outcome is not None for entry in facts.verdicts_of(result, name))
         table.add_column(name.replace("_", " "), width=OUTCOME_WIDTH if decides else NUMBER_WIDTH, overflow="fold")
-    for column in ("p", "difference [95 %]", "margin") if marginal else ("p", "effect [95 %]"):
+    adjusted = any(entry.verdict.p_adjusted is not None for entry in result.verdicts)
+    numbers = ("difference [95 %]", "margin") if marginal else ("effect [95 %]",)
+    for column in ("adj. p" if adjusted else "p", *numbers):
         table.add_column(column, justify="right", no_wrap=True)
     judged = {entry.mutant for entry in result.verdicts}
     for population in result.populations:
@@ -205,7 +229,7 @@ def _numbers(entry: MutantVerdict | None, marginal: bool) -> tuple[str, ...]:
     if entry is None:
         return ("",) * (2 + marginal)
     verdict = entry.verdict
-    p_value = formatting.p_text(verdict.p_value)
+    p_value = formatting.p_text(verdict.p_value if verdict.p_adjusted is None else verdict.p_adjusted)
     if not marginal:
         effect = formatting.interval_text(verdict.effect_size, verdict.effect_low, verdict.effect_high, 2)
         return p_value, effect
@@ -268,8 +292,15 @@ def _score_table(result: CampaignResult) -> Table | None:
     for score in result.scores:
         lists = [_list(names) or "–" for names in (score.trivial, score.never_killed, score.inconclusive)]
         minimal = " ".join(labels[point] for point in score.minimal_environments) or "–"
-        table.add_row(score.test, formatting.number(score.mutation_score, 2), *(Text(text) for text in lists), minimal)
+        if minimal != "–" and score.uncertainty is not None:
+            minimal += f" ({score.uncertainty.same_kills:.0%})"
+        table.add_row(score.test, Text(_score_text(score)), *(Text(text) for text in lists), minimal)
     return table
+
+
+def _score_text(score: ScoreResult) -> str:
+    """The score with its interval."""
+    return f"{formatting.number(score.mutation_score, 2)} {formatting.score_interval(score.uncertainty)}".rstrip()
 
 
 def _higher_order_table(result: CampaignResult) -> Table | None:

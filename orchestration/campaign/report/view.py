@@ -9,6 +9,8 @@ import yaml
 from mutations.killing.kill_test import Direction, KillVerdict, Outcome
 from orchestration.campaign import result_facts as facts
 from orchestration.campaign.report import figures, formatting, tables
+from orchestration.campaign.report.magnitude_figures import magnitude_figures
+from orchestration.campaign.report.magnitude_view import magnitudes_view
 from orchestration.campaign.report.matrix_view import (
     View,
     environment_views,
@@ -18,7 +20,7 @@ from orchestration.campaign.report.matrix_view import (
     outcome_view,
     score_views,
 )
-from orchestration.campaign.report.summary import headline
+from orchestration.campaign.report.summary import correction_text, headline
 from orchestration.campaign.report.table import Cell, flatten
 from orchestration.campaign.result import CampaignResult, PopulationResult
 from orchestration.campaign.steps import comparison
@@ -45,11 +47,14 @@ def page_view(result: CampaignResult) -> View:
         "rewards_figure": figures.reward_distributions(result),
         "curves_figure": figures.learning_curves(result),
         "matrices": [matrix for name in facts.kill_test_names(result) if (matrix := matrix_view(result, name))],
+        "magnitude_figures": magnitude_figures(result),
+        "magnitudes": magnitudes_view(result),
         "maps": figures.boundary_maps(result),
         "environments": environment_views(result),
         "warnings": [(report.test, warning) for report in result.boundaries for warning in report.warnings],
         "higher_order": higher_order_views(result),
         "scores": score_views(result),
+        "correction": correction_text(result),
         "published": _published(result),
         "published_boundaries": _published_boundaries(result),
         "populations": [_population(population) for population in result.populations],
@@ -145,6 +150,7 @@ def _test_table(result: CampaignResult, test: str) -> View:
                 "direction": DIRECTIONS[verdict.direction],
                 "statistic": formatting.number(verdict.statistic),
                 "p": formatting.p_text(verdict.p_value),
+                "adjusted": formatting.p_text(verdict.p_adjusted),
                 "effect": formatting.number(verdict.effect_size),
                 "interval": interval,
                 "bar": _bar(scale, verdict),
@@ -163,6 +169,7 @@ def _test_table(result: CampaignResult, test: str) -> View:
     primary = test == facts.primary_test(result)
     marginal = formatting.has_margin([entry.verdict for entry in entries])
     intervals = any(row["interval"] for row in rows)
+    adjusted = any(entry.verdict.p_adjusted is not None for entry in entries)
     # Where all repeats agree with the verdict, a column would say nothing.
     repeated = any(entry.verdict.agreement not in (None, 1.0) for entry in entries)
     return {
@@ -171,9 +178,12 @@ def _test_table(result: CampaignResult, test: str) -> View:
         "scale": scale,
         "effects": effects,
         "intervals": intervals,
+        "adjusted": adjusted,
         "repeated": repeated,
         "marginal": marginal,
-        "columns": 9 + repeated if marginal else 5 + (3 + intervals + (not primary) if effects else 0) + repeated,
+        "columns": 9 + adjusted + repeated
+        if marginal
+        else 5 + (3 + intervals + adjusted + (not primary) if effects else 0) + repeated,
         "rows": rows,
     }
 
@@ -188,7 +198,7 @@ def _published(result: CampaignResult) -> View | None:
     rows = [{"mutant": mutant, "cells": [_compared(cells.get((mutant, name))) for name in names]} for mutant in mutants]
     counts = comparison.agreement(result.published)
     agreement = [{"test": name, "agree": counts[name][0], "of": counts[name][1]} for name in names]
-    return {"tests": names, "rows": rows, "agreement": agreement}
+    return {"tests": names, "rows": rows, "agreement": agreement, "tolerance": comparison.RATIO_TOLERANCE}
 
 
 def _published_boundaries(result: CampaignResult) -> list[View]:
@@ -201,19 +211,21 @@ def _published_boundaries(result: CampaignResult) -> list[View]:
 
 def _compared(row: dict[str, Any] | None) -> View:
     if row is None:
-        return {"published": "–", "ours": "–", "mark": "", "css": "absent"}
+        return {"published": "–", "ours": "–", "mark": "", "fisher": "", "css": "absent"}
 
     def text(value: Any) -> str:
         if value is None:
             return "–"
         return f"{value:.2f}" if isinstance(value, float) else str(value)
 
-    agree = row.get("agree")
+    agree = comparison.agrees(row.get("published"), row.get("ours"))
     mark = "" if agree is None else ("agrees" if agree else "differs")
+    p_value = None if agree else row.get("fisher_p")
     return {
         "published": text(row.get("published")),
         "ours": text(row.get("ours")),
         "mark": mark,
+        "fisher": "" if p_value is None else f"Fisher p = {p_value:.2f}",
         "css": mark or "absent",
     }
 
@@ -231,6 +243,7 @@ def _population(population: PopulationResult) -> View:
         "identical": formatting.seeds_text(population.identical_seeds) if population.order else "",
         "mean": _mean(population),
         "range": ends,
+        "selected": formatting.steps_text(population.selected_steps),
         "seconds": formatting.duration_text(population.train_seconds),
         "address": population.recipe_address,
     }

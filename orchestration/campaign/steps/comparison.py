@@ -23,6 +23,9 @@ from orchestration.campaign.result import BoundaryReport, CampaignResult, Mutant
 PUBLISHED_AGENTS = 20
 """Agents per population in the published study."""
 
+RATIO_TOLERANCE = 0.05
+"""Average ratios agree if they differ by at most this: one agent of 20."""
+
 OUTCOME_TESTS = ("reward_distribution", "distance_distribution")
 """The published tests that give outcomes, in the order of the published figures."""
 
@@ -44,10 +47,11 @@ def compare_with_published(
         populations: rewards, from which the average ratio is computed when that test was not run.
 
     Returns:
-        Rows ``mutant, test, published, ours, agree``. For ``average_ratio`` both are shares of agents, and `agree`
-        says that Fisher's exact test finds no difference at 5 % (20 published agents, as many as were trained here).
-        For the two tests with verdicts both are outcomes and `agree` says that they are equal. `ours` and `agree` are
-        None where this campaign has no such figure. Empty where the pair was not published.
+        Rows ``mutant, test, published, ours, agree``; `agree` is by the rule of `agrees`. For ``average_ratio`` both
+        are shares of agents, and `fisher_p` is the p-value of Fisher's exact test of these shares (20 published agents,
+        as many as were trained here). A large p-value is not agreement: at 20 agents, .2 and .4 have p = .30. For the
+        two tests with verdicts both are outcomes. `ours`, `agree` and `fisher_p` are None where this campaign has no
+        such figure. Empty where the pair was not published.
     """
     published = published_verdicts(environment, algorithm)
     by_test = {(entry.verdict.test, entry.mutant): entry for entry in verdicts}
@@ -65,19 +69,30 @@ def compare_with_published(
     return tuple(rows)
 
 
+def agrees(published: float | str | None, ours: float | str | None) -> bool | None:
+    """Whether a figure agrees with the published one; None where a side is missing.
+
+    Average ratios agree within `RATIO_TOLERANCE`, outcomes if they are equal.
+    """
+    if published is None or ours is None:
+        return None
+    if isinstance(published, str) or isinstance(ours, str):
+        return published == ours
+    return abs(published - ours) <= RATIO_TOLERANCE + 1e-9  # .65 and .60 are .05 apart, up to rounding
+
+
 def _ratio_row(published: float, ours: float | None, agents: int) -> dict[str, Any]:
+    row = {"published": published, "ours": ours, "agree": agrees(published, ours)}
     if ours is None:
-        return {"published": published, "ours": None, "agree": None}
+        return {**row, "fisher_p": None}
     theirs, own = round(published * PUBLISHED_AGENTS), round(ours * agents)
     table = np.array([[theirs, PUBLISHED_AGENTS - theirs], [own, agents - own]])
-    return {"published": published, "ours": ours, "agree": bool(stats.fisher_exact(table).pvalue >= 0.05)}
+    return {**row, "fisher_p": float(stats.fisher_exact(table).pvalue)}
 
 
 def _outcome_row(published: Outcome, entry: MutantVerdict | None) -> dict[str, Any]:
-    outcome = None if entry is None else entry.verdict.outcome
-    if outcome is None:
-        return {"published": str(published), "ours": None, "agree": None}
-    return {"published": str(published), "ours": str(outcome), "agree": outcome is published}
+    outcome = None if entry is None or entry.verdict.outcome is None else str(entry.verdict.outcome)
+    return {"published": str(published), "ours": outcome, "agree": agrees(str(published), outcome)}
 
 
 def _average_ratio(
@@ -96,11 +111,11 @@ def _average_ratio(
 
 
 def agreement(rows: Iterable[Mapping[str, Any]]) -> dict[str, tuple[int, int]]:
-    """Test -> (rows that agree with the published figure, rows that could be compared)."""
+    """Test -> (rows that agree with the published figure by `agrees`, rows that could be compared)."""
     counts: dict[str, tuple[int, int]] = {}
     for row in rows:
         agreeing, compared = counts.get(str(row.get("test")), (0, 0))
-        agree = row.get("agree")
+        agree = agrees(row.get("published"), row.get("ours"))
         counts[str(row.get("test"))] = (agreeing + bool(agree), compared + (agree is not None))
     return counts
 

@@ -25,7 +25,7 @@ from orchestration.campaign.result_facts import is_better_apart, is_kill
 PHASES = ("train", "evaluate", "boundary", "kill_matrix", "higher_order")
 
 VERDICT_NUMBERS = (
-    *("statistic", "p_value", "effect_size", "effect_low", "effect_high", "power", "agreement"),
+    *("statistic", "p_value", "p_adjusted", "effect_size", "effect_low", "effect_high", "power", "agreement"),
     *("difference", "difference_low", "difference_high", "margin"),
     *("collapsed_healthy", "collapsed_mutant", "collapsed_low", "collapsed_high"),
     *("agents_for_kill", "agents_for_equivalence"),
@@ -71,8 +71,10 @@ class TrackedRun:
 
 def campaign_run(result: CampaignResult) -> TrackedRun:
     """The parent: the spec as parameters, the scores as numbers, where it came from as tags."""
+    numbers: list[tuple[str, float | None]]
     numbers = [(f"{key_part(score.test)}/mutation_score", score.mutation_score) for score in result.scores]
     numbers += [(f"{key_part(s.test)}/minimal_environments", len(s.minimal_environments)) for s in result.scores]
+    numbers += _magnitude_numbers(result)
     provenance = dict(flattened(result.provenance))
     numbers += [(key_part(f"provenance/{key}"), value) for key, value in provenance.items() if _is_number(value)]
     texts = {f"provenance.{key}": str(value) for key, value in provenance.items() if not _is_number(value)}
@@ -85,6 +87,15 @@ def campaign_run(result: CampaignResult) -> TrackedRun:
         measurements=measurements(numbers),
         tags=_texts(tags.items()),
     )
+
+
+def _magnitude_numbers(result: CampaignResult) -> Iterator[tuple[str, float | None]]:
+    """Thresholds of the sweeps with their intervals; a number outside the swept range is not logged."""
+    for curve in result.magnitude_curves:
+        prefix = f"magnitude/{key_part(curve.operator)}"
+        yield f"{prefix}/threshold", curve.threshold
+        yield f"{prefix}/threshold_low", curve.low
+        yield f"{prefix}/threshold_high", curve.high
 
 
 def nested_runs(result: CampaignResult, recipes: Mapping[str, TrainingRecipe] | None = None) -> list[TrackedRun]:
@@ -136,9 +147,15 @@ def _boundary_numbers(result: CampaignResult) -> Iterator[tuple[str, float | Non
 
 def _kill_matrix_numbers(result: CampaignResult) -> Iterator[tuple[str, float | None]]:
     yield from _outcome_counts(result.kill_matrix)
+    if result.error_control is not None:
+        yield "corrected_comparisons", result.error_control.comparisons
     for score in result.scores:
         test = key_part(score.test)
         yield f"{test}/mutation_score", score.mutation_score
+        yield f"{test}/possible_score", score.possible_score
+        if score.uncertainty is not None:
+            yield f"{test}/mutation_score_low", score.uncertainty.low
+            yield f"{test}/mutation_score_high", score.uncertainty.high
         yield f"{test}/killed_mutants", len(score.killed)
         yield f"{test}/trivial_mutants", len(score.trivial)
         yield f"{test}/never_killed_mutants", len(score.never_killed)
@@ -183,7 +200,7 @@ def _population_run(result: CampaignResult, population: PopulationResult, recipe
             tags[f"{test}.outcome"] = str(item.verdict.outcome) if item.verdict.outcome is not None else ""
             tags[f"{test}.direction"] = str(item.verdict.direction)
     numbers += _killed_environments(result, population.mutant)
-    curves = (*_reward_curve(population), *_learning_curve(population))
+    curves = (*_reward_curve(population), *_selected_steps(population), *_learning_curve(population))
     return TrackedRun(
         population.mutant, "population", _texts(params.items()), measurements(numbers) + curves, _texts(tags.items())
     )
@@ -209,6 +226,12 @@ def _reward_curve(population: PopulationResult) -> Iterator[Measurement]:
             yield Measurement("reward", float(reward), seed)
 
 
+def _selected_steps(population: PopulationResult) -> Iterator[Measurement]:
+    """Training step of each agent's best checkpoint, if best ones are judged; the step is the agent's seed."""
+    for seed, taken in zip(population.seeds, population.selected_steps, strict=False):
+        yield Measurement("selected_step", float(taken), seed)
+
+
 def _learning_curve(population: PopulationResult) -> Iterator[Measurement]:
     if population.curve is None:
         return
@@ -222,13 +245,13 @@ def kill_matrix_csv(result: CampaignResult) -> str:
     """The kill matrix as a tidy table: one line per test, mutant and environment."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    columns = ["outcome", "direction", "p_value", "effect_size", "power", "difference", "margin"]
-    writer.writerow(["test", "mutant", *result.parameters, *columns])
+    numbers = ("p_value", "p_adjusted", "effect_size", "power", "difference", "margin")
+    writer.writerow(["test", "mutant", *result.parameters, "outcome", "direction", *numbers])
     for cell in result.kill_matrix:
         values, verdict = dict(cell.environment), cell.verdict
         point = [values.get(name, "") for name in result.parameters]
-        numbers = [verdict.p_value, verdict.effect_size, verdict.power, verdict.difference, verdict.margin]
-        writer.writerow([verdict.test, cell.mutant, *point, verdict.outcome, verdict.direction, *numbers])
+        values_of = [getattr(verdict, name) for name in numbers]
+        writer.writerow([verdict.test, cell.mutant, *point, verdict.outcome, verdict.direction, *values_of])
     return text.getvalue()
 
 

@@ -4,10 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 
+import numpy as np
+import pytest
+from scipy import stats
+
 from mutations.killing.kill_test import Outcome
 from mutations.published import published_boundaries, published_verdicts
+from orchestration.campaign.report.tables import published_comparison
 from orchestration.campaign.result import BoundaryEnvironment, CampaignResult
-from orchestration.campaign.steps.comparison import agreement, compare_boundaries, compare_with_published
+from orchestration.campaign.steps.comparison import (
+    agreement,
+    agrees,
+    compare_boundaries,
+    compare_with_published,
+)
 
 
 def _rows(result: CampaignResult) -> dict[tuple[str, str], dict[str, object]]:
@@ -33,11 +43,46 @@ def test_outcomes_agree_only_when_equal(campaign_result: CampaignResult) -> None
     assert rows["RN_1.0", "distance_distribution"]["agree"] is False
 
 
-def test_average_ratios_agree_when_the_shares_cannot_be_told_apart(campaign_result: CampaignResult) -> None:
+@pytest.mark.parametrize(
+    ("published", "ours", "expected"),
+    [
+        (0.65, 0.6, True),
+        (0.6, 0.65, True),
+        (0.95, 1.0, True),
+        (0.65, 0.5999, False),
+        (0.2, 0.4, False),
+        (0.9, 0.75, False),
+        (0.05, None, None),
+        ("killed", "killed", True),
+        ("killed", "inconclusive", False),
+        ("killed", None, None),
+    ],
+)
+def test_figures_agree_within_the_tolerance_or_when_equal(
+    published: float | str, ours: float | str | None, expected: bool | None
+) -> None:
+    assert agrees(published, ours) is expected
+
+
+def test_shares_that_fishers_test_cannot_distinguish_do_not_agree(campaign_result: CampaignResult) -> None:
+    """.65 of 20 published agents and .375 of 8 have p = .23; they are .275 apart."""
+    healthy, mutant = campaign_result.populations[:2]
+    pair = (
+        dataclasses.replace(healthy, rewards=(100.0,) * 8),
+        dataclasses.replace(mutant, rewards=(100.0,) * 5 + (10.0,) * 3),
+    )
+    row = compare_with_published("CartPole-v1", "ppo", (), pair)[0]
+    assert (row["published"], row["ours"], row["agree"]) == (0.65, 0.375, False)
+    assert row["fisher_p"] == pytest.approx(stats.fisher_exact(np.array([[13, 7], [3, 5]])).pvalue)
+    assert row["fisher_p"] > 0.05
+
+
+def test_average_ratios_of_a_campaign(campaign_result: CampaignResult) -> None:
     rows = _rows(campaign_result)
     near, far = rows["NDF", "average_ratio"], rows["R_1.0", "average_ratio"]
     assert (near["published"], near["ours"], near["agree"]) == (0.65, 0.625, True)
     assert (far["published"], far["ours"], far["agree"]) == (0.0, 0.625, False)
+    assert far["fisher_p"] < 0.05
 
 
 def test_average_ratio_is_computed_from_same_seed_pairs_when_the_test_was_not_run(
@@ -91,3 +136,10 @@ def test_outcomes_are_plain_text_for_files(campaign_result: CampaignResult) -> N
 def test_agreement_counts_only_what_could_be_compared(campaign_result: CampaignResult) -> None:
     assert agreement(campaign_result.published) == {"average_ratio": (1, 2), "reward_distribution": (1, 1)}
     assert agreement(()) == {}
+
+
+def test_agreement_follows_the_rule_in_results_that_were_stored_under_another(campaign_result: CampaignResult) -> None:
+    rows = [{**row, "agree": True} for row in campaign_result.published]
+    assert agreement(rows) == agreement(campaign_result.published)
+    stored = dataclasses.replace(campaign_result, published=tuple(rows))
+    assert [row["agree"] for row in published_comparison(stored).rows] == [True, True, False, None]

@@ -10,11 +10,14 @@ import pytest
 from agents.deeprl.engines.base import AgentSelection
 from agents.deeprl.recipe import PolicySite, TrainingRecipe
 from envsearch.spec import EnvironmentSpec
+from mutations.killing.error_control import adjust
 from mutations.killing.kill_test import Direction, Outcome
 from mutations.killing.margins import Margins
 from mutations.killing.registry import kill_test
 from orchestration.campaign.context import last_line
-from orchestration.campaign.steps.judging import compare, comparison_seed, judge_family
+from orchestration.campaign.result import ErrorControlResult
+from orchestration.campaign.steps.correction import corrected, unreachable
+from orchestration.campaign.steps.judging import compare, comparison_seed, judge_mutants
 from orchestration.campaign.steps.kill_matrix import matrix_of
 from orchestration.campaign.steps.population_summary import learning_curve
 from orchestration.campaign.steps.sanity import identical_seeds, is_live
@@ -86,7 +89,7 @@ def test_a_population_that_died_of_the_fault_is_killed_by_crash(test: str) -> No
     """Also where some jobs failed, as long as two thirds of the agents are there."""
     healthy = dict.fromkeys(SEEDS, 100.0)
     for left in (12, 8):
-        (entry,) = judge_family(test, healthy, {"A": dict.fromkeys(SEEDS[:left], DEAD)}, POINT, SEEDS, 0)
+        (entry,) = judge_mutants(test, healthy, {"A": dict.fromkeys(SEEDS[:left], DEAD)}, POINT, SEEDS, 0)
         verdict = entry.verdict
         assert (verdict.outcome, verdict.direction, verdict.n_mutant) == (Outcome.KILLED, Direction.WORSE, left)
         assert verdict.reason == f"killed by crash: all {left} agents died and the healthy ones lived"
@@ -134,7 +137,9 @@ def test_the_margins_of_the_campaign_are_in_force() -> None:
     rewards = dict.fromkeys(SEEDS, 100.0)
     wide = Margins(mean=0.25, collapsed=0.25)
     outcomes = [
-        judge_family("margin_permutation", rewards, {"A": rewards}, POINT, SEEDS, 0, margins=margins)[0].verdict.outcome
+        judge_mutants("margin_permutation", rewards, {"A": rewards}, POINT, SEEDS, 0, margins=margins)[
+            0
+        ].verdict.outcome
         for margins in (None, Margins(), wide)
     ]
     assert outcomes == [Outcome.INCONCLUSIVE, Outcome.INCONCLUSIVE, Outcome.SURVIVED]
@@ -143,15 +148,47 @@ def test_the_margins_of_the_campaign_are_in_force() -> None:
 def test_correction_is_over_those_that_could_be_judged() -> None:
     healthy = {seed: 100.0 + seed for seed in SEEDS}
     worse = {seed: 50.0 + seed for seed in SEEDS}
-    alone = judge_family("paired_permutation", healthy, {"A": worse}, POINT, SEEDS, 0)[0].verdict
-    family = {"A": worse, "B": worse, "broken": {0: 1.0}}
-    verdicts = {
-        entry.mutant: entry.verdict for entry in judge_family("paired_permutation", healthy, family, POINT, SEEDS, 0)
-    }
+    alone = judge_mutants("paired_permutation", healthy, {"A": worse}, POINT, SEEDS, 0)[0].verdict
+    mutants = {"A": worse, "B": worse, "broken": {0: 1.0}}
+    raw = judge_mutants("paired_permutation", healthy, mutants, POINT, SEEDS, 0)
+    verdicts = {entry.mutant: entry.verdict for entry in corrected(raw, "familywise")}
     assert list(verdicts) == ["A", "B", "broken"]
     assert alone.p_value is not None
-    assert verdicts["A"].p_value == pytest.approx(2 * alone.p_value)
-    assert verdicts["broken"].outcome is Outcome.INCONCLUSIVE
+    assert verdicts["A"].p_value == alone.p_value
+    assert verdicts["A"].p_adjusted == pytest.approx(2 * alone.p_value)
+    assert (verdicts["broken"].outcome, verdicts["broken"].p_adjusted) == (Outcome.INCONCLUSIVE, None)
+
+
+def test_the_family_is_the_report_and_equal_entries_are_one_comparison() -> None:
+    healthy = {seed: 100.0 + seed for seed in SEEDS}
+    mutants = {"A": {seed: 50.0 + seed for seed in SEEDS}, "B": {seed: 101.0 + seed * 0.9 for seed in SEEDS}}
+    cells = [
+        entry
+        for test in ("paired_permutation", "margin_permutation", "reward_distribution")
+        for point in (POINT, (("p", 2.0),))
+        for entry in judge_mutants(test, healthy, mutants, point, SEEDS, 0)
+    ]
+    initial = [entry for entry in cells if entry.environment == POINT]
+    after = corrected([*initial, *cells], "false_discovery")
+    assert [(entry.mutant, entry.environment) for entry in after] == [
+        (entry.mutant, entry.environment) for entry in [*initial, *cells]
+    ]
+    assert after[: len(initial)] == [entry for entry in after[len(initial) :] if entry.environment == POINT]
+    family = [entry.verdict for entry in cells if entry.verdict.test != "reward_distribution"]
+    assert len(family) == 8
+    p_values = [verdict.p_value or 0.0 for verdict in family]
+    expected = [entry.verdict.p_adjusted for entry in after[len(initial) :] if entry.verdict.p_adjusted is not None]
+    assert expected == pytest.approx(adjust(p_values))
+    untouched = [entry for entry in after if entry.verdict.test == "reward_distribution"]
+    assert untouched == [entry for entry in [*initial, *cells] if entry.verdict.test == "reward_distribution"]
+
+
+def test_a_family_too_large_for_drawn_splits_is_noted() -> None:
+    small, large, killed = (
+        ErrorControlResult("familywise", "Holm", size, kills) for size, kills in ((500, 0), (501, 0), (501, 1))
+    )
+    assert unreachable(small) == unreachable(killed) == []
+    assert "Holm over 501 comparisons needs a p-value of at most 0.0001" in unreachable(large)[0]
 
 
 def test_a_better_mutant_counts_as_its_test_counts_it() -> None:
@@ -160,7 +197,7 @@ def test_a_better_mutant_counts_as_its_test_counts_it() -> None:
     verdicts = [
         entry
         for test in ("paired_permutation", "margin_permutation")
-        for entry in judge_family(test, healthy, {"A": better}, POINT, SEEDS, 0)
+        for entry in judge_mutants(test, healthy, {"A": better}, POINT, SEEDS, 0)
     ]
     assert {entry.verdict.outcome for entry in verdicts} == {Outcome.KILLED}
     assert {entry.verdict.direction for entry in verdicts} == {Direction.BETTER}
@@ -174,9 +211,9 @@ def test_order_of_mutants_does_not_matter() -> None:
     mutants = {name: {seed: float(v) for seed, v in enumerate(rng.normal(90, 20, 40))} for name in "ABC"}
     seeds = tuple(range(40))
     for test in ("paired_permutation", "distance_distribution"):
-        forwards = {e.mutant: e for e in judge_family(test, healthy, mutants, POINT, seeds, 5)}
+        forwards = {e.mutant: e for e in judge_mutants(test, healthy, mutants, POINT, seeds, 5)}
         backwards = dict(reversed(mutants.items()))
-        other = {e.mutant: e for e in judge_family(test, healthy, backwards, POINT, seeds, 5)}
+        other = {e.mutant: e for e in judge_mutants(test, healthy, backwards, POINT, seeds, 5)}
         assert forwards == other
 
 
@@ -195,7 +232,7 @@ def test_every_comparison_has_its_own_seed() -> None:
 def test_verdicts_carry_the_name_of_the_spec(monkeypatch: pytest.MonkeyPatch) -> None:
     path = "mutations.killing.reward_distribution:RewardDistribution"
     rewards = {seed: float(seed) for seed in SEEDS}
-    (entry,) = judge_family(path, rewards, {"A": rewards}, POINT, SEEDS, 0)
+    (entry,) = judge_mutants(path, rewards, {"A": rewards}, POINT, SEEDS, 0)
     assert entry.verdict.test == path
 
 
