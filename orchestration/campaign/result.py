@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mutations.killing.kill_test import KillVerdict, Outcome
+from mutations.score import ScoreUncertainty
 from orchestration.campaign.magnitude_curve import MagnitudeCurve
 
 Point = tuple[tuple[str, float], ...]
@@ -34,6 +35,8 @@ class PopulationResult:
         dead: seeds of agents whose weights or rewards are not finite; they are the worst agents there can be.
         identical_seeds: seeds whose weights equal the same-seed healthy agent's; a live mutant has few or none.
         train_seconds: CPU time of the trainings, summed over agents.
+        selected_steps: training step at which each judged model was taken, in the order of `seeds`; empty where the
+            final model is judged (and in results from before 0.2.0).
     """
 
     mutant: str
@@ -46,6 +49,7 @@ class PopulationResult:
     train_seconds: float
     recipe_address: str
     dead: tuple[int, ...] = ()
+    selected_steps: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +115,8 @@ class ScoreResult:
         trivial: killed in every environment. never_killed: conclusively or not, killed in none.
         inconclusive: killed in none and inconclusive in at least one.
         minimal_environments: smallest subset of environments with the same kills.
+        possible_score: the score if every mutant of `inconclusive` were killed; None in results before 0.2.0.
+        uncertainty: None for a test that cannot judge replicates, and in results before 0.2.0.
     """
 
     test: str
@@ -120,6 +126,8 @@ class ScoreResult:
     never_killed: tuple[str, ...]
     inconclusive: tuple[str, ...]
     minimal_environments: tuple[Point, ...]
+    possible_score: float | None = None
+    uncertainty: ScoreUncertainty | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,6 +108,19 @@ def score_of(result: CampaignResult, test: str) -> ScoreResult | None:
     return next((score for score in result.scores if score.test == test), None)
 
 
+def environment_shares(result: CampaignResult, score: ScoreResult) -> dict[str, float]:
+    """Label of each environment of a score -> how often the bootstrap has it in the smallest set.
+
+    Empty without a bootstrap, and without the matrix that the score is of.
+    """
+    labels = labels_by_point(result)
+    points = dict.fromkeys(entry.environment for entry in result.kill_matrix if entry.verdict.test == score.test)
+    if score.uncertainty is None or not points:
+        return {}
+    shares = {labels[point]: share for point, share in zip(points, score.uncertainty.environment_shares, strict=True)}
+    return {label: shares[label] for label in labels.values() if label in shares}
+
+
 def boundary_of(result: CampaignResult, test: str) -> BoundaryReport | None:
     """The boundary search by one test."""
     return next((report for report in result.boundaries if report.test == test), None)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import median
 
 from mutations.killing.kill_test import KillVerdict
+from mutations.score import ScoreUncertainty
 
 COHEN_TESTS = ("reward_distribution", "distance_distribution")
 """Tests whose effect size is a Cohen d (no effect: 0); elsewhere it is a Vargha-Delaney A (no effect: 0.5)."""
@@ -72,6 +74,11 @@ def p_text(value: float | None) -> str:
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
+def score_interval(uncertainty: ScoreUncertainty | None) -> str:
+    """The 95 % interval of a mutation score; empty where there is none."""
+    return "" if uncertainty is None else f"[{number(uncertainty.low, 2)}, {number(uncertainty.high, 2)}]"
+
+
 def duration_text(seconds: float) -> str:
     """``12.3 s``, ``4.1 min``, ``3.2 h`` of CPU time."""
     if seconds < 60:
@@ -88,3 +95,12 @@ def seeds_text(seeds: Sequence[int]) -> str:
         else:
             runs.append([seed, seed])
     return ", ".join(str(low) if low == high else f"{low}–{high}" for low, high in runs)
+
+
+def steps_text(steps: Sequence[int]) -> str:
+    """The steps of a population's best checkpoints in brief: earliest, latest and median where they differ."""
+    if not steps:
+        return ""
+    if min(steps) == max(steps):
+        return f"{steps[0]:,}"
+    return f"{min(steps):,} to {max(steps):,} (median {round(median(steps)):,})"

@@ -14,7 +14,7 @@ from mutations.killing.kill_test import KillVerdict, Outcome
 from orchestration.campaign import result_facts as facts
 from orchestration.campaign.report.magnitude_tables import magnitude_thresholds, magnitude_verdicts, magnitudes
 from orchestration.campaign.report.table import Row, Table, flatten
-from orchestration.campaign.result import CampaignResult, Point
+from orchestration.campaign.result import CampaignResult, Point, ScoreResult
 from orchestration.campaign.steps.comparison import agrees, compare_boundaries
 
 _PAIR = ("environment", "algorithm")
@@ -58,6 +58,17 @@ def rewards(result: CampaignResult) -> Table:
         for seed, reward in zip(population.seeds, population.rewards, strict=True)
     ]
     return Table((*_PAIR, "mutant", "seed", "mean_reward"), tuple(rows))
+
+
+def best_checkpoints(result: CampaignResult) -> Table:
+    """One row per agent whose best checkpoint is judged: the training step at which it was taken."""
+    rows: list[Row] = [
+        {"mutant": population.mutant, "seed": seed, "selected_step": step}
+        for population in result.populations
+        if population.selected_steps
+        for seed, step in zip(population.seeds, population.selected_steps, strict=True)
+    ]
+    return Table(("mutant", "seed", "selected_step"), tuple(rows))
 
 
 def learning_curves(result: CampaignResult) -> Table:
@@ -190,8 +201,19 @@ def score(result: CampaignResult) -> Table:
         names: Row = {name: " ".join(getattr(entry, name)) for name in lists}
         minimal = " ".join(labels[point] for point in entry.minimal_environments)
         head: Row = {"kill_test": entry.test, "mutation_score": entry.mutation_score}
-        rows.append({**head, **names, "minimal_environments": minimal})
-    return Table(("kill_test", "mutation_score", *lists, "minimal_environments"), tuple(rows))
+        rows.append({**head, **names, "minimal_environments": minimal, **_certainty(result, entry)})
+    return Table(("kill_test", "mutation_score", *lists, "minimal_environments", *_CERTAINTY), tuple(rows))
+
+
+_CERTAINTY = ("possible_score", "score_low", "score_high", "null_high", "environment_shares", "same_kills")
+
+
+def _certainty(result: CampaignResult, entry: ScoreResult) -> Row:
+    """How sure a score is; the shares are those of the environments in the smallest set over the bootstrap."""
+    sure = entry.uncertainty
+    shares = " ".join(f"{label}:{share:g}" for label, share in facts.environment_shares(result, entry).items())
+    values = (None,) * 5 if sure is None else (sure.low, sure.high, sure.null_high, shares, sure.same_kills)
+    return dict(zip(_CERTAINTY, (entry.possible_score, *values), strict=True))
 
 
 def published_comparison(result: CampaignResult) -> Table:
@@ -244,6 +266,7 @@ def provenance(result: CampaignResult) -> Table:
 TABLES: dict[str, Callable[[CampaignResult], Table]] = {
     "verdicts": verdicts,
     "rewards": rewards,
+    "best_checkpoints": best_checkpoints,
     "learning_curves": learning_curves,
     "magnitudes": magnitudes,
     "magnitude_thresholds": magnitude_thresholds,

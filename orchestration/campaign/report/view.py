@@ -229,6 +229,7 @@ def _population(population: PopulationResult) -> View:
         "identical": formatting.seeds_text(population.identical_seeds) if population.order else "",
         "mean": _mean(population),
         "range": ends,
+        "selected": formatting.steps_text(population.selected_steps),
         "seconds": formatting.duration_text(population.train_seconds),
         "address": population.recipe_address,
     }

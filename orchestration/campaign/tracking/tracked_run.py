@@ -143,6 +143,10 @@ def _kill_matrix_numbers(result: CampaignResult) -> Iterator[tuple[str, float | 
     for score in result.scores:
         test = key_part(score.test)
         yield f"{test}/mutation_score", score.mutation_score
+        yield f"{test}/possible_score", score.possible_score
+        if score.uncertainty is not None:
+            yield f"{test}/mutation_score_low", score.uncertainty.low
+            yield f"{test}/mutation_score_high", score.uncertainty.high
         yield f"{test}/killed_mutants", len(score.killed)
         yield f"{test}/trivial_mutants", len(score.trivial)
         yield f"{test}/never_killed_mutants", len(score.never_killed)
@@ -182,7 +186,7 @@ def _population_run(result: CampaignResult, population: PopulationResult, recipe
             tags[f"{test}.outcome"] = str(item.verdict.outcome) if item.verdict.outcome is not None else ""
             tags[f"{test}.direction"] = str(item.verdict.direction)
     numbers += _killed_environments(result, population.mutant)
-    curves = (*_reward_curve(population), *_learning_curve(population))
+    curves = (*_reward_curve(population), *_selected_steps(population), *_learning_curve(population))
     return TrackedRun(
         population.mutant, "population", _texts(params.items()), measurements(numbers) + curves, _texts(tags.items())
     )
@@ -207,6 +211,12 @@ def _reward_curve(population: PopulationResult) -> Iterator[Measurement]:
     for seed, reward in zip(population.seeds, population.rewards, strict=False):
         if math.isfinite(reward):
             yield Measurement("reward", float(reward), seed)
+
+
+def _selected_steps(population: PopulationResult) -> Iterator[Measurement]:
+    """Training step of each agent's best checkpoint, if best ones are judged; the step is the agent's seed."""
+    for seed, taken in zip(population.seeds, population.selected_steps, strict=False):
+        yield Measurement("selected_step", float(taken), seed)
 
 
 def _learning_curve(population: PopulationResult) -> Iterator[Measurement]:

@@ -11,6 +11,7 @@ import pytest
 
 from mutations.killing.kill_test import Direction, KillVerdict, Outcome
 from mutations.psychometric import PsychometricFunction, ThresholdFinding
+from mutations.score import ScoreUncertainty
 from orchestration.campaign.magnitude_curve import MagnitudeCurve, MagnitudePoint
 from orchestration.campaign.result import (
     BoundaryEnvironment,
@@ -183,6 +184,7 @@ def _campaign() -> CampaignResult:
     killed = ("NDF", "MTS", "NR", "ILF", "PAC_ReLU")
     never = ("RN_1.0", "R_1.0")
     minimal = (_points(ours)[0], _points(ours)[1])
+    uncertainty = ScoreUncertainty(4 / 7, 6 / 7, 0.0, (0.9, 0.8, 0.0, 0.3), 0.86, 400)
     return CampaignResult(
         run_id="9b1f0c6a57d24f0e8f7c0d2e6f4a1b3c",
         name="cartpole-ppo",
@@ -206,7 +208,7 @@ def _campaign() -> CampaignResult:
             HigherOrderResult("reward_distribution", "NDF-MTS", ("NDF", "MTS"), "Non-subsuming", "Non-subsuming"),
         ),
         scores=(
-            ScoreResult(PRIMARY, 5 / 7, killed, ("NR", "ILF"), never, ("RN_1.0",), minimal),
+            ScoreResult(PRIMARY, 5 / 7, killed, ("NR", "ILF"), never, ("RN_1.0",), minimal, 6 / 7, uncertainty),
             ScoreResult("reward_distribution", 5 / 7, killed, ("NR", "ILF"), never, ("RN_1.0",), (_points(theirs)[1],)),
         ),
         published=(

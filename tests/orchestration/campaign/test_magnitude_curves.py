@@ -132,7 +132,7 @@ def test_result_file(result: CampaignResult, tmp_path: Path) -> None:
 def test_plan_counts_the_sweeps(swept: CampaignRun, tmp_path: Path) -> None:
     resolved = campaign(magnitudes=SWEEP)
     for home, done in ((tmp_path / "store", 0), (swept.folder.parents[1] / "store", 90)):
-        plan = plan_campaign(resolved, ResultStore(str(home)), Costs(1.0, 0.1, ()), 2)
+        plan = plan_campaign(resolved, ResultStore(str(home)), Costs(1.0, 0.1, "measured"), 2)
         phases = {phase.phase: (phase.items, phase.done) for phase in plan.phases}
         assert phases["train magnitudes"] == phases["evaluate magnitudes"] == (90, done)
 
