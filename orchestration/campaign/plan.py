@@ -42,7 +42,7 @@ class PlannedPhase:
     Attributes:
         items: trainings or evaluations (one agent at one point), the finished ones included.
         done: those in the store.
-        cpu_seconds: predicted for the rest.
+        cpu_seconds: CPU time predicted for the rest.
         bound: whether `items` is an upper bound, because results decide how many there are.
     """
 
@@ -70,12 +70,15 @@ class CampaignPlan:
 
     @property
     def cpu_hours(self) -> float:
-        """Predicted for what is left."""
+        """CPU time predicted for what is left, in total over all cores."""
         return sum(phase.cpu_seconds for phase in self.phases) / 3600.0
 
     @property
     def wall_hours(self) -> float:
-        """Predicted for what is left; a phase cannot use more cores than it has items."""
+        """Wall time predicted for what is left, on cores that nothing else uses; phases follow one another.
+
+        Each core works on one item at a time, so that a phase cannot use more cores than it has items.
+        """
         hours = 0.0
         for phase in self.phases:
             left = phase.items - phase.done

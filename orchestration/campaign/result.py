@@ -32,9 +32,10 @@ class PopulationResult:
         failed: (seed, last line of its traceback) of agents whose job failed; they are missing data.
         dead: seeds of agents whose weights or rewards are not finite; they are the worst agents there can be.
         identical_seeds: seeds whose weights equal the same-seed healthy agent's; a live mutant has few or none.
-        train_seconds: CPU time of the trainings, summed over agents.
+        train_seconds: wall time of the trainings, summed over agents.
         selected_steps: training step at which each judged model was taken, in the order of `seeds`; empty where the
             final model is judged (and in results from before 0.2.0).
+        cpu_seconds: CPU time of the trainings, summed over agents; None where 0.1.0 trained one of them.
     """
 
     mutant: str
@@ -48,6 +49,7 @@ class PopulationResult:
     recipe_address: str
     dead: tuple[int, ...] = ()
     selected_steps: tuple[int, ...] = ()
+    cpu_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -186,8 +186,8 @@ def plan_row(planned: CampaignPlan) -> dict[str, Any]:
         "cpu_hours": planned.cpu_hours,
         "wall_hours": planned.wall_hours,
         "cores": planned.cores,
-        "seconds_per_training": planned.costs.train,
-        "seconds_per_evaluation": planned.costs.evaluation,
+        "cpu_seconds_per_training": planned.costs.train,
+        "cpu_seconds_per_evaluation": planned.costs.evaluation,
         "costs": planned.costs.source,
         "notes": planned.notes,
     }
@@ -210,12 +210,14 @@ def _print_plan(planned: CampaignPlan) -> None:
         print(note)
     source = "recorded from finished agents" if planned.costs.source == "recorded" else "measured now"
     print(
-        f"One training takes {duration_text(planned.costs.train)}, one evaluation {planned.costs.evaluation:.2f} s "
-        f"({source}; episodes of untrained agents are assumed to last until the time limit)."
+        f"One training takes {duration_text(planned.costs.train)} of CPU time, one evaluation "
+        f"{planned.costs.evaluation:.2f} s ({source}; episodes of untrained agents are assumed to last until the time "
+        "limit)."
     )
     print(
-        f"Predicted for what is left: {planned.cpu_hours:.2f} CPU-hours, "
-        f"{duration_text(planned.wall_hours * 3600)} on {planned.cores} cores."
+        f"Predicted for what is left: {duration_text(planned.cpu_hours * 3600)} of CPU time in total; "
+        f"{duration_text(planned.wall_hours * 3600)} of wall time on {planned.cores} "
+        f"{'core' if planned.cores == 1 else 'cores'}, if nothing else uses them."
     )
 
 

@@ -51,7 +51,14 @@ def _train(recipe: TrainingRecipe, seed: int) -> TrainedAgent:
     digest = hashlib.sha256(f"{same.address} {seed}".encode()).hexdigest()
     steps = tuple(range(10, recipe.total_steps + 1, 10))
     return TrainedAgent(
-        seed, json.dumps(faults).encode(), digest, steps, tuple(float(s) for s in steps), recipe.total_steps, 0.5
+        seed,
+        json.dumps(faults).encode(),
+        digest,
+        steps,
+        tuple(float(s) for s in steps),
+        recipe.total_steps,
+        0.5,
+        cpu_seconds=0.25,
     )
 
 

@@ -237,10 +237,11 @@ def populations(result: CampaignResult) -> Table:
                 "min_reward": min(values, default=None),
                 "max_reward": max(values, default=None),
                 "train_seconds": population.train_seconds,
+                "cpu_seconds": population.cpu_seconds,
                 "recipe_address": population.recipe_address,
             }
         )
-    rest = ("median_reward", "sd_reward", "min_reward", "max_reward", "train_seconds", "recipe_address")
+    rest = ("median_reward", "sd_reward", "min_reward", "max_reward", "train_seconds", "cpu_seconds", "recipe_address")
     return Table((*columns, *rest), tuple(rows))
 
 

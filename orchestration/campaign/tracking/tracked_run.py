@@ -19,6 +19,7 @@ from agents.deeprl.recipe import TrainingRecipe
 from envsearch.canonical import content_address, plain
 from mutations.killing.kill_test import KillVerdict, Outcome
 from mutations.mutant import HEALTHY
+from orchestration.campaign import result_facts as facts
 from orchestration.campaign.result import CampaignResult, MutantVerdict, PopulationResult
 
 PHASES = ("train", "evaluate", "boundary", "kill_matrix", "higher_order")
@@ -106,7 +107,8 @@ def _train_numbers(result: CampaignResult) -> Iterator[tuple[str, float | None]]
     yield "populations", len(result.populations)
     yield "agents", sum(len(population.seeds) for population in result.populations)
     yield "failed_agents", sum(len(population.failed) for population in result.populations)
-    yield "cpu_seconds", sum(population.train_seconds for population in result.populations)
+    yield "train_seconds", sum(population.train_seconds for population in result.populations)
+    yield "cpu_seconds", facts.total([population.cpu_seconds for population in result.populations])
 
 
 def _evaluate_numbers(result: CampaignResult) -> Iterator[tuple[str, float | None]]:
@@ -162,6 +164,7 @@ def _population_run(result: CampaignResult, population: PopulationResult, recipe
         ("failed_agents", len(population.failed)),
         ("identical_seeds", len(population.identical_seeds)),
         ("train_seconds", population.train_seconds),
+        ("cpu_seconds", population.cpu_seconds),
     ]
     tags = {"mutant": population.mutant}
     for item in result.verdicts:
