@@ -72,10 +72,11 @@ def train_mutants(context: RunContext, findings: Findings) -> None:
 
 
 def keep_live(findings: Findings) -> None:
-    """Note the first-order mutants that are not live; the others go on."""
+    """Note the first-order mutants that are not live or have the agents of another mutant; the others go on."""
     populations = findings.populations
-    findings.live, notes = sanity.live_mutants(populations.healthy, populations.first_order)
-    findings.notes += notes
+    live, notes = sanity.live_mutants(populations.healthy, populations.first_order)
+    findings.live, findings.same_agents, merged = sanity.distinct_mutants(live)
+    findings.notes += [*notes, *merged]
 
 
 def judge_initially(context: RunContext, findings: Findings) -> None:
@@ -119,9 +120,11 @@ def judge_higher_order(context: RunContext, findings: Findings) -> None:
     train_populations(context, mutants, "train higher order")
     evaluate_populations(context, mutants, [campaign.initial_point], "evaluate higher order")
     findings.trained += mutants
-    findings.live_above, notes = sanity.live_mutants(healthy, mutants)
-    findings.notes += notes
-    live, environments, initial = findings.live_above, environments_of(findings), _initial_environment(campaign)
+    live, notes = sanity.live_mutants(healthy, mutants)
+    live, same_agents, merged = sanity.distinct_mutants(live, findings.live)
+    findings.live_above, findings.same_agents = live, findings.same_agents | same_agents
+    findings.notes += [*notes, *merged]
+    environments, initial = environments_of(findings), _initial_environment(campaign)
     findings.above_first_order = judge_everywhere(context, healthy, live, environments, "kill matrix, higher order")
     findings.verdicts += judge_everywhere(context, healthy, live, initial, "judge higher order")
 
@@ -129,8 +132,9 @@ def judge_higher_order(context: RunContext, findings: Findings) -> None:
 def conclude(findings: Findings) -> None:
     """Correct every verdict of the report together; properties of higher-order mutants follow from that."""
     correct_report(findings)
-    mutants = [population.mutant for population in findings.live_above]
-    findings.higher_order = properties(mutants, findings.first_order, findings.above_first_order, findings.tests)
+    mutants = [population.mutant for population in findings.trained if population.mutant.order > 1]
+    matrices = (findings.first_order, findings.above_first_order)
+    findings.higher_order = properties(mutants, *matrices, findings.tests, findings.same_agents)
 
 
 def _initial_environment(campaign: ResolvedCampaign) -> dict[str, Sequence[Point]]:
@@ -139,7 +143,9 @@ def _initial_environment(campaign: ResolvedCampaign) -> dict[str, Sequence[Point
 
 def _result(context: RunContext, findings: Findings) -> CampaignResult:
     campaign, healthy = findings.campaign, findings.populations.healthy.records()
-    populations = [population_result(context, population, healthy) for population in findings.trained]
+    populations = [
+        population_result(context, population, healthy, findings.same_agents) for population in findings.trained
+    ]
     environment, algorithm = campaign.healthy.environment.name, algorithm_facts(campaign.healthy.algorithm).name
     return CampaignResult(
         run_id=campaign.run_id,

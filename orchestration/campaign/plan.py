@@ -28,6 +28,7 @@ from orchestration.campaign.pipeline import (
 from orchestration.campaign.population import Population, Populations, seed_by_seed
 from orchestration.campaign.result import Point
 from orchestration.campaign.spec.campaign import BoundaryPlan, ResolvedCampaign
+from orchestration.campaign.steps import sanity
 from orchestration.campaign.steps.higher_order import chosen_mutants
 from orchestration.execution.executors.inline import InlineExecutor
 from orchestration.execution.results import ResultStore
@@ -206,9 +207,17 @@ def _higher_order(counter: _Counter, populations: Populations, findings: Finding
         return []
     phase, training = "kill matrix, higher order", counter.trainings("train higher order", mutants)
     if judged is not None:
-        return [training, counter.evaluations(phase, mutants, [campaign.initial_point, *_points(judged)])]
+        initially = counter.evaluations("evaluate higher order", mutants, [campaign.initial_point])
+        counted = mutants if training.done < training.items else _counted(mutants, judged)
+        return [training, initially, counter.evaluations(phase, counted, _points(judged))]
     places = max(1, len(campaign.boundary.tests) * most_environments(campaign.boundary))
     return [training, counter.bounded(phase, len(mutants) * len(campaign.seeds) * places)]
+
+
+def _counted(mutants: Sequence[Population], findings: Findings) -> Sequence[Population]:
+    """The trained higher-order mutants that are judged."""
+    live, _ = sanity.live_mutants(findings.populations.healthy, mutants)
+    return sanity.distinct_mutants(live, findings.live)[0]
 
 
 def _sides(parameter: Parameter) -> list[float]:

@@ -35,6 +35,7 @@ class PopulationResult:
         train_seconds: wall time of the trainings, summed over agents.
         selected_steps: training step at which each judged model was taken, in the order of `seeds`; empty where the
             final model is judged (and in results from before 0.2.0).
+        same_agents_as: the mutant whose agents these are, bit for bit; it is counted, and has the verdicts of both.
         cpu_seconds: CPU time of the trainings, summed over agents; None where 0.1.0 trained one of them.
     """
 
@@ -50,6 +51,7 @@ class PopulationResult:
     dead: tuple[int, ...] = ()
     selected_steps: tuple[int, ...] = ()
     cpu_seconds: float | None = None
+    same_agents_as: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +113,8 @@ class ScoreResult:
     """How good the set of test environments is, by one kill test (first-order mutants).
 
     Attributes:
-        mutation_score: killed mutants / all live mutants; inconclusive ones are in neither part of the numerator.
+        mutation_score: killed mutants / all live mutants, those with the same agents counted once; inconclusive ones
+            are in neither part of the numerator.
         trivial: killed in every environment. never_killed: conclusively or not, killed in none.
         inconclusive: killed in none and inconclusive in at least one.
         minimal_environments: smallest subset of environments with the same kills.

@@ -66,6 +66,13 @@ def dead_mutants(result: CampaignResult) -> tuple[str, ...]:
     )
 
 
+def merged_mutants(result: CampaignResult) -> dict[str, str]:
+    """Mutants that are not counted -> the mutant whose agents they have, bit for bit."""
+    return {
+        population.mutant: population.same_agents_as for population in result.populations if population.same_agents_as
+    }
+
+
 def kill_test_names(result: CampaignResult) -> tuple[str, ...]:
     """Every kill test of the campaign, in the order of its verdicts; the campaign's own tests come first."""
     names = unique(
@@ -98,11 +105,13 @@ def initial_outcomes(result: CampaignResult) -> dict[str, Outcome]:
         (environment.point for environment in label_environments(result) if environment.kind == "initial"), None
     )
     matrix = [entry for entry in result.kill_matrix if entry.environment == start]
-    return {
+    outcomes = {
         entry.mutant: entry.verdict.outcome
         for entry in (*matrix, *result.verdicts)
         if entry.verdict.test == test and entry.verdict.outcome is not None
     }
+    merged = merged_mutants(result).items()
+    return outcomes | {mutant: outcomes[counted] for mutant, counted in merged if counted in outcomes}
 
 
 def score_of(result: CampaignResult, test: str) -> ScoreResult | None:
@@ -157,7 +166,7 @@ def matrix_environments(result: CampaignResult, test: str) -> tuple[LabelledEnvi
 
 
 def kills_of(result: CampaignResult, test: str) -> dict[str, dict[Point, KillVerdict]]:
-    """One test's kill matrix: mutant -> environment -> verdict."""
+    """One test's kill matrix: mutant -> environment -> verdict; mutants with the agents of another have no row."""
     matrix: dict[str, dict[Point, KillVerdict]] = {}
     for entry in result.kill_matrix:
         if entry.verdict.test == test:
@@ -167,7 +176,8 @@ def kills_of(result: CampaignResult, test: str) -> dict[str, dict[Point, KillVer
 
 def killing_labels(result: CampaignResult, row: HigherOrderResult) -> tuple[tuple[str, ...], int]:
     """Labels of the environments that kill a higher-order mutant, and the number it was judged in."""
-    verdicts = kills_of(result, row.test).get(row.mutant, {})
+    judged = merged_mutants(result).get(row.mutant, row.mutant)
+    verdicts = kills_of(result, row.test).get(judged, {})
     labels = labels_by_point(result)
     killing = {labels[point] for point, verdict in verdicts.items() if verdict.outcome is Outcome.KILLED}
     return tuple(label for label in labels.values() if label in killing), len(verdicts)

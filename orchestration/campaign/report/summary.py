@@ -93,6 +93,9 @@ def _doubt_sentences(result: CampaignResult, test: str) -> list[str]:
     sentences = []
     if dead := facts.dead_mutants(result):
         sentences.append(f"Not live, so not counted: {_list(dead)} (same weights as the healthy agents).")
+    if merged := facts.merged_mutants(result):
+        pairs = [f"{mutant} (as {counted})" for mutant, counted in merged.items()]
+        sentences.append(f"Counted once, with the same agents bit for bit: {_list(pairs)}.")
     failed = [population for population in result.populations if population.failed]
     if failed:
         agents = sum(len(population.failed) for population in failed)

@@ -219,7 +219,16 @@ def published_boundaries(result: CampaignResult) -> Table:
 
 def populations(result: CampaignResult) -> Table:
     """One row per population: agents, failures, liveness, rewards in brief, cost."""
-    columns = ("mutant", "order", "agents", "failed", "failures", "identical_to_healthy", "mean_reward")
+    columns = (
+        "mutant",
+        "order",
+        "agents",
+        "failed",
+        "failures",
+        "identical_to_healthy",
+        "same_agents_as",
+        "mean_reward",
+    )
     rows: list[Row] = []
     for population in result.populations:
         values = population.rewards
@@ -231,6 +240,7 @@ def populations(result: CampaignResult) -> Table:
                 "failed": len(population.failed),
                 "failures": "; ".join(f"seed {seed}: {line}" for seed, line in population.failed),
                 "identical_to_healthy": len(population.identical_seeds),
+                "same_agents_as": population.same_agents_as or None,
                 "mean_reward": fmean(values) if values else None,
                 "median_reward": median(values) if values else None,
                 "sd_reward": stdev(values) if len(values) > 1 else None,

@@ -218,6 +218,7 @@ def _population(population: PopulationResult) -> View:
     ends = f"{formatting.number(min(rewards))} to {formatting.number(max(rewards))}" if rewards else "–"
     return {
         "mutant": population.mutant,
+        "same": population.same_agents_as,
         "order": ("healthy", "first")[population.order] if population.order < 2 else str(population.order),
         "seeds": formatting.seeds_text(population.seeds) or "–",
         "agents": len(population.seeds),

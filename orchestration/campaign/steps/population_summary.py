@@ -20,12 +20,16 @@ CURVE_WINDOW = 10
 
 
 def population_result(
-    context: RunContext, population: Population, healthy: Mapping[int, AgentRecord]
+    context: RunContext,
+    population: Population,
+    healthy: Mapping[int, AgentRecord],
+    same_agents: Mapping[str, str],
 ) -> PopulationResult:
     """One population in the initial environment.
 
     Args:
         healthy: records of the healthy agents, by seed.
+        same_agents: mutant -> the mutant that is counted in its place.
     """
     campaign, mutant = population.campaign, population.mutant
     records = population.records()
@@ -44,6 +48,7 @@ def population_result(
         dead=tuple(seed for seed in everybody if seed not in rewards),
         selected_steps=tuple(records[seed].selected_step for seed in rewards) if best else (),
         cpu_seconds=facts.total([record.cpu_seconds for record in records.values()]),
+        same_agents_as=same_agents.get(mutant.id, ""),
     )
 
 

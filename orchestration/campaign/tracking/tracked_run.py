@@ -166,7 +166,7 @@ def _population_run(result: CampaignResult, population: PopulationResult, recipe
         ("train_seconds", population.train_seconds),
         ("cpu_seconds", population.cpu_seconds),
     ]
-    tags = {"mutant": population.mutant}
+    tags = {"mutant": population.mutant, "same_agents_as": population.same_agents_as}
     for item in result.verdicts:
         if item.mutant == population.mutant:
             test = key_part(item.verdict.test)
