@@ -12,6 +12,8 @@ from envsearch.errors import InputError
 from mutations.killing.decision import Evidence, decide, smallest_useful
 from mutations.killing.kill_test import Correction, KillVerdict, Outcome, before_correction
 from mutations.killing.margin_power import corrected_power
+from mutations.killing.resampled_kills import ResampledKills
+from mutations.killing.resampled_law import sign_flip_p_values
 from mutations.killing.sign_flip import paired_differences, sign_flip_p_value
 from mutations.killing.statistics import (
     Rewards,
@@ -111,6 +113,17 @@ class PairedPermutation:
         if killed:
             reason = f"{before_correction(verdict.p_value or 0.0, correction)}; {reason}"
         return replace(changed, outcome=outcome, reason=reason)
+
+    def resampled_kills(
+        self,
+        healthy: NDArray[np.float64],
+        mutant: NDArray[np.float64],
+        healthy_draws: NDArray[np.intp],
+        mutant_draws: NDArray[np.intp],
+    ) -> ResampledKills:
+        """See `ResampledKillTest`; pairs are resampled as `healthy_draws` says."""
+        p_values = sign_flip_p_values(paired_differences(healthy, mutant)[healthy_draws])
+        return ResampledKills(p_values, np.ones(p_values.size, dtype=np.bool_))
 
 
 def _evidence(verdict: KillVerdict, correction: Correction) -> Evidence:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from mutations.killing.kill_test import KillVerdict, Outcome
+from mutations.score import ScoreUncertainty
+from orchestration.campaign.magnitude_curve import MagnitudeCurve
 
 Point = tuple[tuple[str, float], ...]
 """(parameter, value) pairs of one environment."""
@@ -118,6 +120,8 @@ class ScoreResult:
         trivial: killed in every environment. never_killed: conclusively or not, killed in none.
         inconclusive: killed in none and inconclusive in at least one.
         minimal_environments: smallest subset of environments with the same kills.
+        possible_score: the score if every mutant of `inconclusive` were killed; None in results before 0.2.0.
+        uncertainty: None for a test that cannot judge replicates, and in results before 0.2.0.
     """
 
     test: str
@@ -127,6 +131,8 @@ class ScoreResult:
     never_killed: tuple[str, ...]
     inconclusive: tuple[str, ...]
     minimal_environments: tuple[Point, ...]
+    possible_score: float | None = None
+    uncertainty: ScoreUncertainty | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +163,7 @@ class CampaignResult:
         published: rows of the side-by-side with the published figures (empty where the pair was not published).
         provenance: versions, platform, seeds, hashes, cost.
         error_control: None in results written before 0.2.0, where each environment was corrected alone.
+        magnitude_curves: one per swept operator and kill test; empty in results of version 0.1.
     """
 
     run_id: str
@@ -178,3 +185,4 @@ class CampaignResult:
     published: tuple[dict[str, Any], ...]
     provenance: dict[str, Any]
     error_control: ErrorControlResult | None = None
+    magnitude_curves: tuple[MagnitudeCurve, ...] = ()

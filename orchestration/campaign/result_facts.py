@@ -99,16 +99,20 @@ def verdicts_of(result: CampaignResult, test: str) -> tuple[MutantVerdict, ...]:
 
 
 def initial_outcomes(result: CampaignResult) -> dict[str, Outcome]:
-    """Mutant -> outcome by the heading test in the initial environment; higher-order ones from the kill matrix."""
+    """Mutant -> outcome by the heading test in the initial environment.
+
+    Higher-order mutants have theirs from the kill matrix, swept ones from their curve.
+    """
     test = primary_test(result)
     start = next(
         (environment.point for environment in label_environments(result) if environment.kind == "initial"), None
     )
     matrix = [entry for entry in result.kill_matrix if entry.environment == start]
+    points = [point for curve in result.magnitude_curves for point in curve.points]
+    swept = [(point.mutant, verdict) for point in points for verdict in point.verdicts]
+    judged = [*swept, *((entry.mutant, entry.verdict) for entry in (*matrix, *result.verdicts))]
     outcomes = {
-        entry.mutant: entry.verdict.outcome
-        for entry in (*matrix, *result.verdicts)
-        if entry.verdict.test == test and entry.verdict.outcome is not None
+        mutant: verdict.outcome for mutant, verdict in judged if verdict.test == test and verdict.outcome is not None
     }
     merged = merged_mutants(result).items()
     return outcomes | {mutant: outcomes[counted] for mutant, counted in merged if counted in outcomes}
@@ -117,6 +121,19 @@ def initial_outcomes(result: CampaignResult) -> dict[str, Outcome]:
 def score_of(result: CampaignResult, test: str) -> ScoreResult | None:
     """The mutation score by one test."""
     return next((score for score in result.scores if score.test == test), None)
+
+
+def environment_shares(result: CampaignResult, score: ScoreResult) -> dict[str, float]:
+    """Label of each environment of a score -> how often the bootstrap has it in the smallest set.
+
+    Empty without a bootstrap, and without the matrix that the score is of.
+    """
+    labels = labels_by_point(result)
+    points = dict.fromkeys(entry.environment for entry in result.kill_matrix if entry.verdict.test == score.test)
+    if score.uncertainty is None or not points:
+        return {}
+    shares = {labels[point]: share for point, share in zip(points, score.uncertainty.environment_shares, strict=True)}
+    return {label: shares[label] for label in labels.values() if label in shares}
 
 
 def boundary_of(result: CampaignResult, test: str) -> BoundaryReport | None:

@@ -7,7 +7,6 @@ import pytest
 
 from agents.deeprl.engines.base import AgentSelection, at_least_as_good
 from agents.deeprl.engines.fleet import choice
-from agents.deeprl.engines.sb3 import engine as sb3_engine
 from agents.deeprl.engines.sb3 import recording
 from agents.deeprl.engines.sb3.engine import train_one
 
@@ -29,7 +28,7 @@ def test_the_library_keeps_the_latest_of_equals(means, kept, small_recipe, monke
     scripted = iter(means)
     monkeypatch.setattr(recording, "evaluate_model", lambda *arguments: (next(scripted),) * 2)
     # 128 steps: evaluated at 32, 64, 96, 128 and, as the final model, once more at 128
-    monkeypatch.setattr(sb3_engine.Recording, "consider", _once_per_step(sb3_engine.Recording.consider))
+    monkeypatch.setattr(recording.Recording, "consider", _once_per_step(recording.Recording.consider))
     assert train_one(small_recipe("ppo"), 0, SELECTION).selected_step == 32 * (kept + 1)
 
 

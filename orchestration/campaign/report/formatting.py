@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from mutations.killing.kill_test import KillVerdict
+from mutations.score import ScoreUncertainty
 
 COHEN_TESTS = ("reward_distribution", "distance_distribution")
 """Tests whose effect size is a Cohen d (no effect: 0); elsewhere it is a Vargha-Delaney A (no effect: 0.5)."""
@@ -71,6 +72,11 @@ def p_text(value: float | None) -> str:
     if value is None or math.isnan(value):
         return "–"
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def score_interval(uncertainty: ScoreUncertainty | None) -> str:
+    """The 95 % interval of a mutation score; empty where there is none."""
+    return "" if uncertainty is None else f"[{number(uncertainty.low, 2)}, {number(uncertainty.high, 2)}]"
 
 
 def duration_text(seconds: float) -> str:

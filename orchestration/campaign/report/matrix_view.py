@@ -8,7 +8,7 @@ from typing import Any
 from mutations.killing.kill_test import KillVerdict, Outcome
 from orchestration.campaign import result_facts as facts
 from orchestration.campaign.report import formatting
-from orchestration.campaign.result import CampaignResult, Point
+from orchestration.campaign.result import CampaignResult, Point, ScoreResult
 
 View = dict[str, Any]
 
@@ -121,10 +121,28 @@ def score_views(result: CampaignResult) -> list[View]:
             {
                 "score": score,
                 "value": formatting.number(score.mutation_score, 2),
+                "interval": formatting.score_interval(score.uncertainty),
                 "counts": counts,
                 "shares": {name: round(100 * count / total, 2) for name, count in counts.items()},
                 "minimal": [labels[point] for point in score.minimal_environments],
                 "environments": len(facts.matrix_environments(result, score.test)),
+                "sure": _certainty(result, score),
             }
         )
     return views
+
+
+def _certainty(result: CampaignResult, score: ScoreResult) -> list[str]:
+    """How sure the score and the smallest set of environments are, one clause each."""
+    clauses = []
+    if score.inconclusive and score.possible_score is not None:
+        clauses.append(f"{formatting.number(score.possible_score, 2)} if the inconclusive mutants were killed")
+    if (sure := score.uncertainty) is not None:
+        if sure.null_high is not None:
+            chance = f"a set of healthy agents scores more than {formatting.number(sure.null_high, 2)}"
+            clauses.append(f"{chance} in at most 5 % of all campaigns")
+        shares = [f"{label} {share:.0%}" for label, share in facts.environment_shares(result, score).items() if share]
+        if shares:
+            clauses.append(f"with other agents the fewest environments hold {', '.join(shares)}")
+            clauses.append(f"those named give the same kills in {sure.same_kills:.0%} of {sure.replicates} replicates")
+    return clauses

@@ -12,7 +12,8 @@ from rich.text import Text
 from mutations.killing.kill_test import Outcome
 from orchestration.campaign import result_facts as facts
 from orchestration.campaign.report import formatting
-from orchestration.campaign.result import CampaignResult, MutantVerdict, PopulationResult
+from orchestration.campaign.report.magnitude_view import magnitude_lines
+from orchestration.campaign.result import CampaignResult, MutantVerdict, PopulationResult, ScoreResult
 
 NAMES_WIDTH = 70
 MAX_REASONS = 2
@@ -79,7 +80,7 @@ def _score_sentences(result: CampaignResult, test: str) -> list[str]:
     noun = "environment" if len(environments) == 1 else "environments"
     text = (
         f"The {len(environments)} test {noun} at the edge of normal behaviour give a mutation score of "
-        f"{formatting.number(score.mutation_score, 2)} ({len(score.killed)} killed"
+        f"{_score_text(score)} ({len(score.killed)} killed"
     )
     text += f"; never killed: {_list(score.never_killed)})." if score.never_killed else ")."
     labels = facts.labels_by_point(result)
@@ -141,6 +142,8 @@ def summary_text(result: CampaignResult) -> RenderableType:
     ):
         if table is not None:
             parts += [Text(""), table]
+    if lines := magnitude_lines(result):
+        parts += [Text(""), Text("Magnitudes", style="bold"), *(Text(line) for line in lines)]
     return Group(*parts)
 
 
@@ -266,8 +269,15 @@ def _score_table(result: CampaignResult) -> Table | None:
     for score in result.scores:
         lists = [_list(names) or "–" for names in (score.trivial, score.never_killed, score.inconclusive)]
         minimal = " ".join(labels[point] for point in score.minimal_environments) or "–"
-        table.add_row(score.test, formatting.number(score.mutation_score, 2), *(Text(text) for text in lists), minimal)
+        if minimal != "–" and score.uncertainty is not None:
+            minimal += f" ({score.uncertainty.same_kills:.0%})"
+        table.add_row(score.test, Text(_score_text(score)), *(Text(text) for text in lists), minimal)
     return table
+
+
+def _score_text(score: ScoreResult) -> str:
+    """The score with its interval."""
+    return f"{formatting.number(score.mutation_score, 2)} {formatting.score_interval(score.uncertainty)}".rstrip()
 
 
 def _higher_order_table(result: CampaignResult) -> Table | None:

@@ -12,8 +12,9 @@ from statistics import fmean, median, stdev
 
 from mutations.killing.kill_test import KillVerdict, Outcome
 from orchestration.campaign import result_facts as facts
+from orchestration.campaign.report.magnitude_tables import magnitude_thresholds, magnitude_verdicts, magnitudes
 from orchestration.campaign.report.table import Row, Table, flatten
-from orchestration.campaign.result import CampaignResult, Point
+from orchestration.campaign.result import CampaignResult, Point, ScoreResult
 from orchestration.campaign.steps.comparison import agrees, compare_boundaries
 
 _PAIR = ("environment", "algorithm")
@@ -200,8 +201,19 @@ def score(result: CampaignResult) -> Table:
         names: Row = {name: " ".join(getattr(entry, name)) for name in lists}
         minimal = " ".join(labels[point] for point in entry.minimal_environments)
         head: Row = {"kill_test": entry.test, "mutation_score": entry.mutation_score}
-        rows.append({**head, **names, "minimal_environments": minimal})
-    return Table(("kill_test", "mutation_score", *lists, "minimal_environments"), tuple(rows))
+        rows.append({**head, **names, "minimal_environments": minimal, **_certainty(result, entry)})
+    return Table(("kill_test", "mutation_score", *lists, "minimal_environments", *_CERTAINTY), tuple(rows))
+
+
+_CERTAINTY = ("possible_score", "score_low", "score_high", "null_high", "environment_shares", "same_kills")
+
+
+def _certainty(result: CampaignResult, entry: ScoreResult) -> Row:
+    """How sure a score is; the shares are those of the environments in the smallest set over the bootstrap."""
+    sure = entry.uncertainty
+    shares = " ".join(f"{label}:{share:g}" for label, share in facts.environment_shares(result, entry).items())
+    values = (None,) * 5 if sure is None else (sure.low, sure.high, sure.null_high, shares, sure.same_kills)
+    return dict(zip(_CERTAINTY, (entry.possible_score, *values), strict=True))
 
 
 def published_comparison(result: CampaignResult) -> Table:
@@ -267,6 +279,9 @@ TABLES: dict[str, Callable[[CampaignResult], Table]] = {
     "rewards": rewards,
     "best_checkpoints": best_checkpoints,
     "learning_curves": learning_curves,
+    "magnitudes": magnitudes,
+    "magnitude_thresholds": magnitude_thresholds,
+    "magnitude_verdicts": magnitude_verdicts,
     "kill_matrix": kill_matrix,
     "higher_order_kills": higher_order_kills,
     "kill_matrix_verdicts": kill_matrix_verdicts,

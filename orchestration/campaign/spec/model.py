@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from mutations.killing.sequential_looks import DEFAULT_LOOKS
+
 Count = Annotated[int, Field(ge=1)]
 SeedNumber = Annotated[int, Field(ge=0, lt=2**31)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
@@ -18,6 +20,19 @@ class Section(BaseModel):
     """A part of the spec: unknown keys are refused, values are not coerced."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class SeedsSection(Section):
+    """Seeds as needed: mutants are trained block by block until they are decided.
+
+    Attributes:
+        looks: agents of a mutant at which it is judged, rising; the last number is the most.
+        healthy: healthy agents, trained at the start; by default as many as the last look. They serve every mutant, so
+            more of them gain power cheaply.
+    """
+
+    looks: Annotated[list[Count], Field(min_length=1)] = list(DEFAULT_LOOKS)
+    healthy: Count | None = None
 
 
 class ParameterSection(Section):
@@ -89,6 +104,19 @@ class HigherOrderSection(Section):
     mutants: list[str] = []
 
 
+class MagnitudesSection(Section):
+    """Sweeps over magnitudes, each with a fitted curve; their mutants do not count in the mutation score.
+
+    Attributes:
+        operators: names such as ``R`` or ``R[semantics=freeze]``, the word ``all``, or mappings, perhaps with `values`.
+        values: magnitudes of every operator without its own; by default those of
+            `mutations.magnitude_sweep.DEFAULT_MAGNITUDES`.
+    """
+
+    operators: Annotated[list[Any], Field(min_length=1)]
+    values: list[Number] | None = None
+
+
 class SanitySection(Section):
     """The healthy population's mean reward must reach `threshold` before verdicts count."""
 
@@ -115,12 +143,13 @@ class CampaignSpec(Section):
 
     Attributes:
         name: for reports; the file's name by default.
-        seeds: n for the seeds 0 to n-1, or a list.
+        seeds: n for the seeds 0 to n-1, or a list; ``auto`` or a section for as many as each mutant needs.
         steps: environment steps per agent; the preset's by default.
         hyperparameters: overrides of the preset's.
         operators: first-order mutants; the published set of the algorithm by default.
         kill_tests: the default test (margin_permutation) by default.
         repeats: seeds per resampling kill test; the outcome is the majority.
+        magnitudes: none are swept by default.
         error_control: what stays at most at the level over all comparisons of the report: the false discovery rate
             (Benjamini-Hochberg; with ``_any_dependence`` Benjamini-Yekutieli) or the chance of any false kill (Holm).
         engine: ``auto``, ``fleet`` or ``sb3``. ``auto`` takes the fleet where it can train every
@@ -132,7 +161,7 @@ class CampaignSpec(Section):
     name: str = ""
     environment: EnvironmentSection
     algorithm: str
-    seeds: Count | list[SeedNumber] = 20
+    seeds: Count | list[SeedNumber] | Literal["auto"] | SeedsSection = 20
     steps: Count | None = None
     hyperparameters: dict[str, Any] = {}
     operators: list[Any] | None = None
@@ -144,6 +173,7 @@ class CampaignSpec(Section):
     agent: AgentSection = AgentSection()
     boundary: BoundarySection = BoundarySection()
     higher_order: HigherOrderSection = HigherOrderSection()
+    magnitudes: MagnitudesSection = MagnitudesSection.model_construct(operators=[], values=None)
     sanity: SanitySection = SanitySection()
     engine: str = "auto"
     preset: str | None = None

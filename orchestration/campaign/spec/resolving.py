@@ -22,7 +22,8 @@ from envsearch.spec import Parameter
 from mutations.folding import mutate
 from mutations.killing.kill_test import takes_margins
 from mutations.killing.margins import Margins
-from mutations.killing.registry import DEFAULT_KILL_TEST, kill_test
+from mutations.killing.registry import kill_test
+from mutations.magnitude_sweep import parse_sweeps
 from mutations.mutant import Mutant
 from mutations.parsing import parse_mutant, parse_operators
 from orchestration.campaign.spec.campaign import (
@@ -34,6 +35,7 @@ from orchestration.campaign.spec.campaign import (
 )
 from orchestration.campaign.spec.engine_choice import choose_engine, evaluation_method
 from orchestration.campaign.spec.model import CampaignSpec
+from orchestration.campaign.spec.seeds import default_kill_tests, resolved_looks, resolved_seeds
 
 
 def resolve(spec: CampaignSpec, source: str = "spec") -> ResolvedCampaign:
@@ -60,14 +62,18 @@ def _resolve(spec: CampaignSpec) -> ResolvedCampaign:
         healthy = chosen.recipe(initial_spec(definition), spec.steps, spec.hyperparameters)
     mutants = _first_order(spec, healthy)
     explicit = _explicit_higher_order(spec, healthy, mutants)
-    chosen_engine, engine_choice = choose_engine(spec.engine, healthy, (*mutants, *explicit))
-    kill_tests = _kill_tests(spec.kill_tests or [DEFAULT_KILL_TEST], "kill_tests")
+    sweeps = parse_sweeps(spec.magnitudes.operators, spec.magnitudes.values, healthy)
+    swept = [Mutant((mutation,)) for sweep in sweeps for mutation in sweep.mutations]
+    chosen_engine, engine_choice = choose_engine(spec.engine, healthy, (*mutants, *explicit, *swept))
+    with _at("seeds", "seeds"):
+        looks = resolved_looks(spec)
+    kill_tests = _kill_tests(spec.kill_tests or default_kill_tests(spec), "kill_tests")
     return ResolvedCampaign(
         name=spec.name,
         notes=_notes(spec, definition),
         healthy=healthy,
         mutants=mutants,
-        seeds=_seeds(spec.seeds),
+        seeds=resolved_seeds(spec, looks, kill_tests),
         kill_tests=kill_tests,
         margins=_margins(spec, kill_tests, _reward_threshold(spec, chosen, definition)),
         repeats=spec.repeats,
@@ -83,7 +89,9 @@ def _resolve(spec: CampaignSpec) -> ResolvedCampaign:
         engine=chosen_engine,
         seed=spec.seed,
         error_control=spec.error_control,
+        looks=looks,
         engine_choice=engine_choice,
+        sweeps=sweeps,
     )
 
 
@@ -240,23 +248,13 @@ def _reward_threshold(spec: CampaignSpec, chosen: Preset, definition: Environmen
 def _margins(spec: CampaignSpec, kill_tests: tuple[str, ...], threshold: float | None) -> Margins:
     """The spec's margins; set without a test that takes them, they would be ignored, so they are refused."""
     section = spec.margins
-    if section.model_fields_set and not any(takes_margins(kill_test(name)) for name in kill_tests):
+    taken = spec.magnitudes.operators or any(takes_margins(kill_test(name)) for name in kill_tests)
+    if section.model_fields_set and not taken:
         problem = f"no kill test of this campaign takes margins ({', '.join(kill_tests)})"
         raise InputError(problem, "margins", "margin_permutation among kill_tests, or no margins")
     if section.scale != "healthy":
         return Margins(section.mean, section.collapsed, section.scale)
     return Margins(section.mean, section.collapsed, scale_near_zero=abs(threshold) if threshold else None)
-
-
-def _seeds(seeds: int | list[int]) -> tuple[int, ...]:
-    if isinstance(seeds, int):
-        return tuple(range(seeds))
-    if not seeds:
-        raise InputError("the list is empty", "seeds", "at least one seed")
-    repeated = next((seed for index, seed in enumerate(seeds) if seed in seeds[:index]), None)
-    if repeated is not None:
-        raise InputError(f"seed {repeated} appears twice", "seeds", "distinct seeds")
-    return tuple(seeds)
 
 
 def _selection(spec: CampaignSpec) -> AgentSelection:

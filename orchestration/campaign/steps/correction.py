@@ -12,9 +12,13 @@ from dataclasses import replace
 
 from mutations.killing.error_control import error_control
 from mutations.killing.family import correct_family
+from mutations.killing.margin_permutation import LEVEL
 from mutations.killing.registry import kill_test
+from mutations.killing.splits import DRAWS
 from orchestration.campaign.findings import Findings
 from orchestration.campaign.result import ErrorControlResult, MutantVerdict
+
+SMALLEST_DRAWN_P = 1 / (DRAWS + 1)
 
 
 def corrected(entries: Sequence[MutantVerdict], control: str) -> list[MutantVerdict]:
@@ -27,9 +31,21 @@ def correct_report(findings: Findings) -> None:
     control = findings.campaign.error_control
     parts = [findings.verdicts, findings.first_order, findings.above_first_order]
     entries, findings.error_control = _correct([entry for part in parts for entry in part], control)
+    findings.notes += unreachable(findings.error_control)
     first, second = len(parts[0]), len(parts[0]) + len(parts[1])
     findings.verdicts, findings.first_order = entries[:first], entries[first:second]
     findings.above_first_order = entries[second:]
+
+
+def unreachable(control: ErrorControlResult) -> list[str]:
+    """A note where the family is so large that drawn splits cannot show a kill."""
+    if control.kills or control.comparisons * SMALLEST_DRAWN_P <= LEVEL:
+        return []
+    needed = f"a p-value of at most {LEVEL / control.comparisons:.2g} for the first one"
+    return [
+        f"No comparison is killed, and {control.method} over {control.comparisons} comparisons needs {needed}: tests "
+        "that draw 9,999 splits have none below 0.0001. Judge by fewer tests or in fewer environments."
+    ]
 
 
 def _correct(entries: Sequence[MutantVerdict], control: str) -> tuple[list[MutantVerdict], ErrorControlResult]:

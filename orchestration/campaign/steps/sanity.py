@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from orchestration.campaign.population import Population, Rewards, living
+from orchestration.campaign.result import MutantVerdict
 from orchestration.campaign.spec.campaign import ResolvedCampaign
 from orchestration.execution.results import AgentRecord
 
@@ -76,6 +78,13 @@ def _weights(mutant: Population) -> frozenset[tuple[int, str]] | None:
     if all(record.dead for record in records.values()):
         return None
     return frozenset((seed, record.weights_digest) for seed, record in records.items())
+
+
+def with_same_agents(verdicts: Sequence[MutantVerdict], same_agents: Mapping[str, str]) -> list[MutantVerdict]:
+    """The verdicts, and those of the counted mutants once more for the mutants with the same agents."""
+    pairs = same_agents.items()
+    copies = [replace(entry, mutant=name) for name, same in pairs for entry in verdicts if entry.mutant == same]
+    return [*verdicts, *copies]
 
 
 def _same_agents(counted: str, others: Sequence[str]) -> str:

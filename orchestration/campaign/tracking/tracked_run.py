@@ -64,8 +64,10 @@ class TrackedRun:
 
 def campaign_run(result: CampaignResult) -> TrackedRun:
     """The parent: the spec as parameters, the scores as numbers, where it came from as tags."""
+    numbers: list[tuple[str, float | None]]
     numbers = [(f"{key_part(score.test)}/mutation_score", score.mutation_score) for score in result.scores]
     numbers += [(f"{key_part(s.test)}/minimal_environments", len(s.minimal_environments)) for s in result.scores]
+    numbers += _magnitude_numbers(result)
     provenance = dict(flattened(result.provenance))
     numbers += [(key_part(f"provenance/{key}"), value) for key, value in provenance.items() if _is_number(value)]
     texts = {f"provenance.{key}": str(value) for key, value in provenance.items() if not _is_number(value)}
@@ -78,6 +80,15 @@ def campaign_run(result: CampaignResult) -> TrackedRun:
         measurements=measurements(numbers),
         tags=_texts(tags.items()),
     )
+
+
+def _magnitude_numbers(result: CampaignResult) -> Iterator[tuple[str, float | None]]:
+    """Thresholds of the sweeps with their intervals; a number outside the swept range is not logged."""
+    for curve in result.magnitude_curves:
+        prefix = f"magnitude/{key_part(curve.operator)}"
+        yield f"{prefix}/threshold", curve.threshold
+        yield f"{prefix}/threshold_low", curve.low
+        yield f"{prefix}/threshold_high", curve.high
 
 
 def nested_runs(result: CampaignResult, recipes: Mapping[str, TrainingRecipe] | None = None) -> list[TrackedRun]:
@@ -134,6 +145,10 @@ def _kill_matrix_numbers(result: CampaignResult) -> Iterator[tuple[str, float | 
     for score in result.scores:
         test = key_part(score.test)
         yield f"{test}/mutation_score", score.mutation_score
+        yield f"{test}/possible_score", score.possible_score
+        if score.uncertainty is not None:
+            yield f"{test}/mutation_score_low", score.uncertainty.low
+            yield f"{test}/mutation_score_high", score.uncertainty.high
         yield f"{test}/killed_mutants", len(score.killed)
         yield f"{test}/trivial_mutants", len(score.trivial)
         yield f"{test}/never_killed_mutants", len(score.never_killed)

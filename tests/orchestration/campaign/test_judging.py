@@ -15,7 +15,8 @@ from mutations.killing.kill_test import Direction, Outcome
 from mutations.killing.margins import Margins
 from mutations.killing.registry import kill_test
 from orchestration.campaign.context import last_line
-from orchestration.campaign.steps.correction import corrected
+from orchestration.campaign.result import ErrorControlResult
+from orchestration.campaign.steps.correction import corrected, unreachable
 from orchestration.campaign.steps.judging import compare, comparison_seed, judge_mutants
 from orchestration.campaign.steps.kill_matrix import matrix_of
 from orchestration.campaign.steps.population_summary import learning_curve
@@ -180,6 +181,14 @@ def test_the_family_is_the_report_and_equal_entries_are_one_comparison() -> None
     assert expected == pytest.approx(adjust(p_values))
     untouched = [entry for entry in after if entry.verdict.test == "reward_distribution"]
     assert untouched == [entry for entry in [*initial, *cells] if entry.verdict.test == "reward_distribution"]
+
+
+def test_a_family_too_large_for_drawn_splits_is_noted() -> None:
+    small, large, killed = (
+        ErrorControlResult("familywise", "Holm", size, kills) for size, kills in ((500, 0), (501, 0), (501, 1))
+    )
+    assert unreachable(small) == unreachable(killed) == []
+    assert "Holm over 501 comparisons needs a p-value of at most 0.0001" in unreachable(large)[0]
 
 
 def test_a_better_mutant_counts_as_its_test_counts_it() -> None:

@@ -19,7 +19,13 @@ from mutations.kill_table import read_kill_table
 from mutations.killing.kill_test import Direction, KillVerdict, Outcome
 from orchestration.campaign.report import report, tables
 from orchestration.campaign.report.report import page_html, write_report
-from orchestration.campaign.result import BoundaryReport, CampaignResult, LearningCurve, MutantVerdict
+from orchestration.campaign.result import (
+    BoundaryReport,
+    CampaignResult,
+    ErrorControlResult,
+    LearningCurve,
+    MutantVerdict,
+)
 
 VOID = {"meta", "br", "hr", "img", "input", "link", "wbr"}
 
@@ -178,6 +184,42 @@ def test_probes_environments_scores_and_properties_are_in_the_files(
     for row, entry in zip(objects_of(tmp_path, "higher_order"), campaign_result.higher_order, strict=True):
         assert (row["property_published"], row["property_strict"]) == (entry.property_published, entry.property_strict)
         assert (row["kills"], row["environments"], row["killing_environments"].split()[0]) == (2, 4, "E0")
+
+
+def test_a_score_shows_how_sure_it_is(campaign_result: CampaignResult, tmp_path: Path) -> None:
+    write_report(campaign_result, tmp_path)
+    row = objects_of(tmp_path, "score")[0]
+    assert (row["possible_score"], row["score_low"], row["score_high"]) == (6 / 7, 4 / 7, 6 / 7)
+    assert (row["null_high"], row["same_kills"]) == (0.0, 0.86)
+    assert row["environment_shares"] == "E0:0.9 E1:0.8 E2:0 E3:0.3"
+    page = (tmp_path / "report.html").read_text()
+    for text in (
+        "0.71 <small>[0.57, 0.86]</small>",
+        "0.86 if the inconclusive mutants were killed",
+        "a set of healthy agents scores more than 0 in at most 5 % of all campaigns",
+        "with other agents the fewest environments hold E0 90%, E1 80%, E3 30%",
+        "those named give the same kills in 86% of 400 replicates",
+    ):
+        assert text in page
+
+
+def test_a_score_without_a_bootstrap_shows_none(campaign_result: CampaignResult, tmp_path: Path) -> None:
+    write_report(campaign_result, tmp_path)
+    row = objects_of(tmp_path, "score")[1]
+    assert (row["possible_score"], row["score_low"], row["environment_shares"]) == (None, None, None)
+
+
+def test_the_correction_is_on_the_page(campaign_result: CampaignResult, tmp_path: Path) -> None:
+    control = ErrorControlResult("false_discovery", "Benjamini-Hochberg", 108, 41)
+    verdicts = tuple(
+        dataclasses.replace(entry, verdict=dataclasses.replace(entry.verdict, p_adjusted=0.0421))
+        for entry in campaign_result.verdicts
+    )
+    write_report(dataclasses.replace(campaign_result, error_control=control, verdicts=verdicts), tmp_path)
+    page = (tmp_path / "report.html").read_text()
+    assert "All 108 comparisons by corrected tests are one family, adjusted together by Benjamini-Hochberg" in page
+    assert '<th scope="col" class="num">adjusted p</th>' in page
+    assert '<td class="num">0.042</td>' in page
 
 
 def test_provenance_is_flat_and_whole(campaign_result: CampaignResult, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from orchestration.campaign import seed_plan
+from mutations.killing.seeds_needed import Comparisons
 from orchestration.campaign.calibration import Costs
 from orchestration.cli import main
 from orchestration.cli.app import COMMANDS, loaded
@@ -77,7 +77,7 @@ def test_run_show_and_plan(proctor: Proctor, tmp_path: Path, monkeypatch: pytest
     plan = json.loads(before.out)
     assert (plan["done"], plan["costs"], plan["cores"]) == (0, "measured", 2)
     assert plan["cpu_hours"] == pytest.approx(sum(row["cpu_seconds_left"] for row in plan["phases"]) / 3600)
-    assert {"phase", "items", "upper_bound", "done", "cpu_seconds_left"} == set(plan["phases"][0])
+    assert {"phase", "items", "upper_bound", "fewest", "done", "cpu_seconds_left"} == set(plan["phases"][0])
     assert (plan["cpu_seconds_per_training"], plan["cpu_seconds_per_evaluation"]) == (2.0, 0.25)
 
     ran = proctor("campaign", "run", "spec.yaml", *INLINE)
@@ -101,7 +101,7 @@ def test_run_show_and_plan(proctor: Proctor, tmp_path: Path, monkeypatch: pytest
 
 
 def test_seeds_needed(proctor: Proctor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(seed_plan, "Comparisons", partial(seed_plan.Comparisons, pairs=10))
+    monkeypatch.setattr("orchestration.campaign.seed_plan.Comparisons", partial(Comparisons, pairs=10))
     printed = json.loads(proctor("campaign", "seeds", "spec.yaml", "--format", "json").out)
     assert (printed["mutants"], printed["levels"], printed["looks"]) == (2, [0.025, 0.025], [6, 10, 15, 20])
     assert len({row["rewards"] for row in printed["rows"]}) == 2
@@ -113,6 +113,11 @@ def test_seeds_needed(proctor: Proctor, tmp_path: Path, monkeypatch: pytest.Monk
     assert "10 healthy agents" in table.out
     assert "every agent loses half" in table.out
     assert proctor("campaign", "seeds", "spec.yaml").out == table.out
+
+    (tmp_path / "looks.yaml").write_text(SPEC.replace("seeds: 10", "seeds: {looks: [5, 8], healthy: 12}"))
+    looks = json.loads(proctor("campaign", "seeds", "looks.yaml", "--format", "json").out)
+    assert looks["looks"] == [5, 8]
+    assert any("judged at 5, 8 agents, beside 12 healthy agents" in line for line in looks["assumptions"])
 
     wrong = proctor("campaign", "seeds", "spec.yaml", "--power", "1.5")
     assert (wrong.code, wrong.out) == (2, "")

@@ -1,0 +1,135 @@
+"""How sure a mutation score is: a bootstrap over agents, through the error control of the report.
+
+Each replicate draws healthy agents and the agents of each mutant anew, with replacement. An agent keeps its rewards in
+all environments. All comparisons are then judged and corrected again, beside the other comparisons of the report, which
+stay as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mutations.killing.error_control import ErrorControl
+from mutations.killing.resampled_kills import ResampledKillTest
+from mutations.score import ScoreUncertainty, minimal_cover
+
+REPLICATES = 400
+LARGEST_NULL_LEVEL = 0.05
+
+Rewards = NDArray[np.float64]
+Kills = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredCell:
+    """One cell of a kill matrix.
+
+    Attributes:
+        mutant, environment: row and column.
+        populations: healthy and mutant rewards as the test got them; None where the outcome does not depend on them.
+        killed: the outcome in that case.
+        level_share: of the look at which the mutant stopped: its p-values are divided by it. Replicates stop there too.
+    """
+
+    mutant: int
+    environment: int
+    populations: tuple[Rewards, Rewards] | None
+    killed: bool = False
+    level_share: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Resampling:
+    """What a bootstrap needs besides the cells.
+
+    Attributes:
+        shape: mutants and environments of the matrix.
+        others: p-values of the report's other comparisons.
+        control: of the report.
+        rng: draws the agents.
+        replicates: how many.
+    """
+
+    shape: tuple[int, int]
+    others: Rewards
+    control: ErrorControl
+    rng: np.random.Generator
+    replicates: int = REPLICATES
+
+
+def resampled_matrices(test: ResampledKillTest, cells: Sequence[ScoredCell], resampling: Resampling) -> Kills:
+    """Kill matrices of all replicates, shape (replicates, mutants, environments); only kills that a score counts."""
+    judged = [cell for cell in cells if cell.populations is not None]
+    uniform = _Uniform(resampling, judged)
+    kills = np.zeros((resampling.replicates, *resampling.shape), dtype=np.bool_)
+    for cell in cells:
+        kills[:, cell.mutant, cell.environment] = cell.killed
+    if not judged:
+        return kills
+    claims, counted = [], []
+    for cell in judged:
+        assert cell.populations is not None
+        claim = test.resampled_kills(*cell.populations, *uniform.draws(cell))
+        claims.append(np.minimum(1.0, claim.p_values / cell.level_share))
+        counted.append(claim.counted)
+    others = np.broadcast_to(resampling.others, (resampling.replicates, resampling.others.size))
+    adjusted = resampling.control.adjust(np.concatenate((np.stack(claims, axis=1), others), axis=1))
+    killed = (adjusted[:, : len(judged)] <= test.level) & np.stack(counted, axis=1)
+    for position, cell in enumerate(judged):
+        kills[:, cell.mutant, cell.environment] = killed[:, position]
+    return kills
+
+
+class _Uniform:
+    """Uniform numbers that say which agents a replicate has: one set for the healthy ones, one for each mutant."""
+
+    def __init__(self, resampling: Resampling, cells: Sequence[ScoredCell]) -> None:
+        sizes = [[side.size for side in cell.populations] for cell in cells if cell.populations is not None]
+        n, m = np.max(sizes, axis=0) if sizes else (0, 0)
+        self._healthy = resampling.rng.random((resampling.replicates, n))
+        self._mutants = resampling.rng.random((resampling.shape[0], resampling.replicates, m))
+
+    def draws(self, cell: ScoredCell) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Positions of agents, shapes (replicates, n) and (replicates, m)."""
+        assert cell.populations is not None
+        n, m = (side.size for side in cell.populations)
+        sides = (self._healthy[:, :n] * n, self._mutants[cell.mutant][:, :m] * m)
+        return sides[0].astype(np.intp), sides[1].astype(np.intp)
+
+
+def score_uncertainty(kills: Kills, score: float, chosen: Sequence[int], level: float) -> ScoreUncertainty:
+    """What the replicates say about a score and about the smallest set of environments.
+
+    Args:
+        kills: shape (replicates, mutants, environments).
+        score: the observed one; the interval holds it.
+        chosen: columns of the smallest set of environments.
+        level: of the report's error control. With a level of at most 5 % a set of healthy agents has, by the law of the
+            control, a score above 0 in at most 5 % of all campaigns.
+    """
+    killed = kills.any(axis=2)
+    low, high = np.quantile(killed.mean(axis=1), [0.025, 0.975], method="inverted_cdf")
+    kept = ~np.any(killed & ~kills[:, :, list(chosen)].any(axis=2), axis=1)
+    return ScoreUncertainty(
+        low=min(float(low), score),
+        high=max(float(high), score),
+        null_high=0.0 if level <= LARGEST_NULL_LEVEL else None,
+        environment_shares=tuple(float(share) for share in _cover_shares(kills)),
+        same_kills=float(np.mean(kept)),
+        replicates=kills.shape[0],
+    )
+
+
+def _cover_shares(kills: Kills) -> Rewards:
+    """How often each environment is in the smallest set of a replicate, shape (environments,)."""
+    counts = np.zeros(kills.shape[2])
+    patterns, repeats = np.unique(kills.reshape(kills.shape[0], -1), axis=0, return_counts=True)
+    for pattern, number in zip(patterns.reshape(-1, *kills.shape[1:]), repeats, strict=True):
+        columns = minimal_cover({int(column) for column in np.flatnonzero(row)} for row in pattern if row.any())
+        counts[list(columns)] += number
+    shares: Rewards = counts / kills.shape[0]
+    return shares
