@@ -17,7 +17,7 @@ from orchestration.campaign.population import Population
 from orchestration.campaign.steps.correction import corrected
 from orchestration.campaign.steps.evaluation import evaluate_populations
 from orchestration.campaign.steps.kill_matrix import judge_everywhere
-from orchestration.campaign.steps.sanity import live_mutants
+from orchestration.campaign.steps.sanity import distinct_mutants, live_mutants, with_same_agents
 from orchestration.campaign.steps.training import train_populations
 
 
@@ -50,12 +50,14 @@ def train_in_looks(
 def undecided_mutants(context: RunContext, healthy: Population, mutants: Sequence[Population]) -> set[str]:
     """Mutants that a kill test finds inconclusive in the initial environment, after correction over all of `mutants`.
 
-    Those whose agents equal the healthy ones bit for bit are not judged and need no further agents.
+    Those whose agents equal the healthy ones bit for bit are not judged and need no further agents. Those whose agents
+    equal another mutant's need as many as that one: further agents may differ.
     """
-    campaign, live = healthy.campaign, live_mutants(healthy, mutants)[0]
+    campaign = healthy.campaign
+    live, same_agents, _ = distinct_mutants(live_mutants(healthy, mutants)[0])
     initial = {test: [campaign.initial_point] for test in campaign.kill_tests}
     entries = judge_everywhere(context, healthy, live, initial, "judge mutants")
-    after = corrected(entries, campaign.error_control)
+    after = with_same_agents(corrected(entries, campaign.error_control), same_agents)
     return {entry.mutant for entry in after if entry.verdict.outcome is Outcome.INCONCLUSIVE}
 
 
