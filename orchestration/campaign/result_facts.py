@@ -7,8 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
-from mutations.killing.kill_test import Direction, KillVerdict, Outcome
+from envsearch.errors import InputError
+from mutations.killing.kill_test import Direction, KillVerdict, Outcome, better_is_killed
+from mutations.killing.registry import kill_test
 from mutations.mutant import HEALTHY
 from orchestration.campaign.result import (
     BoundaryReport,
@@ -85,10 +88,11 @@ def verdicts_of(result: CampaignResult, test: str) -> tuple[MutantVerdict, ...]:
     return tuple(entry for entry in result.verdicts if entry.verdict.test == test)
 
 
-def initial_outcomes(result: CampaignResult) -> dict[str, Outcome]:
+def initial_outcomes(result: CampaignResult) -> dict[str, Outcome | Direction]:
     """Mutant -> outcome by the heading test in the initial environment.
 
-    Higher-order mutants have theirs from the kill matrix, swept ones from their curve.
+    Higher-order mutants have theirs from the kill matrix, swept ones from their curve. A mutant that is better, by a
+    test that does not count this as a kill, has that direction.
     """
     test = primary_test(result)
     start = next(
@@ -99,7 +103,9 @@ def initial_outcomes(result: CampaignResult) -> dict[str, Outcome]:
     swept = [(point.mutant, verdict) for point in points for verdict in point.verdicts]
     judged = [*swept, *((entry.mutant, entry.verdict) for entry in (*matrix, *result.verdicts))]
     return {
-        mutant: verdict.outcome for mutant, verdict in judged if verdict.test == test and verdict.outcome is not None
+        mutant: Direction.BETTER if is_better_apart(verdict) else verdict.outcome
+        for mutant, verdict in judged
+        if verdict.test == test and verdict.outcome is not None
     }
 
 
@@ -127,13 +133,37 @@ def boundary_of(result: CampaignResult, test: str) -> BoundaryReport | None:
 
 
 def with_outcome(verdicts: Sequence[MutantVerdict], outcome: Outcome) -> tuple[MutantVerdict, ...]:
-    """Those of the verdicts that have this outcome."""
-    return tuple(entry for entry in verdicts if entry.verdict.outcome is outcome)
+    """Those of the verdicts that have this outcome; killed are those that count as kills."""
+    return tuple(entry for entry in verdicts if entry.verdict.outcome is outcome and not is_better_apart(entry.verdict))
+
+
+def better_apart(verdicts: Sequence[MutantVerdict]) -> tuple[MutantVerdict, ...]:
+    """Those of mutants that are better, by a test that does not count this as a kill."""
+    return tuple(entry for entry in verdicts if is_better_apart(entry.verdict))
+
+
+def is_kill(verdict: KillVerdict) -> bool:
+    """Whether the verdict is a kill in the score of its test."""
+    return verdict.outcome is Outcome.KILLED and not is_better_apart(verdict)
+
+
+def is_better_apart(verdict: KillVerdict) -> bool:
+    """Whether the mutant differs by being better, and its test does not count that as a kill."""
+    return killed_but_better(verdict) and not _better_counts(verdict.test)
 
 
 def killed_but_better(verdict: KillVerdict) -> bool:
     """Whether the test kills the mutant because it is better than the healthy agents."""
     return verdict.outcome is Outcome.KILLED and verdict.direction is Direction.BETTER
+
+
+@cache
+def _better_counts(test: str) -> bool:
+    """A test of somewhere else, which cannot be imported here, counts what is better as tests usually do."""
+    try:
+        return better_is_killed(kill_test(test))
+    except InputError:
+        return True
 
 
 def label_environments(result: CampaignResult) -> tuple[LabelledEnvironment, ...]:
@@ -180,5 +210,5 @@ def killing_labels(result: CampaignResult, row: HigherOrderResult) -> tuple[tupl
     """Labels of the environments that kill a higher-order mutant, and the number it was judged in."""
     verdicts = kills_of(result, row.test).get(row.mutant, {})
     labels = labels_by_point(result)
-    killing = {labels[point] for point, verdict in verdicts.items() if verdict.outcome is Outcome.KILLED}
+    killing = {labels[point] for point, verdict in verdicts.items() if is_kill(verdict)}
     return tuple(label for label in labels.values() if label in killing), len(verdicts)

@@ -2,7 +2,8 @@
 
 Healthy agents earn about 500 as long as cart_mass <= 8 and pole_mass <= 6, else about 100. NDF is fragile in cart mass
 (> 4), POC in pole mass (> 3), NR is bad everywhere, RN_p for the seeds below 20 p - 0.5, MTS is the healthy agent, MSU
-fails to train for the seeds named in the environment variable FAKE_FAILS.
+fails to train for the seeds named in the environment variable FAKE_FAILS, and its agents of the seeds in FAKE_DEAD are
+dead.
 """
 
 from __future__ import annotations
@@ -37,8 +38,9 @@ class FakeEngine:
 
 
 def _train(recipe: TrainingRecipe, seed: int) -> TrainedAgent:
-    if recipe.state.missed_update and str(seed) in os.environ.get("FAKE_FAILS", "").split(","):
+    if recipe.state.missed_update and _named("FAKE_FAILS", seed):
         raise ZeroDivisionError(f"seed {seed} fails on purpose")
+    dead = recipe.state.missed_update > 0 and _named("FAKE_DEAD", seed)
     faults = {
         "fragile_cart": recipe.returns.undiscounted > 0,
         "fragile_pole": recipe.policy.optimizer == "SGD",
@@ -50,9 +52,12 @@ def _train(recipe: TrainingRecipe, seed: int) -> TrainedAgent:
     faults["noise"] = same.address
     digest = hashlib.sha256(f"{same.address} {seed}".encode()).hexdigest()
     steps = tuple(range(10, recipe.total_steps + 1, 10))
-    return TrainedAgent(
-        seed, json.dumps(faults).encode(), digest, steps, tuple(float(s) for s in steps), recipe.total_steps, 0.5
-    )
+    returns = tuple(float(s) for s in steps)
+    return TrainedAgent(seed, json.dumps(faults).encode(), digest, steps, returns, recipe.total_steps, 0.5, dead)
+
+
+def _named(variable: str, seed: int) -> bool:
+    return str(seed) in os.environ.get(variable, "").split(",")
 
 
 def evaluate(

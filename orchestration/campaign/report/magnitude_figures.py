@@ -9,7 +9,7 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from mutations.killing.kill_test import Outcome
+from mutations.killing.kill_test import Direction, Outcome
 from orchestration.campaign import result_facts as facts
 from orchestration.campaign.magnitude_curve import MagnitudeCurve, MagnitudePoint
 from orchestration.campaign.report import svg
@@ -36,7 +36,7 @@ def _label(curve: MagnitudeCurve) -> str:
     return f"Share of noticed agents over the magnitude of {curve.operator}: {threshold_text(curve)}."
 
 
-def _canvas(curve: MagnitudeCurve, outcomes: dict[str, Outcome]) -> svg.Canvas:
+def _canvas(curve: MagnitudeCurve, outcomes: dict[str, Outcome | Direction]) -> svg.Canvas:
     canvas = svg.Canvas(WIDTH, HEIGHT)
     axes = canvas.panel((_LEFT, _TOP, WIDTH - _LEFT - _RIGHT, HEIGHT - _TOP - _BOTTOM))
     ends = curve.points[0].magnitude / 1.25, curve.points[-1].magnitude * 1.25

@@ -62,7 +62,7 @@ def test_before_anything_is_done(tmp_path: Path) -> None:
     assert phases(plan) == {
         "train": (40, 0, False),
         "evaluate": (40, 0, False),
-        "boundary by paired_permutation": (280, 0, True),
+        "boundary by margin_permutation": (280, 0, True),
         "kill matrix": (90, 0, True),
         "train higher order": (10, 0, False),
         "kill matrix, higher order": (40, 0, True),
@@ -96,7 +96,7 @@ def test_halfway_the_missing_rest_is_bounded(tmp_path: Path) -> None:
     run_steps(context, Populations(campaign(boundary={"enabled": False}), store))
     planned = phases(plan_campaign(campaign(), store, COSTS, cores=1))
     assert planned["train"] == (40, 40, False)
-    assert planned["boundary by paired_permutation"] == (280, 0, True)
+    assert planned["boundary by margin_permutation"] == (280, 0, True)
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ def test_defaults() -> None:
     campaign = resolved(BASE)
     assert campaign.seeds == tuple(range(20))
     assert campaign.healthy.total_steps == 200_000
-    assert campaign.kill_tests == ("paired_permutation",) == campaign.boundary.tests
+    assert campaign.kill_tests == ("margin_permutation",) == campaign.boundary.tests
     assert (campaign.evaluation.episodes, campaign.evaluation.seed) == (10, 420)
     assert campaign.selection.kind == "final"
     assert campaign.sanity.threshold == 475.0

@@ -226,7 +226,7 @@ def test_tables(proctor: Proctor) -> None:
     assert list(operators) == ["RN", "M", "Ra", "R", "NDF", "MTS", "NR", "MSU", "ILF", "PAC", "POC"]
     assert operators["NR"]["algorithms"] == ["ppo", "a2c"]
     assert [row["environment"] for row in rows["environments"]] == ["CartPole-v1", "LunarLander-v3"]
-    assert [row["kill_test"] for row in rows["kill-tests"] if row["default"]] == ["paired_permutation"]
+    assert [row["kill_test"] for row in rows["kill-tests"] if row["default"]] == ["margin_permutation"]
     assert len(rows["presets"]) == 6
     for row in rows["presets"]:
         assert set(row["hyperparameters"]) <= set(row["sources"])
