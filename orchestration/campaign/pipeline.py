@@ -26,7 +26,7 @@ from orchestration.campaign.steps.magnitude_curves import left_out, magnitude_cu
 from orchestration.campaign.steps.population_summary import population_result
 from orchestration.campaign.steps.provenance import provenance
 from orchestration.campaign.steps.score import scores
-from orchestration.campaign.steps.sequential_training import saving, train_in_looks
+from orchestration.campaign.steps.sequential_training import reopened, saving, train_in_looks
 from orchestration.campaign.steps.training import train_populations
 
 
@@ -147,7 +147,8 @@ def conclude(findings: Findings) -> None:
     correct_report(findings)
     looks = findings.campaign.looks
     if looks is not None:
-        findings.notes.append(saving(looks, findings.trained[1:]))
+        trained = findings.trained[1:]
+        findings.notes += [saving(looks, trained), *reopened(looks, trained, findings.verdicts)]
     mutants = [population.mutant for population in findings.trained if population.mutant.order > 1]
     matrices = (findings.first_order, findings.above_first_order)
     findings.higher_order = properties(mutants, *matrices, findings.tests, findings.same_agents)

@@ -125,6 +125,12 @@ def agents_together(engine: Engine, recipe: TrainingRecipe) -> int:
     return max(1, int(block_size(recipe))) if block_size is not None else 1
 
 
+def agents_side_by_side(engine: Engine, recipe: TrainingRecipe) -> int:
+    """How many agents cost an engine as much as one: it fills up a group. Its method `side_by_side`, 1 without."""
+    side_by_side = getattr(engine, "side_by_side", None)
+    return max(1, int(side_by_side(recipe))) if side_by_side is not None else 1
+
+
 def train_watched(
     engine: Engine,
     recipe: TrainingRecipe,

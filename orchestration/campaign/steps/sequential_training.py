@@ -14,6 +14,7 @@ from mutations.killing.kill_test import Outcome
 from mutations.killing.sequential_looks import Looks
 from orchestration.campaign.context import RunContext
 from orchestration.campaign.population import Population
+from orchestration.campaign.result import MutantVerdict
 from orchestration.campaign.steps.correction import corrected
 from orchestration.campaign.steps.evaluation import evaluate_populations
 from orchestration.campaign.steps.kill_matrix import judge_everywhere
@@ -71,3 +72,20 @@ def saving(looks: Looks, mutants: Sequence[Population]) -> str:
         f"trainings of mutants were needed ({trained / most:.0%}). The initial environment decided when training "
         "stopped; elsewhere a mutant is judged with the agents that it has."
     )
+
+
+def reopened(looks: Looks, mutants: Sequence[Population], verdicts: Sequence[MutantVerdict]) -> list[str]:
+    """Notes on mutants that were decided when their training stopped and are not after the correction of the report.
+
+    Args:
+        mutants: with the agents that they have.
+        verdicts: in the initial environment, corrected over the whole report.
+    """
+    stopped = {mutant.id: len(mutant.agents) for mutant in mutants if len(mutant.agents) < looks.most}
+    undecided = {entry.mutant for entry in verdicts if entry.verdict.outcome is Outcome.INCONCLUSIVE}
+    return [
+        f"{mutant} was decided at {agents} agents, corrected over the mutants. Corrected over the whole report it is "
+        f"inconclusive; more agents need other looks (seeds: {{looks: [...]}}) or seeds: {looks.most}."
+        for mutant, agents in stopped.items()
+        if mutant in undecided
+    ]
