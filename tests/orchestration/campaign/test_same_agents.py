@@ -82,8 +82,8 @@ def fakes(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(os, "fsync", lambda descriptor: None)
 
 
-def campaign(*operators: str) -> ResolvedCampaign:
-    fields = {
+def campaign(*operators: str, **changes: Any) -> ResolvedCampaign:
+    fields: dict[str, Any] = {
         "environment": "CartPole-v1",
         "algorithm": "ppo",
         "seeds": 10,
@@ -94,7 +94,7 @@ def campaign(*operators: str) -> ResolvedCampaign:
         "boundary": {"precision": {"cart_mass": 4, "pole_mass": 4}},
         "higher_order": {"mutants": [f"{name}-NDF" for name in ("M_1.0", "Ra_1.0") if name in operators]},
     }
-    return resolve(parse_spec(fields))
+    return resolve(parse_spec(fields | changes))
 
 
 @pytest.fixture(scope="module")
@@ -104,9 +104,9 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ResultStore]:
         yield ResultStore(str(tmp_path_factory.mktemp("store")))
 
 
-def run(store: ResultStore, *operators: str) -> CampaignResult:
+def run(store: ResultStore, *operators: str, **changes: Any) -> CampaignResult:
     context = RunContext(InlineExecutor(FUNCTIONS), store, Progress("silent"))
-    return run_steps(context, Populations(campaign(*operators), store))
+    return run_steps(context, Populations(campaign(*operators, **changes), store))
 
 
 @pytest.fixture(scope="module")
@@ -166,3 +166,24 @@ def test_the_published_figure_is_compared_with_the_verdict_of_both(merged: Campa
 def test_the_plan_of_a_finished_campaign_has_nothing_left(store: ResultStore, merged: CampaignResult) -> None:
     planned = plan_campaign(campaign("NDF", "NR", "M_1.0", "Ra_1.0"), store, Costs(1.0, 1.0, "measured"), cores=1)
     assert planned.cpu_hours == 0.0
+
+
+ALONE: dict[str, Any] = {"boundary": {"enabled": False}, "higher_order": {"enabled": False}}
+
+
+def test_with_looks_it_gets_as_many_agents_as_the_counted_one(store: ResultStore) -> None:
+    looks = {"seeds": {"looks": [6, 8, 12]}, "kill_tests": ["margin_permutation"], **ALONE}
+    both, one = run(store, "NR", "M_1.0", "Ra_1.0", **looks), run(store, "NR", "M_1.0", **looks)
+    agents = {row.mutant: len(row.seeds) for row in both.populations}
+    assert agents["Ra_1.0"] == agents["M_1.0"]
+    assert agents == {**{row.mutant: len(row.seeds) for row in one.populations}, "Ra_1.0": agents["M_1.0"]}
+    assert NOTE in both.notes and both.verdicts == one.verdicts
+
+
+def test_a_swept_magnitude_has_the_verdict_of_both(store: ResultStore) -> None:
+    sweep = {"magnitudes": {"operators": ["M", "Ra"], "values": [0.5, 0.75, 1.0]}, **ALONE}
+    result = run(store, "NR", "M_1.0", **sweep)
+    assert facts.merged_mutants(result) == {f"Ra_{value}": f"M_{value}" for value in (0.5, 0.75, 1.0)}
+    first, second = result.magnitude_curves
+    assert [point.verdicts for point in first.points] == [point.verdicts for point in second.points]
+    assert all(point.verdicts for point in first.points)
