@@ -80,7 +80,7 @@ def _threshold(axes: Axes, curve: MagnitudeCurve, ends: tuple[float, float]) -> 
     axes.axvline(curve.threshold, color=svg.NEUTRAL, linewidth=1.6)
 
 
-def _point(axes: Axes, point: MagnitudePoint, outcome: Outcome | None) -> None:
+def _point(axes: Axes, point: MagnitudePoint, outcome: Outcome | Direction | None) -> None:
     colour = svg.MUTED if outcome is None else OUTCOME_COLOURS[outcome]
     axes.vlines(point.magnitude, point.low, point.high, color=colour, linewidth=1.5)
     axes.scatter([point.magnitude], [point.noticed / point.agents], s=38, color=colour, linewidths=0, zorder=3)

@@ -262,7 +262,7 @@ def test_preset_of_another_environment() -> None:
         ),
         (
             BASE + "boundary: {tests: [reward_distribution]}\n",
-            "spec.yaml: boundary.tests[0]: unknown test of this campaign 'reward_distribution' (did you mean ",
+            "spec.yaml: boundary.tests[0]: unknown test of this campaign 'reward_distribution'; expected one of ",
         ),
         (
             BASE + "boundary: {limits: {cart_mas: [1, 2]}}\n",
