@@ -22,12 +22,12 @@ from mutations.psychometric import Numbers, PsychometricFunction
 LARGEST_LAPSE = 0.06
 """Wichmann and Hill's bound: with a free lapse, half of any plateau would be called a threshold."""
 
-SHALLOWEST = 1.0
+SHALLOWEST = 0.5
 STEEPEST = 20.0
 """Bounds of the slope: per unit of ln x, and per distance of the two nearest magnitudes."""
 
 _THRESHOLDS = 141
-_SLOPES = 15
+_SLOPES = 17
 _GUESSES = (0.0, 0.01, 0.03, 0.06, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.46, 0.52, 0.6, 0.7, 0.8, 0.9)
 _LAPSES = (0.0, 0.02, LARGEST_LAPSE)
 _LEAST_CHANCE = 1e-6
@@ -78,7 +78,8 @@ def confidence_of_threshold(
 
     Its quantiles at 2.5 % and 97.5 % are the ends of the profile likelihood interval. Unlike a bootstrap of the fit it
     has a width where no agent is noticed at one magnitude and all of them at the next. Several sets of counts (from
-    several plausible limits) are averaged.
+    several plausible limits) are averaged. The root of the likelihood ratio is compared with Student's law at the
+    degrees of freedom of the smallest population; with the normal law, intervals of 10 agents would cover too little.
 
     Args:
         magnitudes: shape (K,), without 0.
@@ -89,7 +90,7 @@ def confidence_of_threshold(
     best = np.argmax(likelihoods, axis=1)
     drop = np.max(likelihoods, axis=1, keepdims=True) - likelihoods
     side = np.sign(np.arange(grid.thresholds.size)[None, :] - best[:, None])
-    confidence = weights @ stats.norm.cdf(side * np.sqrt(2 * drop))
+    confidence = weights @ stats.t.cdf(side * np.sqrt(2 * drop), float(np.min(agents)) - 1)
     return np.exp(grid.thresholds), np.maximum.accumulate(confidence)
 
 

@@ -41,6 +41,12 @@ def unique(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
+def total(seconds: Sequence[float | None]) -> float | None:
+    """The sum; None if one is not known."""
+    known = [value for value in seconds if value is not None]
+    return sum(known) if len(known) == len(seconds) else None
+
+
 def healthy_of(result: CampaignResult) -> PopulationResult | None:
     """The healthy population, if the campaign got that far."""
     return next((population for population in result.populations if population.mutant == HEALTHY), None)
@@ -61,6 +67,13 @@ def dead_mutants(result: CampaignResult) -> tuple[str, ...]:
         for population in mutant_populations(result)
         if (compared := known & set(population.seeds)) and compared <= set(population.identical_seeds)
     )
+
+
+def merged_mutants(result: CampaignResult) -> dict[str, str]:
+    """Mutants that are not counted -> the mutant whose agents they have, bit for bit."""
+    return {
+        population.mutant: population.same_agents_as for population in result.populations if population.same_agents_as
+    }
 
 
 def kill_test_names(result: CampaignResult) -> tuple[str, ...]:
@@ -102,11 +115,13 @@ def initial_outcomes(result: CampaignResult) -> dict[str, Outcome | Direction]:
     points = [point for curve in result.magnitude_curves for point in curve.points]
     swept = [(point.mutant, verdict) for point in points for verdict in point.verdicts]
     judged = [*swept, *((entry.mutant, entry.verdict) for entry in (*matrix, *result.verdicts))]
-    return {
+    outcomes = {
         mutant: Direction.BETTER if is_better_apart(verdict) else verdict.outcome
         for mutant, verdict in judged
         if verdict.test == test and verdict.outcome is not None
     }
+    merged = merged_mutants(result).items()
+    return outcomes | {mutant: outcomes[counted] for mutant, counted in merged if counted in outcomes}
 
 
 def score_of(result: CampaignResult, test: str) -> ScoreResult | None:
@@ -198,7 +213,7 @@ def matrix_environments(result: CampaignResult, test: str) -> tuple[LabelledEnvi
 
 
 def kills_of(result: CampaignResult, test: str) -> dict[str, dict[Point, KillVerdict]]:
-    """One test's kill matrix: mutant -> environment -> verdict."""
+    """One test's kill matrix: mutant -> environment -> verdict; mutants with the agents of another have no row."""
     matrix: dict[str, dict[Point, KillVerdict]] = {}
     for entry in result.kill_matrix:
         if entry.verdict.test == test:
@@ -208,7 +223,8 @@ def kills_of(result: CampaignResult, test: str) -> dict[str, dict[Point, KillVer
 
 def killing_labels(result: CampaignResult, row: HigherOrderResult) -> tuple[tuple[str, ...], int]:
     """Labels of the environments that kill a higher-order mutant, and the number it was judged in."""
-    verdicts = kills_of(result, row.test).get(row.mutant, {})
+    judged = merged_mutants(result).get(row.mutant, row.mutant)
+    verdicts = kills_of(result, row.test).get(judged, {})
     labels = labels_by_point(result)
     killing = {labels[point] for point, verdict in verdicts.items() if is_kill(verdict)}
     return tuple(label for label in labels.values() if label in killing), len(verdicts)

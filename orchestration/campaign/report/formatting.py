@@ -117,7 +117,7 @@ def score_interval(uncertainty: ScoreUncertainty | None) -> str:
 
 
 def duration_text(seconds: float) -> str:
-    """``12.3 s``, ``4.1 min``, ``3.2 h`` of CPU time."""
+    """``12.3 s``, ``4.1 min``, ``3.2 h``."""
     if seconds < 60:
         return f"{seconds:.1f} s"
     return f"{seconds / 60:.1f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

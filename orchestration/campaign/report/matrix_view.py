@@ -97,7 +97,7 @@ def environment_views(result: CampaignResult) -> list[View]:
 
 
 def higher_order_views(result: CampaignResult) -> list[View]:
-    rows = []
+    rows, merged = [], facts.merged_mutants(result)
     for entry in result.higher_order:
         environments = facts.matrix_environments(result, entry.test)
         matrix = facts.kills_of(result, entry.test)
@@ -106,11 +106,12 @@ def higher_order_views(result: CampaignResult) -> list[View]:
             {
                 "mutant": mutant,
                 "cells": [
-                    {"label": environment.label, **outcome_view(matrix.get(mutant, {}).get(environment.point))}
+                    {"label": environment.label, **outcome_view(verdicts.get(environment.point))}
                     for environment in environments
                 ],
             }
             for mutant in (*entry.constituents, entry.mutant)
+            for verdicts in (matrix.get(merged.get(mutant, mutant), {}),)
         ]
         rows.append({"entry": entry, "kills": f"{len(killing)} of {judged}", "strips": strips})
     return rows

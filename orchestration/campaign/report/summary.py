@@ -116,6 +116,9 @@ def _doubt_sentences(result: CampaignResult, test: str) -> list[str]:
     if died := [population for population in result.populations if population.dead]:
         agents = sum(len(population.dead) for population in died)
         sentences.append(f"{agents} {'agent' if agents == 1 else 'agents'} died ({_list([p.mutant for p in died])}).")
+    if merged := facts.merged_mutants(result):
+        pairs = [f"{mutant} (as {counted})" for mutant, counted in merged.items()]
+        sentences.append(f"Counted once, with the same agents bit for bit: {_list(pairs)}.")
     failed = [population for population in result.populations if population.failed]
     if failed:
         agents = sum(len(population.failed) for population in failed)

@@ -240,7 +240,17 @@ def published_boundaries(result: CampaignResult) -> Table:
 
 def populations(result: CampaignResult) -> Table:
     """One row per population: agents, failures, liveness, rewards in brief, cost."""
-    columns = ("mutant", "order", "agents", "dead", "failed", "failures", "identical_to_healthy", "mean_reward")
+    columns = (
+        "mutant",
+        "order",
+        "agents",
+        "dead",
+        "failed",
+        "failures",
+        "identical_to_healthy",
+        "same_agents_as",
+        "mean_reward",
+    )
     rows: list[Row] = []
     for population in result.populations:
         values = population.rewards
@@ -253,16 +263,18 @@ def populations(result: CampaignResult) -> Table:
                 "failed": len(population.failed),
                 "failures": "; ".join(f"seed {seed}: {line}" for seed, line in population.failed),
                 "identical_to_healthy": len(population.identical_seeds),
+                "same_agents_as": population.same_agents_as or None,
                 "mean_reward": fmean(values) if values else None,
                 "median_reward": median(values) if values else None,
                 "sd_reward": stdev(values) if len(values) > 1 else None,
                 "min_reward": min(values, default=None),
                 "max_reward": max(values, default=None),
                 "train_seconds": population.train_seconds,
+                "cpu_seconds": population.cpu_seconds,
                 "recipe_address": population.recipe_address,
             }
         )
-    rest = ("median_reward", "sd_reward", "min_reward", "max_reward", "train_seconds", "recipe_address")
+    rest = ("median_reward", "sd_reward", "min_reward", "max_reward", "train_seconds", "cpu_seconds", "recipe_address")
     return Table((*columns, *rest), tuple(rows))
 
 

@@ -58,7 +58,7 @@ def page_view(result: CampaignResult) -> View:
         "published": _published(result),
         "published_boundaries": _published_boundaries(result),
         "populations": [_population(population) for population in result.populations],
-        "cpu": formatting.duration_text(sum(population.train_seconds for population in result.populations)),
+        "cost": _training_cost(result),
         "agents": sum(len(population.seeds) for population in result.populations),
         "provenance": _provenance(result),
         "spec": yaml.safe_dump(result.spec, sort_keys=False, allow_unicode=True) if result.spec else "",
@@ -235,6 +235,7 @@ def _population(population: PopulationResult) -> View:
     ends = f"{formatting.number(min(rewards))} to {formatting.number(max(rewards))}" if rewards else "–"
     return {
         "mutant": population.mutant,
+        "same": population.same_agents_as,
         "order": ("healthy", "first")[population.order] if population.order < 2 else str(population.order),
         "seeds": formatting.seeds_text(population.seeds) or "–",
         "agents": len(population.seeds),
@@ -244,9 +245,21 @@ def _population(population: PopulationResult) -> View:
         "mean": _mean(population),
         "range": ends,
         "selected": formatting.steps_text(population.selected_steps),
-        "seconds": formatting.duration_text(population.train_seconds),
+        "seconds": _training_time(population.train_seconds, population.cpu_seconds),
         "address": population.recipe_address,
     }
+
+
+def _training_cost(result: CampaignResult) -> str:
+    wall = sum(population.train_seconds for population in result.populations)
+    return _training_time(wall, facts.total([population.cpu_seconds for population in result.populations]))
+
+
+def _training_time(wall: float, cpu: float | None) -> str:
+    """CPU time where all of it is known, else wall time; the reader sees which."""
+    if cpu is None:
+        return f"{formatting.duration_text(wall)} of wall time"
+    return f"{formatting.duration_text(cpu)} of CPU time"
 
 
 def _provenance(result: CampaignResult) -> list[tuple[str, list[tuple[str, str]]]]:

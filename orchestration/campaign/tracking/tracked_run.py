@@ -19,6 +19,7 @@ from agents.deeprl.recipe import TrainingRecipe
 from envsearch.canonical import content_address, plain
 from mutations.killing.kill_test import Direction, KillVerdict, Outcome
 from mutations.mutant import HEALTHY
+from orchestration.campaign import result_facts as facts
 from orchestration.campaign.result import CampaignResult, MutantVerdict, PopulationResult
 from orchestration.campaign.result_facts import is_better_apart, is_kill
 
@@ -126,7 +127,8 @@ def _train_numbers(result: CampaignResult) -> Iterator[tuple[str, float | None]]
     yield "agents", sum(len(population.seeds) for population in result.populations)
     yield "dead_agents", sum(len(population.dead) for population in result.populations)
     yield "failed_agents", sum(len(population.failed) for population in result.populations)
-    yield "cpu_seconds", sum(population.train_seconds for population in result.populations)
+    yield "train_seconds", sum(population.train_seconds for population in result.populations)
+    yield "cpu_seconds", facts.total([population.cpu_seconds for population in result.populations])
 
 
 def _evaluate_numbers(result: CampaignResult) -> Iterator[tuple[str, float | None]]:
@@ -191,8 +193,9 @@ def _population_run(result: CampaignResult, population: PopulationResult, recipe
         ("failed_agents", len(population.failed)),
         ("identical_seeds", len(population.identical_seeds)),
         ("train_seconds", population.train_seconds),
+        ("cpu_seconds", population.cpu_seconds),
     ]
-    tags = {"mutant": population.mutant}
+    tags = {"mutant": population.mutant, "same_agents_as": population.same_agents_as}
     for item in result.verdicts:
         if item.mutant == population.mutant:
             test = key_part(item.verdict.test)
