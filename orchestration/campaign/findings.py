@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from orchestration.campaign.magnitude_curve import MagnitudeCurve
 from orchestration.campaign.population import Population, Populations
 from orchestration.campaign.result import (
     BoundaryReport,
@@ -31,6 +32,7 @@ class Findings:
         live_above: higher-order mutants that differ from healthy agents.
         higher_order: properties of the higher-order mutants.
         error_control: how the verdicts were corrected; None until they are.
+        curves: of the sweeps over magnitudes.
         stop_reason: why the campaign cannot go on; empty while it can.
     """
 
@@ -46,6 +48,7 @@ class Findings:
     live_above: list[Population] = field(default_factory=list)
     higher_order: list[HigherOrderResult] = field(default_factory=list)
     error_control: ErrorControlResult | None = None
+    curves: list[MagnitudeCurve] = field(default_factory=list)
     scores: tuple[ScoreResult, ...] = ()
     stop_reason: str = ""
 

@@ -1,4 +1,5 @@
-"""A campaign from spec to result: train - sanity - evaluate - boundary - kill matrix - higher order - correct - score.
+"""A campaign from spec to result: train - sanity - evaluate - boundary - kill matrix - higher order - correct -
+magnitudes - score.
 
 Every step asks the store first. A campaign that was interrupted anywhere goes on where it was, and a complete one is
 read back without computing anything.
@@ -21,6 +22,7 @@ from orchestration.campaign.steps.correction import correct_report, corrected
 from orchestration.campaign.steps.evaluation import evaluate_populations
 from orchestration.campaign.steps.higher_order import chosen_mutants, properties
 from orchestration.campaign.steps.kill_matrix import judge_everywhere, judging_environments
+from orchestration.campaign.steps.magnitude_curves import left_out, magnitude_curves
 from orchestration.campaign.steps.population_summary import population_result
 from orchestration.campaign.steps.provenance import provenance
 from orchestration.campaign.steps.score import scores
@@ -37,6 +39,7 @@ def run_steps(context: RunContext, populations: Populations) -> CampaignResult:
         judge_first_order(context, findings)
         judge_higher_order(context, findings)
         conclude(findings)
+        sweep_magnitudes(context, findings)
         findings.scores = scores(findings)
     return _result(context, findings)
 
@@ -134,6 +137,22 @@ def conclude(findings: Findings) -> None:
     findings.higher_order = properties(mutants, findings.first_order, findings.above_first_order, findings.tests)
 
 
+def sweep_magnitudes(context: RunContext, findings: Findings) -> None:
+    """Train and evaluate the mutants of the sweeps that are not there yet, judge them, and fit the curves."""
+    campaign, populations = findings.campaign, findings.populations
+    healthy, swept = populations.healthy, populations.swept
+    if not campaign.sweeps:
+        return
+    train_populations(context, swept, "train magnitudes")
+    evaluate_populations(context, swept, [campaign.initial_point], "evaluate magnitudes")
+    findings.trained += swept
+    live, notes = sanity.live_mutants(healthy, swept)
+    findings.notes += [*notes, *left_out(populations)]
+    verdicts = judge_everywhere(context, healthy, live, _initial_environment(campaign), "judge magnitudes")
+    verdicts = corrected(verdicts, campaign.error_control)
+    findings.curves = magnitude_curves(populations, [*findings.verdicts, *verdicts])
+
+
 def _initial_environment(campaign: ResolvedCampaign) -> dict[str, Sequence[Point]]:
     return {test: [campaign.initial_point] for test in campaign.kill_tests}
 
@@ -141,6 +160,8 @@ def _initial_environment(campaign: ResolvedCampaign) -> dict[str, Sequence[Point
 def _result(context: RunContext, findings: Findings) -> CampaignResult:
     campaign, healthy = findings.campaign, findings.populations.healthy.records()
     populations = [population_result(context, population, healthy) for population in findings.trained]
+    swept = {population.id for population in findings.populations.swept}
+    counted = [population for population in populations if population.mutant not in swept]
     environment, algorithm = campaign.healthy.environment.name, algorithm_facts(campaign.healthy.algorithm).name
     return CampaignResult(
         run_id=campaign.run_id,
@@ -159,9 +180,10 @@ def _result(context: RunContext, findings: Findings) -> CampaignResult:
         kill_matrix=(*findings.first_order, *findings.above_first_order),
         higher_order=tuple(findings.higher_order),
         scores=findings.scores,
-        published=compare_with_published(environment, algorithm, findings.verdicts, populations),
+        published=compare_with_published(environment, algorithm, findings.verdicts, counted),
         provenance=provenance(context, campaign, populations),
         error_control=findings.error_control,
+        magnitude_curves=tuple(findings.curves),
     )
 
 

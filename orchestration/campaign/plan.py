@@ -114,6 +114,11 @@ def plan_campaign(campaign: ResolvedCampaign, store: ResultStore, costs: Costs, 
     else:
         phases += _bounded_search(counter, campaign)
     phases += _higher_order(counter, populations, findings)
+    if populations.swept:
+        phases += [
+            counter.trainings("train magnitudes", populations.swept),
+            counter.evaluations("evaluate magnitudes", populations.swept, [campaign.initial_point]),
+        ]
     all_notes = filter(None, (campaign.engine_choice, *costs.notes, *notes))
     return CampaignPlan(campaign.run_id, campaign.name, tuple(phases), costs, cores, tuple(all_notes))
 

@@ -100,6 +100,7 @@ class Populations:
         store: where its results are kept.
         healthy: the healthy population.
         first_order: those of the first-order mutants, in the spec's order.
+        swept: those of the sweeps over magnitudes that are not among them.
     """
 
     def __init__(self, campaign: ResolvedCampaign, store: ResultStore) -> None:
@@ -108,6 +109,8 @@ class Populations:
         self._by_id: dict[str, Population] = {}
         self.healthy = self.of(Mutant())
         self.first_order = [self.of(mutant) for mutant in campaign.mutants]
+        mutants = dict.fromkeys(Mutant((mutation,)) for sweep in campaign.sweeps for mutation in sweep.mutations)
+        self.swept = [self.of(mutant) for mutant in mutants if mutant not in campaign.mutants]
 
     def of(self, mutant: Mutant) -> Population:
         """The population of a mutant.

@@ -7,6 +7,7 @@ from typing import Any
 
 from mutations.killing.kill_test import KillVerdict, Outcome
 from mutations.score import ScoreUncertainty
+from orchestration.campaign.magnitude_curve import MagnitudeCurve
 
 Point = tuple[tuple[str, float], ...]
 """(parameter, value) pairs of one environment."""
@@ -34,6 +35,8 @@ class PopulationResult:
         dead: seeds of agents whose weights or rewards are not finite; they are the worst agents there can be.
         identical_seeds: seeds whose weights equal the same-seed healthy agent's; a live mutant has few or none.
         train_seconds: CPU time of the trainings, summed over agents.
+        selected_steps: training step at which each judged model was taken, in the order of `seeds`; empty where the
+            final model is judged (and in results from before 0.2.0).
     """
 
     mutant: str
@@ -46,6 +49,7 @@ class PopulationResult:
     train_seconds: float
     recipe_address: str
     dead: tuple[int, ...] = ()
+    selected_steps: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +158,7 @@ class CampaignResult:
         published: rows of the side-by-side with the published figures (empty where the pair was not published).
         provenance: versions, platform, seeds, hashes, cost.
         error_control: None in results written before 0.2.0, where each environment was corrected alone.
+        magnitude_curves: one per swept operator and kill test; empty in results of version 0.1.
     """
 
     run_id: str
@@ -175,3 +180,4 @@ class CampaignResult:
     published: tuple[dict[str, Any], ...]
     provenance: dict[str, Any]
     error_control: ErrorControlResult | None = None
+    magnitude_curves: tuple[MagnitudeCurve, ...] = ()

@@ -86,16 +86,20 @@ def verdicts_of(result: CampaignResult, test: str) -> tuple[MutantVerdict, ...]:
 
 
 def initial_outcomes(result: CampaignResult) -> dict[str, Outcome]:
-    """Mutant -> outcome by the heading test in the initial environment; higher-order ones from the kill matrix."""
+    """Mutant -> outcome by the heading test in the initial environment.
+
+    Higher-order mutants have theirs from the kill matrix, swept ones from their curve.
+    """
     test = primary_test(result)
     start = next(
         (environment.point for environment in label_environments(result) if environment.kind == "initial"), None
     )
     matrix = [entry for entry in result.kill_matrix if entry.environment == start]
+    points = [point for curve in result.magnitude_curves for point in curve.points]
+    swept = [(point.mutant, verdict) for point in points for verdict in point.verdicts]
+    judged = [*swept, *((entry.mutant, entry.verdict) for entry in (*matrix, *result.verdicts))]
     return {
-        entry.mutant: entry.verdict.outcome
-        for entry in (*matrix, *result.verdicts)
-        if entry.verdict.test == test and entry.verdict.outcome is not None
+        mutant: verdict.outcome for mutant, verdict in judged if verdict.test == test and verdict.outcome is not None
     }
 
 

@@ -24,6 +24,9 @@ SEMANTICS = 1
 DEAD = -math.inf
 """Reward of a dead agent in every episode, which is not run: worse than anything that an agent can earn."""
 
+OF_EQUALS = "latest"
+"""Which of equally good checkpoints ``best`` keeps, as part of the address: 0.1.0 kept the earliest."""
+
 EvaluationMethod = Literal["fleet", "sb3"]
 Key = TypeVar("Key")
 
@@ -39,7 +42,7 @@ class AgentKey:
 
     def address(self) -> str:
         """Content address of the trained agent."""
-        selection = self.selection if self.selection.kind == "best" else None
+        selection = (self.selection, OF_EQUALS) if self.selection.kind == "best" else None
         world = _world(self.recipe.environment) if self.engine == "fleet" else ()
         return _address("agent", self.recipe.address, self.seed, self.engine, selection, *world)
 

@@ -1,8 +1,8 @@
 """A stand-in for training and evaluation in whole campaigns: instant, deterministic, with a known boundary.
 
 Healthy agents earn about 500 as long as cart_mass <= 8 and pole_mass <= 6, else about 100. NDF is fragile in cart mass
-(> 4), POC in pole mass (> 3), NR is bad everywhere, MTS is the healthy agent, MSU fails to train for the seeds named in
-the environment variable FAKE_FAILS.
+(> 4), POC in pole mass (> 3), NR is bad everywhere, RN_p for the seeds below 20 p - 0.5, MTS is the healthy agent, MSU
+fails to train for the seeds named in the environment variable FAKE_FAILS.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def _train(recipe: TrainingRecipe, seed: int) -> TrainedAgent:
     faults = {
         "fragile_cart": recipe.returns.undiscounted > 0,
         "fragile_pole": recipe.policy.optimizer == "SGD",
-        "bad": recipe.returns.forward > 0,
+        "bad": recipe.returns.forward > 0 or 20 * recipe.experience.noise_probability > seed + 0.5,
         "noise": recipe.address,
         "seed": seed,
     }

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from agents.deeprl.recipe import TrainingRecipe
+
+ROUNDING = 1e-9
+"""Relative difference of two mean returns below which they are equal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +19,8 @@ class AgentSelection:
     """Which agent of a training is judged.
 
     Attributes:
-        kind: ``final`` model, or ``best`` checkpoint by evaluation on the true environment.
+        kind: ``final`` model, or ``best`` checkpoint by evaluation on the true environment; the latest of equally good
+            ones, so that a training that has reached the highest return is not cut short.
         every: steps between two evaluations (``best`` only).
         episodes: deterministic episodes per evaluation (``best`` only).
         seed: reset seed of the first of them; they are not the episodes that verdicts are computed from.
@@ -25,6 +30,11 @@ class AgentSelection:
     every: int = 10_000
     episodes: int = 5
     seed: int = 1_000_000
+
+
+def at_least_as_good(mean: float, best: float) -> bool:
+    """Whether a mean return equals or exceeds the best so far; a difference of rounding counts as equal."""
+    return mean >= best - ROUNDING * max(1.0, abs(best)) if math.isfinite(best) else mean >= best
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import median
 
 from mutations.killing.kill_test import KillVerdict
 from mutations.score import ScoreUncertainty
@@ -94,3 +95,12 @@ def seeds_text(seeds: Sequence[int]) -> str:
         else:
             runs.append([seed, seed])
     return ", ".join(str(low) if low == high else f"{low}–{high}" for low, high in runs)
+
+
+def steps_text(steps: Sequence[int]) -> str:
+    """The steps of a population's best checkpoints in brief: earliest, latest and median where they differ."""
+    if not steps:
+        return ""
+    if min(steps) == max(steps):
+        return f"{steps[0]:,}"
+    return f"{min(steps):,} to {max(steps):,} (median {round(median(steps)):,})"

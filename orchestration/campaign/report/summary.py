@@ -12,6 +12,7 @@ from rich.text import Text
 from mutations.killing.kill_test import Outcome
 from orchestration.campaign import result_facts as facts
 from orchestration.campaign.report import formatting
+from orchestration.campaign.report.magnitude_view import magnitude_lines
 from orchestration.campaign.result import CampaignResult, MutantVerdict, PopulationResult, ScoreResult
 
 NAMES_WIDTH = 70
@@ -126,7 +127,7 @@ def summary_text(result: CampaignResult) -> RenderableType:
     parts: list[RenderableType] = [
         Text(f"{result.name}: {result.environment}, {result.algorithm} (run {result.run_id[:12]})", style="bold"),
         Text(headline(result)),
-        *(Text(text) for text in (correction_text(result),) if text),
+        *(Text(text) for text in (correction_text(result), _selection_text(result)) if text),
         *(Text(f"Note: {note}", style="yellow") for note in result.notes),
     ]
     for table in (
@@ -138,7 +139,16 @@ def summary_text(result: CampaignResult) -> RenderableType:
     ):
         if table is not None:
             parts += [Text(""), table]
+    if lines := magnitude_lines(result):
+        parts += [Text(""), Text("Magnitudes", style="bold"), *(Text(line) for line in lines)]
     return Group(*parts)
+
+
+def _selection_text(result: CampaignResult) -> str:
+    """Where the best checkpoints were taken; empty where final models are judged."""
+    steps = [(population.mutant, population.selected_steps) for population in result.populations]
+    parts = [f"{formatting.elide(name)} {formatting.steps_text(taken)}" for name, taken in steps if taken]
+    return f"Best checkpoints at training step: {'; '.join(parts)}." if parts else ""
 
 
 def _table(title: str) -> Table:

@@ -12,6 +12,7 @@ from statistics import fmean, median, stdev
 
 from mutations.killing.kill_test import KillVerdict, Outcome
 from orchestration.campaign import result_facts as facts
+from orchestration.campaign.report.magnitude_tables import magnitude_thresholds, magnitude_verdicts, magnitudes
 from orchestration.campaign.report.table import Row, Table, flatten
 from orchestration.campaign.result import CampaignResult, Point, ScoreResult
 from orchestration.campaign.steps.comparison import agrees, compare_boundaries
@@ -57,6 +58,17 @@ def rewards(result: CampaignResult) -> Table:
         for seed, reward in zip(population.seeds, population.rewards, strict=True)
     ]
     return Table((*_PAIR, "mutant", "seed", "mean_reward"), tuple(rows))
+
+
+def best_checkpoints(result: CampaignResult) -> Table:
+    """One row per agent whose best checkpoint is judged: the training step at which it was taken."""
+    rows: list[Row] = [
+        {"mutant": population.mutant, "seed": seed, "selected_step": step}
+        for population in result.populations
+        if population.selected_steps
+        for seed, step in zip(population.seeds, population.selected_steps, strict=True)
+    ]
+    return Table(("mutant", "seed", "selected_step"), tuple(rows))
 
 
 def learning_curves(result: CampaignResult) -> Table:
@@ -254,7 +266,11 @@ def provenance(result: CampaignResult) -> Table:
 TABLES: dict[str, Callable[[CampaignResult], Table]] = {
     "verdicts": verdicts,
     "rewards": rewards,
+    "best_checkpoints": best_checkpoints,
     "learning_curves": learning_curves,
+    "magnitudes": magnitudes,
+    "magnitude_thresholds": magnitude_thresholds,
+    "magnitude_verdicts": magnitude_verdicts,
     "kill_matrix": kill_matrix,
     "higher_order_kills": higher_order_kills,
     "kill_matrix_verdicts": kill_matrix_verdicts,

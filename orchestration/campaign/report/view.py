@@ -9,6 +9,8 @@ import yaml
 from mutations.killing.kill_test import Direction, KillVerdict
 from orchestration.campaign import result_facts as facts
 from orchestration.campaign.report import figures, formatting, tables
+from orchestration.campaign.report.magnitude_figures import magnitude_figures
+from orchestration.campaign.report.magnitude_view import magnitudes_view
 from orchestration.campaign.report.matrix_view import (
     View,
     environment_views,
@@ -45,6 +47,8 @@ def page_view(result: CampaignResult) -> View:
         "rewards_figure": figures.reward_distributions(result),
         "curves_figure": figures.learning_curves(result),
         "matrices": [matrix for name in facts.kill_test_names(result) if (matrix := matrix_view(result, name))],
+        "magnitude_figures": magnitude_figures(result),
+        "magnitudes": magnitudes_view(result),
         "maps": figures.boundary_maps(result),
         "environments": environment_views(result),
         "warnings": [(report.test, warning) for report in result.boundaries for warning in report.warnings],
@@ -225,6 +229,7 @@ def _population(population: PopulationResult) -> View:
         "identical": formatting.seeds_text(population.identical_seeds) if population.order else "",
         "mean": _mean(population),
         "range": ends,
+        "selected": formatting.steps_text(population.selected_steps),
         "seconds": formatting.duration_text(population.train_seconds),
         "address": population.recipe_address,
     }

@@ -13,6 +13,7 @@ from mutations.killing.error_control import DEFAULT_ERROR_CONTROL
 from mutations.killing.kill_test import takes_margins
 from mutations.killing.margins import Margins
 from mutations.killing.registry import kill_test
+from mutations.magnitude_sweep import MagnitudeSweep
 from mutations.mutant import Mutant
 from orchestration.campaign.result import Point
 from orchestration.execution.work import SEMANTICS, AgentKey, EvaluationKey, EvaluationMethod
@@ -64,13 +65,14 @@ class ResolvedCampaign:
         healthy: the recipe of the healthy population.
         mutants: first-order mutants, in the spec's order.
         kill_tests: names in the table or import paths, in the spec's order.
-        margins: for the kill tests that take margins.
+        margins: for the kill tests that take margins, and for the sweeps.
         repeats: seeds per resampling kill test.
         error_control: name in the table of error controls.
         selection: which model of a training is judged.
         engine: of all agents, healthy and mutants alike.
         seed: of the statistics.
         engine_choice: which engine was chosen, and why.
+        sweeps: operators at several magnitudes, for their curves; not part of the mutation score.
     """
 
     name: str
@@ -90,16 +92,19 @@ class ResolvedCampaign:
     seed: int
     error_control: str
     engine_choice: str = ""
+    sweeps: tuple[MagnitudeSweep, ...] = ()
 
     def canonical(self) -> dict[str, Any]:
         """The resolved form as plain data: equal for specs that mean the same.
 
-        Margins are in it where a test takes them, and the error control where it is not the default, so campaigns keep
-        the run id that they had before there were such fields.
+        Margins are in it where a test or a sweep takes them, sweeps where there are any, and the error control where it
+        is not the default. So other campaigns keep the run id that they had before there were such fields.
         """
         fields: dict[str, Any] = plain(self)
         del fields["name"], fields["notes"], fields["engine_choice"]
-        if not any(takes_margins(kill_test(name)) for name in self.kill_tests):
+        if not self.sweeps:
+            del fields["sweeps"]
+        if not self.sweeps and not any(takes_margins(kill_test(name)) for name in self.kill_tests):
             del fields["margins"]
         if self.error_control == DEFAULT_ERROR_CONTROL:
             del fields["error_control"]

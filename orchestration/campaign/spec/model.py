@@ -89,6 +89,19 @@ class HigherOrderSection(Section):
     mutants: list[str] = []
 
 
+class MagnitudesSection(Section):
+    """Sweeps over magnitudes, each with a fitted curve; their mutants do not count in the mutation score.
+
+    Attributes:
+        operators: names such as ``R`` or ``R[semantics=freeze]``, the word ``all``, or mappings, perhaps with `values`.
+        values: magnitudes of every operator without its own; by default those of
+            `mutations.magnitude_sweep.DEFAULT_MAGNITUDES`.
+    """
+
+    operators: Annotated[list[Any], Field(min_length=1)]
+    values: list[Number] | None = None
+
+
 class SanitySection(Section):
     """The healthy population's mean reward must reach `threshold` before verdicts count."""
 
@@ -121,6 +134,7 @@ class CampaignSpec(Section):
         operators: first-order mutants; the published set of the algorithm by default.
         kill_tests: the default test (margin_permutation) by default.
         repeats: seeds per resampling kill test; the outcome is the majority.
+        magnitudes: none are swept by default.
         error_control: what stays at most at the level over all comparisons of the report: the false discovery rate
             (Benjamini-Hochberg; with ``_any_dependence`` Benjamini-Yekutieli) or the chance of any false kill (Holm).
         engine: ``auto``, ``fleet`` or ``sb3``. ``auto`` takes the fleet where it can train every
@@ -144,6 +158,7 @@ class CampaignSpec(Section):
     agent: AgentSection = AgentSection()
     boundary: BoundarySection = BoundarySection()
     higher_order: HigherOrderSection = HigherOrderSection()
+    magnitudes: MagnitudesSection = MagnitudesSection.model_construct(operators=[], values=None)
     sanity: SanitySection = SanitySection()
     engine: str = "auto"
     preset: str | None = None

@@ -23,6 +23,7 @@ from mutations.folding import mutate
 from mutations.killing.kill_test import takes_margins
 from mutations.killing.margins import Margins
 from mutations.killing.registry import DEFAULT_KILL_TEST, kill_test
+from mutations.magnitude_sweep import parse_sweeps
 from mutations.mutant import Mutant
 from mutations.parsing import parse_mutant, parse_operators
 from orchestration.campaign.spec.campaign import (
@@ -60,7 +61,9 @@ def _resolve(spec: CampaignSpec) -> ResolvedCampaign:
         healthy = chosen.recipe(initial_spec(definition), spec.steps, spec.hyperparameters)
     mutants = _first_order(spec, healthy)
     explicit = _explicit_higher_order(spec, healthy, mutants)
-    chosen_engine, engine_choice = choose_engine(spec.engine, healthy, (*mutants, *explicit))
+    sweeps = parse_sweeps(spec.magnitudes.operators, spec.magnitudes.values, healthy)
+    swept = [Mutant((mutation,)) for sweep in sweeps for mutation in sweep.mutations]
+    chosen_engine, engine_choice = choose_engine(spec.engine, healthy, (*mutants, *explicit, *swept))
     kill_tests = _kill_tests(spec.kill_tests or [DEFAULT_KILL_TEST], "kill_tests")
     return ResolvedCampaign(
         name=spec.name,
@@ -84,6 +87,7 @@ def _resolve(spec: CampaignSpec) -> ResolvedCampaign:
         seed=spec.seed,
         error_control=spec.error_control,
         engine_choice=engine_choice,
+        sweeps=sweeps,
     )
 
 
@@ -240,7 +244,8 @@ def _reward_threshold(spec: CampaignSpec, chosen: Preset, definition: Environmen
 def _margins(spec: CampaignSpec, kill_tests: tuple[str, ...], threshold: float | None) -> Margins:
     """The spec's margins; set without a test that takes them, they would be ignored, so they are refused."""
     section = spec.margins
-    if section.model_fields_set and not any(takes_margins(kill_test(name)) for name in kill_tests):
+    taken = spec.magnitudes.operators or any(takes_margins(kill_test(name)) for name in kill_tests)
+    if section.model_fields_set and not taken:
         problem = f"no kill test of this campaign takes margins ({', '.join(kill_tests)})"
         raise InputError(problem, "margins", "margin_permutation among kill_tests, or no margins")
     if section.scale != "healthy":

@@ -29,7 +29,7 @@ def population_result(
     campaign, mutant = population.campaign, population.mutant
     records = population.records()
     everybody = population.rewards_at(campaign.initial_point)
-    rewards = living(everybody)
+    rewards, best = living(everybody), campaign.selection.kind == "best"
     return PopulationResult(
         mutant=mutant.id,
         order=mutant.order,
@@ -41,6 +41,7 @@ def population_result(
         train_seconds=sum(record.train_seconds for record in records.values()),
         recipe_address=population.recipe.address,
         dead=tuple(seed for seed in everybody if seed not in rewards),
+        selected_steps=tuple(records[seed].selected_step for seed in rewards) if best else (),
     )
 
 

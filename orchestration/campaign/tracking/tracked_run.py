@@ -63,8 +63,10 @@ class TrackedRun:
 
 def campaign_run(result: CampaignResult) -> TrackedRun:
     """The parent: the spec as parameters, the scores as numbers, where it came from as tags."""
+    numbers: list[tuple[str, float | None]]
     numbers = [(f"{key_part(score.test)}/mutation_score", score.mutation_score) for score in result.scores]
     numbers += [(f"{key_part(s.test)}/minimal_environments", len(s.minimal_environments)) for s in result.scores]
+    numbers += _magnitude_numbers(result)
     provenance = dict(flattened(result.provenance))
     numbers += [(key_part(f"provenance/{key}"), value) for key, value in provenance.items() if _is_number(value)]
     texts = {f"provenance.{key}": str(value) for key, value in provenance.items() if not _is_number(value)}
@@ -77,6 +79,15 @@ def campaign_run(result: CampaignResult) -> TrackedRun:
         measurements=measurements(numbers),
         tags=_texts(tags.items()),
     )
+
+
+def _magnitude_numbers(result: CampaignResult) -> Iterator[tuple[str, float | None]]:
+    """Thresholds of the sweeps with their intervals; a number outside the swept range is not logged."""
+    for curve in result.magnitude_curves:
+        prefix = f"magnitude/{key_part(curve.operator)}"
+        yield f"{prefix}/threshold", curve.threshold
+        yield f"{prefix}/threshold_low", curve.low
+        yield f"{prefix}/threshold_high", curve.high
 
 
 def nested_runs(result: CampaignResult, recipes: Mapping[str, TrainingRecipe] | None = None) -> list[TrackedRun]:
@@ -175,7 +186,7 @@ def _population_run(result: CampaignResult, population: PopulationResult, recipe
             tags[f"{test}.outcome"] = str(item.verdict.outcome) if item.verdict.outcome is not None else ""
             tags[f"{test}.direction"] = str(item.verdict.direction)
     numbers += _killed_environments(result, population.mutant)
-    curves = (*_reward_curve(population), *_learning_curve(population))
+    curves = (*_reward_curve(population), *_selected_steps(population), *_learning_curve(population))
     return TrackedRun(
         population.mutant, "population", _texts(params.items()), measurements(numbers) + curves, _texts(tags.items())
     )
@@ -200,6 +211,12 @@ def _reward_curve(population: PopulationResult) -> Iterator[Measurement]:
     for seed, reward in zip(population.seeds, population.rewards, strict=False):
         if math.isfinite(reward):
             yield Measurement("reward", float(reward), seed)
+
+
+def _selected_steps(population: PopulationResult) -> Iterator[Measurement]:
+    """Training step of each agent's best checkpoint, if best ones are judged; the step is the agent's seed."""
+    for seed, taken in zip(population.seeds, population.selected_steps, strict=False):
+        yield Measurement("selected_step", float(taken), seed)
 
 
 def _learning_curve(population: PopulationResult) -> Iterator[Measurement]:

@@ -7,6 +7,8 @@ gamma .5 and lambda .5, delta_t = r_t + .5 V_{t+1} nt - V_t and A_t = delta_t + 
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 import gymnasium
 import jax
 import jax.numpy as jnp
@@ -54,8 +56,8 @@ class Counting(gymnasium.Env):
         return np.array([self.number], np.float32), float(self.number - 1), self.number == self.last, False, {}
 
 
-gymnasium.register(LIMITED, Counting, max_episode_steps=2)
-gymnasium.register(TERMINATING, Counting, kwargs={"last": 3})
+gymnasium.register(LIMITED, cast(Any, Counting), max_episode_steps=2)
+gymnasium.register(TERMINATING, cast(Any, Counting), kwargs={"last": 3})
 
 
 def recipe_of(environment, site, steps):
@@ -68,7 +70,7 @@ def stored(environment, site, steps=3):
     """Advantages and returns in the buffer of Stable-Baselines3."""
     recipe = recipe_of(environment, site, steps)
     with library_randomness_kept():
-        model = build(recipe, 0)
+        model: Any = build(recipe, 0)
         model.policy.predict_values = lambda seen: seen
         acting = model.policy.forward
         model.policy.forward = lambda seen: (acting(seen)[0], seen, torch.zeros(1))

@@ -156,6 +156,12 @@ def test_populations(complete: CampaignResult) -> None:
     assert all(500 <= reward <= 508 for reward in healthy.rewards)
 
 
+def test_best_checkpoints_have_their_step(complete: CampaignResult, tmp_path: Path) -> None:
+    chosen = run(campaign(agent={"select": "best"}, operators=["NDF"], boundary={"enabled": False}), tmp_path)
+    assert {population.selected_steps for population in chosen.result.populations} == {(200,) * 10}
+    assert {population.selected_steps for population in complete.populations} == {()}
+
+
 def test_a_mutant_that_is_not_live_gets_no_verdict(complete: CampaignResult) -> None:
     dead = next(population for population in complete.populations if population.mutant == "MTS")
     assert dead.identical_seeds == dead.seeds

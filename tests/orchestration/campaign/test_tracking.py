@@ -93,6 +93,15 @@ def test_one_run_per_phase_and_per_population(result: CampaignResult) -> None:
     assert [run.name for run in runs if run.kind == "population"] == ["Healthy", "NDF", "RN_1.0"]
 
 
+def test_a_best_checkpoint_has_its_step(result: CampaignResult) -> None:
+    first, *others = result.populations
+    chosen = dataclasses.replace(first, selected_steps=(200, 50, 200))
+    run = next(
+        r for r in nested_runs(dataclasses.replace(result, populations=(chosen, *others))) if r.name == "Healthy"
+    )
+    assert [(m.step, m.value) for m in run.measurements if m.key == "selected_step"] == [(0, 200), (1, 50), (2, 200)]
+
+
 def test_population_holds_parameters_rewards_curve_and_verdicts(result: CampaignResult, recipe: TrainingRecipe) -> None:
     run = next(run for run in nested_runs(result, {"NDF": recipe}) if run.name == "NDF")
     params = dict(run.params)

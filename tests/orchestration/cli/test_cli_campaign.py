@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from orchestration.campaign import seed_plan
+from mutations.killing.seeds_needed import Comparisons
 from orchestration.campaign.calibration import Costs
 from orchestration.cli import main
 from orchestration.cli.app import COMMANDS, loaded
@@ -99,7 +99,7 @@ def test_run_show_and_plan(proctor: Proctor, tmp_path: Path, monkeypatch: pytest
 
 
 def test_seeds_needed(proctor: Proctor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(seed_plan, "Comparisons", partial(seed_plan.Comparisons, pairs=10))
+    monkeypatch.setattr("orchestration.campaign.seed_plan.Comparisons", partial(Comparisons, pairs=10))
     printed = json.loads(proctor("campaign", "seeds", "spec.yaml", "--format", "json").out)
     assert (printed["mutants"], printed["levels"], printed["looks"]) == (2, [0.025, 0.025], [6, 10, 15, 20])
     assert len({row["rewards"] for row in printed["rows"]}) == 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from agents.deeprl.engines.base import AgentSelection
 from agents.deeprl.presets.preset import preset
 from envsearch.spec import EnvironmentSpec
 from mutations.folding import mutate
@@ -47,6 +48,9 @@ RETRAINED = {
 MEMORY_CLEARED = [key for key in RETRAINED if key[1].startswith(("M_", "Ra_"))]
 
 
+BEST = AgentSelection("best")
+
+
 def address(algorithm, mutant):
     return AgentKey(mutate(RECIPES[algorithm], parse_mutant(mutant)), 0).address()[:12]
 
@@ -68,3 +72,8 @@ def test_the_cleared_memory_is_the_fault_of_0_1(algorithm, mutant):
 
 def test_the_fleet_engine_keeps_its_addresses_too():
     assert AgentKey(RECIPES["ppo"], 3, "fleet").address()[:12] == "a068570c9566"
+
+
+def test_the_earliest_of_equal_checkpoints_is_not_taken_for_the_latest():
+    assert AgentKey(RECIPES["ppo"], 0, selection=BEST).address()[:12] != "70a6d13f6bd8"
+    assert AgentKey(RECIPES["dqn"], 0, selection=BEST).address()[:12] != "7def31a58e71"

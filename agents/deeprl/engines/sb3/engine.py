@@ -72,7 +72,7 @@ def train_one(
         try:
             _learn(model, recipe.total_steps, recording)
             chosen, step, checkpoint = model, int(model.num_timesteps), to_bytes(model)
-            if selection.kind == "best" and weights_finite(model):
+            if selection.kind == "best":
                 recording.consider(model)
             if recording.best is not None:
                 _, step, checkpoint = recording.best
