@@ -1,6 +1,6 @@
 """How sure a mutation score is: a bootstrap over agents, through the error control of the report.
 
-Each replicate draws healthy agents and the agents of each mutant anew, with replacement. An agent keeps its rewards in
+Each replicate draws healthy agents and the agents of each mutant again, with replacement. An agent keeps its rewards in
 all environments. All comparisons are then judged and corrected again, beside the other comparisons of the report, which
 stay as they are.
 """

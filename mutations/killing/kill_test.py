@@ -172,6 +172,12 @@ def better_is_killed(test: KillTest) -> bool:
     return bool(getattr(test, "better_is_killed", True))
 
 
+def counts_as_kill(test: KillTest, verdict: KillVerdict) -> bool:
+    """Whether a verdict of this test is a kill in a score."""
+    improved = verdict.direction is Direction.BETTER and not better_is_killed(test)
+    return verdict.outcome is Outcome.KILLED and not improved
+
+
 def takes_dead(test: KillTest) -> bool:
     """Whether a test judges dead agents, whose reward is minus infinity (attribute of the same name)."""
     return bool(getattr(test, "takes_dead", False))

@@ -41,7 +41,8 @@ class MarginPermutation:
 
     name: str = "margin_permutation"
     summary: str = (
-        "Permutation of the smallest p-value of mean, rank and energy distance; equivalence within a margin; any sizes"
+        "Permutation of the smallest p-value of mean, rank and energy distance; equivalence within margins; any sizes "
+        "(default)"
     )
     source: str = (
         "Fisher 1935; Westfall and Young 1993 (min-p); Szekely and Rizzo 2013; Schuirmann 1987 (two one-sided)"

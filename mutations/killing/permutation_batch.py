@@ -33,12 +33,12 @@ def batch_p_values(healthy: Rewards, mutant: Rewards, splits: Splits) -> Rewards
 def smallest_single_p(healthy: Rewards, mutant: Rewards, splits: Splits) -> Rewards:
     """The smallest p-value of the single statistics, shape (comparisons,): a lower bound of `batch_p_values`, quickly.
 
-    Computed in single precision: values that nearly reach the observed one count as reaching it.
+    Computed in single precision: only values that are clearly at least the observed one count as reaching it.
     """
     bounds = np.ones(healthy.shape[0])
     for steps, own, weights in _sums(healthy, mutant, splits):
         values = np.abs(steps.astype(np.float32) @ weights.T.astype(np.float32))
-        reached = np.sum(values >= np.abs(np.sum(own * weights, axis=1)) * (1 - 1e-4), axis=0)
+        reached = np.sum(values >= np.abs(np.sum(own * weights, axis=1)) * (1 + 1e-4), axis=0)
         np.minimum(bounds, (reached + 1) / (steps.shape[0] + 1), out=bounds)
     return bounds
 

@@ -26,7 +26,7 @@ from orchestration.campaign.steps.magnitude_curves import left_out, magnitude_cu
 from orchestration.campaign.steps.population_summary import population_result
 from orchestration.campaign.steps.provenance import provenance
 from orchestration.campaign.steps.score import scores
-from orchestration.campaign.steps.sequential_training import saving, train_in_looks
+from orchestration.campaign.steps.sequential_training import reopened, saving, train_in_looks
 from orchestration.campaign.steps.training import train_populations
 
 
@@ -77,9 +77,10 @@ def train_mutants(context: RunContext, findings: Findings) -> None:
 
 
 def keep_live(findings: Findings, mutants: Sequence[Population]) -> None:
-    """Note the first-order mutants that are not live; the others go on."""
-    findings.live, notes = sanity.live_mutants(findings.populations.healthy, mutants)
-    findings.notes += notes
+    """Note the first-order mutants that are not live or have the agents of another mutant; the others go on."""
+    live, notes = sanity.live_mutants(findings.populations.healthy, mutants)
+    findings.live, findings.same_agents, merged = sanity.distinct_mutants(live)
+    findings.notes += [*notes, *merged]
 
 
 def _trained(context: RunContext, findings: Findings, mutants: list[Population], name: str) -> list[Population]:
@@ -132,9 +133,11 @@ def judge_higher_order(context: RunContext, findings: Findings) -> None:
         return
     mutants = _trained(context, findings, mutants, "higher order")
     findings.trained += mutants
-    findings.live_above, notes = sanity.live_mutants(healthy, mutants)
-    findings.notes += notes
-    live, environments, initial = findings.live_above, environments_of(findings), _initial_environment(campaign)
+    live, notes = sanity.live_mutants(healthy, mutants)
+    live, same_agents, merged = sanity.distinct_mutants(live, findings.live)
+    findings.live_above, findings.same_agents = live, findings.same_agents | same_agents
+    findings.notes += [*notes, *merged]
+    environments, initial = environments_of(findings), _initial_environment(campaign)
     findings.above_first_order = judge_everywhere(context, healthy, live, environments, "kill matrix, higher order")
     findings.verdicts += judge_everywhere(context, healthy, live, initial, "judge higher order")
 
@@ -144,9 +147,11 @@ def conclude(findings: Findings) -> None:
     correct_report(findings)
     looks = findings.campaign.looks
     if looks is not None:
-        findings.notes.append(saving(looks, findings.trained[1:]))
-    mutants = [population.mutant for population in findings.live_above]
-    findings.higher_order = properties(mutants, findings.first_order, findings.above_first_order, findings.tests)
+        trained = findings.trained[1:]
+        findings.notes += [saving(looks, trained), *reopened(looks, trained, findings.verdicts)]
+    mutants = [population.mutant for population in findings.trained if population.mutant.order > 1]
+    matrices = (findings.first_order, findings.above_first_order)
+    findings.higher_order = properties(mutants, *matrices, findings.tests, findings.same_agents)
 
 
 def sweep_magnitudes(context: RunContext, findings: Findings) -> None:
@@ -162,10 +167,13 @@ def sweep_magnitudes(context: RunContext, findings: Findings) -> None:
     evaluate_populations(context, populations.in_sweeps, [campaign.initial_point], "evaluate magnitudes")
     findings.trained += swept
     live, notes = sanity.live_mutants(healthy, swept)
-    findings.notes += [*notes, *left_out(populations)]
+    live, same_agents, merged = sanity.distinct_mutants(live, findings.live)
+    findings.same_agents |= same_agents
+    findings.notes += [*notes, *merged, *left_out(populations)]
     verdicts = judge_everywhere(context, healthy, live, _initial_environment(campaign), "judge magnitudes")
     verdicts = corrected(verdicts, campaign.error_control)
-    findings.curves = magnitude_curves(populations, [*findings.verdicts, *verdicts])
+    judged = sanity.with_same_agents([*findings.verdicts, *verdicts], findings.same_agents)
+    findings.curves = magnitude_curves(populations, judged)
 
 
 def _initial_environment(campaign: ResolvedCampaign) -> dict[str, Sequence[Point]]:
@@ -174,7 +182,9 @@ def _initial_environment(campaign: ResolvedCampaign) -> dict[str, Sequence[Point
 
 def _result(context: RunContext, findings: Findings) -> CampaignResult:
     campaign, healthy = findings.campaign, findings.populations.healthy.records()
-    populations = [population_result(context, population, healthy) for population in findings.trained]
+    populations = [
+        population_result(context, population, healthy, findings.same_agents) for population in findings.trained
+    ]
     swept = {population.id for population in findings.populations.swept}
     counted = [population for population in populations if population.mutant not in swept]
     environment, algorithm = campaign.healthy.environment.name, algorithm_facts(campaign.healthy.algorithm).name

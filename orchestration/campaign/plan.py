@@ -29,6 +29,7 @@ from orchestration.campaign.pipeline import (
 from orchestration.campaign.population import Population, Populations, seed_by_seed
 from orchestration.campaign.result import Point
 from orchestration.campaign.spec.campaign import BoundaryPlan, ResolvedCampaign
+from orchestration.campaign.steps import sanity
 from orchestration.campaign.steps.higher_order import chosen_mutants
 from orchestration.execution.executors.inline import InlineExecutor
 from orchestration.execution.results import ResultStore
@@ -43,7 +44,7 @@ class PlannedPhase:
     Attributes:
         items: trainings or evaluations (one agent at one point), the finished ones included.
         done: those in the store.
-        cpu_seconds: predicted for the rest.
+        cpu_seconds: CPU time predicted for the rest.
         bound: whether `items` is an upper bound, because results decide how many there are.
         fewest: the fewest items there can be, where that is known of a bound.
     """
@@ -80,7 +81,7 @@ class CampaignPlan:
 
     @property
     def cpu_hours(self) -> float:
-        """Predicted for what is left."""
+        """CPU time predicted for what is left, in total over all cores."""
         return sum(phase.cpu_seconds for phase in self.phases) / 3600.0
 
     @property
@@ -90,7 +91,10 @@ class CampaignPlan:
 
     @property
     def wall_hours(self) -> float:
-        """Predicted for what is left; a phase cannot use more cores than it has items."""
+        """Wall time predicted for what is left, on cores that nothing else uses; phases follow one another.
+
+        Each core works on one item at a time, so that a phase cannot use more cores than it has items.
+        """
         hours = 0.0
         for phase in self.phases:
             left = phase.items - phase.done
@@ -252,9 +256,17 @@ def _higher_order(counter: _Counter, populations: Populations, findings: Finding
         return []
     phase, training = "kill matrix, higher order", counter.trainings("train higher order", mutants)
     if judged is not None:
-        return [training, counter.evaluations(phase, mutants, [campaign.initial_point, *_points(judged)])]
+        initially = counter.evaluations("evaluate higher order", mutants, [campaign.initial_point])
+        counted = mutants if training.done < training.items else _counted(mutants, judged)
+        return [training, initially, counter.evaluations(phase, counted, _points(judged))]
     places = max(1, len(campaign.boundary.tests) * most_environments(campaign.boundary))
     return [training, counter.bounded(phase, len(mutants) * len(campaign.seeds) * places)]
+
+
+def _counted(mutants: Sequence[Population], findings: Findings) -> Sequence[Population]:
+    """The trained higher-order mutants that are judged."""
+    live, _ = sanity.live_mutants(findings.populations.healthy, mutants)
+    return sanity.distinct_mutants(live, findings.live)[0]
 
 
 def _sides(parameter: Parameter) -> list[float]:

@@ -187,8 +187,8 @@ def plan_row(planned: CampaignPlan) -> dict[str, Any]:
         "fewest_cpu_hours": planned.fewest_cpu_hours,
         "wall_hours": planned.wall_hours,
         "cores": planned.cores,
-        "seconds_per_training": planned.costs.train,
-        "seconds_per_evaluation": planned.costs.evaluation,
+        "cpu_seconds_per_training": planned.costs.train,
+        "cpu_seconds_per_evaluation": planned.costs.evaluation,
         "costs": planned.costs.source,
         "notes": planned.notes,
     }
@@ -211,12 +211,14 @@ def _print_plan(planned: CampaignPlan) -> None:
         print(note)
     source = "recorded from finished agents" if planned.costs.source == "recorded" else "measured now"
     print(
-        f"One training takes {duration_text(planned.costs.train)}, one evaluation {planned.costs.evaluation:.2f} s "
-        f"({source}; episodes of untrained agents are assumed to last until the time limit)."
+        f"One training takes {duration_text(planned.costs.train)} of CPU time, one evaluation "
+        f"{planned.costs.evaluation:.2f} s ({source}; episodes of untrained agents are assumed to last until the time "
+        "limit)."
     )
     print(
-        f"Predicted for what is left: {_fewest(planned)}{planned.cpu_hours:.2f} CPU-hours, "
-        f"{duration_text(planned.wall_hours * 3600)} on {planned.cores} cores."
+        f"Predicted for what is left: {_fewest(planned)}{duration_text(planned.cpu_hours * 3600)} of CPU time in "
+        f"total; {duration_text(planned.wall_hours * 3600)} of wall time on {planned.cores} "
+        f"{'core' if planned.cores == 1 else 'cores'}, if nothing else uses them."
     )
 
 
@@ -228,8 +230,10 @@ def _items(phase: PlannedPhase) -> str:
 
 def _fewest(planned: CampaignPlan) -> str:
     """The lower end of the predicted time, where looks give it a range. The time on the cores is for the upper end."""
+    from orchestration.campaign.report.formatting import duration_text
+
     hours = planned.fewest_cpu_hours
-    return f"{hours:.2f} to " if hours < planned.cpu_hours else ""
+    return f"{duration_text(hours * 3600)} to " if hours < planned.cpu_hours else ""
 
 
 def _print_seeds(planned: SeedPlan) -> None:

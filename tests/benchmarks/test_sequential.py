@@ -35,11 +35,12 @@ def test_stopping_is_at_the_first_look_that_rejects():
 def test_a_replay_stops_the_obvious_and_gives_the_same_outcomes():
     rng = np.random.default_rng(0)
     rewards = {"Healthy": rng.normal(480, 10, 20), "dead": rng.normal(20, 5, 20), "same": rng.normal(480, 10, 20)}
-    row = sequential_replay.replay("made up", rewards | {"dead-same": rng.normal(20, 5, 20)})
+    row = sequential_replay.replay("made up", rewards | {"dead-same": rng.normal(20, 5, 20)}, Looks())
     assert (row.mutants, row.trainings, row.looks_trainings, row.differences) == (2, 60, 46, ())
     assert row.stops == {"dead": 6, "same": 20}
-    assert "| 0.77 |" in sequential_replay.as_table([row])
-    stops, verdicts = sequential_replay.look_by_look(rewards["Healthy"], {"dead": rewards["dead"]})
+    assert (row.groups, row.looks_groups) == (15, 5 + 2 + 7)
+    assert "| 0.77 | 0.93 |" in sequential_replay.as_table([row])
+    stops, verdicts = sequential_replay.look_by_look(rewards["Healthy"], {"dead": rewards["dead"]}, Looks())
     assert (stops, verdicts["dead"].outcome) == ({"dead": 6}, Outcome.KILLED)
 
 
@@ -47,7 +48,6 @@ def test_the_shipped_campaign_needs_less_than_seven_tenths_of_the_trainings():
     path = sequential_replay.FOLDER / "cartpole_ppo" / "rewards.csv"
     rewards = sequential_replay.populations(path)
     assert {values.size for values in rewards.values()} == {20}
-    row = sequential_replay.replay("cartpole_ppo", rewards)
+    row = sequential_replay.replay("cartpole_ppo", rewards, Looks(DEFAULT_LOOKS))
     assert row.looks_trainings <= 0.7 * row.trainings
     assert row.differences == ()
-    assert Looks().agents == DEFAULT_LOOKS

@@ -6,8 +6,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from mutations.killing.sequential_looks import DEFAULT_LOOKS
-
 Count = Annotated[int, Field(ge=1)]
 SeedNumber = Annotated[int, Field(ge=0, lt=2**31)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
@@ -26,12 +24,13 @@ class SeedsSection(Section):
     """Seeds as needed: mutants are trained block by block until they are decided.
 
     Attributes:
-        looks: agents of a mutant at which it is judged, rising; the last number is the most.
+        looks: agents of a mutant at which it is judged, rising; the last number is the most. By default 6, 10, 15 and
+            20, rounded up to the groups that the engine trains side by side.
         healthy: healthy agents, trained at the start; by default as many as the last look. They serve every mutant, so
             more of them gain power cheaply.
     """
 
-    looks: Annotated[list[Count], Field(min_length=1)] = list(DEFAULT_LOOKS)
+    looks: Annotated[list[Count], Field(min_length=1)] | None = None
     healthy: Count | None = None
 
 

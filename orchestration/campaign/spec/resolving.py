@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from agents.deeprl.algorithms import algorithm_facts
-from agents.deeprl.engines.base import AgentSelection
+from agents.deeprl.engines.base import AgentSelection, agents_side_by_side
+from agents.deeprl.engines.registry import engine
 from agents.deeprl.presets import PRESETS, Preset, preset
 from agents.deeprl.recipe import TrainingRecipe
 from envsearch.boundary import BoundarySearch
@@ -66,7 +67,7 @@ def _resolve(spec: CampaignSpec) -> ResolvedCampaign:
     swept = [Mutant((mutation,)) for sweep in sweeps for mutation in sweep.mutations]
     chosen_engine, engine_choice = choose_engine(spec.engine, healthy, (*mutants, *explicit, *swept))
     with _at("seeds", "seeds"):
-        looks = resolved_looks(spec)
+        looks = resolved_looks(spec, agents_side_by_side(engine(chosen_engine), healthy))
     kill_tests = _kill_tests(spec.kill_tests or default_kill_tests(spec), "kill_tests")
     return ResolvedCampaign(
         name=spec.name,

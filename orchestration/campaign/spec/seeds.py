@@ -7,27 +7,39 @@ from collections.abc import Sequence
 from envsearch.errors import InputError
 from mutations.killing.margin_permutation_at_look import takes_looks
 from mutations.killing.registry import DEFAULT_KILL_TEST, kill_test
-from mutations.killing.sequential_looks import Looks
+from mutations.killing.sequential_looks import DEFAULT_LOOKS, Looks
 from orchestration.campaign.spec.model import CampaignSpec, SeedsSection
 
 LOOKS_KILL_TEST = "margin_permutation"
 """The default kill test of a campaign with looks; others do not spend their level over them."""
 
 
-def resolved_looks(spec: CampaignSpec) -> Looks | None:
+def resolved_looks(spec: CampaignSpec, side_by_side: int) -> Looks | None:
     """When mutants are judged; None where all populations have all seeds.
+
+    Args:
+        spec: the fields.
+        side_by_side: agents that the engine trains for the cost of one. The default looks are rounded up to it, since a
+            group that is not full costs the same.
 
     Raises:
         InputError: the looks do not rise.
     """
-    if spec.seeds == "auto":
-        return Looks()
-    return Looks(tuple(spec.seeds.looks)) if isinstance(spec.seeds, SeedsSection) else None
+    if not has_looks(spec):
+        return None
+    if isinstance(spec.seeds, SeedsSection) and spec.seeds.looks is not None:
+        return Looks(tuple(spec.seeds.looks))
+    return Looks(tuple(dict.fromkeys(-(-agents // side_by_side) * side_by_side for agents in DEFAULT_LOOKS)))
+
+
+def has_looks(spec: CampaignSpec) -> bool:
+    """Whether mutants are trained look by look."""
+    return spec.seeds == "auto" or isinstance(spec.seeds, SeedsSection)
 
 
 def default_kill_tests(spec: CampaignSpec) -> list[str]:
     """The kill tests of a spec that names none."""
-    return [DEFAULT_KILL_TEST if resolved_looks(spec) is None else LOOKS_KILL_TEST]
+    return [LOOKS_KILL_TEST if has_looks(spec) else DEFAULT_KILL_TEST]
 
 
 def resolved_seeds(spec: CampaignSpec, looks: Looks | None, kill_tests: Sequence[str]) -> tuple[int, ...]:

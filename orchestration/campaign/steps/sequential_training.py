@@ -14,10 +14,11 @@ from mutations.killing.kill_test import Outcome
 from mutations.killing.sequential_looks import Looks
 from orchestration.campaign.context import RunContext
 from orchestration.campaign.population import Population
+from orchestration.campaign.result import MutantVerdict
 from orchestration.campaign.steps.correction import corrected
 from orchestration.campaign.steps.evaluation import evaluate_populations
 from orchestration.campaign.steps.kill_matrix import judge_everywhere
-from orchestration.campaign.steps.sanity import live_mutants
+from orchestration.campaign.steps.sanity import distinct_mutants, live_mutants, with_same_agents
 from orchestration.campaign.steps.training import train_populations
 
 
@@ -50,12 +51,14 @@ def train_in_looks(
 def undecided_mutants(context: RunContext, healthy: Population, mutants: Sequence[Population]) -> set[str]:
     """Mutants that a kill test finds inconclusive in the initial environment, after correction over all of `mutants`.
 
-    Those whose agents equal the healthy ones bit for bit are not judged and need no further agents.
+    Those whose agents equal the healthy ones bit for bit are not judged and need no further agents. Those whose agents
+    equal another mutant's need as many as that one: further agents may differ.
     """
-    campaign, live = healthy.campaign, live_mutants(healthy, mutants)[0]
+    campaign = healthy.campaign
+    live, same_agents, _ = distinct_mutants(live_mutants(healthy, mutants)[0])
     initial = {test: [campaign.initial_point] for test in campaign.kill_tests}
     entries = judge_everywhere(context, healthy, live, initial, "judge mutants")
-    after = corrected(entries, campaign.error_control)
+    after = with_same_agents(corrected(entries, campaign.error_control), same_agents)
     return {entry.mutant for entry in after if entry.verdict.outcome is Outcome.INCONCLUSIVE}
 
 
@@ -69,3 +72,20 @@ def saving(looks: Looks, mutants: Sequence[Population]) -> str:
         f"trainings of mutants were needed ({trained / most:.0%}). The initial environment decided when training "
         "stopped; elsewhere a mutant is judged with the agents that it has."
     )
+
+
+def reopened(looks: Looks, mutants: Sequence[Population], verdicts: Sequence[MutantVerdict]) -> list[str]:
+    """Notes on mutants that were decided when their training stopped and are not after the correction of the report.
+
+    Args:
+        mutants: with the agents that they have.
+        verdicts: in the initial environment, corrected over the whole report.
+    """
+    stopped = {mutant.id: len(mutant.agents) for mutant in mutants if len(mutant.agents) < looks.most}
+    undecided = {entry.mutant for entry in verdicts if entry.verdict.outcome is Outcome.INCONCLUSIVE}
+    return [
+        f"{mutant} was decided at {agents} agents, corrected over the mutants. Corrected over the whole report it is "
+        f"inconclusive; more agents need other looks (seeds: {{looks: [...]}}) or seeds: {looks.most}."
+        for mutant, agents in stopped.items()
+        if mutant in undecided
+    ]

@@ -9,19 +9,19 @@ from typing import Any
 
 import pytest
 
-from mutations.killing.kill_test import Outcome
+from mutations.killing.kill_test import KillVerdict, Outcome
 from mutations.killing.sequential_looks import Looks
 from mutations.parsing import parse_mutant
 from orchestration.campaign.calibration import Costs
 from orchestration.campaign.context import RunContext
 from orchestration.campaign.plan import CampaignPlan, plan_campaign
 from orchestration.campaign.population import Populations, seed_by_seed
-from orchestration.campaign.result import CampaignResult
+from orchestration.campaign.result import CampaignResult, MutantVerdict
 from orchestration.campaign.run import RunSettings, run_campaign
 from orchestration.campaign.spec.campaign import ResolvedCampaign
 from orchestration.campaign.spec.loading import parse_spec
 from orchestration.campaign.spec.resolving import resolve
-from orchestration.campaign.steps.sequential_training import saving
+from orchestration.campaign.steps.sequential_training import reopened, saving
 from orchestration.execution.executors.inline import InlineExecutor
 from orchestration.execution.results import ResultStore
 from orchestration.execution.tasks import TaskFunctions
@@ -190,3 +190,17 @@ def test_the_saving_is_a_sentence(tmp_path: Path) -> None:
     text = saving(Looks((6, 8, 12)), mutants)
     assert text.startswith("Seeds as needed: of 3 mutants, training stopped for 2 at 6, 1 at 12 agents. 24 of 36 train")
     assert "(67%)" in text
+
+
+def test_a_kill_that_the_whole_report_does_not_confirm_is_named(
+    tmp_path: Path, make_verdict: Callable[[str, Outcome], KillVerdict]
+) -> None:
+    populations = Populations(campaign(), ResultStore(str(tmp_path / "store"))).first_order
+    mutants = [populations[0].first(6), populations[1].first(6), populations[2]]
+    outcomes = (Outcome.INCONCLUSIVE, Outcome.KILLED, Outcome.INCONCLUSIVE)
+    verdicts = [
+        MutantVerdict(mutant.id, (), make_verdict("margin_permutation", outcome))
+        for mutant, outcome in zip(mutants, outcomes, strict=True)
+    ]
+    (note,) = reopened(Looks((6, 8, 12)), mutants, verdicts)
+    assert note.startswith("NDF was decided at 6 agents")

@@ -45,7 +45,7 @@ def test_defaults() -> None:
     campaign = resolved(BASE)
     assert campaign.seeds == tuple(range(20))
     assert campaign.healthy.total_steps == 200_000
-    assert campaign.kill_tests == ("paired_permutation",) == campaign.boundary.tests
+    assert campaign.kill_tests == ("margin_permutation",) == campaign.boundary.tests
     assert (campaign.evaluation.episodes, campaign.evaluation.seed) == (10, 420)
     assert campaign.selection.kind == "final"
     assert campaign.sanity.threshold == 475.0
@@ -98,14 +98,22 @@ seed: 9
 
 
 def test_seeds_as_needed() -> None:
-    campaign = resolved(BASE + "seeds: auto\n")
+    campaign = resolved(BASE + "seeds: auto\nengine: sb3\n")
     assert (campaign.looks, campaign.seeds) == (Looks((6, 10, 15, 20)), tuple(range(20)))
     assert (campaign.kill_tests, campaign.mutant_seeds) == (("margin_permutation",), tuple(range(20)))
     own = resolved(BASE + "seeds: {looks: [5, 8], healthy: 12}\n")
     assert (own.looks, own.seeds, own.mutant_seeds) == (Looks((5, 8)), tuple(range(12)), tuple(range(8)))
-    written_out = resolved(BASE + "seeds: {looks: [6, 10, 15, 20]}\nkill_tests: [margin_permutation]\n")
-    assert written_out.run_id == campaign.run_id
-    assert campaign.run_id != resolved(BASE + "seeds: 20\nkill_tests: [margin_permutation]\n").run_id
+    written_out = BASE + "seeds: {looks: [6, 10, 15, 20]}\nkill_tests: [margin_permutation]\nengine: sb3\n"
+    assert resolved(written_out).run_id == campaign.run_id
+    without_looks = resolved(BASE + "seeds: 20\nkill_tests: [margin_permutation]\nengine: sb3\n")
+    assert campaign.run_id != without_looks.run_id
+
+
+def test_looks_fill_the_groups_of_the_fleet_engine() -> None:
+    assert resolved(BASE + "seeds: auto\nengine: fleet\n").looks == Looks((8, 12, 16, 20))
+    more_healthy = resolved(BASE + "seeds: {healthy: 28}\nengine: fleet\n")
+    assert (more_healthy.looks, len(more_healthy.seeds)) == (Looks((8, 12, 16, 20)), 28)
+    assert resolved(BASE.replace("ppo", "dqn") + "seeds: auto\nengine: fleet\n").looks == Looks((6, 10, 15, 20))
 
 
 def test_run_id_ignores_name_comments_and_formatting() -> None:
@@ -262,7 +270,7 @@ def test_preset_of_another_environment() -> None:
         ),
         (
             BASE + "boundary: {tests: [reward_distribution]}\n",
-            "spec.yaml: boundary.tests[0]: unknown test of this campaign 'reward_distribution' (did you mean ",
+            "spec.yaml: boundary.tests[0]: unknown test of this campaign 'reward_distribution'; expected one of m",
         ),
         (
             BASE + "boundary: {limits: {cart_mas: [1, 2]}}\n",
