@@ -41,12 +41,6 @@ def unique(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-def total(seconds: Sequence[float | None]) -> float | None:
-    """The sum; None if one is not known."""
-    known = [value for value in seconds if value is not None]
-    return sum(known) if len(known) == len(seconds) else None
-
-
 def healthy_of(result: CampaignResult) -> PopulationResult | None:
     """The healthy population, if the campaign got that far."""
     return next((population for population in result.populations if population.mutant == HEALTHY), None)

@@ -22,7 +22,7 @@ from orchestration.campaign.report.matrix_view import (
 )
 from orchestration.campaign.report.summary import correction_text, headline
 from orchestration.campaign.report.table import Cell, flatten
-from orchestration.campaign.result import CampaignResult, PopulationResult
+from orchestration.campaign.result import CampaignResult, PopulationResult, total
 from orchestration.campaign.steps import comparison
 
 DIRECTIONS = {
@@ -252,7 +252,7 @@ def _population(population: PopulationResult) -> View:
 
 def _training_cost(result: CampaignResult) -> str:
     wall = sum(population.train_seconds for population in result.populations)
-    return _training_time(wall, facts.total([population.cpu_seconds for population in result.populations]))
+    return _training_time(wall, total([population.cpu_seconds for population in result.populations]))
 
 
 def _training_time(wall: float, cpu: float | None) -> str:

@@ -19,8 +19,7 @@ from agents.deeprl.recipe import TrainingRecipe
 from envsearch.canonical import content_address, plain
 from mutations.killing.kill_test import Direction, KillVerdict, Outcome
 from mutations.mutant import HEALTHY
-from orchestration.campaign import result_facts as facts
-from orchestration.campaign.result import CampaignResult, MutantVerdict, PopulationResult
+from orchestration.campaign.result import CampaignResult, MutantVerdict, PopulationResult, total
 from orchestration.campaign.result_facts import is_better_apart, is_kill
 
 PHASES = ("train", "evaluate", "boundary", "kill_matrix", "higher_order")
@@ -128,7 +127,7 @@ def _train_numbers(result: CampaignResult) -> Iterator[tuple[str, float | None]]
     yield "dead_agents", sum(len(population.dead) for population in result.populations)
     yield "failed_agents", sum(len(population.failed) for population in result.populations)
     yield "train_seconds", sum(population.train_seconds for population in result.populations)
-    yield "cpu_seconds", facts.total([population.cpu_seconds for population in result.populations])
+    yield "cpu_seconds", total([population.cpu_seconds for population in result.populations])
 
 
 def _evaluate_numbers(result: CampaignResult) -> Iterator[tuple[str, float | None]]:
