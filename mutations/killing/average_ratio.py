@@ -21,6 +21,7 @@ class AverageRatio:
     """
 
     name: str = "average_ratio"
+    power_label: str = "none"
     summary: str = "Share of pairs with mutant / healthy < 0.9; a number, not a verdict (published, compatibility)"
     source: str = "RLMutation, ICST 2023: average mutated/healthy ratio"
     resampling: bool = False

@@ -40,7 +40,7 @@ class KillVerdict:
         p_value: after Holm's correction where the test is corrected over the mutants of a campaign.
         effect_size: the test's own effect size (see its description).
         effect_low, effect_high: its 95 % interval, where the test gives one.
-        power: as the test defines it.
+        power: as the test defines it; `power_label` says for which alternative, and whether it is corrected.
         n_healthy, n_mutant: agents compared.
         agreement: share of repeats with this outcome, for a resampling test run with several seeds.
         reason: one clause for the reader, above all why a verdict is inconclusive.
@@ -71,7 +71,7 @@ class KillTest(Protocol):
         resampling: whether the verdict depends on the generator (then ``--repeats`` means something).
         corrected: whether `correct` changes verdicts when several mutants are judged together.
 
-    Two further attributes are optional, see `takes_independent` and `better_is_killed`.
+    Three further attributes are optional, see `takes_independent`, `better_is_killed` and `power_label`.
     """
 
     name: str
@@ -103,3 +103,8 @@ def takes_independent(test: KillTest) -> bool:
 def better_is_killed(test: KillTest) -> bool:
     """Whether a mutant killed with direction `better` counts as killed in a score (attribute of the same name)."""
     return bool(getattr(test, "better_is_killed", True))
+
+
+def power_label(test: KillTest) -> str:
+    """What the test's `power` is the chance of, for the head of a column (attribute of the same name)."""
+    return str(getattr(test, "power_label", f"as {test.name} defines it"))

@@ -48,6 +48,7 @@ class PairedPermutation:
     """
 
     name: str = "paired_permutation"
+    power_label: str = "uncorrected, at 0.8 sd"
     summary: str = (
         "Sign-flip permutation test of same-seed differences, Holm-corrected, with Vargha-Delaney A (default)"
     )

@@ -8,7 +8,7 @@ from envsearch.errors import InputError, unknown_name
 from envsearch.import_path import is_import_path, load_object
 from mutations.killing.average_ratio import AverageRatio
 from mutations.killing.distance_distribution import DistanceDistribution
-from mutations.killing.kill_test import KillTest
+from mutations.killing.kill_test import KillTest, power_label
 from mutations.killing.margin_permutation import MarginPermutation
 from mutations.killing.paired_permutation import PairedPermutation
 from mutations.killing.reward_distribution import RewardDistribution
@@ -22,6 +22,8 @@ KILL_TESTS: dict[str, KillTest] = {
 }
 
 DEFAULT_KILL_TEST = "paired_permutation"
+
+LABEL_OF_UNKNOWN_POWER = "as the test defines it"
 
 _ATTRIBUTES = ("name", "summary", "source", "resampling", "corrected")
 _METHODS = ("judge", "correct")
@@ -39,6 +41,11 @@ def kill_test(name: str, field: str = "") -> KillTest:
         raise unknown_name("kill test", name, KILL_TESTS, field)
     loaded = load_object(name, field)
     return as_kill_test(_instance(loaded, name, field) if isinstance(loaded, type) else loaded, name, field)
+
+
+def power_label_of(name: str) -> str:
+    """The `power_label` of a test in the table; for another name, that its test defines it."""
+    return power_label(KILL_TESTS[name]) if name in KILL_TESTS else LABEL_OF_UNKNOWN_POWER
 
 
 def as_kill_test(candidate: Any, name: str, field: str = "") -> KillTest:

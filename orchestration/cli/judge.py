@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from envsearch.errors import InputError
-from mutations.killing.kill_test import KillTest, KillVerdict, Outcome, takes_independent
+from mutations.killing.kill_test import KillTest, KillVerdict, Outcome, power_label, takes_independent
 from mutations.killing.registry import KILL_TESTS, kill_test
 from mutations.killing.repeats import judge_repeated
 from mutations.population_file import read_pair
@@ -49,7 +49,8 @@ def judge(
 
     Use either --table, or --healthy and --mutant. Populations must have the same seeds, unless every named test takes
     independent populations (margin_permutation): these may differ in size and seeds. A test that corrects for the
-    number of mutants does so over those of one environment and algorithm.
+    number of mutants does so over those of one environment and algorithm. Below the table is what each test's power is
+    the chance of, and whether it is corrected.
     """
     tests = _tests(test or list(KILL_TESTS))
     paired = not all(takes_independent(entry) for entry in tests)
@@ -59,12 +60,14 @@ def judge(
         comparisons, source = read_pair(healthy, mutant, paired), mutant
     else:
         raise InputError("no input, or two kinds of input", "proctor judge", "--table, or both --healthy and --mutant")
+    labels = {entry.name: power_label(entry) for entry in tests}
     judged = [judge_comparison(comparison, tests, seed, repeats, str(source)) for comparison in comparisons]
     if output is OutputFormat.JSON:
-        print_json([row for family in judged for mutant_ in family for row in judged_rows(mutant_)])
+        print_json([row for family in judged for mutant_ in family for row in judged_rows(mutant_, labels)])
         return
     for comparison, family in zip(comparisons, judged, strict=True):
         _print_family(comparison.healthy, family)
+    _print_power_labels(judged, labels)
 
 
 def judge_comparison(
@@ -92,8 +95,8 @@ def judge_comparison(
     )
 
 
-def judged_rows(judged: JudgedMutant) -> list[dict[str, Any]]:
-    """The objects of the JSON list for one mutant, one per test."""
+def judged_rows(judged: JudgedMutant, labels: Mapping[str, str]) -> list[dict[str, Any]]:
+    """The objects of the JSON list for one mutant, one per test; `labels` say what each test's power is."""
     population = judged.population
     return [
         {
@@ -109,6 +112,7 @@ def judged_rows(judged: JudgedMutant) -> list[dict[str, Any]]:
             "effect_low": verdict.effect_low,
             "effect_high": verdict.effect_high,
             "power": verdict.power,
+            "power_label": None if verdict.power is None else labels[verdict.test],
             "n_healthy": verdict.n_healthy,
             "n_mutant": verdict.n_mutant,
             "agreement": verdict.agreement,
@@ -142,6 +146,14 @@ def _print_family(healthy: RewardSample, family: Sequence[JudgedMutant]) -> None
                 console().print(
                     f"{judged.population.mutant}, {verdict.test}: {verdict.reason}", style="dim", markup=False
                 )
+
+
+def _print_power_labels(judged: Sequence[Sequence[JudgedMutant]], labels: Mapping[str, str]) -> None:
+    verdicts = [verdict for family in judged for mutant in family for verdict in mutant.verdicts]
+    printed = {verdict.test for verdict in verdicts if verdict.power is not None}
+    for test, label in labels.items():
+        if test in printed:
+            console().print(f"power of {test}: {label}", style="dim", markup=False)
 
 
 def _cells(mutant: str, verdict: KillVerdict) -> list[Any]:

@@ -1,15 +1,16 @@
 """Every kill test of the table keeps the contract; the contract notices tests that do not."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from envsearch.errors import InputError
-from mutations.killing.kill_test import Direction, KillVerdict, Outcome
+from mutations.killing.kill_test import Direction, KillVerdict, Outcome, power_label
 from mutations.killing.kill_test_checks import check_kill_test
 from mutations.killing.paired_permutation import PairedPermutation
-from mutations.killing.registry import DEFAULT_KILL_TEST, KILL_TESTS, kill_test
+from mutations.killing.registry import DEFAULT_KILL_TEST, KILL_TESTS, kill_test, power_label_of
 from mutations.killing.reward_distribution import RewardDistribution
 
 
@@ -21,6 +22,28 @@ def test_built_in_kill_tests_keep_the_contract(name):
 def test_the_table_is_keyed_by_name():
     assert {name: test.name for name, test in KILL_TESTS.items()} == {name: name for name in KILL_TESTS}
     assert DEFAULT_KILL_TEST in KILL_TESTS
+
+
+@pytest.mark.parametrize("name", KILL_TESTS)
+def test_power_is_corrected_where_its_label_says_so(name):
+    test, rng = KILL_TESTS[name], np.random.default_rng(0)
+    healthy = rng.normal(100.0, 6.0, 20)
+    verdicts = [test.judge(healthy, rng.normal(98.0, 6.0, 20), rng) for _ in range(12)]
+    before, after = ([verdict.power for verdict in each] for each in (verdicts, test.correct(verdicts)))
+    label = power_label(test)
+    assert label.startswith(("corrected", "uncorrected", "none"))
+    assert power_label_of(name) == label
+    if label == "none":
+        assert set(before) == {None}
+    elif label.startswith("uncorrected"):
+        assert before == after
+    else:
+        assert all(low < high for low, high in zip(after, before, strict=True))
+
+
+def test_power_of_a_custom_test_has_a_label():
+    assert power_label(SimpleNamespace(name="mine")) == "as mine defines it"
+    assert power_label_of("mine") == "as the test defines it"
 
 
 class Broken(RewardDistribution):

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from statistics import fmean, median, stdev
 
 from mutations.killing.kill_test import KillVerdict, Outcome
+from mutations.killing.registry import power_label_of
 from orchestration.campaign import result_facts as facts
 from orchestration.campaign.report.table import Row, Table, flatten
 from orchestration.campaign.result import CampaignResult, Point
@@ -26,6 +27,7 @@ _VERDICT = (
     "effect_low",
     "effect_high",
     "power",
+    "power_label",
     "n_healthy",
     "n_mutant",
     "agreement",
@@ -48,8 +50,9 @@ def _coordinates(point: Point, columns: dict[str, str]) -> Row:
 
 
 def _verdict(verdict: KillVerdict) -> Row:
-    row: Row = {name: getattr(verdict, name) for name in _VERDICT}
-    return {**row, "outcome": _outcome(verdict.outcome), "direction": str(verdict.direction)}
+    row: Row = {name: getattr(verdict, name) for name in _VERDICT if name != "power_label"}
+    label = None if verdict.power is None else power_label_of(verdict.test)
+    return {**row, "outcome": _outcome(verdict.outcome), "direction": str(verdict.direction), "power_label": label}
 
 
 def _outcome(outcome: Outcome | None) -> str | None:

@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 
 from mutations.killing.kill_test import Direction, KillVerdict
+from mutations.killing.registry import power_label_of
 from orchestration.campaign import result_facts as facts
 from orchestration.campaign.report import figures, formatting, tables
 from orchestration.campaign.report.matrix_view import (
@@ -162,6 +163,7 @@ def _test_table(result: CampaignResult, test: str) -> View:
         "effects": effects,
         "intervals": intervals,
         "repeated": repeated,
+        "power_label": power_label_of(test),
         "columns": 5 + (3 + intervals + (not primary) if effects else 0) + repeated,
         "rows": rows,
     }

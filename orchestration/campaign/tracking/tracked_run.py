@@ -18,6 +18,7 @@ from typing import Any
 from agents.deeprl.recipe import TrainingRecipe
 from envsearch.canonical import content_address, plain
 from mutations.killing.kill_test import KillVerdict, Outcome
+from mutations.killing.registry import power_label_of
 from mutations.mutant import HEALTHY
 from orchestration.campaign.result import CampaignResult, MutantVerdict, PopulationResult
 
@@ -209,12 +210,14 @@ def kill_matrix_csv(result: CampaignResult) -> str:
     """The kill matrix as a tidy table: one line per test, mutant and environment."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["test", "mutant", *result.parameters, "outcome", "direction", "p_value", "effect_size", "power"])
+    columns = ["outcome", "direction", "p_value", "effect_size", "power", "power_label"]
+    writer.writerow(["test", "mutant", *result.parameters, *columns])
     for cell in result.kill_matrix:
         values, verdict = dict(cell.environment), cell.verdict
         point = [values.get(name, "") for name in result.parameters]
         numbers = [verdict.p_value, verdict.effect_size, verdict.power]
-        writer.writerow([verdict.test, cell.mutant, *point, verdict.outcome, verdict.direction, *numbers])
+        label = "" if verdict.power is None else power_label_of(verdict.test)
+        writer.writerow([verdict.test, cell.mutant, *point, verdict.outcome, verdict.direction, *numbers, label])
     return text.getvalue()
 
 

@@ -75,6 +75,18 @@ def test_json_has_one_object_per_mutant_and_test_in_input_order(proctor: Proctor
     assert all(wanted <= set(row) for row in ended.rows)
 
 
+def test_power_is_labelled_in_table_and_json(proctor: Proctor, table: Path) -> None:
+    tests = ("--test", "average_ratio", "--test", "paired_permutation", "--test", "margin_permutation")
+    rows = proctor("--table", table, *tests, "--format", "json").rows
+    labels = {row["test"]: row["power_label"] for row in rows}
+    assert labels["average_ratio"] is None
+    assert labels["paired_permutation"].startswith("uncorrected")
+    assert labels["margin_permutation"].startswith("corrected")
+    printed = proctor("--table", table, *tests).out.splitlines()
+    lines = [line for line in printed if line.startswith("power of ")]
+    assert lines == [f"power of {test}: {label}" for test, label in labels.items() if label]
+
+
 def test_verdicts_and_directions(proctor: Proctor, table: Path) -> None:
     rows = proctor("--table", table, "--test", "paired_permutation", "--format", "json").rows
     by_mutant = {row["mutant"]: (row["outcome"], row["direction"]) for row in rows if row["algorithm"] == "ppo"}
