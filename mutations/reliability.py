@@ -101,6 +101,12 @@ def performance_profile(
     return PerformanceProfile(*(tuple(float(value) for value in column) for column in columns))
 
 
+def flat(name: str, estimate: BootstrapEstimate | None) -> dict[str, float | None]:
+    """An estimate as three entries of a row: ``name``, ``name_low``, ``name_high``; None where there is none."""
+    ends = (None, None, None) if estimate is None else (estimate.value, estimate.low, estimate.high)
+    return dict(zip((name, f"{name}_low", f"{name}_high"), ends, strict=True))
+
+
 @lru_cache(maxsize=8)
 def _counts(agents: int, seed: int, stratum: int, replicates: int) -> Numbers:
     """How often each agent of a population is drawn, shape (replicates, agents); rows sum to `agents`."""

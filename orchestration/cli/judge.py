@@ -14,19 +14,24 @@ from mutations.killing.kill_test import KillTest, KillVerdict, Outcome, power_la
 from mutations.killing.registry import KILL_TESTS, kill_test
 from mutations.killing.repeats import judge_repeated
 from mutations.population_file import read_pair
+from mutations.reliability import BootstrapEstimate, flat, interquartile_mean, probability_of_improvement
 from mutations.reward_table import Comparison, RewardSample, read_reward_table
 from orchestration.cli.options import Format
-from orchestration.cli.output import OutputFormat, console, print_json, print_table
+from orchestration.cli.output import OutputFormat, console, number_text, print_json, print_table
 
 TABLE_COLUMNS = ("mutant", "test", "outcome", "side", "statistic", "p", "effect", "power", "agree")
+
+RELIABILITY_COLUMNS = ("population", "interquartile mean", "interval", "probability of improvement", "interval")
 
 
 @dataclass(frozen=True, slots=True)
 class JudgedMutant:
-    """A mutant with the verdict of every test, in the order of the tests."""
+    """A mutant with the verdict of every test, in the order of the tests, and how good and reliable its agents are."""
 
     population: RewardSample
     verdicts: tuple[KillVerdict, ...]
+    interquartile_mean: BootstrapEstimate
+    improvement: BootstrapEstimate
 
 
 def judge(
@@ -50,7 +55,8 @@ def judge(
     Use either --table, or --healthy and --mutant. Populations must have the same seeds, unless every named test takes
     independent populations (margin_permutation): these may differ in size and seeds. A test that corrects for the
     number of mutants does so over those of one environment and algorithm. Below the table is what each test's power is
-    the chance of, and whether it is corrected.
+    the chance of, and whether it is corrected. A second table has the interquartile mean of each population and the
+    probability that a mutant agent earns more than a healthy one, with 95 % bootstrap intervals; they decide nothing.
     """
     tests = _tests(test or list(KILL_TESTS))
     paired = not all(takes_independent(entry) for entry in tests)
@@ -67,6 +73,7 @@ def judge(
         return
     for comparison, family in zip(comparisons, judged, strict=True):
         _print_family(comparison.healthy, family)
+        _print_reliability(comparison.healthy, family, seed)
     _print_power_labels(judged, labels)
 
 
@@ -91,7 +98,13 @@ def judge_comparison(
                 raise error.located(source=": ".join(filter(None, (source, _label(mutant))))) from None
         columns.append(test.correct(verdicts))
     return tuple(
-        JudgedMutant(mutant, tuple(column[row] for column in columns)) for row, mutant in enumerate(comparison.mutants)
+        JudgedMutant(
+            mutant,
+            tuple(column[row] for column in columns),
+            interquartile_mean(mutant.array, seed),
+            probability_of_improvement(healthy.array, mutant.array, seed),
+        )
+        for row, mutant in enumerate(comparison.mutants)
     )
 
 
@@ -117,6 +130,8 @@ def judged_rows(judged: JudgedMutant, labels: Mapping[str, str]) -> list[dict[st
             "n_mutant": verdict.n_mutant,
             "agreement": verdict.agreement,
             "reason": verdict.reason,
+            **flat("iqm", judged.interquartile_mean),
+            **flat("improvement", judged.improvement),
         }
         for verdict in judged.verdicts
     ]
@@ -146,6 +161,29 @@ def _print_family(healthy: RewardSample, family: Sequence[JudgedMutant]) -> None
                 console().print(
                     f"{judged.population.mutant}, {verdict.test}: {verdict.reason}", style="dim", markup=False
                 )
+
+
+def _print_reliability(healthy: RewardSample, family: Sequence[JudgedMutant], seed: int) -> None:
+    rows: list[list[Any]] = [
+        [healthy.mutant, *_reliability_cells(interquartile_mean(healthy.array, seed), None)],
+        *(
+            [judged.population.mutant, *_reliability_cells(judged.interquartile_mean, judged.improvement)]
+            for judged in family
+        ),
+    ]
+    print_table(RELIABILITY_COLUMNS, rows, "Reliability, with 95 % bootstrap intervals")
+
+
+def _reliability_cells(*estimates: BootstrapEstimate | None) -> list[Any]:
+    return [
+        cell
+        for estimate in estimates
+        for cell in (
+            (None, None)
+            if estimate is None
+            else (estimate.value, f"{number_text(estimate.low)} to {number_text(estimate.high)}")
+        )
+    ]
 
 
 def _print_power_labels(judged: Sequence[Sequence[JudgedMutant]], labels: Mapping[str, str]) -> None:

@@ -12,6 +12,7 @@ from statistics import fmean, median, stdev
 from mutations.killing.kill_test import KillVerdict, Outcome
 from mutations.killing.registry import power_label_of
 from orchestration.campaign import result_facts as facts
+from orchestration.campaign.report.reliability import profiles_table, reliability_table
 from orchestration.campaign.report.table import Row, Table, flatten
 from orchestration.campaign.result import CampaignResult, Point
 from orchestration.campaign.steps.comparison import agrees, compare_boundaries
@@ -270,6 +271,8 @@ TABLES: dict[str, Callable[[CampaignResult], Table]] = {
     "published_comparison": published_comparison,
     "published_boundaries": published_boundaries,
     "populations": populations,
+    "reliability": reliability_table,
+    "performance_profiles": profiles_table,
     "provenance": provenance,
 }
 """File name (without its ending) -> the table."""

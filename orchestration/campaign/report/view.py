@@ -19,6 +19,8 @@ from orchestration.campaign.report.matrix_view import (
     outcome_view,
     score_views,
 )
+from orchestration.campaign.report.profile_figure import performance_profiles
+from orchestration.campaign.report.reliability import IMPROVEMENT_SCALE, reliability_views
 from orchestration.campaign.report.summary import headline
 from orchestration.campaign.report.table import Cell, flatten
 from orchestration.campaign.result import CampaignResult, PopulationResult
@@ -45,6 +47,9 @@ def page_view(result: CampaignResult) -> View:
         "tests": [_test_table(result, name) for name in facts.kill_test_names(result)],
         "rewards_figure": figures.reward_distributions(result),
         "curves_figure": figures.learning_curves(result),
+        "reliability": reliability_views(result),
+        "improvement_scale": IMPROVEMENT_SCALE,
+        "profiles_figure": performance_profiles(result),
         "matrices": [matrix for name in facts.kill_test_names(result) if (matrix := matrix_view(result, name))],
         "maps": figures.boundary_maps(result),
         "environments": environment_views(result),
