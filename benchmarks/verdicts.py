@@ -34,12 +34,14 @@ from benchmarks.verdict_laws import (
     saturated,
     shifted,
 )
+from mutations.killing.family import correct_family
 from mutations.killing.kill_test import Outcome
 from mutations.killing.margin_permutation import LEVEL, MarginPermutation
 from mutations.killing.margins import examine
 from mutations.killing.mean_interval import independent_replicates
-from mutations.killing.permutation_law import merge_rounding, paired_p_value, permutation_p_value
+from mutations.killing.permutation_law import paired_p_value, permutation_p_value
 from mutations.killing.splits import Splits, drawn_splits
+from mutations.killing.statistics import merge_rounding
 
 TEST = MarginPermutation()
 EQUAL = ((8, 8), (10, 10), (20, 20), (50, 50))
@@ -153,7 +155,7 @@ def _family(simulation: Simulation, law: Law, dead: int) -> dict[str, float]:
         mutants = [law(simulation.rng.random(20)) - 5.0]
         mutants += [law(simulation.rng.random(20)) - 100.0 * (other < dead) for other in range(FAMILY - 1)]
         family = [TEST.judge_with(population, mutant, simulation.rng, splits) for mutant in mutants]
-        verdict = TEST.correct(family)[0]
+        verdict = correct_family(family, [TEST] * FAMILY, "familywise").verdicts[0]
         printed.append(verdict.power or 0.0)
         killed.append(verdict.outcome is Outcome.KILLED)
     return {"printed": float(np.mean(printed)), "killed": float(np.mean(killed))}

@@ -10,6 +10,27 @@ from mutations.kill_matrix import KillMatrix, Point
 
 
 @dataclass(frozen=True, slots=True)
+class ScoreUncertainty:
+    """How sure a mutation score is, by a bootstrap over agents.
+
+    Attributes:
+        low, high: 95 % interval of the score.
+        null_high: the score that an all-healthy set of as many mutants and environments exceeds in at most 5 % of all
+            campaigns; None where nothing limits it.
+        environment_shares: how often each environment of the matrix is in the smallest set, in the matrix's order.
+        same_kills: how often the chosen smallest set kills every mutant that any environment kills.
+        replicates: of the bootstrap.
+    """
+
+    low: float
+    high: float
+    null_high: float | None
+    environment_shares: tuple[float, ...]
+    same_kills: float
+    replicates: int
+
+
+@dataclass(frozen=True, slots=True)
 class MutationScore:
     """How good the set of test environments is, by one kill test.
 
@@ -20,6 +41,8 @@ class MutationScore:
         inconclusive: those of `never_killed` for which the test was inconclusive in at least one environment.
         minimal_environments: smallest subset of environments that kills all of `killed`; of several, the one whose
             environments come first in the matrix.
+        possible_score: the score if every mutant of `inconclusive` were killed; None in results before 0.2.0.
+        uncertainty: None for a test that cannot judge replicates.
     """
 
     test: str
@@ -29,6 +52,8 @@ class MutationScore:
     never_killed: tuple[str, ...]
     inconclusive: tuple[str, ...]
     minimal_environments: tuple[Point, ...]
+    possible_score: float | None = None
+    uncertainty: ScoreUncertainty | None = None
 
 
 def mutation_score(test: str, matrix: KillMatrix) -> MutationScore:
@@ -42,14 +67,16 @@ def mutation_score(test: str, matrix: KillMatrix) -> MutationScore:
     rows = list(zip(matrix.mutants, matrix.killed, matrix.inconclusive, strict=True))
     killed = tuple(mutant for mutant, kills, _ in rows if kills.any())
     chosen = minimal_cover([{int(column) for column in kills.nonzero()[0]} for _, kills, _ in rows if kills.any()])
+    inconclusive = tuple(mutant for mutant, kills, unsure in rows if not kills.any() and unsure.any())
     return MutationScore(
         test=test,
         mutation_score=len(killed) / len(matrix.mutants),
         killed=killed,
         trivial=tuple(mutant for mutant, kills, _ in rows if kills.all()),
         never_killed=tuple(mutant for mutant, kills, _ in rows if not kills.any()),
-        inconclusive=tuple(mutant for mutant, kills, unsure in rows if not kills.any() and unsure.any()),
+        inconclusive=inconclusive,
         minimal_environments=tuple(matrix.environments[column] for column in chosen),
+        possible_score=(len(killed) + len(inconclusive)) / len(matrix.mutants),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
@@ -65,7 +65,7 @@ def read_parameters(names: tuple[str, ...], path: dict[str, str], scope: Scope, 
     Raises:
         InvalidRequestError: one is not of its type; `field` is its name in the request.
     """
-    values: dict[str, Any] = {name: _value(PARAMETERS[name], text) for name, text in path.items()}
+    values: dict[str, Any] = {name: _value(name, text) for name, text in path.items()}
     query = QueryParams(scope["query_string"]) if names and scope["query_string"] else {}
     for name in names:
         parameter = PARAMETERS[name]
@@ -73,11 +73,13 @@ def read_parameters(names: tuple[str, ...], path: dict[str, str], scope: Scope, 
         if parameter.source == "header":
             header = headers.get(parameter.alias.lower().encode())
             text = None if header is None else header.decode("latin-1")
-        values[name] = parameter.default if text is None else _value(parameter, text)
+        values[name] = parameter.default if text is None else _value(name, text)
     return values
 
 
-def _value(parameter: CallParameter, text: str) -> Any:
+@lru_cache(maxsize=1024)  # most calls name one of a few agents
+def _value(name: str, text: str) -> Any:
+    parameter = PARAMETERS[name]
     try:
         return msgspec.convert(text, parameter.type, strict=False)
     except msgspec.ValidationError as error:

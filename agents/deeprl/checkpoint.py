@@ -60,6 +60,15 @@ def from_bytes(checkpoint: bytes, algorithm: str, name: str = "checkpoint") -> B
         ) from error
 
 
+def weights_finite(model: BaseAlgorithm) -> bool:
+    """Whether all parameters and buffers of the policy are finite; if not, the agent is dead."""
+    return all(
+        bool(torch.isfinite(tensor).all())
+        for tensor in model.policy.state_dict().values()
+        if tensor.is_floating_point()
+    )
+
+
 def weights_digest(model: BaseAlgorithm) -> str:
     """SHA-256 over the policy's parameters and buffers: names, shapes and values."""
     digest = hashlib.sha256()

@@ -49,7 +49,7 @@ class ExperienceSite:
         memory: number of true transitions kept, the current one included.
         mangle_pool: number of transitions that ``mangled`` mixes.
         frozen: see ``repeat``.
-        across_episodes: keep the memory when an episode ends (the published code's leak) instead of clearing it.
+        across_episodes: keep the memory when an episode ends instead of clearing it.
         noise_probability: per step, that Gaussian noise is added to the (possibly replaced) reward.
         noise_scale: standard deviation of that noise as a share of the reward's absolute value.
         log_mutated_reward: log the reward the learner saw (published code) instead of the true one.
@@ -75,7 +75,9 @@ class TerminalSite:
     """What the learner sees of the end of an episode (MTS).
 
     Attributes:
-        missed: per step, probability that a terminal flag is lost: the transition is stored as not terminal.
+        missed: per step, probability that a terminal flag is lost: the transition is stored as not terminal. On-policy
+            the learner does not notice the end at all, so a time limit adds no bootstrap of its own: the only one is
+            that of the recursion, which goes on into the next episode.
         time_limit_is_terminal: skip the bootstrap at time limits, so that a time-out looks terminal
             (what the published code does on-policy under the name MTS).
     """
@@ -200,8 +202,17 @@ class TrainingRecipe:
 
     @cached_property
     def address(self) -> str:
-        """Content address: SHA-256 over the canonical form."""
-        return content_address("recipe", self)
+        """Content address: SHA-256 over the canonical form, and over changes of meaning that concern it."""
+        revisions = self._revisions()
+        return content_address("recipe", [self, *revisions] if revisions else self)
+
+    def _revisions(self) -> tuple[str, ...]:
+        """Changes of meaning since 0.1.0 that concern this recipe: stored agents of the old meaning are not reused."""
+        from agents.deeprl.algorithms import algorithm_facts  # that module needs this one
+
+        if self.terminal.missed > 0.0 and algorithm_facts(self.algorithm).family == "on_policy":
+            return ("terminal.missed: without the bootstrap at a time limit",)
+        return ()
 
     def to_plain(self) -> dict[str, Any]:
         """Nested dicts, lists and scalars, ready for JSON."""

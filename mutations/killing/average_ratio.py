@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mutations.killing.kill_test import KillVerdict
-from mutations.killing.statistics import mean_direction, paired_populations
+from mutations.killing.statistics import ROUNDING, mean_direction, paired_populations
 
 THRESHOLD = 0.9
 
@@ -21,7 +21,6 @@ class AverageRatio:
     """
 
     name: str = "average_ratio"
-    power_label: str = "none"
     summary: str = "Share of pairs with mutant / healthy < 0.9; a number, not a verdict (published, compatibility)"
     source: str = "RLMutation, ICST 2023: average mutated/healthy ratio"
     resampling: bool = False
@@ -35,7 +34,7 @@ class AverageRatio:
         """
         first, second = paired_populations(healthy, mutant)
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            below = second / first < THRESHOLD
+            below = second / first < THRESHOLD * (1 - ROUNDING)
         unsound = int(np.count_nonzero(first <= 0))
         return KillVerdict(
             test=self.name,
@@ -51,7 +50,3 @@ class AverageRatio:
             n_mutant=second.size,
             reason=f"the ratio is undefined for {unsound} of {first.size} healthy rewards <= 0" if unsound else "",
         )
-
-    def correct(self, verdicts: list[KillVerdict]) -> list[KillVerdict]:
-        """A number without a verdict needs no correction."""
-        return list(verdicts)

@@ -29,6 +29,7 @@ class Evidence:
         a: Vargha-Delaney A of the mutant.
         raw: p-value of the single comparison.
         corrected: p-value after correction for the family; the same where there is none.
+        strictness: level that is in force for `raw`: the test's own where there is no correction.
     """
 
     seeds: int
@@ -37,6 +38,7 @@ class Evidence:
     a: float
     raw: float
     corrected: float
+    strictness: float
 
 
 def smallest_useful(level: float) -> int:
@@ -63,7 +65,7 @@ def decide(evidence: Evidence, level: float) -> tuple[Outcome, str]:
     interval = f"the 90 % interval of A [{low:.2f}, {high:.2f}]"
     if _inside(low, high):
         return Outcome.SURVIVED, f"not significant, and {interval} excludes a large effect"
-    return Outcome.INCONCLUSIVE, f"not significant, but {interval} allows a large effect; {_advice(evidence, level)}"
+    return Outcome.INCONCLUSIVE, f"not significant, but {interval} allows a large effect; {_advice(evidence)}"
 
 
 def _killed_reason(evidence: Evidence) -> str:
@@ -77,10 +79,11 @@ def _inside(low: float, high: float) -> bool:
     return NOT_LARGE[0] < low and high < NOT_LARGE[1]
 
 
-def _advice(evidence: Evidence, level: float) -> str:
+def _advice(evidence: Evidence) -> str:
     """How many more seeds would settle it if the estimates held: for survival or for a kill, what comes first."""
-    strictness = level * evidence.raw / evidence.corrected
     effect = float(stats.t.isf(evidence.raw / 2, evidence.seeds - 1)) / math.sqrt(evidence.seeds)
+
+    strictness = evidence.strictness
 
     def settled(seeds: int) -> bool:
         survived = _inside(*newcombe_interval(evidence.a, seeds, seeds, 0.90))

@@ -30,7 +30,7 @@ class DistanceDistribution:
     """
 
     name: str = "distance_distribution"
-    power_label: str = "uncorrected, at the observed effect, as published"
+    power_alternative: str = "the observed effect, as published"
     summary: str = "Same ladder on Hellinger distances of 2,000 random halves (published, compatibility)"
     source: str = "RLMutation, ICST 2023: distance distribution test (dtr), after DeepCrime, ISSTA 2021"
     resampling: bool = True
@@ -60,10 +60,6 @@ class DistanceDistribution:
             n_mutant=second.size,
             reason="the populations are identical" if identical else ladder_reason(result),
         )
-
-    def correct(self, verdicts: list[KillVerdict]) -> list[KillVerdict]:
-        """The published test is not corrected for the number of mutants."""
-        return list(verdicts)
 
 
 def half_distances(healthy: Rewards, mutant: Rewards, rng: np.random.Generator) -> tuple[Rewards, Rewards]:

@@ -9,7 +9,16 @@ import numpy as np
 
 from envsearch.checks import Check
 from envsearch.errors import InputError
-from mutations.killing.kill_test import Direction, KillTest, KillVerdict, Outcome, takes_independent
+from mutations.killing.kill_test import (
+    CorrectedKillTest,
+    Correction,
+    Direction,
+    KillTest,
+    KillVerdict,
+    Outcome,
+    is_corrected,
+    takes_independent,
+)
 from mutations.killing.statistics import Rewards
 
 _AGENTS = 20
@@ -34,7 +43,7 @@ def check_kill_test(test: KillTest) -> list[Check]:
         "takes populations of different size, or rejects them, as it declares": _sizes,
         "leaves its input unchanged": _pure,
         "the verdict survives pickling": _pickles,
-        "corrects a family in order": _corrects,
+        "concludes from an adjusted p-value": _concludes,
     }
     return [_checked(name, clause, test) for name, clause in clauses.items()]
 
@@ -177,22 +186,28 @@ def _pickles(test: KillTest) -> str:
     return "" if pickle.loads(pickle.dumps(verdict)) == verdict else "the verdict changes when pickled"
 
 
-def _corrects(test: KillTest) -> str:
-    family = [_judge(test, mutant) for mutant in (_WORSE, _HEALTHY, _BETTER, _CLOSE)]
-    before = list(family)
-    corrected = test.correct(family)
-    if family != before:
-        return "correct modified the list passed to it"
-    if [(verdict.test, verdict.statistic) for verdict in corrected] != [(v.test, v.statistic) for v in before]:
-        return "correct changed the number, the order or the statistics of the verdicts"
-    if not test.corrected and corrected != before:
-        return "correct changes verdicts, but corrected is False"
-    if any(_loosened(old, new) for old, new in zip(before, corrected, strict=True)):
-        return "correction made a p-value smaller or a verdict killed"
-    return "" if test.correct([]) == [] else "an empty family does not stay empty"
+def _concludes(test: KillTest) -> str:
+    if not is_corrected(test):
+        return ""
+    missing = [part for part in ("level", "conclude") if not hasattr(test, part)]
+    if missing:
+        return f"corrected is True, but there is no {' and no '.join(missing)}"
+    for verdict in (_judge(test, mutant) for mutant in (_WORSE, _HEALTHY, _BETTER, _CLOSE)):
+        fault = "" if verdict.p_value is None else _conclusion_fault(test, verdict, verdict.p_value)
+        if fault:
+            return fault
+    return ""
 
 
-def _loosened(old: KillVerdict, new: KillVerdict) -> bool:
-    if new.outcome is Outcome.KILLED and old.outcome is not Outcome.KILLED:
-        return True
-    return old.p_value is not None and new.p_value is not None and new.p_value < old.p_value
+def _conclusion_fault(test: CorrectedKillTest, verdict: KillVerdict, p_value: float) -> str:
+    kept = test.conclude(verdict, Correction(p_value, test.level, 1, "none"))
+    lost = test.conclude(verdict, Correction(1.0, test.level / 100, 100, "none"))
+    if any(
+        (new.test, new.statistic, new.p_value) != (verdict.test, verdict.statistic, p_value) for new in (kept, lost)
+    ):
+        return "conclude changed the test, the statistic or the p-value"
+    if (kept.p_adjusted, kept.level) != (p_value, test.level):
+        return "conclude does not fill in p_adjusted and level"
+    if kept.outcome is not verdict.outcome:
+        return f"a family of one turns {verdict.outcome} into {kept.outcome}"
+    return "a mutant is killed with an adjusted p-value of 1" if lost.outcome is Outcome.KILLED else ""

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from envsearch.errors import InputError
-from mutations.killing.kill_test import Direction, KillVerdict, Outcome
+from mutations.killing.kill_test import Correction, Direction, KillVerdict, Outcome, before_correction, killed_by_crash
 from mutations.killing.margin_power import agents_for_kill, corrected_power, margin_power
 from mutations.killing.margins import MarginEvidence, Margins, agents_for_equivalence, collapse_limit, examine, scale_of
-from mutations.killing.permutation_law import merge_rounding, paired_p_value, permutation_p_value
+from mutations.killing.permutation_law import paired_p_value, permutation_p_value
+from mutations.killing.resampled_kills import ResampledKills, margin_kills
+from mutations.killing.resampled_law import Draws
 from mutations.killing.splits import Splits
-from mutations.killing.statistics import Rewards, direction_of, holm, independent_populations
+from mutations.killing.statistics import Rewards, direction_of, independent_populations, merge_rounding
 
 LEVEL = 0.05
 _ADVICE = "; as things stand, a kill needs about "
@@ -23,9 +24,9 @@ _ADVICE = "; as things stand, a kill needs about "
 class MarginPermutation:
     """Margin test: `statistic` is the difference of the mean rewards, mutant minus healthy, in units of reward.
 
-    * `p_value`: permutation of the smallest p-value of mean, rank and energy distance; after `correct`, Holm's.
+    * `p_value`: permutation of the smallest p-value of mean, rank and energy distance.
     * `effect_size`: the same difference as a share of the scale, with its 95 % interval; None without a scale.
-    * `power`: chance that a mutant just at the margin is killed, at the level in force.
+    * `power`: chance that a mutant just at the margin is killed, at the level in force; None without a scale.
     * killed: a difference is shown, and the mutant may lie beyond the margin. `direction` says worse, less reliable
       (more spread or more collapsed agents about the same mean), or better, which does not count as a kill in a score.
     * survived: equivalence within both margins is shown, by two one-sided tests each.
@@ -36,14 +37,14 @@ class MarginPermutation:
 
     Args:
         level: a mutant is killed when its p-value is at most this; in (0, 1).
-        margins: the largest differences that do not matter.
-        paired: position i of both populations was trained with the same seed, and only such pairs are exchanged.
+        margins: the largest differences that do not matter. Where they are given, those of a spec do not apply.
     """
 
     name: str = "margin_permutation"
-    power_label: str = "corrected, at the margin"
+    power_alternative: str = "the margin"
     summary: str = (
-        "Permutation of the smallest p-value of mean, rank and energy distance; equivalence within a margin; any sizes"
+        "Permutation of the smallest p-value of mean, rank and energy distance; equivalence within margins; any sizes "
+        "(default)"
     )
     source: str = (
         "Fisher 1935; Westfall and Young 1993 (min-p); Szekely and Rizzo 2013; Schuirmann 1987 (two one-sided)"
@@ -51,13 +52,19 @@ class MarginPermutation:
     resampling: bool = True
     corrected: bool = True
     better_is_killed: bool = False
+    independent: bool = True
+    takes_dead: bool = True
 
-    def __init__(self, level: float = LEVEL, margins: Margins | None = None, paired: bool = False) -> None:
+    def __init__(self, level: float = LEVEL, margins: Margins | None = None) -> None:
         if not 0 < level < 1:
             raise InputError(f"{level} is not a level of significance", "level", "a number in (0, 1)")
         self.level = level
         self.margins = margins or Margins()
-        self.independent = not paired
+        self.takes_margins = margins is None
+
+    def with_margins(self, margins: Margins) -> MarginPermutation:
+        """The same test with other margins."""
+        return type(self)(self.level, margins)
 
     def judge(self, healthy: NDArray[np.float64], mutant: NDArray[np.float64], rng: np.random.Generator) -> KillVerdict:
         """Compare mean rewards of agents, shapes (n,) and (m,); the sizes may differ unless the test is paired.
@@ -80,48 +87,71 @@ class MarginPermutation:
         """`judge` with splits drawn before, for many comparisons of the same sizes (see `splits.drawn_splits`)."""
         living, strange = independent_populations(healthy, mutant, paired=not self.independent)
         dead = int(np.count_nonzero(np.isneginf(strange)))
+        if dead == strange.size and not np.any(np.isneginf(living)):
+            return killed_by_crash(self.name, living.size, strange.size)
         first, second = _with_dead_agents(living, strange, self.margins)
         first, second = merge_rounding(first, second)
-        if self.independent:
-            p_value = permutation_p_value(first, second, rng, drawn).p_value
-        else:
-            p_value = paired_p_value(first, second, rng).p_value
         evidence = examine(first, second, self.margins, paired=not self.independent)
-        verdict = self._verdict(evidence, p_value)
-        power = margin_power(first, second, evidence.margin, self.margins, self.level, paired=not self.independent)
-        verdict = replace(verdict, power=power)
-        if dead == strange.size and not np.any(np.isneginf(living)):
-            return _killed_by_crash(verdict)
+        p_value, equivalent = self._p_value(first, second, rng, drawn), self._equivalent(first, second, evidence)
+        verdict = self._verdict(evidence, p_value, equivalent)
+        if evidence.scale is not None:
+            paired = not self.independent
+            power = margin_power(first, second, evidence.margin, self.margins, self.level, paired)
+            verdict = replace(verdict, power=power)
         if dead and verdict.outcome is not Outcome.SURVIVED:
             return replace(verdict, reason=f"{dead} of {strange.size} agents died; {verdict.reason}")
         return verdict
 
-    def correct(self, verdicts: list[KillVerdict]) -> list[KillVerdict]:
-        """Holm's correction over the mutants of one family; takes verdicts as `judge` gave them, not corrected ones.
+    def conclude(self, verdict: KillVerdict, correction: Correction) -> KillVerdict:
+        """The verdict after correction; `power` and the number of agents in the reason become those at its level.
 
         A kill that does not stand becomes inconclusive: where the margin may be exceeded, equivalence is not shown.
-        Verdicts without a p-value (killed by crash) are left out and stay. `power` becomes the corrected one.
         """
-        judged = [verdict for verdict in verdicts if verdict.p_value is not None]
-        raw = [verdict.p_value or 0.0 for verdict in judged]
-        after = holm(raw)
-        killed = [
-            verdict.outcome is Outcome.KILLED and corrected <= self.level
-            for verdict, corrected in zip(judged, after, strict=True)
-        ]
-        rows = iter(
-            self._corrected(verdict, corrected, stands, len(judged), sum(killed) - stands)
-            for verdict, corrected, stands in zip(judged, after, killed, strict=True)
+        sizes, level = (verdict.n_healthy, verdict.n_mutant), correction.level
+        power, share = verdict.power, verdict.level_share or 1.0
+        if power is not None:
+            levels = self.level * share, level * share
+            power = corrected_power(power, *sizes, *levels, paired=not self.independent)
+        before = 1.0 if verdict.p_value is None else verdict.p_value
+        changed = replace(
+            verdict,
+            p_adjusted=correction.p_adjusted,
+            level=level,
+            power=power,
+            agents_for_kill=agents_for_kill(before * share, *sizes, level * share),
         )
-        return [verdict if verdict.p_value is None else next(rows) for verdict in verdicts]
+        stands = verdict.outcome is Outcome.KILLED and correction.p_adjusted <= self.level
+        if stands or verdict.outcome is Outcome.SURVIVED:
+            return changed
+        reason = verdict.reason.partition(_ADVICE)[0]
+        if verdict.outcome is Outcome.KILLED:
+            reason = f"{before_correction(before, correction)}; {reason}"
+        if verdict.outcome is Outcome.KILLED or before > self.level:  # else a difference is shown, within the margin
+            reason += _kill_advice(before * share, *sizes, level * share)
+        return replace(changed, outcome=Outcome.INCONCLUSIVE, reason=reason)
 
-    def _verdict(self, evidence: MarginEvidence, p_value: float) -> KillVerdict:
+    def resampled_kills(
+        self, healthy: NDArray[np.float64], mutant: NDArray[np.float64], draws: Draws
+    ) -> ResampledKills:
+        """See `ResampledKillTest`."""
+        first, second = _with_dead_agents(healthy, mutant, self.margins)
+        return margin_kills(first, second, draws, self.margins, paired=not self.independent)
+
+    def _p_value(self, first: Rewards, second: Rewards, rng: np.random.Generator, drawn: Splits | None) -> float:
+        if self.independent:
+            return permutation_p_value(first, second, rng, drawn).p_value
+        return paired_p_value(first, second, rng).p_value
+
+    def _equivalent(self, first: Rewards, second: Rewards, evidence: MarginEvidence) -> bool:
+        return evidence.equivalent
+
+    def _verdict(self, evidence: MarginEvidence, p_value: float, equivalent: bool) -> KillVerdict:
         killed = p_value <= self.level and evidence.may_exceed
         direction = _direction(evidence) if killed else direction_of(evidence.difference)
         facts = _facts(evidence)
         if killed:
             outcome, reason = Outcome.KILLED, facts
-        elif evidence.equivalent:
+        elif equivalent:
             outcome, reason = Outcome.SURVIVED, f"equivalent within the margins: {facts}"
         else:
             outcome, reason = Outcome.INCONCLUSIVE, self._inconclusive(evidence, facts, p_value)
@@ -139,6 +169,13 @@ class MarginPermutation:
             n_healthy=evidence.n,
             n_mutant=evidence.m,
             reason=reason,
+            difference=evidence.difference,
+            difference_low=evidence.low,
+            difference_high=evidence.high,
+            margin=None if share is None else evidence.margin,
+            **_collapsed_shares(evidence),
+            agents_for_kill=agents_for_kill(p_value, evidence.n, evidence.m, self.level),
+            agents_for_equivalence=agents_for_equivalence(evidence, self.margins),
         )
 
     def _inconclusive(self, evidence: MarginEvidence, facts: str, p_value: float) -> str:
@@ -149,26 +186,6 @@ class MarginPermutation:
             seeds = "cannot be expected" if needed is None else f"needs about {needed} agents per population"
             survival = f"survival {seeds}"
         return f"{facts}; {survival}{_kill_advice(p_value, evidence.n, evidence.m, self.level)}"
-
-    def _corrected(
-        self, verdict: KillVerdict, after: float, stands: bool, family: int, killed_others: int
-    ) -> KillVerdict:
-        before = 1.0 if verdict.p_value is None else verdict.p_value
-        level = self.level / max(1, family - killed_others)
-        sizes = verdict.n_healthy, verdict.n_mutant
-        power = None if verdict.power is None else corrected_power(verdict.power, *sizes, self.level, level)
-        changed = replace(verdict, p_value=after, power=power)
-        if stands or verdict.outcome is Outcome.SURVIVED:
-            return changed
-        reason = verdict.reason.partition(_ADVICE)[0]
-        if verdict.outcome is Outcome.KILLED:
-            reason = f"p = {before:.3g} before Holm's correction for {family} mutants; {reason}"
-        reason += _kill_advice(before, *sizes, level)
-        return replace(changed, outcome=Outcome.INCONCLUSIVE, reason=reason)
-
-
-PAIRED = MarginPermutation(paired=True)
-"""For populations trained with the same seeds, by import path: ``mutations.killing.margin_permutation:PAIRED``."""
 
 
 def _with_dead_agents(healthy: Rewards, mutant: Rewards, margins: Margins) -> tuple[Rewards, Rewards]:
@@ -186,10 +203,16 @@ def _with_dead_agents(healthy: Rewards, mutant: Rewards, margins: Margins) -> tu
     return first, second
 
 
-def _killed_by_crash(verdict: KillVerdict) -> KillVerdict:
-    blank: dict[str, Any] = dict.fromkeys(("statistic", "p_value", "effect_size", "effect_low", "effect_high"))
-    reason = f"killed by crash: all {verdict.n_mutant} agents died and the healthy ones lived"
-    return replace(verdict, outcome=Outcome.KILLED, direction=Direction.WORSE, reason=reason, **blank)
+def _collapsed_shares(evidence: MarginEvidence) -> dict[str, float]:
+    """The verdict's fields about collapsed agents; none without a scale, which says what collapsed means."""
+    if evidence.scale is None:
+        return {}
+    return {
+        "collapsed_healthy": evidence.collapsed_healthy / evidence.n,
+        "collapsed_mutant": evidence.collapsed_mutant / evidence.m,
+        "collapsed_low": evidence.collapsed_low,
+        "collapsed_high": evidence.collapsed_high,
+    }
 
 
 def _direction(evidence: MarginEvidence) -> Direction:

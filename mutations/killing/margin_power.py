@@ -9,6 +9,7 @@ import numpy as np
 from scipy import optimize, stats
 
 from mutations.killing.margins import Margins
+from mutations.killing.sign_flip import smallest_p_value
 from mutations.killing.splits import smallest_split_p
 from mutations.killing.statistics import Rewards, f_test_power
 
@@ -82,11 +83,14 @@ def collapse_power(n: int, m: int, healthy_share: float, more: float, level: flo
     return min(1.0, power)
 
 
-def corrected_power(power: float, n: int, m: int, level: float, stricter: float) -> float:
+def corrected_power(power: float, n: int, m: int, level: float, stricter: float, paired: bool = False) -> float:
     """The power at a stricter level, from the power at `level`: the noncentrality is that of the same alternative."""
-    if smallest_split_p(n, m) > stricter:
-        return 0.0
-    freedom = n + m - 2
+    smallest = smallest_p_value(n) if paired else smallest_split_p(n, m)
+    return 0.0 if smallest > stricter else power_at(stricter, power, level, n - 1 if paired else n + m - 2)
+
+
+def power_at(stricter: float, power: float, level: float, freedom: int) -> float:
+    """The power of an F test at another level, from that at `level`, with `freedom` in the denominator."""
     if power <= level:
         return min(power, stricter)
     if f_test_power(_LARGEST, freedom, level) <= power or power >= 1 - 1e-9:

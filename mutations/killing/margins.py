@@ -10,7 +10,7 @@ import numpy as np
 from envsearch.errors import InputError
 from mutations.killing.collapse import fewest_without_collapse, not_inferior_p, share_interval
 from mutations.killing.mean_interval import MeanReplicates, independent_replicates, paired_replicates
-from mutations.killing.statistics import Rewards
+from mutations.killing.statistics import Rewards, mean_difference
 
 EQUIVALENCE_LEVEL = 0.05
 """Each of the two one-sided tests; so a mutant at the margin survives in at most 5 % of the comparisons."""
@@ -32,18 +32,22 @@ class Margins:
         mean: of the mean rewards, as a share of the scale.
         collapsed: of the shares of collapsed agents; .1 is ten points.
         scale: what a good reward is, in units of reward; by default the healthy mean, without its sign.
+        scale_near_zero: the scale where none is set and the healthy mean is within two standard errors of zero.
     """
 
     mean: float = 0.05
     collapsed: float = 0.10
     scale: float | None = None
+    scale_near_zero: float | None = None
 
     def __post_init__(self) -> None:
         for name in ("mean", "collapsed"):
             if not 0 < getattr(self, name) < 1:
                 raise InputError(f"{getattr(self, name)} is not a margin", name, "a share in (0, 1)")
-        if self.scale is not None and not (self.scale > 0 and math.isfinite(self.scale)):
-            raise InputError(f"{self.scale} is not a scale of rewards", "scale", "a positive number")
+        for name in ("scale", "scale_near_zero"):
+            value = getattr(self, name)
+            if value is not None and not (value > 0 and math.isfinite(value)):
+                raise InputError(f"{value} is not a scale of rewards", name, "a positive number")
 
     @property
     def survivable(self) -> float:
@@ -67,7 +71,7 @@ class MarginEvidence:
     Attributes:
         difference, low, high: of the means, mutant - healthy, with its 95 % interval, in units of reward.
         scale: in units of reward; None where the healthy mean is near zero and no scale is set.
-        margin: of the mean, in units of reward.
+        margin: of the mean, in units of reward; 0 without a scale.
         mean_within: equivalence of the means is shown.
         mean_slack: half the width of the 90 % interval, over the distance of the estimate from the margin; below 1
             where equivalence is shown, infinite where the estimate is beyond.
@@ -108,11 +112,16 @@ class MarginEvidence:
 
 
 def scale_of(healthy: Rewards, margins: Margins) -> float | None:
-    """The scale set by the user, else the healthy mean; None where that is within two standard errors of zero."""
+    """The scale set by the user, else the healthy mean, else (that is near zero) the scale for this case, if any."""
     if margins.scale is not None:
         return margins.scale
-    mean, error = abs(float(np.mean(healthy))), float(np.std(healthy, ddof=1)) / math.sqrt(healthy.size)
-    return mean if mean > 2 * error else None
+    return margins.scale_near_zero if _near_zero(healthy) else abs(float(np.mean(healthy)))
+
+
+def _near_zero(healthy: Rewards) -> bool:
+    """Whether the mean is within two standard errors of zero."""
+    error = float(np.std(healthy, ddof=1)) / math.sqrt(healthy.size)
+    return abs(float(np.mean(healthy))) <= 2 * error
 
 
 def collapse_limit(healthy: Rewards, scale: float | None) -> float:
@@ -120,8 +129,13 @@ def collapse_limit(healthy: Rewards, scale: float | None) -> float:
     return -math.inf if scale is None else float(np.median(healthy)) - COLLAPSED_BELOW * scale
 
 
-def examine(healthy: Rewards, mutant: Rewards, margins: Margins, paired: bool) -> MarginEvidence:
-    """Hold two populations of shapes (n,) and (m,), free of rounding noise, against the margins."""
+def examine(
+    healthy: Rewards, mutant: Rewards, margins: Margins, paired: bool, level: float = EQUIVALENCE_LEVEL
+) -> MarginEvidence:
+    """Hold two populations of shapes (n,) and (m,), free of rounding noise, against the margins.
+
+    `level` is that of each of the two one-sided tests.
+    """
     n, m = healthy.size, mutant.size
     replicates = (paired_replicates if paired else independent_replicates)(healthy, mutant)
     low, high = replicates.interval(0.95)
@@ -130,12 +144,14 @@ def examine(healthy: Rewards, mutant: Rewards, margins: Margins, paired: bool) -
     collapsed = int(np.count_nonzero(healthy < limit)), int(np.count_nonzero(mutant < limit))
     shares = share_interval(collapsed[0], n, collapsed[1], m, 0.95)
     alike = math.isclose(collapsed[0] / n, collapsed[1] / m)
-    margin, slack = _mean_slack(replicates, margins)
+    share_of_mean = margins.scale is None and not _near_zero(healthy)
+    margin = margins.mean * (scale or 0.0)
+    slack = _mean_slack(replicates, margins.mean, None if share_of_mean else margin, level)
     deviation = float(np.std(healthy))
     return MarginEvidence(
         n=n,
         m=m,
-        difference=replicates.mutant_mean - replicates.healthy_mean,
+        difference=mean_difference(healthy, mutant),
         low=low,
         high=high,
         scale=scale,
@@ -147,36 +163,34 @@ def examine(healthy: Rewards, mutant: Rewards, margins: Margins, paired: bool) -
         collapsed_low=shares[0],
         collapsed_high=shares[1],
         collapse_within=alike or max(-shares[0], shares[1]) < margins.collapsed,
-        collapse_excluded=_collapse_excluded(collapsed, n, m, margins.survivable),
+        collapse_excluded=_collapse_excluded(collapsed, n, m, margins.survivable, level),
         spread_ratio=float(np.std(mutant)) / deviation if deviation > 0 else None,
     )
 
 
-def _mean_slack(replicates: MeanReplicates, margins: Margins) -> tuple[float, float]:
-    """Margin in units of reward, and the larger slack of the two one-sided tests.
+def _mean_slack(replicates: MeanReplicates, share: float, margin: float | None, level: float) -> float:
+    """The larger slack of the two one-sided tests; `margin` in units of reward, None for a share of the healthy mean.
 
     A margin that is a share of the healthy mean is as uncertain as that mean. So the tests are about
     mutant - (1 -+ share) x healthy, whose intervals know that.
     """
-    confidence = 1 - 2 * EQUIVALENCE_LEVEL
-    own_scale = margins.scale is None
+    confidence = 1 - 2 * level
     mean = replicates.healthy_mean
-    margin = margins.mean * (abs(mean) if own_scale else (margins.scale or 0.0))
     slacks = []
     for side in (-1.0, 1.0):  # the lower and the upper end of the margin
-        shift = side * margins.mean * math.copysign(1.0, mean) if own_scale else 0.0
-        offset = 0.0 if own_scale else side * margin
+        shift = side * share * math.copysign(1.0, mean) if margin is None else 0.0
+        offset = 0.0 if margin is None else side * margin
         estimate = replicates.mutant_mean - (1 + shift) * mean - offset
         low, high = (end - offset for end in replicates.interval(confidence, 1 + shift))
         room, half = (estimate, estimate - low) if side < 0 else (-estimate, high - estimate)
         slacks.append(half / room if room > 0 else math.inf)
-    return margin, max(slacks)
+    return max(slacks)
 
 
-def _collapse_excluded(collapsed: tuple[int, int], n: int, m: int, margin: float) -> bool:
+def _collapse_excluded(collapsed: tuple[int, int], n: int, m: int, margin: float, level: float) -> bool:
     more = not_inferior_p(collapsed[0], n, collapsed[1], m, margin)
     fewer = not_inferior_p(collapsed[1], m, collapsed[0], n, margin)
-    return max(more, fewer) <= EQUIVALENCE_LEVEL
+    return max(more, fewer) <= level
 
 
 def agents_for_equivalence(evidence: MarginEvidence, margins: Margins) -> int | None:

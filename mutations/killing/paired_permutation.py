@@ -1,4 +1,4 @@
-"""The calibrated default test: a sign-flip permutation test of the paired (same seed) mean difference."""
+"""A sign-flip permutation test of the paired (same seed) mean difference: the default test of 0.1."""
 
 from __future__ import annotations
 
@@ -10,12 +10,15 @@ from numpy.typing import NDArray
 
 from envsearch.errors import InputError
 from mutations.killing.decision import Evidence, decide, smallest_useful
-from mutations.killing.kill_test import KillVerdict, Outcome
+from mutations.killing.kill_test import Correction, KillVerdict, Outcome, before_correction
+from mutations.killing.margin_power import corrected_power
+from mutations.killing.resampled_kills import ResampledKills
+from mutations.killing.resampled_law import Draws, sign_flip_p_values
 from mutations.killing.sign_flip import paired_differences, sign_flip_p_value
 from mutations.killing.statistics import (
     Rewards,
     direction_of,
-    holm,
+    mean_difference,
     newcombe_interval,
     paired_populations,
     paired_power,
@@ -33,12 +36,12 @@ RELEVANT_D = 0.8
 
 
 class PairedPermutation:
-    """Calibrated default: `statistic` is the mean of mutant minus healthy over seeds, in units of reward.
+    """Calibrated test of pairs: `statistic` is the mean of mutant minus healthy over seeds, in units of reward.
 
-    * `p_value`: two-sided sign-flip test; after `correct`, Holm's over the family.
+    * `p_value`: two-sided sign-flip test.
     * `effect_size`: Vargha-Delaney A, the probability that a mutant agent is better than a healthy one (ties count
       half; .5 no difference, 0 always worse, 1 always better), `effect_low` and `effect_high` its 95 % interval.
-    * `power`: that of the uncorrected test at this n for a shift of 0.8 pooled standard deviations, given how closely
+    * `power`: that at this n and at the level in force for a shift of 0.8 pooled standard deviations, given how closely
       the pairs of this sample go together. For two constant populations, that of independent pairs.
     * killed: p below the level; survived: not, and the 90 % interval of A lies inside (.29, .71), so that a large
       effect is excluded (or no pair differs at all); inconclusive: neither.
@@ -48,11 +51,9 @@ class PairedPermutation:
     """
 
     name: str = "paired_permutation"
-    power_label: str = "uncorrected, at 0.8 sd"
-    summary: str = (
-        "Sign-flip permutation test of same-seed differences, Holm-corrected, with Vargha-Delaney A (default)"
-    )
-    source: str = "Fisher 1935 (sign flips); Holm 1979; Vargha and Delaney 2000; Newcombe 2006 (interval of A)"
+    power_alternative: str = "a shift of 0.8 sd"
+    summary: str = "Sign-flip permutation test of same-seed differences, with Vargha-Delaney A"
+    source: str = "Fisher 1935 (sign flips); Vargha and Delaney 2000; Newcombe 2006 (interval of A)"
     resampling: bool = True
     corrected: bool = True
 
@@ -73,10 +74,13 @@ class PairedPermutation:
         differences = paired_differences(first, second)
         a = vargha_delaney(first, second)
         low, high = newcombe_interval(a, first.size, second.size, 0.95)
-        difference, p_value = float(np.mean(differences)), sign_flip_p_value(differences, rng)
+        difference = float(np.mean(differences)) if mean_difference(first, second) else 0.0
+        p_value = sign_flip_p_value(differences, rng)
         differing = int(np.count_nonzero(differences))
         direction = direction_of(difference)
-        outcome, reason = decide(Evidence(first.size, differing, direction, a, p_value, p_value), self.level)
+        outcome, reason = decide(
+            Evidence(first.size, differing, direction, a, p_value, p_value, self.level), self.level
+        )
         return KillVerdict(
             test=self.name,
             outcome=outcome,
@@ -92,26 +96,43 @@ class PairedPermutation:
             reason=reason,
         )
 
-    def correct(self, verdicts: list[KillVerdict]) -> list[KillVerdict]:
-        """Holm's correction over the mutants of one family; takes verdicts as `judge` gave them, not corrected ones.
+    def conclude(self, verdict: KillVerdict, correction: Correction) -> KillVerdict:
+        """The verdict after correction; `power` and the number of seeds in the reason become those at its level.
 
-        The chance of *any* false kill in the family is then at most the level. A corrected verdict can only move away
-        from killed: to survived where a large effect is excluded all the same, else to inconclusive.
+        A corrected verdict can only move away from killed: to survived where a large effect is excluded all the same,
+        else to inconclusive.
         """
-        raw = [1.0 if verdict.p_value is None else verdict.p_value for verdict in verdicts]
-        return [
-            self._corrected(verdict, before, after, len(verdicts))
-            for verdict, before, after in zip(verdicts, raw, holm(raw), strict=True)
-        ]
+        power = verdict.power
+        if power is not None:
+            seeds = verdict.n_healthy
+            power = corrected_power(power, seeds, seeds, self.level, correction.level, paired=True)
+        changed = replace(verdict, p_adjusted=correction.p_adjusted, level=correction.level, power=power)
+        killed = verdict.outcome is Outcome.KILLED
+        if verdict.outcome is Outcome.SURVIVED or (killed and correction.p_adjusted < self.level):
+            return changed
+        outcome, reason = decide(_evidence(verdict, correction), self.level)
+        if killed:
+            reason = f"{before_correction(verdict.p_value or 0.0, correction)}; {reason}"
+        return replace(changed, outcome=outcome, reason=reason)
 
-    def _corrected(self, verdict: KillVerdict, before: float, after: float, family: int) -> KillVerdict:
-        if verdict.outcome is not Outcome.KILLED or after < self.level:
-            return replace(verdict, p_value=after)
-        a = 0.5 if verdict.effect_size is None else verdict.effect_size
-        evidence = Evidence(verdict.n_healthy, verdict.n_healthy, verdict.direction, a, before, after)
-        outcome, reason = decide(evidence, self.level)
-        explanation = f"p = {before:.3g} before Holm's correction for {family} mutants; {reason}"
-        return replace(verdict, p_value=after, outcome=outcome, reason=explanation)
+    def resampled_kills(
+        self, healthy: NDArray[np.float64], mutant: NDArray[np.float64], draws: Draws
+    ) -> ResampledKills:
+        """See `ResampledKillTest`."""
+        p_values = sign_flip_p_values(paired_differences(*draws.pairs(healthy, mutant)))
+        return ResampledKills(p_values, np.ones(p_values.size, dtype=np.bool_))
+
+
+def _evidence(verdict: KillVerdict, correction: Correction) -> Evidence:
+    return Evidence(
+        seeds=verdict.n_healthy,
+        differing=verdict.n_healthy,
+        direction=verdict.direction,
+        a=0.5 if verdict.effect_size is None else verdict.effect_size,
+        raw=1.0 if verdict.p_value is None else verdict.p_value,
+        corrected=correction.p_adjusted,
+        strictness=correction.level,
+    )
 
 
 def _power(healthy: Rewards, mutant: Rewards, differences: Rewards, level: float) -> float:

@@ -25,11 +25,11 @@ from mutations.killing.splits import (
     steps_of,
     swaps,
 )
-from mutations.killing.statistics import Rewards
+from mutations.killing.statistics import NEGLIGIBLE, Rewards
 
 STATISTICS = ("mean", "rank", "energy distance")
-ROUNDING = 1e-9
-"""Rewards closer than this share of the largest one are equal, and so are values of a statistic."""
+ROUNDING = NEGLIGIBLE
+"""Values of a statistic closer than this share of the largest one are equal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,17 +45,6 @@ class PermutationResult:
     p_value: float
     single: tuple[float, ...]
     exact: bool
-
-
-def merge_rounding(healthy: Rewards, mutant: Rewards) -> tuple[Rewards, Rewards]:
-    """Both populations with rewards that differ by rounding noise made equal, so that noise is a tie everywhere."""
-    pooled = np.concatenate((healthy, mutant))
-    order = np.argsort(pooled, kind="stable")
-    ordered = pooled[order]
-    starts = np.concatenate(([True], np.diff(ordered) > ROUNDING * np.max(np.abs(ordered))))
-    merged = np.empty_like(pooled)
-    merged[order] = ordered[starts][np.cumsum(starts) - 1]
-    return merged[: healthy.size], merged[healthy.size :]
 
 
 def permutation_p_value(

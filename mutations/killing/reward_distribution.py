@@ -18,7 +18,7 @@ class RewardDistribution:
     """
 
     name: str = "reward_distribution"
-    power_label: str = "uncorrected, at the observed effect, as published"
+    power_alternative: str = "the observed effect, as published"
     summary: str = "z test, Cohen's d and published power of the mean rewards (published, compatibility)"
     source: str = "RLMutation, ICST 2023: reward distribution test (r), after DeepCrime, ISSTA 2021"
     resampling: bool = False
@@ -47,10 +47,6 @@ class RewardDistribution:
             n_mutant=second.size,
             reason="the populations are identical" if identical else ladder_reason(result),
         )
-
-    def correct(self, verdicts: list[KillVerdict]) -> list[KillVerdict]:
-        """The published test is not corrected for the number of mutants."""
-        return list(verdicts)
 
 
 def ladder_reason(result: LadderResult) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -17,10 +16,15 @@ Rewards = NDArray[np.float64]
 
 MINIMUM_AGENTS = 2
 LARGEST_REWARD = 1e100
+ROUNDING = 1e-12
+"""Rewards, or means of rewards, that differ by less than this share of the largest one are equal for every test."""
+
+NEGLIGIBLE = 1e-9
+"""The same for the margin tests, which compare sums of many rewards."""
 
 
 def paired_populations(healthy: ArrayLike, mutant: ArrayLike) -> tuple[Rewards, Rewards]:
-    """Both populations as float arrays of shape (n,), n >= 2.
+    """Both populations as float arrays of shape (n,), n >= 2; rewards that differ by rounding noise are made equal.
 
     Raises:
         InputError: a population is empty, not one-dimensional, not finite, beyond ±1e100, or the two differ in size.
@@ -28,7 +32,23 @@ def paired_populations(healthy: ArrayLike, mutant: ArrayLike) -> tuple[Rewards, 
     first, second = _population(healthy, "healthy"), _population(mutant, "mutant")
     if first.size != second.size:
         raise _different_sizes(first, second)
-    return first, second
+    return merge_rounding(first, second, ROUNDING)
+
+
+def merge_rounding(healthy: Rewards, mutant: Rewards, noise: float = NEGLIGIBLE) -> tuple[Rewards, Rewards]:
+    """Both populations with rewards that differ by rounding noise made equal, so that noise is a tie everywhere.
+
+    Args:
+        healthy, mutant: finite, shapes (n,) and (m,).
+        noise: rewards closer than this share of the largest one are equal.
+    """
+    pooled = np.concatenate((healthy, mutant))
+    order = np.argsort(pooled, kind="stable")
+    ordered = pooled[order]
+    starts = np.concatenate(([True], np.diff(ordered) > noise * np.max(np.abs(ordered))))
+    merged = np.empty_like(pooled)
+    merged[order] = ordered[starts][np.cumsum(starts) - 1]
+    return merged[: healthy.size], merged[healthy.size :]
 
 
 def independent_populations(healthy: ArrayLike, mutant: ArrayLike, paired: bool = False) -> tuple[Rewards, Rewards]:
@@ -70,17 +90,22 @@ def _population(values: ArrayLike, field: str, dead_allowed: bool = False) -> Re
 
 
 def direction_of(difference: float) -> Direction:
-    """Side of the mutant, from its mean minus the healthy mean."""
+    """Side of the mutant, from its mean minus the healthy mean (free of rounding noise, see `mean_difference`)."""
     if difference < 0:
         return Direction.WORSE
     return Direction.BETTER if difference > 0 else Direction.EQUAL
 
 
+def mean_difference(healthy: Rewards, mutant: Rewards) -> float:
+    """Mean of the mutant minus mean of the healthy population; exactly 0 where it is rounding noise of the rewards."""
+    difference = float(np.mean(mutant) - np.mean(healthy))
+    largest = max(float(np.max(np.abs(healthy))), float(np.max(np.abs(mutant))))
+    return difference if abs(difference) > ROUNDING * largest else 0.0
+
+
 def mean_direction(healthy: Rewards, mutant: Rewards) -> Direction:
-    """Side of the mutant's mean; exactly equal populations are equal whatever their sums round to."""
-    if np.array_equal(healthy, mutant):
-        return Direction.EQUAL
-    return direction_of(float(np.mean(mutant) - np.mean(healthy)))
+    """Side of the mutant's mean."""
+    return direction_of(mean_difference(healthy, mutant))
 
 
 def is_constant(values: Rewards) -> bool:
@@ -156,17 +181,3 @@ def f_test_power(noncentrality: float, denominator: int, level: float) -> float:
         return level
     critical = float(stats.f.isf(level, 1, denominator))
     return float(stats.ncf.sf(critical, 1, denominator, min(noncentrality, 1e12)))  # and it is NaN far beyond that
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Holm's step-down corrected p-values, in the order given.
-
-    Source: Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of Statistics 6, 1979.
-    """
-    order = sorted(range(len(p_values)), key=lambda index: p_values[index])
-    corrected = [0.0] * len(p_values)
-    running = 0.0
-    for rank, index in enumerate(order):
-        running = max(running, min(1.0, (len(p_values) - rank) * p_values[index]))
-        corrected[index] = running
-    return corrected

@@ -14,7 +14,7 @@ from mutations.operators import PAPER
 
 
 class MissingTerminalState(MutationOperator):
-    """A terminal flag is lost: the learner bootstraps across the end of the episode.
+    """A terminal flag is lost: the learner bootstraps across the end of the episode, and at a time limit only there.
 
     On-policy, the published code loses no flag: it leaves out the bootstrap at time limits, so that a time-out looks
     terminal. It is live only where episodes reach their time limit.

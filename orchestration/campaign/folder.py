@@ -8,14 +8,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import yaml
 
 from envsearch.errors import InputError, StoreUnavailableError
 from orchestration.campaign.result import CampaignResult
 from orchestration.campaign.result_file import read_result, result_json
-from orchestration.campaign.spec.campaign import ResolvedCampaign
 from orchestration.runtime.artifacts import refuse_job_folder
+
+if TYPE_CHECKING:  # commands that need no scipy read folders too
+    from orchestration.campaign.spec.campaign import ResolvedCampaign
 
 HOME_VARIABLE = "PROCTOR_HOME"
 DEFAULT_HOME = "proctor-data"

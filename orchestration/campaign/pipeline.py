@@ -1,4 +1,5 @@
-"""A campaign from spec to result: train - sanity - evaluate - boundary - kill matrix - higher order - score.
+"""A campaign from spec to result: train - sanity - evaluate - boundary - kill matrix - higher order - correct -
+magnitudes - score.
 
 Every step asks the store first. A campaign that was interrupted anywhere goes on where it was, and a complete one is
 read back without computing anything.
@@ -11,17 +12,21 @@ from collections.abc import Sequence
 from agents.deeprl.algorithms import algorithm_facts
 from orchestration.campaign.context import RunContext
 from orchestration.campaign.findings import Findings
-from orchestration.campaign.population import Populations
+from orchestration.campaign.population import Population, Populations
 from orchestration.campaign.result import CampaignResult, Point, PopulationResult
 from orchestration.campaign.spec.campaign import ResolvedCampaign
 from orchestration.campaign.steps import sanity
 from orchestration.campaign.steps.boundary import search_boundary
 from orchestration.campaign.steps.comparison import compare_with_published
+from orchestration.campaign.steps.correction import correct_report, corrected
 from orchestration.campaign.steps.evaluation import evaluate_populations
 from orchestration.campaign.steps.higher_order import chosen_mutants, properties
-from orchestration.campaign.steps.kill_matrix import judge_everywhere, judging_environments, scores
+from orchestration.campaign.steps.kill_matrix import judge_everywhere, judging_environments
+from orchestration.campaign.steps.magnitude_curves import left_out, magnitude_curves
 from orchestration.campaign.steps.population_summary import population_result
 from orchestration.campaign.steps.provenance import provenance
+from orchestration.campaign.steps.score import scores
+from orchestration.campaign.steps.sequential_training import reopened, saving, train_in_looks
 from orchestration.campaign.steps.training import train_populations
 
 
@@ -34,7 +39,9 @@ def run_steps(context: RunContext, populations: Populations) -> CampaignResult:
         search_boundaries(context, findings)
         judge_first_order(context, findings)
         judge_higher_order(context, findings)
-        findings.scores = scores(findings.first_order, findings.tests)
+        conclude(findings)
+        sweep_magnitudes(context, findings)
+        findings.scores = scores(findings)
     return _result(context, findings)
 
 
@@ -45,6 +52,8 @@ def train_healthy(context: RunContext, findings: Findings) -> bool:
     The mutants start at once only where more cores are free than there are healthy agents.
     """
     campaign, healthy, mutants = findings.campaign, findings.populations.healthy, findings.populations.first_order
+    if campaign.looks is not None:
+        mutants = [mutant.first(campaign.looks.agents[0]) for mutant in mutants]
     first = [healthy, *mutants] if context.executor.slots > len(campaign.seeds) else [healthy]
     train_populations(context, first, "train" if len(first) > 1 else "train healthy")
     evaluate_populations(context, [healthy], [campaign.initial_point], "evaluate healthy")
@@ -62,18 +71,26 @@ def train_healthy(context: RunContext, findings: Findings) -> bool:
 
 def train_mutants(context: RunContext, findings: Findings) -> None:
     """Train and evaluate the first-order mutants and keep those that are live."""
-    mutants = findings.populations.first_order
-    train_populations(context, mutants, "train mutants")
-    evaluate_populations(context, mutants, [findings.campaign.initial_point], "evaluate mutants")
+    mutants = _trained(context, findings, findings.populations.first_order, "mutants")
     findings.trained += mutants
-    keep_live(findings)
+    keep_live(findings, mutants)
 
 
-def keep_live(findings: Findings) -> None:
-    """Note the first-order mutants that are not live; the others go on."""
-    populations = findings.populations
-    findings.live, notes = sanity.live_mutants(populations.healthy, populations.first_order)
-    findings.notes += notes
+def keep_live(findings: Findings, mutants: Sequence[Population]) -> None:
+    """Note the first-order mutants that are not live or have the agents of another mutant; the others go on."""
+    live, notes = sanity.live_mutants(findings.populations.healthy, mutants)
+    findings.live, findings.same_agents, merged = sanity.distinct_mutants(live)
+    findings.notes += [*notes, *merged]
+
+
+def _trained(context: RunContext, findings: Findings, mutants: list[Population], name: str) -> list[Population]:
+    """Mutants after training and evaluation, with the agents that they have: all, or as many as were needed."""
+    campaign = findings.campaign
+    if campaign.looks is not None:
+        return train_in_looks(context, findings.populations.healthy, mutants, campaign.looks, name)
+    train_populations(context, mutants, f"train {name}")
+    evaluate_populations(context, mutants, [campaign.initial_point], f"evaluate {name}")
+    return mutants
 
 
 def judge_initially(context: RunContext, findings: Findings) -> None:
@@ -96,30 +113,67 @@ def environments_of(findings: Findings) -> dict[str, Sequence[Point]]:
 
 
 def judge_first_order(context: RunContext, findings: Findings) -> None:
-    """The kill matrix of the live first-order mutants."""
+    """The kill matrix of the live first-order mutants, before correction."""
     healthy, environments = findings.populations.healthy, environments_of(findings)
     findings.first_order = judge_everywhere(context, healthy, findings.live, environments, "kill matrix")
 
 
 def judge_higher_order(context: RunContext, findings: Findings) -> None:
-    """Choose, train and judge the higher-order mutants through the same path; they are a family of their own."""
-    campaign, healthy, tests = findings.campaign, findings.populations.healthy, findings.tests
-    mutants, notes = chosen_mutants(findings.populations, findings.first_order, tests)
+    """Choose, train and judge the higher-order mutants through the same path.
+
+    Candidates are chosen by the first-order matrix, corrected as a family of its own: the others do not exist yet.
+    """
+    campaign, healthy = findings.campaign, findings.populations.healthy
+    first_order = corrected(findings.first_order, campaign.error_control)
+    mutants, notes = chosen_mutants(findings.populations, first_order, findings.tests)
     findings.notes += notes
     if not mutants:
         if campaign.higher_order.enabled:
             findings.notes.append("No higher-order mutants: no two are killed by some but not all environments.")
         return
-    train_populations(context, mutants, "train higher order")
-    evaluate_populations(context, mutants, [campaign.initial_point], "evaluate higher order")
+    mutants = _trained(context, findings, mutants, "higher order")
     findings.trained += mutants
     live, notes = sanity.live_mutants(healthy, mutants)
-    findings.notes += notes
+    live, same_agents, merged = sanity.distinct_mutants(live, findings.live)
+    findings.live_above, findings.same_agents = live, findings.same_agents | same_agents
+    findings.notes += [*notes, *merged]
     environments, initial = environments_of(findings), _initial_environment(campaign)
-    above = judge_everywhere(context, healthy, live, environments, "kill matrix, higher order")
-    findings.above_first_order = above
+    findings.above_first_order = judge_everywhere(context, healthy, live, environments, "kill matrix, higher order")
     findings.verdicts += judge_everywhere(context, healthy, live, initial, "judge higher order")
-    findings.higher_order = properties([mutant.mutant for mutant in live], findings.first_order, above, tests)
+
+
+def conclude(findings: Findings) -> None:
+    """Correct every verdict of the report together; properties of higher-order mutants follow from that."""
+    correct_report(findings)
+    looks = findings.campaign.looks
+    if looks is not None:
+        trained = findings.trained[1:]
+        findings.notes += [saving(looks, trained), *reopened(looks, trained, findings.verdicts)]
+    mutants = [population.mutant for population in findings.trained if population.mutant.order > 1]
+    matrices = (findings.first_order, findings.above_first_order)
+    findings.higher_order = properties(mutants, *matrices, findings.tests, findings.same_agents)
+
+
+def sweep_magnitudes(context: RunContext, findings: Findings) -> None:
+    """Train and evaluate the mutants of the sweeps that are not there yet, judge them, and fit the curves.
+
+    A curve needs all agents, also those of a first-order mutant whose training had stopped at a look.
+    """
+    campaign, populations = findings.campaign, findings.populations
+    healthy, swept = populations.healthy, populations.swept
+    if not campaign.sweeps:
+        return
+    train_populations(context, populations.in_sweeps, "train magnitudes")
+    evaluate_populations(context, populations.in_sweeps, [campaign.initial_point], "evaluate magnitudes")
+    findings.trained += swept
+    live, notes = sanity.live_mutants(healthy, swept)
+    live, same_agents, merged = sanity.distinct_mutants(live, findings.live)
+    findings.same_agents |= same_agents
+    findings.notes += [*notes, *merged, *left_out(populations)]
+    verdicts = judge_everywhere(context, healthy, live, _initial_environment(campaign), "judge magnitudes")
+    verdicts = corrected(verdicts, campaign.error_control)
+    judged = sanity.with_same_agents([*findings.verdicts, *verdicts], findings.same_agents)
+    findings.curves = magnitude_curves(populations, judged)
 
 
 def _initial_environment(campaign: ResolvedCampaign) -> dict[str, Sequence[Point]]:
@@ -128,7 +182,11 @@ def _initial_environment(campaign: ResolvedCampaign) -> dict[str, Sequence[Point
 
 def _result(context: RunContext, findings: Findings) -> CampaignResult:
     campaign, healthy = findings.campaign, findings.populations.healthy.records()
-    populations = [population_result(context, population, healthy) for population in findings.trained]
+    populations = [
+        population_result(context, population, healthy, findings.same_agents) for population in findings.trained
+    ]
+    swept = {population.id for population in findings.populations.swept}
+    counted = [population for population in populations if population.mutant not in swept]
     environment, algorithm = campaign.healthy.environment.name, algorithm_facts(campaign.healthy.algorithm).name
     return CampaignResult(
         run_id=campaign.run_id,
@@ -136,7 +194,7 @@ def _result(context: RunContext, findings: Findings) -> CampaignResult:
         spec=campaign.canonical(),
         status="stopped" if findings.stop_reason else "complete",
         stop_reason=findings.stop_reason,
-        notes=(*findings.notes, *_failure_notes(campaign, populations)),
+        notes=(*findings.notes, *_failure_notes(populations)),
         environment=environment,
         algorithm=algorithm,
         parameters=tuple(parameter.name for parameter in campaign.boundary.parameters),
@@ -147,15 +205,27 @@ def _result(context: RunContext, findings: Findings) -> CampaignResult:
         kill_matrix=(*findings.first_order, *findings.above_first_order),
         higher_order=tuple(findings.higher_order),
         scores=findings.scores,
-        published=compare_with_published(environment, algorithm, findings.verdicts, populations),
+        published=compare_with_published(environment, algorithm, findings.verdicts, counted),
         provenance=provenance(context, campaign, populations),
+        error_control=findings.error_control,
+        magnitude_curves=tuple(findings.curves),
     )
 
 
-def _failure_notes(campaign: ResolvedCampaign, populations: Sequence[PopulationResult]) -> list[str]:
+def _failure_notes(populations: Sequence[PopulationResult]) -> list[str]:
     return [
-        f"{population.mutant}: {len(population.failed)} of {len(campaign.seeds)} agents failed (seed "
-        f"{population.failed[0][0]}: {population.failed[0][1]}); their seeds are left out on both sides."
+        f"{population.mutant}: the jobs of {len(population.failed)} of {_planned(population)} agents failed (seed "
+        f"{population.failed[0][0]}: {population.failed[0][1]}). These agents are missing; tests of pairs leave "
+        "their seeds out on both sides."
         for population in populations
         if population.failed
+    ] + [
+        f"{population.mutant}: {len(population.dead)} of {_planned(population)} agents are dead (first seed "
+        f"{population.dead[0]}): their weights or rewards are not finite. They count as the worst agents there are."
+        for population in populations
+        if population.dead
     ]
+
+
+def _planned(population: PopulationResult) -> int:
+    return len(population.seeds) + len(population.failed) + len(population.dead)

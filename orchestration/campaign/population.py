@@ -5,6 +5,8 @@ A campaign makes each of its populations once and passes it to its steps; no ste
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -14,10 +16,20 @@ from mutations.mutant import Mutant
 from orchestration.campaign.result import Point
 from orchestration.campaign.spec.campaign import ResolvedCampaign
 from orchestration.execution.results import AgentRecord, ResultStore
-from orchestration.execution.work import AgentKey, EvaluationKey
+from orchestration.execution.work import DEAD, AgentKey, EvaluationKey
 
 Rewards = dict[int, float]
-"""Seed -> mean reward over the evaluation episodes."""
+"""Seed -> mean reward over the evaluation episodes; minus infinity for a dead agent."""
+
+
+def mean_reward(returns: Sequence[float]) -> float:
+    """Mean of an evaluation's returns; minus infinity, a dead agent, where one of them is not finite."""
+    return sum(returns) / len(returns) if all(map(math.isfinite, returns)) else DEAD
+
+
+def living(rewards: Mapping[int, float]) -> Rewards:
+    """The rewards of the agents that are not dead."""
+    return {seed: reward for seed, reward in rewards.items() if reward != DEAD}
 
 
 @dataclass(eq=False, slots=True)
@@ -55,20 +67,20 @@ class Population:
         return {seed: record for seed, record in records if record is not None}
 
     def rewards_at(self, point: Point) -> Rewards:
-        """Mean rewards at a point, by seed. Agents that failed are left out.
+        """Mean rewards at a point, by seed; dead agents have minus infinity. Agents whose job failed are left out.
 
         Once all agents have been evaluated at the point, the store is not asked again.
         """
         if point in self._complete:
             return dict(self._complete[point])
         episodes = zip(self.agents, self.store.evaluations(self.evaluations([point])), strict=True)
-        rewards = {seed: sum(returns) / len(returns) for seed, returns in episodes if returns}
+        rewards = {seed: mean_reward(returns) for seed, returns in episodes if returns}
         if len(rewards) == len(self.agents):
             self._complete[point] = dict(rewards)
         return rewards
 
     def failures(self, failures: Mapping[str, str]) -> list[tuple[int, str]]:
-        """(seed, error) of the agents whose training or evaluation at the initial point failed.
+        """(seed, error) of the agents whose job failed: training, or evaluation at the initial point.
 
         Args:
             failures: content address -> error, of all items that failed.
@@ -80,6 +92,11 @@ class Population:
             failed += [(seed, failures[address]) for address in addresses if address in failures]
         return failed
 
+    def first(self, agents: int) -> Population:
+        """The same population with the agents of its first seeds only."""
+        few = dict(itertools.islice(self.agents.items(), agents))
+        return Population(self.mutant, self.recipe, few, self.campaign, self.store)
+
 
 class Populations:
     """Every population of one campaign, each made once.
@@ -89,6 +106,8 @@ class Populations:
         store: where its results are kept.
         healthy: the healthy population.
         first_order: those of the first-order mutants, in the spec's order.
+        swept: those of the sweeps over magnitudes that are not among them.
+        in_sweeps: those of the sweeps, first-order mutants included.
     """
 
     def __init__(self, campaign: ResolvedCampaign, store: ResultStore) -> None:
@@ -97,6 +116,9 @@ class Populations:
         self._by_id: dict[str, Population] = {}
         self.healthy = self.of(Mutant())
         self.first_order = [self.of(mutant) for mutant in campaign.mutants]
+        mutants = dict.fromkeys(Mutant((mutation,)) for sweep in campaign.sweeps for mutation in sweep.mutations)
+        self.in_sweeps = [self.of(mutant) for mutant in mutants]
+        self.swept = [self.of(mutant) for mutant in mutants if mutant not in campaign.mutants]
 
     def of(self, mutant: Mutant) -> Population:
         """The population of a mutant.
@@ -106,7 +128,8 @@ class Populations:
         """
         if mutant.id not in self._by_id:
             recipe = mutate(self.campaign.healthy, mutant)
-            agents = {seed: self.campaign.agent(recipe, seed) for seed in self.campaign.seeds}
+            seeds = self.campaign.mutant_seeds if mutant.mutations else self.campaign.seeds
+            agents = {seed: self.campaign.agent(recipe, seed) for seed in seeds}
             self._by_id[mutant.id] = Population(mutant, recipe, agents, self.campaign, self.store)
         return self._by_id[mutant.id]
 
@@ -117,5 +140,6 @@ class Populations:
 
 def seed_by_seed(populations: Sequence[Population]) -> list[AgentKey]:
     """The agents of several populations of one campaign, seed by seed, so that all populations grow together."""
-    seeds = populations[0].agents if populations else ()
-    return [population.agents[seed] for seed in seeds for population in populations]
+    largest = max(populations, key=lambda population: len(population.agents), default=None)
+    seeds = largest.agents if largest is not None else ()
+    return [population.agents[seed] for seed in seeds for population in populations if seed in population.agents]

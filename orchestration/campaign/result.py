@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from mutations.killing.kill_test import KillVerdict, Outcome
+from mutations.score import ScoreUncertainty
+from orchestration.campaign.magnitude_curve import MagnitudeCurve
 
 Point = tuple[tuple[str, float], ...]
 """(parameter, value) pairs of one environment."""
@@ -27,11 +29,16 @@ class PopulationResult:
 
     Attributes:
         mutant: its id (``Healthy``, ``NDF``, ``NDF-MTS``).
-        seeds: agents that were trained and evaluated, in order.
+        seeds: agents that were trained and evaluated and are not dead, in order.
         rewards: mean reward per agent over the evaluation episodes, same order.
-        failed: (seed, last line of its traceback) of agents whose job failed.
+        failed: (seed, last line of its traceback) of agents whose job failed; they are missing data.
+        dead: seeds of agents whose weights or rewards are not finite; they are the worst agents there can be.
         identical_seeds: seeds whose weights equal the same-seed healthy agent's; a live mutant has few or none.
-        train_seconds: CPU time of the trainings, summed over agents.
+        train_seconds: wall time of the trainings, summed over agents.
+        selected_steps: training step at which each judged model was taken, in the order of `seeds`; empty where the
+            final model is judged (and in results from before 0.2.0).
+        same_agents_as: the mutant whose agents these are, bit for bit; it is counted, and has the verdicts of both.
+        cpu_seconds: CPU time of the trainings, summed over agents; None where 0.1.0 trained one of them.
     """
 
     mutant: str
@@ -43,6 +50,10 @@ class PopulationResult:
     curve: LearningCurve | None
     train_seconds: float
     recipe_address: str
+    dead: tuple[int, ...] = ()
+    selected_steps: tuple[int, ...] = ()
+    cpu_seconds: float | None = None
+    same_agents_as: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +115,13 @@ class ScoreResult:
     """How good the set of test environments is, by one kill test (first-order mutants).
 
     Attributes:
-        mutation_score: killed mutants / all live mutants; inconclusive ones are in neither part of the numerator.
+        mutation_score: killed mutants / all live mutants, those with the same agents counted once; inconclusive ones
+            are in neither part of the numerator.
         trivial: killed in every environment. never_killed: conclusively or not, killed in none.
         inconclusive: killed in none and inconclusive in at least one.
         minimal_environments: smallest subset of environments with the same kills.
+        possible_score: the score if every mutant of `inconclusive` were killed; None in results before 0.2.0.
+        uncertainty: None for a test that cannot judge replicates, and in results before 0.2.0.
     """
 
     test: str
@@ -117,6 +131,24 @@ class ScoreResult:
     never_killed: tuple[str, ...]
     inconclusive: tuple[str, ...]
     minimal_environments: tuple[Point, ...]
+    possible_score: float | None = None
+    uncertainty: ScoreUncertainty | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorControlResult:
+    """How the verdicts were corrected for their number.
+
+    Attributes:
+        control: name in the table of error controls. method: whose procedure it is.
+        comparisons: size of the family: all that corrected tests judged, of any mutant in any environment.
+        kills: comparisons of the family that are killed after correction.
+    """
+
+    control: str
+    method: str
+    comparisons: int
+    kills: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +162,8 @@ class CampaignResult:
         kill_matrix: verdicts of mutants x boundary environments for every test, first and higher order.
         published: rows of the side-by-side with the published figures (empty where the pair was not published).
         provenance: versions, platform, seeds, hashes, cost.
+        error_control: None in results written before 0.2.0, where each environment was corrected alone.
+        magnitude_curves: one per swept operator and kill test; empty in results of version 0.1.
     """
 
     run_id: str
@@ -150,3 +184,5 @@ class CampaignResult:
     scores: tuple[ScoreResult, ...]
     published: tuple[dict[str, Any], ...]
     provenance: dict[str, Any]
+    error_control: ErrorControlResult | None = None
+    magnitude_curves: tuple[MagnitudeCurve, ...] = ()

@@ -1,8 +1,9 @@
-"""``proctor campaign run | plan | show``."""
+"""``proctor campaign run | plan | seeds | show``."""
 
 from __future__ import annotations
 
 import sys
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,8 +12,9 @@ from orchestration.cli.options import Address, Cpus, Executor, ExecutorName, For
 from orchestration.cli.output import OutputFormat, console, print_json, print_table
 
 if TYPE_CHECKING:
-    from orchestration.campaign.plan import CampaignPlan
+    from orchestration.campaign.plan import CampaignPlan, PlannedPhase
     from orchestration.campaign.run import CampaignRun, RunSettings
+    from orchestration.campaign.seed_plan import SeedPlan
     from orchestration.campaign.spec.campaign import ResolvedCampaign
 
 campaign = typer.Typer(
@@ -74,6 +76,32 @@ def plan(
         print_json(plan_row(planned))
     else:
         _print_plan(planned)
+
+
+@campaign.command()
+def seeds(
+    spec: Spec,
+    home: Home = None,
+    store: Store = None,
+    power: Annotated[float, typer.Option(help="Chance of the outcome that is required, above 0 and below 1.")] = 0.8,
+    output: Format = OutputFormat.TABLE,
+) -> None:
+    """Simulate how many agents the verdicts of a campaign need."""
+    from envsearch.errors import InputError
+    from orchestration.campaign.folder import campaign_home
+    from orchestration.campaign.population import Populations
+    from orchestration.campaign.run import RunSettings
+    from orchestration.campaign.seed_plan import plan_seeds
+
+    if not 0 < power < 1:
+        raise InputError(f"{power:g} is not a power", "--power", "a number above 0 and below 1")
+    campaign = resolved(spec)
+    healthy = Populations(campaign, RunSettings(home=campaign_home(home), store=store).result_store()).healthy
+    planned = plan_seeds(campaign, healthy.rewards_at(campaign.initial_point), power)
+    if output is OutputFormat.JSON:
+        print_json(asdict(planned))
+    else:
+        _print_seeds(planned)
 
 
 @campaign.command()
@@ -147,6 +175,7 @@ def plan_row(planned: CampaignPlan) -> dict[str, Any]:
                 "phase": phase.phase,
                 "items": phase.items,
                 "upper_bound": phase.bound,
+                "fewest": phase.items if phase.fewest is None and not phase.bound else phase.fewest,
                 "done": phase.done,
                 "cpu_seconds_left": phase.cpu_seconds,
             }
@@ -155,10 +184,11 @@ def plan_row(planned: CampaignPlan) -> dict[str, Any]:
         "items": sum(phase.items for phase in planned.phases),
         "done": sum(phase.done for phase in planned.phases),
         "cpu_hours": planned.cpu_hours,
+        "fewest_cpu_hours": planned.fewest_cpu_hours,
         "wall_hours": planned.wall_hours,
         "cores": planned.cores,
-        "seconds_per_training": planned.costs.train,
-        "seconds_per_evaluation": planned.costs.evaluation,
+        "cpu_seconds_per_training": planned.costs.train,
+        "cpu_seconds_per_evaluation": planned.costs.evaluation,
         "costs": planned.costs.source,
         "notes": planned.notes,
     }
@@ -170,7 +200,7 @@ def _print_plan(planned: CampaignPlan) -> None:
     rows = [
         [
             phase.phase,
-            f"at most {phase.items}" if phase.bound else str(phase.items),
+            _items(phase),
             str(phase.done),
             duration_text(phase.cpu_seconds),
         ]
@@ -181,13 +211,55 @@ def _print_plan(planned: CampaignPlan) -> None:
         print(note)
     source = "recorded from finished agents" if planned.costs.source == "recorded" else "measured now"
     print(
-        f"One training takes {duration_text(planned.costs.train)}, one evaluation {planned.costs.evaluation:.2f} s "
-        f"({source}; episodes of untrained agents are assumed to last until the time limit)."
+        f"One training takes {duration_text(planned.costs.train)} of CPU time, one evaluation "
+        f"{planned.costs.evaluation:.2f} s ({source}; episodes of untrained agents are assumed to last until the time "
+        "limit)."
     )
     print(
-        f"Predicted for what is left: {planned.cpu_hours:.2f} CPU-hours, "
-        f"{duration_text(planned.wall_hours * 3600)} on {planned.cores} cores."
+        f"Predicted for what is left: {_fewest(planned)}{duration_text(planned.cpu_hours * 3600)} of CPU time in "
+        f"total; {duration_text(planned.wall_hours * 3600)} of wall time on {planned.cores} "
+        f"{'core' if planned.cores == 1 else 'cores'}, if nothing else uses them."
     )
+
+
+def _items(phase: PlannedPhase) -> str:
+    if not phase.bound:
+        return str(phase.items)
+    return f"at most {phase.items}" if phase.fewest is None else f"{phase.fewest} to {phase.items}"
+
+
+def _fewest(planned: CampaignPlan) -> str:
+    """The lower end of the predicted time, where looks give it a range. The time on the cores is for the upper end."""
+    from orchestration.campaign.report.formatting import duration_text
+
+    hours = planned.fewest_cpu_hours
+    return f"{duration_text(hours * 3600)} to " if hours < planned.cpu_hours else ""
+
+
+def _print_seeds(planned: SeedPlan) -> None:
+    columns = ["mutant", "outcome", "alone", "among killed", "looks: power", "looks: agents"]
+    for rewards in dict.fromkeys(row.rewards for row in planned.rows):
+        rows = [
+            [
+                row.mutant,
+                row.outcome,
+                _at_most(row.alone),
+                _at_most(row.among_killed),
+                "" if row.looks_power is None else f"{row.looks_power:.2f}",
+                "" if row.looks_agents is None else f"{row.looks_agents:.1f}",
+            ]
+            for row in planned.rows
+            if row.rewards == rewards
+        ]
+        print_table(columns, rows, f"{planned.name}: {rewards}")
+    for sentence in planned.assumptions:
+        print(sentence)
+
+
+def _at_most(agents: int | None) -> str:
+    from mutations.killing.seeds_needed import SIZES
+
+    return f"over {SIZES[-1]}" if agents is None else str(agents)
 
 
 def _cores() -> int:

@@ -2,26 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from envsearch.errors import InputError
-from mutations.killing.kill_test import KillTest, KillVerdict, Outcome, power_label, takes_independent
-from mutations.killing.registry import KILL_TESTS, kill_test
+from mutations.killing.error_control import DEFAULT_ERROR_CONTROL, ERROR_CONTROLS, error_control
+from mutations.killing.family import correct_family
+from mutations.killing.kill_test import (
+    KillTest,
+    KillVerdict,
+    counts_as_kill,
+    power_label,
+    takes_independent,
+    takes_margins,
+)
+from mutations.killing.margins import Margins
+from mutations.killing.registry import DEFAULT_KILL_TEST, KILL_TESTS, kill_test
 from mutations.killing.repeats import judge_repeated
 from mutations.population_file import read_pair
 from mutations.reliability import BootstrapEstimate, flat, interquartile_mean, probability_of_improvement
 from mutations.reward_table import Comparison, RewardSample, read_reward_table
+from orchestration.cli.judge_tables import print_family, print_reliability
 from orchestration.cli.options import Format
-from orchestration.cli.output import OutputFormat, console, number_text, print_json, print_table
+from orchestration.cli.output import OutputFormat, console, print_json
 
-TABLE_COLUMNS = ("mutant", "test", "outcome", "side", "statistic", "p", "effect", "power", "agree")
+ALL = "all"
+PAIRED = {"margin_permutation": "paired_margin_permutation"}
+"""What ``--paired`` turns a test into."""
 
-RELIABILITY_COLUMNS = ("population", "interquartile mean", "interval", "probability of improvement", "interval")
+NUMBERS = (
+    *("statistic", "p_value", "p_adjusted", "level", "effect_size", "effect_low", "effect_high", "power"),
+    *("difference", "difference_low", "difference_high", "margin"),
+    *("collapsed_healthy", "collapsed_mutant", "collapsed_low", "collapsed_high"),
+    *("agents_for_kill", "agents_for_equivalence", "n_healthy", "n_mutant", "agreement"),
+)
+"""Fields of a verdict in the JSON, under their own names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,45 +64,65 @@ def judge(
     ] = None,
     mutant: Annotated[Path | None, typer.Option(help="The population to compare with --healthy.")] = None,
     test: Annotated[
-        list[str] | None, typer.Option(help="Kill test by name or module:object; may be repeated. Default: all.")
+        list[str] | None,
+        typer.Option(help=f"Kill test by name or module:object, or {ALL}; may be repeated [{DEFAULT_KILL_TEST}]."),
     ] = None,
+    margin_mean: Annotated[
+        float | None,
+        typer.Option(help="Largest difference of the means that does not matter, share of --scale [0.05]."),
+    ] = None,
+    margin_collapsed: Annotated[
+        float | None, typer.Option(help="The same for the shares of collapsed agents [0.1].")
+    ] = None,
+    scale: Annotated[float | None, typer.Option(help="A good reward [the healthy mean].")] = None,
+    paired: Annotated[
+        bool, typer.Option("--paired", help="Margin test of pairs: populations with the same seeds, exchanged by seed.")
+    ] = False,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the tests that resample.")] = 0,
     repeats: Annotated[int, typer.Option(min=1, help="Runs of a resampling test; the majority outcome counts.")] = 1,
+    control: Annotated[
+        str, typer.Option("--error-control", help=f"Over all comparisons of the report: {', '.join(ERROR_CONTROLS)}.")
+    ] = DEFAULT_ERROR_CONTROL,
     output: Format = OutputFormat.TABLE,
 ) -> None:
     """Show which mutants the kill tests can distinguish from the healthy agents.
 
-    Use either --table, or --healthy and --mutant. Populations must have the same seeds, unless every named test takes
-    independent populations (margin_permutation): these may differ in size and seeds. A test that corrects for the
-    number of mutants does so over those of one environment and algorithm. Below the table is what each test's power is
-    the chance of, and whether it is corrected. A second table has the interquartile mean of each population and the
-    probability that a mutant agent earns more than a healthy one, with 95 % bootstrap intervals; they decide nothing.
+    Use either --table, or --healthy and --mutant. With the default test populations may differ in size and seeds;
+    tests of pairs need the same seeds in both. A reward of -inf is a dead agent. All comparisons by corrected tests
+    are one family: their p-values are adjusted together. Below each table is what the power in it is the chance of. The
+    last table has the interquartile mean of each population and the probability that a mutant agent earns more than a
+    healthy one, with 95 % bootstrap intervals; these decide nothing.
     """
-    tests = _tests(test or list(KILL_TESTS))
-    paired = not all(takes_independent(entry) for entry in tests)
+    tests = _tests(test or [DEFAULT_KILL_TEST], paired, _margins(margin_mean, margin_collapsed, scale))
+    _check_control(control)
+    pairing = not all(takes_independent(entry) for entry in tests)
     if table is not None and healthy is None and mutant is None:
-        comparisons, source = read_reward_table(table, paired), table
+        comparisons, source = read_reward_table(table, pairing), table
     elif table is None and healthy is not None and mutant is not None:
-        comparisons, source = read_pair(healthy, mutant, paired), mutant
+        comparisons, source = read_pair(healthy, mutant, pairing), mutant
     else:
         raise InputError("no input, or two kinds of input", "proctor judge", "--table, or both --healthy and --mutant")
-    labels = {entry.name: power_label(entry) for entry in tests}
     judged = [judge_comparison(comparison, tests, seed, repeats, str(source)) for comparison in comparisons]
+    judged, family_text = correct_judged(judged, tests, control)
     if output is OutputFormat.JSON:
-        print_json([row for family in judged for mutant_ in family for row in judged_rows(mutant_, labels)])
+        print_json([row for family in judged for mutant_ in family for row in judged_rows(mutant_, tests)])
         return
     for comparison, family in zip(comparisons, judged, strict=True):
-        _print_family(comparison.healthy, family)
-        _print_reliability(comparison.healthy, family, seed)
-    _print_power_labels(judged, labels)
+        for position, entry in enumerate(tests):
+            column = [(mutant_.population.mutant, mutant_.verdicts[position]) for mutant_ in family]
+            print_family(entry, comparison, column)
+        described = [(mutant_.population.mutant, mutant_.interquartile_mean, mutant_.improvement) for mutant_ in family]
+        print_reliability(interquartile_mean(comparison.healthy.array, seed), described)
+    if family_text:
+        console().print(family_text, style="dim", markup=False)
 
 
 def judge_comparison(
     comparison: Comparison, tests: Sequence[KillTest], seed: int, repeats: int, source: str = ""
 ) -> tuple[JudgedMutant, ...]:
-    """The verdicts on all mutants of a comparison, corrected for their number where a test does that.
+    """The verdicts on all mutants of a comparison, before correction.
 
-    A verdict before correction depends on `seed` and the two populations only, not on the other mutants.
+    They depend on `seed` and the two populations only, not on the other mutants.
 
     Raises:
         InputError: a population is too small for a test.
@@ -96,7 +136,7 @@ def judge_comparison(
                 verdicts.append(judge_repeated(test, healthy.array, mutant.array, seed, repeats))
             except InputError as error:
                 raise error.located(source=": ".join(filter(None, (source, _label(mutant))))) from None
-        columns.append(test.correct(verdicts))
+        columns.append(verdicts)
     return tuple(
         JudgedMutant(
             mutant,
@@ -108,8 +148,30 @@ def judge_comparison(
     )
 
 
-def judged_rows(judged: JudgedMutant, labels: Mapping[str, str]) -> list[dict[str, Any]]:
-    """The objects of the JSON list for one mutant, one per test; `labels` say what each test's power is."""
+def correct_judged(
+    judged: Sequence[tuple[JudgedMutant, ...]], tests: Sequence[KillTest], control: str
+) -> tuple[list[tuple[JudgedMutant, ...]], str]:
+    """The same verdicts, those of all comparisons corrected together, and a sentence about it.
+
+    Args:
+        tests: in the order of each mutant's verdicts.
+        control: name in the table of error controls.
+    """
+    mutants = [mutant for comparison in judged for mutant in comparison]
+    verdicts = [verdict for mutant in mutants for verdict in mutant.verdicts]
+    family = correct_family(verdicts, list(tests) * len(mutants), control)
+    rows = iter(family.verdicts)
+    corrected = [
+        tuple(replace(mutant, verdicts=tuple(islice(rows, len(tests)))) for mutant in comparison)
+        for comparison in judged
+    ]
+    method = error_control(control).method
+    text = f"{family.comparisons} comparisons corrected together ({control}, {method}): {family.kills} killed."
+    return corrected, text if family.comparisons else ""
+
+
+def judged_rows(judged: JudgedMutant, tests: Sequence[KillTest]) -> list[dict[str, Any]]:
+    """The objects of the JSON list for one mutant, one per test."""
     population = judged.population
     return [
         {
@@ -119,84 +181,49 @@ def judged_rows(judged: JudgedMutant, labels: Mapping[str, str]) -> list[dict[st
             "test": verdict.test,
             "outcome": verdict.outcome,
             "direction": verdict.direction,
-            "statistic": verdict.statistic,
-            "p_value": verdict.p_value,
-            "effect_size": verdict.effect_size,
-            "effect_low": verdict.effect_low,
-            "effect_high": verdict.effect_high,
-            "power": verdict.power,
-            "power_label": None if verdict.power is None else labels[verdict.test],
-            "n_healthy": verdict.n_healthy,
-            "n_mutant": verdict.n_mutant,
-            "agreement": verdict.agreement,
+            "counts_as_kill": None if verdict.outcome is None else counts_as_kill(test, verdict),
+            **{name: getattr(verdict, name) for name in NUMBERS},
+            "power_label": power_label(verdict, test),
             "reason": verdict.reason,
             **flat("iqm", judged.interquartile_mean),
             **flat("improvement", judged.improvement),
         }
-        for verdict in judged.verdicts
+        for test, verdict in zip(tests, judged.verdicts, strict=True)
     ]
 
 
-def _tests(names: Sequence[str]) -> list[KillTest]:
+def _tests(names: Sequence[str], paired: bool, margins: Margins | None) -> list[KillTest]:
+    """The tests of the command line; what would have no effect on any of them is refused."""
+    wanted = [name for entry in names for name in (KILL_TESTS if entry == ALL else (entry,))]
+    if paired and not any(name in PAIRED for name in wanted):
+        raise InputError(f"no test among {', '.join(wanted)} has pairs on request", "--paired", ", ".join(PAIRED))
+    chosen = dict.fromkeys(PAIRED.get(name, name) if paired else name for name in wanted)
     try:
-        return [kill_test(name) for name in dict.fromkeys(names)]
+        tests = [kill_test(name, margins=margins) for name in chosen]
     except InputError as error:
         raise error.located(source="proctor judge", field="--test") from None
+    if margins is not None and not any(takes_margins(kill_test(name)) for name in chosen):
+        problem = f"no test among {', '.join(chosen)} takes margins"
+        raise InputError(problem, "--margin-mean, --margin-collapsed, --scale", "margin_permutation")
+    return tests
 
 
-def _print_family(healthy: RewardSample, family: Sequence[JudgedMutant]) -> None:
-    where = " / ".join(filter(None, (healthy.environment, healthy.algorithm)))
-    sizes = {len(judged.population.rewards) for judged in family} | {len(healthy.rewards)}
-    counted = "agents per population" if len(sizes) == 1 else "healthy agents"
-    agents = f"{len(healthy.rewards)} {counted}, healthy mean {healthy.array.mean():.4g}"
-    rows = [
-        _cells(judged.population.mutant if position == 0 else "", verdict)
-        for judged in family
-        for position, verdict in enumerate(judged.verdicts)
-    ]
-    print_table(TABLE_COLUMNS, rows, f"{where}: {agents}" if where else agents)
-    for judged in family:
-        for verdict in judged.verdicts:
-            if verdict.outcome is Outcome.INCONCLUSIVE and verdict.reason:
-                console().print(
-                    f"{judged.population.mutant}, {verdict.test}: {verdict.reason}", style="dim", markup=False
-                )
+def _margins(mean: float | None, collapsed: float | None, scale: float | None) -> Margins | None:
+    """None if no option was used."""
+    options = {"mean": mean, "collapsed": collapsed, "scale": scale}
+    chosen = {name: value for name, value in options.items() if value is not None}
+    flags = {"mean": "--margin-mean", "collapsed": "--margin-collapsed", "scale": "--scale"}
+    try:
+        return Margins(**chosen) if chosen else None
+    except InputError as error:
+        raise InputError(error.problem, flags[error.field], error.expected) from None
 
 
-def _print_reliability(healthy: RewardSample, family: Sequence[JudgedMutant], seed: int) -> None:
-    rows: list[list[Any]] = [
-        [healthy.mutant, *_reliability_cells(interquartile_mean(healthy.array, seed), None)],
-        *(
-            [judged.population.mutant, *_reliability_cells(judged.interquartile_mean, judged.improvement)]
-            for judged in family
-        ),
-    ]
-    print_table(RELIABILITY_COLUMNS, rows, "Reliability, with 95 % bootstrap intervals")
-
-
-def _reliability_cells(*estimates: BootstrapEstimate | None) -> list[Any]:
-    return [
-        cell
-        for estimate in estimates
-        for cell in (
-            (None, None)
-            if estimate is None
-            else (estimate.value, f"{number_text(estimate.low)} to {number_text(estimate.high)}")
-        )
-    ]
-
-
-def _print_power_labels(judged: Sequence[Sequence[JudgedMutant]], labels: Mapping[str, str]) -> None:
-    verdicts = [verdict for family in judged for mutant in family for verdict in mutant.verdicts]
-    printed = {verdict.test for verdict in verdicts if verdict.power is not None}
-    for test, label in labels.items():
-        if test in printed:
-            console().print(f"power of {test}: {label}", style="dim", markup=False)
-
-
-def _cells(mutant: str, verdict: KillVerdict) -> list[Any]:
-    numbers = [verdict.statistic, verdict.p_value, verdict.effect_size, verdict.power, verdict.agreement]
-    return [mutant, verdict.test, verdict.outcome, verdict.direction, *numbers]
+def _check_control(name: str) -> None:
+    try:
+        error_control(name, "--error-control")
+    except InputError as error:
+        raise error.located(source="proctor judge") from None
 
 
 def _label(population: RewardSample) -> str:

@@ -85,7 +85,6 @@ def _environment_row(definition: Any) -> dict[str, Any]:
 
 def kill_tests(output: Format = OutputFormat.TABLE) -> None:
     """List the kill tests."""
-    from mutations.killing.kill_test import power_label
     from mutations.killing.registry import DEFAULT_KILL_TEST, KILL_TESTS
 
     rows = [
@@ -95,7 +94,7 @@ def kill_tests(output: Format = OutputFormat.TABLE) -> None:
             "summary": test.summary,
             "resampling": test.resampling,
             "corrected": test.corrected,
-            "power_label": power_label(test),
+            "power_alternative": getattr(test, "power_alternative", None),
             "source": test.source,
         }
         for name, test in KILL_TESTS.items()

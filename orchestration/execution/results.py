@@ -13,7 +13,7 @@ import json
 import math
 import platform
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from typing import Any
 
@@ -41,7 +41,9 @@ class AgentRecord:
         checkpoint_sha256: hash of the checkpoint's bytes.
         checkpoint_bytes: its size.
         versions: (package, version) pairs of the worker that trained it, its Python and its processor.
-        weights_digest, episode_steps, episode_returns, selected_step, train_seconds: see `TrainedAgent`.
+        weights_digest, episode_steps, episode_returns, selected_step, train_seconds, dead, cpu_seconds: see
+            `TrainedAgent`; records of 0.1.0 have no CPU time. Of a dead agent only the episodes before the first return
+            that is not finite are kept.
     """
 
     recipe: TrainingRecipe
@@ -56,6 +58,8 @@ class AgentRecord:
     selected_step: int
     train_seconds: float
     versions: tuple[tuple[str, str], ...]
+    dead: bool = False
+    cpu_seconds: float | None = None
 
 
 class ResultStore:
@@ -86,10 +90,13 @@ class ResultStore:
         """Store a trained agent and forget an earlier failure.
 
         Raises:
-            ProctorError: a training return is not finite, or the agent has another seed than its key.
+            ProctorError: a training return of a living agent is not finite, or the agent has another seed than its
+                key.
         """
         if agent.seed != key.seed:
             raise ProctorError(f"expected the agent with seed {key.seed}, got the one with seed {agent.seed}")
+        if agent.dead:
+            agent = _until_not_finite(agent)
         _check_finite(agent.episode_returns, "training returns")
         address = key.address()
         record = _record(key, agent)
@@ -145,6 +152,7 @@ class ResultStore:
             episode_returns=record.episode_returns,
             selected_step=record.selected_step,
             train_seconds=record.train_seconds,
+            dead=record.dead,
         )
 
     def location(self, key: AgentKey | EvaluationKey) -> str:
@@ -159,23 +167,27 @@ class ResultStore:
         """`has_evaluation` of each, many at a time where the store is remote."""
         return self._artifacts.each(self.has_evaluation, keys)
 
-    def save_evaluation(self, key: EvaluationKey, returns: tuple[float, ...], seconds: float) -> None:
+    def save_evaluation(
+        self, key: EvaluationKey, returns: tuple[float, ...], seconds: float, cpu_seconds: float | None = None
+    ) -> None:
         """Store the returns of an evaluation's episodes, in order, and forget an earlier failure.
 
+        Returns that are not finite are kept: they are how the agent behaves.
+
         Raises:
-            ProctorError: a return is not finite, or their number is not the key's.
+            ProctorError: their number is not the key's.
         """
         if len(returns) != key.episodes:
             raise ProctorError(f"expected {key.episodes} episodes, got {len(returns)}")
-        _check_finite(returns, f"returns in {key.environment.label()}")
         address = key.address()
         body = {
             "agent": key.agent.address(),
             "environment": plain(key.environment),
             "episodes": key.episodes,
             "seed": key.seed,
-            "returns": [float(value) for value in returns],
+            "returns": [value if math.isfinite(value) else str(value) for value in map(float, returns)],
             "seconds": float(seconds),
+            "cpu_seconds": cpu_seconds,
         }
         self._artifacts.put(address, _EVALUATION, _seal(body))
         self._artifacts.delete(address, _FAILURE)
@@ -208,6 +220,11 @@ class ResultStore:
     def evaluation_seconds(self, key: EvaluationKey) -> float:
         """Wall time of the evaluation; raises as `load_evaluation`."""
         return float(self._evaluation(key)["seconds"])
+
+    def evaluation_cpu_seconds(self, key: EvaluationKey) -> float | None:
+        """CPU time of the evaluation; None if it was stored by 0.1.0. Raises as `load_evaluation`."""
+        seconds = self._evaluation(key).get("cpu_seconds")
+        return None if seconds is None else float(seconds)
 
     def done(self, address: str) -> bool:
         """Whether the item at this address, agent or evaluation, is in the store."""
@@ -271,6 +288,8 @@ def _record(key: AgentKey, agent: TrainedAgent) -> AgentRecord:
         selected_step=int(agent.selected_step),
         train_seconds=float(agent.train_seconds),
         versions=_versions(),
+        dead=agent.dead,
+        cpu_seconds=agent.cpu_seconds,
     )
 
 
@@ -285,6 +304,11 @@ def _seal(body: Any) -> bytes:
 
 def _digest(body: Any) -> str:
     return hashlib.sha256(canonical_json(body).encode()).hexdigest()
+
+
+def _until_not_finite(agent: TrainedAgent) -> TrainedAgent:
+    kept = next((i for i, value in enumerate(agent.episode_returns) if not math.isfinite(value)), None)
+    return replace(agent, episode_steps=agent.episode_steps[:kept], episode_returns=agent.episode_returns[:kept])
 
 
 def _check_finite(values: Iterable[float], what: str) -> None:

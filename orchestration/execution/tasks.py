@@ -12,12 +12,14 @@ from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 from agents.deeprl.engines.base import Engine, TrainedAgent, agents_together, train_watched
+from agents.deeprl.stopwatch import Stopwatch
 from envsearch.errors import CorruptArtifactError, StoreUnavailableError
 from envsearch.import_path import is_import_path, load_object
 from orchestration.execution.block_progress import BlockCallback, BlockProgress
 from orchestration.execution.checkpoints import TrainingCheckpoints
 from orchestration.execution.results import ResultStore
 from orchestration.execution.work import (
+    DEAD,
     AgentKey,
     BlockReport,
     EvaluationKey,
@@ -171,38 +173,47 @@ class _BlockWork:
 
     def _evaluate_one(self, key: EvaluationKey) -> None:
         with self._item(key):
-            checkpoint = self._store.load_agent(key.agent).checkpoint
-            started = time.perf_counter()
+            agent = self._store.load_agent(key.agent)
+            if agent.dead:
+                self._store.save_evaluation(key, (DEAD,) * key.episodes, 0.0, 0.0)
+                return
+            stopwatch = Stopwatch()
             returns = load_object(self._functions.evaluate)(
-                checkpoint, key.agent.recipe.algorithm, key.environment, key.episodes, key.seed
+                agent.checkpoint, key.agent.recipe.algorithm, key.environment, key.episodes, key.seed
             )
-            self._store.save_evaluation(key, tuple(returns), time.perf_counter() - started)
+            self._store.save_evaluation(key, tuple(returns), stopwatch.wall, stopwatch.cpu)
 
     def _evaluate_together(self, keys: Sequence[EvaluationKey]) -> None:
         """Evaluations of the same episodes, in one batch."""
-        agents: dict[str, SavedAgent] = {}
+        agents: dict[str, SavedAgent | None] = {}
         ready = []
         for key in keys:
             address = key.agent.address()
             with self._item(key):
                 if address not in agents:
                     agents[address] = _saved_agent(self._store.url, key.agent)
-                ready.append((key, (agents[address], key.environment)))
-        started = time.perf_counter()
+                agent = agents[address]
+                if agent is None:
+                    self._store.save_evaluation(key, (DEAD,) * key.episodes, 0.0, 0.0)
+                else:
+                    ready.append((key, (agent, key.environment)))
+        stopwatch = Stopwatch()
         try:
             outcomes = load_object(self._functions.evaluate_together)(
                 [pair for _, pair in ready], keys[0].episodes, keys[0].seed
             )
         except Exception as error:  # noqa: BLE001 - reported for every item
             outcomes = [error] * len(ready)
-        seconds = (time.perf_counter() - started) / max(1, len(ready))
+        wall, cpu = stopwatch.wall / max(1, len(ready)), stopwatch.cpu / max(1, len(ready))
         done = [(key, outcome) for (key, _), outcome in zip(ready, outcomes, strict=True)]
         for key, outcome in done:
             if isinstance(outcome, Exception):
                 with self._item(key):
                     raise outcome
         save = self._store.save_evaluation
-        self._keep([(key, partial(save, key, outcome, seconds)) for key, outcome in done if isinstance(outcome, tuple)])
+        self._keep(
+            [(key, partial(save, key, outcome, wall, cpu)) for key, outcome in done if isinstance(outcome, tuple)]
+        )
 
     def _keep(self, saves: Sequence[tuple[AgentKey | EvaluationKey, Callable[[], None]]]) -> None:
         """Save several items at once: each waits for the disk, and the disk takes many together."""
@@ -230,8 +241,9 @@ class _BlockWork:
 
 
 @lru_cache(maxsize=64)
-def _saved_agent(store_url: str, key: AgentKey) -> SavedAgent:
-    """Cached, because a boundary search needs the same agents in every round."""
+def _saved_agent(store_url: str, key: AgentKey) -> SavedAgent | None:
+    """None for a dead agent. Cached, because a boundary search needs the same agents in every round."""
     from agents.deeprl.engines.fleet.evaluation import SavedAgent
 
-    return SavedAgent(ResultStore(store_url).load_agent(key).checkpoint, key.recipe.algorithm, key.recipe.policy)
+    agent = ResultStore(store_url).load_agent(key)
+    return None if agent.dead else SavedAgent(agent.checkpoint, key.recipe.algorithm, key.recipe.policy)

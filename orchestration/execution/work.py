@@ -6,6 +6,7 @@ not after a crash, not by another campaign, not by another kill test.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -19,6 +20,12 @@ from envsearch.spec import EnvironmentSpec
 
 SEMANTICS = 1
 """Raised when the meaning of a recipe or an evaluation changes, so that old results are not mistaken for new ones."""
+
+DEAD = -math.inf
+"""Reward of a dead agent in every episode, which is not run: worse than anything that an agent can earn."""
+
+OF_EQUALS = "latest"
+"""Which of equally good checkpoints ``best`` keeps, as part of the address: 0.1.0 kept the earliest."""
 
 EvaluationMethod = Literal["fleet", "sb3"]
 Key = TypeVar("Key")
@@ -35,7 +42,7 @@ class AgentKey:
 
     def address(self) -> str:
         """Content address of the trained agent."""
-        selection = self.selection if self.selection.kind == "best" else None
+        selection = (self.selection, OF_EQUALS) if self.selection.kind == "best" else None
         world = _world(self.recipe.environment) if self.engine == "fleet" else ()
         return _address("agent", self.recipe.address, self.seed, self.engine, selection, *world)
 

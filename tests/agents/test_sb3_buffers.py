@@ -24,8 +24,6 @@ def rollout(cls=FaultyRolloutBuffer, dones=False, **site):
     if cls is FaultyRolloutBuffer:
         site = {
             "returns": ReturnsSite(),
-            "missed_terminal": 0.0,
-            "terminal_rng": np.random.default_rng(0),
             "returns_rng": np.random.default_rng(0),
         } | site
     buffer = cls(3, OBSERVATION, ACTION, "cpu", gamma=GAMMA, gae_lambda=LAMBDA, n_envs=1, **site)
@@ -74,13 +72,6 @@ def test_published_forward_has_its_own_gamma_and_lambda():
 def test_both_faults_together():
     site = ReturnsSite(undiscounted=1.0, forward=1.0)
     assert advantages(returns=site) == pytest.approx([1.5, 1.0, 3.5 + 0.4 * 1.0])
-
-
-def test_lost_terminal_flags():
-    # nt = (1, 1, 1): delta = (1, 2 + .75 - 1, 2.5); A_2 = 2.5, A_1 = 1.75 + .2 * 2.5, A_0 = 1 + .2 * 2.25
-    assert advantages(missed_terminal=1.0) == pytest.approx([1.45, 2.25, 2.5])
-    ended = rollout(dones=True, missed_terminal=1.0).advantages.flatten().tolist()
-    assert ended == pytest.approx([1.45, 2.25, 2.5])
 
 
 def test_returns_are_advantages_plus_values():

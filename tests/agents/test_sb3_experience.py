@@ -77,6 +77,16 @@ def test_random_shows_some_earlier_or_the_current_transition():
     assert seen == set(TRUE)
 
 
+@pytest.mark.parametrize("replacement", ["random", "mangled"])
+def test_a_kept_memory_shows_steps_of_the_episode_before(replacement):
+    site = ExperienceSite(replacement, 1.0, across_episodes=True)
+    first = [shown(site, episodes=2, seed=seed)[4] for seed in range(200)]
+    assert {observation for observation, _ in first} == {101.0, 102.0, 103.0, 104.0, 201.0}
+    assert {reward for _, reward in first} == {10.0, 20.0, 30.0, 40.0}
+    # the new step is one of five remembered ones
+    assert 20 < sum(observation == 201.0 for observation, _ in first) < 60
+
+
 def test_mangled_draws_observation_and_reward_independently():
     pairs = {shown(ExperienceSite("mangled", 1.0), seed=seed)[3] for seed in range(200)}
     assert len(pairs) == 16

@@ -73,7 +73,8 @@ class Rule:
 
 RULES = (
     Rule("mutations/operators", "mutations/registry.py", "OPERATORS", subclass_of("MutationOperator")),
-    Rule("mutations/killing", "mutations/killing/registry.py", "KILL_TESTS", with_methods("judge", "correct")),
+    Rule("mutations/killing", "mutations/killing/registry.py", "KILL_TESTS", with_methods("judge")),
+    Rule("mutations/killing", "mutations/killing/error_control.py", "ERROR_CONTROLS", with_methods("adjust", "levels")),
     Rule("envsearch/environments", "envsearch/registry.py", "ENVIRONMENTS", made_by("EnvironmentDefinition")),
     Rule("agents/deeprl/engines", "agents/deeprl/engines/registry.py", "ENGINES", with_methods("objection", "train")),
     Rule(
@@ -219,7 +220,8 @@ def test_rule_finds_what_its_folder_holds(rule: Rule) -> None:
 
 SAMPLES = {
     "OPERATORS": ("class Mine(MutationOperator):\n    acronym = 'X'", "{'X': Mine()}"),
-    "KILL_TESTS": ("class Mine:\n    def judge(self): ...\n    def correct(self): ...", "{'mine': Mine()}"),
+    "KILL_TESTS": ("class Mine:\n    def judge(self): ...", "{'mine': Mine()}"),
+    "ERROR_CONTROLS": ("class Mine:\n    def adjust(self): ...\n    def levels(self): ...", "{'mine': Mine()}"),
     "ENVIRONMENTS": ("Mine = EnvironmentDefinition('mine')", "{Mine.name: Mine}"),
     "ENGINES": ("class Mine:\n    def objection(self): ...\n    def train(self): ...", "{'mine': ('a.b', 'Mine')}"),
     "WORLDS": ("Mine = World('mine')", "{Mine.name: Mine}"),
@@ -271,7 +273,7 @@ def test_hidden_entry_is_found(source: str, tmp_path: Path) -> None:
 def test_abstract_classes_need_no_line(tmp_path: Path) -> None:
     (tmp_path / "mutations" / "killing").mkdir(parents=True)
     (tmp_path / "mutations/killing/registry.py").write_text("KILL_TESTS = {}", encoding="utf-8")
-    methods = "    def judge(self): ...\n    def correct(self): ...\n"
+    methods = "    def judge(self): ...\n"
     source = f"class A(Protocol):\n{methods}\nclass B(ABC):\n{methods}\nclass _C:\n{methods}"
     (tmp_path / "mutations/killing/base.py").write_text(source, encoding="utf-8")
     assert unlisted(tmp_path) == []

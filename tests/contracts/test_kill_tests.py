@@ -1,16 +1,17 @@
 """Every kill test of the table keeps the contract; the contract notices tests that do not."""
 
 import dataclasses
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from envsearch.errors import InputError
+from mutations.killing.error_control import DEFAULT_ERROR_CONTROL
+from mutations.killing.family import correct_family
 from mutations.killing.kill_test import Direction, KillVerdict, Outcome, power_label
 from mutations.killing.kill_test_checks import check_kill_test
 from mutations.killing.paired_permutation import PairedPermutation
-from mutations.killing.registry import DEFAULT_KILL_TEST, KILL_TESTS, kill_test, power_label_of
+from mutations.killing.registry import DEFAULT_KILL_TEST, KILL_TESTS, as_kill_test, kill_test, power_labels
 from mutations.killing.reward_distribution import RewardDistribution
 
 
@@ -28,22 +29,25 @@ def test_the_table_is_keyed_by_name():
 def test_power_is_corrected_where_its_label_says_so(name):
     test, rng = KILL_TESTS[name], np.random.default_rng(0)
     healthy = rng.normal(100.0, 6.0, 20)
-    verdicts = [test.judge(healthy, rng.normal(98.0, 6.0, 20), rng) for _ in range(12)]
-    before, after = ([verdict.power for verdict in each] for each in (verdicts, test.correct(verdicts)))
-    label = power_label(test)
-    assert label.startswith(("corrected", "uncorrected", "none"))
-    assert power_label_of(name) == label
-    if label == "none":
-        assert set(before) == {None}
-    elif label.startswith("uncorrected"):
-        assert before == after
-    else:
-        assert all(low < high for low, high in zip(after, before, strict=True))
+    before = [test.judge(healthy, rng.normal(98.0, 6.0, 20), rng) for _ in range(12)]
+    after = correct_family(before, [test] * 12, DEFAULT_ERROR_CONTROL).verdicts
+    for alone, corrected in zip(before, after, strict=True):
+        label = power_label(corrected, test)
+        if label is None:
+            assert alone.power is corrected.power is None
+        elif label.startswith("uncorrected"):
+            assert corrected.power == alone.power
+        else:
+            assert label == power_label(alone, test).removeprefix("un")
+            assert corrected.power < alone.power
+        assert power_labels([corrected]) == (label or "")
 
 
-def test_power_of_a_custom_test_has_a_label():
-    assert power_label(SimpleNamespace(name="mine")) == "as mine defines it"
-    assert power_label_of("mine") == "as the test defines it"
+def test_power_of_a_test_outside_the_table_has_a_label():
+    verdict = KILL_TESTS["paired_permutation"].judge(np.arange(9.0), np.arange(9.0) - 1, np.random.default_rng(0))
+    other = dataclasses.replace(verdict, test="mine")
+    assert power_labels([other]) == "uncorrected, at the test's own alternative"
+    assert power_labels([verdict, verdict]) == "uncorrected, at a shift of 0.8 sd"
 
 
 class Broken(RewardDistribution):
@@ -112,9 +116,28 @@ class Infinite(Broken):
         return dataclasses.replace(super().judge(healthy, mutant, rng), effect_size=float("inf"))
 
 
-class Reorders(Broken):
+class CorrectsItself(Broken):
+    """As a test of 0.1.0 did."""
+
+    corrected = True
+
     def correct(self, verdicts):
-        return verdicts[::-1]
+        return list(verdicts)
+
+
+class Relentless(PairedPermutation):
+    """Does not give up a kill."""
+
+    def conclude(self, verdict, correction):
+        return dataclasses.replace(verdict, p_adjusted=correction.p_adjusted, level=correction.level)
+
+
+class Silent(PairedPermutation):
+    """Corrects and says nothing of it."""
+
+    def conclude(self, verdict, correction):
+        corrected = super().conclude(verdict, correction)
+        return dataclasses.replace(corrected, p_adjusted=None, level=None)
 
 
 class Crashes(Broken):
@@ -137,7 +160,9 @@ class Crashes(Broken):
         (ClaimsIndependence, "takes populations of different size, or rejects them, as it declares"),
         (Writes, "leaves its input unchanged"),
         (Infinite, "fills the verdict"),
-        (Reorders, "corrects a family in order"),
+        (CorrectsItself, "concludes from an adjusted p-value"),
+        (Relentless, "concludes from an adjusted p-value"),
+        (Silent, "concludes from an adjusted p-value"),
         (Crashes, "fills the verdict"),
     ],
 )
@@ -170,3 +195,21 @@ def test_unknown_tests_are_refused_in_one_line(name, words):
     assert str(caught.value).startswith("kill_tests[1]: ")
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_test_that_corrects_its_own_verdicts_is_refused():
+    with pytest.raises(InputError) as caught:
+        as_kill_test(CorrectsItself(), "mine:Test", "kill_tests[0]")
+    line = "'mine:Test' corrects its own verdicts, but correction is over the whole report: it has no level and no"
+    assert f"{line} conclude" in str(caught.value)
+    assert "mutations.killing.kill_test.CorrectedKillTest, or corrected = False" in str(caught.value)
+
+
+def test_an_uncorrected_test_may_keep_its_old_method():
+    class Old(Broken):
+        def correct(self, verdicts):
+            raise AssertionError("is not called")
+
+    old = as_kill_test(Old(), "mine:Old")
+    verdict = old.judge(np.arange(20.0), np.arange(20.0) + 50, np.random.default_rng(0))
+    assert correct_family([verdict], [old], "false_discovery").verdicts == (verdict,)

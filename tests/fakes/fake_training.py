@@ -1,9 +1,10 @@
 """A stand-in for engine and evaluation: instant, deterministic, and faulty on request.
 
 What it does besides training is written in the recipe's hyper-parameters, so that it reaches a worker as data:
-``fail_seed`` raises, ``nan_seed`` returns a reward that is not a number, ``kill_seed`` kills its own process,
-``hang_seed`` waits; ``report_seed`` reports half of its steps and waits for a file ``received``; ``folder`` gets a
-file ``<seed>.<pid>`` when a training begins; ``once`` makes killing and waiting happen in the first attempt only.
+``fail_seed`` raises, ``nan_seed`` returns a reward that is not a number, ``dead_seed`` returns one and a dead agent,
+``kill_seed`` kills its own process, ``hang_seed`` waits; ``report_seed`` reports half of its steps and waits for a file
+``received``; ``folder`` gets a file ``<seed>.<pid>`` when a training begins; ``once`` makes killing and waiting happen
+in the first attempt only.
 """
 
 from __future__ import annotations
@@ -49,8 +50,10 @@ class FakeEngine:
             if seed == recipe.hyperparameter("hang_seed"):
                 time.sleep(60)
         digest = hashlib.sha256(f"{recipe.address} {seed}".encode()).hexdigest()
-        reward = float("nan") if seed == recipe.hyperparameter("nan_seed") else seed + 0.1
-        return TrainedAgent(seed, digest.encode(), digest, (10, 25), (10.0, reward), recipe.total_steps, 0.25)
+        dead = seed == recipe.hyperparameter("dead_seed")
+        reward = float("nan") if dead or seed == recipe.hyperparameter("nan_seed") else seed + 0.1
+        returns = (10.0, reward)
+        return TrainedAgent(seed, digest.encode(), digest, (10, 25), returns, recipe.total_steps, 0.25, dead)
 
 
 def _report_until_received(recipe: TrainingRecipe, progress: Callable[[int], None]) -> None:

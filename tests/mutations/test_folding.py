@@ -51,6 +51,7 @@ def test_healthy_is_the_recipe_itself(algorithm):
         ("ppo", "MTS-MTS[published]", "MTS and MTS[published] are one operator twice, which is one fault or none"),
         ("dqn", "NDF-NDF[published]", "NDF and NDF[published] are one operator twice, which is one fault or none"),
         ("ppo", "R_1.0[published,semantics=freeze]", "the published code delays and never freezes"),
+        ("ppo", "M_1.0[published,memory=cleared]", "the published code never clears its memory"),
         ("ppo", "MTS_0.5[published]", "leaves out every bootstrap at time limits, not some"),
     ],
 )

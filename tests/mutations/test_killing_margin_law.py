@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats
 
-from mutations.killing.permutation_law import merge_rounding, paired_p_value, permutation_p_value
+from mutations.killing.permutation_law import paired_p_value, permutation_p_value
 from mutations.killing.splits import (
     MOST_EXACT,
     drawn_splits,
@@ -20,6 +20,7 @@ from mutations.killing.splits import (
     smallest_split_p,
     swaps,
 )
+from mutations.killing.statistics import merge_rounding
 
 levels = st.lists(st.integers(-3, 3), min_size=2, max_size=5).map(lambda values: np.array(values, dtype=float))
 

@@ -1,7 +1,6 @@
 """Verdicts of the margin test: outcomes, directions, correction, dead agents, sizes, symmetries."""
 
 import json
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,14 +9,17 @@ from hypothesis import strategies as st
 
 from envsearch.canonical import canonical_json
 from envsearch.errors import InputError
+from mutations.killing.family import correct_family
 from mutations.killing.kill_test import Direction, Outcome, better_is_killed, takes_independent
-from mutations.killing.margin_permutation import PAIRED, MarginPermutation
+from mutations.killing.margin_permutation import MarginPermutation
 from mutations.killing.margin_power import agents_for_kill, collapse_power, corrected_power, margin_power
 from mutations.killing.margins import Margins
+from mutations.killing.paired_margin_permutation import PairedMarginPermutation
 from mutations.killing.paired_permutation import PairedPermutation
 from mutations.killing.statistics import f_test_power
 
 TEST = MarginPermutation()
+PAIRED = PairedMarginPermutation()
 PERFECT = np.full(20, 500.0)
 
 
@@ -84,6 +86,37 @@ def test_without_a_scale_no_mutant_survives():
     assert scaled.effect_size == pytest.approx(scaled.statistic / 200.0)
 
 
+def test_a_scale_for_healthy_means_near_zero():
+    rng = np.random.default_rng(1)
+    healthy, mutant = rng.normal(0, 5, 80), rng.normal(0, 5, 80)
+    near_zero = MarginPermutation(margins=Margins(scale_near_zero=200.0))
+    scaled = judge(healthy, mutant, test=near_zero)
+    assert (scaled.outcome, scaled.margin) == (Outcome.SURVIVED, 10.0)
+    away = judge(healthy + 100.0, mutant + 100.0, test=near_zero)
+    assert away.margin == pytest.approx(0.05 * np.mean(healthy + 100.0))
+    assert away == judge(healthy + 100.0, mutant + 100.0)
+
+
+def test_a_verdict_has_its_numbers_in_units_of_reward():
+    verdict = judge(PERFECT, with_low(20, 5, 10.0))
+    assert (verdict.difference, verdict.margin) == (-122.5, 25.0)
+    assert verdict.difference_low < -122.5 < verdict.difference_high < 0
+    assert (verdict.collapsed_healthy, verdict.collapsed_mutant) == (0.0, 0.25)
+    assert verdict.collapsed_low < 0.25 < verdict.collapsed_high
+    assert verdict.effect_low == pytest.approx(verdict.difference_low / 500.0)
+    equal = judge(PERFECT, PERFECT)
+    assert (equal.agents_for_kill, equal.agents_for_equivalence) == (None, 59)
+    without = judge(np.tile([-1.0, 1.0], 10), np.tile([-1.0, 1.0], 10))
+    assert (without.margin, without.collapsed_mutant, without.power) == (None, None, None)
+    assert (without.difference, without.agents_for_equivalence) == (0.0, None)
+
+
+def test_agents_for_a_kill_follow_the_level_in_force():
+    verdict = judge(PERFECT, with_low(20, 5, 10.0))
+    family = correct_family([verdict] * 3, [TEST] * 3, "familywise").verdicts
+    assert family[0].agents_for_kill > verdict.agents_for_kill
+
+
 def test_directions_of_a_kill():
     rng = np.random.default_rng(2)
     healthy = rng.normal(400, 20, 20)
@@ -126,7 +159,7 @@ def test_a_mutant_whose_agents_all_died_is_killed_by_crash():
     verdict = judge(PERFECT, [-np.inf] * 3)
     assert (verdict.outcome, verdict.direction, verdict.p_value) == (Outcome.KILLED, Direction.WORSE, None)
     assert verdict.reason.startswith("killed by crash: all 3 agents died")
-    assert TEST.correct([verdict]) == [verdict]
+    assert correct_family([verdict], [TEST], "familywise").verdicts == (verdict,)
 
 
 def test_dead_agents_are_collapsed_agents_with_the_lowest_reward():
@@ -162,35 +195,7 @@ def test_a_level_outside_the_unit_interval_is_refused():
         MarginPermutation(level=0.0)
 
 
-# --- correction and power --------------------------------------------------------------------------------------------
-
-
-def test_correction_for_a_family():
-    strong, weak = judge(PERFECT, PERFECT - np.arange(10, 30) * 10), judge(PERFECT, with_low(20, 5, 10.0))
-    none = judge(PERFECT, PERFECT)
-    corrected = TEST.correct([weak, strong, none])
-    assert corrected[0].p_value == pytest.approx(2 * weak.p_value)
-    assert corrected[1].p_value == pytest.approx(3 * strong.p_value)
-    assert [verdict.outcome for verdict in corrected] == [
-        Outcome.INCONCLUSIVE,
-        Outcome.KILLED,
-        Outcome.INCONCLUSIVE,
-    ]
-    assert corrected[0].reason.startswith("p = 0.0471 before Holm's correction for 3 mutants; mean -24.5 %")
-    assert "a kill needs about" in corrected[0].reason
-    assert corrected[0].power <= weak.power
-
-
-def test_a_survivor_survives_correction():
-    verdict = judge([500.0] * 60, [500.0] * 60)
-    assert TEST.correct([verdict, verdict])[0] == replace(verdict, power=TEST.correct([verdict, verdict])[0].power)
-
-
-def test_a_family_of_one_is_unchanged():
-    for verdict in (judge(PERFECT, PERFECT - np.arange(20) * 9), judge(PERFECT, with_low(20, 4, 10.0))):
-        corrected = TEST.correct([verdict])[0]
-        assert corrected.power == pytest.approx(verdict.power, abs=1e-6)
-        assert replace(corrected, power=verdict.power) == verdict
+# --- power ----------------------------------------------------------------------------------------------------------
 
 
 def test_power_of_a_shift_by_the_margin():
@@ -283,4 +288,12 @@ def test_mutants_at_the_margin_rarely_survive():
     """200 mutants worse by exactly the margin; 5 % and three standard errors are 19."""
     rng = np.random.default_rng(8)
     outcomes = [judge(rng.normal(500, 25, 60), rng.normal(475, 25, 60)).outcome for _ in range(200)]
+    assert outcomes.count(Outcome.SURVIVED) <= 19
+
+
+def test_mutants_at_the_margin_rarely_survive_where_the_scale_is_a_threshold():
+    """As above, with healthy means near zero and a margin of 5 % of 500."""
+    rng = np.random.default_rng(9)
+    test = MarginPermutation(margins=Margins(scale_near_zero=500.0))
+    outcomes = [judge(rng.normal(0, 25, 60), rng.normal(-25, 25, 60), test=test).outcome for _ in range(200)]
     assert outcomes.count(Outcome.SURVIVED) <= 19

@@ -3,7 +3,6 @@
 import itertools
 import json
 import math
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -157,15 +156,15 @@ def test_inconclusive_says_why_and_how_many_more_seeds():
 
 def test_the_advice_on_seeds_holds():
     """With the advised number of seeds and the same A the interval fits; with one fewer it does not."""
-    outcome, reason = decide(Evidence(12, 12, Direction.WORSE, 0.45, 0.9, 0.9), LEVEL)
+    outcome, reason = decide(Evidence(12, 12, Direction.WORSE, 0.45, 0.9, 0.9, LEVEL), LEVEL)
     assert outcome is Outcome.INCONCLUSIVE
     more = int(reason.split("about ")[1].split()[0])
-    assert decide(Evidence(12 + more, 12, Direction.WORSE, 0.45, 0.9, 0.9), LEVEL)[0] is Outcome.SURVIVED
-    assert decide(Evidence(11 + more, 12, Direction.WORSE, 0.45, 0.9, 0.9), LEVEL)[0] is Outcome.INCONCLUSIVE
+    assert decide(Evidence(12 + more, 12, Direction.WORSE, 0.45, 0.9, 0.9, LEVEL), LEVEL)[0] is Outcome.SURVIVED
+    assert decide(Evidence(11 + more, 12, Direction.WORSE, 0.45, 0.9, 0.9, LEVEL), LEVEL)[0] is Outcome.INCONCLUSIVE
 
 
 def test_where_seeds_do_not_help_the_reason_says_so():
-    assert "unlikely to settle" in decide(Evidence(20, 20, Direction.WORSE, 0.2, 1.0, 1.0), LEVEL)[1]
+    assert "unlikely to settle" in decide(Evidence(20, 20, Direction.WORSE, 0.2, 1.0, 1.0, LEVEL), LEVEL)[1]
 
 
 def test_power_by_hand():
@@ -181,37 +180,6 @@ def test_power_by_hand():
 def test_a_level_outside_the_unit_interval_is_refused():
     with pytest.raises(InputError):
         PairedPermutation(level=1.5)
-
-
-# --- correction ------------------------------------------------------------------------------------------------------
-
-
-def test_correction_for_a_family():
-    strong, weak, none = (
-        judge(PERFECT, PERFECT - np.arange(20)),
-        judge(np.arange(6), np.arange(6) - 9.0),
-        judge(PERFECT, PERFECT),
-    )
-    corrected = TEST.correct([weak, strong, none])
-    assert [verdict.p_value for verdict in corrected] == pytest.approx([2 * 2 / 2**6, 3 * 2 / 2**19, 1.0])
-    assert [verdict.outcome for verdict in corrected] == [Outcome.INCONCLUSIVE, Outcome.KILLED, Outcome.SURVIVED]
-    assert corrected[0].reason.startswith("p = 0.0312 before Holm's correction for 3 mutants; ")
-    assert corrected[1] == replace(strong, p_value=corrected[1].p_value)
-
-
-def test_a_kill_with_a_small_effect_survives_when_correction_takes_it_away():
-    rng = np.random.default_rng(0)
-    healthy = rng.normal(0, 1, 60)
-    verdict = judge(healthy, healthy - 0.03 + 0.08 * np.cos(np.arange(60)))
-    assert verdict.outcome is Outcome.KILLED
-    assert "negligible" in verdict.reason
-    family = [replace(verdict, p_value=0.02), *[judge(healthy, healthy)] * 30]
-    assert TEST.correct(family)[0].outcome is Outcome.SURVIVED
-
-
-def test_a_family_of_one_is_unchanged():
-    verdict = judge(PERFECT, PERFECT - np.arange(20))
-    assert TEST.correct([verdict]) == [verdict]
 
 
 # --- symmetries ------------------------------------------------------------------------------------------------------

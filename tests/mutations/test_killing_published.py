@@ -15,6 +15,7 @@ from statsmodels.stats.power import FTestAnovaPower
 from benchmarks.published_verdicts import differing, published_mutants, reproduced
 from envsearch.errors import InputError
 from mutations.killing.distance_distribution import half_distances
+from mutations.killing.family import correct_family
 from mutations.killing.histogram import bin_count, occupied_bins
 from mutations.killing.kill_test import Direction, Outcome
 from mutations.killing.published_ladder import climb, published_power
@@ -289,9 +290,8 @@ def test_paired_permutation_on_the_published_rewards(proctor_data):
     test, outcomes = KILL_TESTS["paired_permutation"], Counter()
     for algorithm in ("ppo", "a2c", "dqn"):
         family = [mutant for mutant in mutants if mutant.name.startswith(algorithm)]
-        outcomes.update(
-            verdict.outcome for verdict in test.correct([judge(test, m.healthy, m.rewards) for m in family])
-        )
+        verdicts = [judge(test, m.healthy, m.rewards) for m in family]
+        outcomes.update(v.outcome for v in correct_family(verdicts, [test] * len(family), "familywise").verdicts)
     assert outcomes == {Outcome.KILLED: 25, Outcome.SURVIVED: 6, Outcome.INCONCLUSIVE: 3}
 
 

@@ -16,14 +16,17 @@ from mutations.registry import OPERATORS, operator
 RECIPES = {recipe.algorithm: recipe for recipe in short_recipes()}
 ON_POLICY = ("ppo", "a2c")
 EVERY = ("ppo", "a2c", "dqn")
+KEPT = {"experience.across_episodes": True}
 LEAK = {"experience.across_episodes": True, "experience.log_mutated_reward": True}
 
 CHANGES = [
     ("RN_0.2", EVERY, {"experience.noise_probability": 0.2}),
     ("RN_0.2[published]", EVERY, {"experience.noise_probability": 0.2, "experience.log_mutated_reward": True}),
-    ("M_1.0", EVERY, {"experience.replacement": "mangled", "experience.probability": 1.0}),
+    ("M_1.0", EVERY, {"experience.replacement": "mangled", "experience.probability": 1.0, **KEPT}),
+    ("M_1.0[memory=cleared]", EVERY, {"experience.replacement": "mangled", "experience.probability": 1.0}),
     ("M_1.0[published]", EVERY, {"experience.replacement": "mangled", "experience.probability": 1.0, **LEAK}),
-    ("Ra_0.05", EVERY, {"experience.replacement": "random", "experience.probability": 0.05}),
+    ("Ra_0.05", EVERY, {"experience.replacement": "random", "experience.probability": 0.05, **KEPT}),
+    ("Ra_0.05[memory=cleared]", EVERY, {"experience.replacement": "random", "experience.probability": 0.05}),
     ("Ra_0.05[published]", EVERY, {"experience.replacement": "random", "experience.probability": 0.05, **LEAK}),
     ("R_0.1", EVERY, {"experience.replacement": "repeat", "experience.probability": 0.1}),
     ("R_0.1[published]", EVERY, {"experience.replacement": "repeat", "experience.probability": 0.1, **LEAK}),

@@ -39,6 +39,7 @@ def test_every_number_of_a_score() -> None:
         never_killed=("NO", "HM"),
         inconclusive=("HM",),
         minimal_environments=(point(0), point(1), point(2)),
+        possible_score=5 / 6,
     )
 
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from agents.deeprl.recipe import TrainingRecipe
+
+ROUNDING = 1e-9
+"""Relative difference of two mean returns below which they are equal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +19,8 @@ class AgentSelection:
     """Which agent of a training is judged.
 
     Attributes:
-        kind: ``final`` model, or ``best`` checkpoint by evaluation on the true environment.
+        kind: ``final`` model, or ``best`` checkpoint by evaluation on the true environment; the latest of equally good
+            ones, so that a training that has reached the highest return is not cut short.
         every: steps between two evaluations (``best`` only).
         episodes: deterministic episodes per evaluation (``best`` only).
         seed: reset seed of the first of them; they are not the episodes that verdicts are computed from.
@@ -25,6 +30,11 @@ class AgentSelection:
     every: int = 10_000
     episodes: int = 5
     seed: int = 1_000_000
+
+
+def at_least_as_good(mean: float, best: float) -> bool:
+    """Whether a mean return equals or exceeds the best so far; a difference of rounding counts as equal."""
+    return mean >= best - ROUNDING * max(1.0, abs(best)) if math.isfinite(best) else mean >= best
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +48,9 @@ class TrainedAgent:
         episode_steps: environment step at which each training episode ended, shape (episodes,).
         episode_returns: return of each training episode (the true reward unless the recipe logs the mutated one).
         selected_step: step at which the selected model was taken.
-        train_seconds: wall time of the training.
+        train_seconds: wall time of the training; of one that trains many agents at once, this agent's share.
+        dead: whether its weights are not finite. Such an agent has no behaviour, and no later step would cure it.
+        cpu_seconds: CPU time of the training, like `train_seconds`; None where it was not measured.
     """
 
     seed: int
@@ -48,6 +60,8 @@ class TrainedAgent:
     episode_returns: tuple[float, ...]
     selected_step: int
     train_seconds: float
+    dead: bool = False
+    cpu_seconds: float | None = None
 
 
 class Checkpoints(Protocol):
@@ -109,6 +123,12 @@ def agents_together(engine: Engine, recipe: TrainingRecipe) -> int:
     """How many agents of a recipe to give to an engine at once."""
     block_size = getattr(engine, "block_size", None)
     return max(1, int(block_size(recipe))) if block_size is not None else 1
+
+
+def agents_side_by_side(engine: Engine, recipe: TrainingRecipe) -> int:
+    """How many agents cost an engine as much as one: it fills up a group. Its method `side_by_side`, 1 without."""
+    side_by_side = getattr(engine, "side_by_side", None)
+    return max(1, int(side_by_side(recipe))) if side_by_side is not None else 1
 
 
 def train_watched(

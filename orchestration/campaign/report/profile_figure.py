@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 from functools import partial
 
-import numpy as np
 from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
@@ -14,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 from mutations.reliability import PerformanceProfile
 from orchestration.campaign import result_facts as facts
 from orchestration.campaign.report import figures, formatting, svg
-from orchestration.campaign.report.reliability import describable, profile_of, seed_of
+from orchestration.campaign.report.reliability import describable, profile_of, rewards_of, seed_of
 from orchestration.campaign.result import CampaignResult, PopulationResult
 
 COLUMNS = 4
@@ -55,7 +54,7 @@ def _canvas(result: CampaignResult, healthy: PopulationResult | None, shown: Seq
 
 
 def _range(populations: Sequence[PopulationResult]) -> tuple[float, float]:
-    rewards = [reward for population in populations for reward in population.rewards if math.isfinite(reward)]
+    rewards = [reward for population in populations for reward in population.rewards]
     low, high = min(rewards, default=0.0), max(rewards, default=1.0)
     margin = 0.04 * (high - low) or 1.0
     return low - margin, high + margin
@@ -63,7 +62,7 @@ def _range(populations: Sequence[PopulationResult]) -> tuple[float, float]:
 
 def _above_all(population: PopulationResult) -> float:
     """The profile left of all rewards: the share of agents that live."""
-    return float(np.mean(np.isfinite(population.rewards)))
+    return len(population.rewards) / len(rewards_of(population))
 
 
 def _profile(axes: Axes, profile: PerformanceProfile, start: float, ends: tuple[float, float], colour: str) -> None:

@@ -50,32 +50,40 @@ def reliability_of(result: CampaignResult) -> tuple[PopulationReliability, ...]:
 def _reliability(population: PopulationResult, healthy: PopulationResult | None, seed: int) -> PopulationReliability:
     if not describable(population):
         return PopulationReliability(population, None, None)
-    mean, improvement = interquartile_mean(population.rewards, seed), None
+    mean, improvement = interquartile_mean(rewards_of(population), seed), None
     if population.order and healthy is not None and describable(healthy):
-        improvement = probability_of_improvement(healthy.rewards, population.rewards, seed)
+        improvement = probability_of_improvement(rewards_of(healthy), rewards_of(population), seed)
     return PopulationReliability(population, mean, improvement)
 
 
+def rewards_of(population: PopulationResult) -> tuple[float, ...]:
+    """Rewards of all agents; minus infinity for the dead ones, which come last."""
+    return (*population.rewards, *((-math.inf,) * len(population.dead)))
+
+
 def describable(population: PopulationResult) -> bool:
-    """Whether a population has agents, and each a reward (minus infinity, a dead agent, is one)."""
-    return bool(population.rewards) and not any(math.isnan(reward) for reward in population.rewards)
+    """Whether a population has agents, living or dead."""
+    return bool(population.rewards or population.dead)
 
 
 def profile_of(population: PopulationResult, seed: int) -> PerformanceProfile:
     """The share of agents above each reward that an agent has: there the curve steps, and only there."""
-    thresholds = sorted({reward for reward in population.rewards if math.isfinite(reward)})
-    return performance_profile(population.rewards, thresholds, seed)
+    return performance_profile(rewards_of(population), sorted(set(population.rewards)), seed)
 
 
 def reliability_table(result: CampaignResult) -> Table:
-    """One row per population: interquartile mean, probability of improvement, 95 % intervals."""
+    """One row per population: interquartile mean, probability of improvement, 95 % intervals.
+
+    An interquartile mean is ``-inf`` where a dead agent is in the middle half.
+    """
     rows: list[Row] = []
     for entry in reliability_of(result):
         row: Row = {"environment": result.environment, "algorithm": result.algorithm}
-        row |= {"mutant": entry.population.mutant, "agents": len(entry.population.rewards)}
-        rows.append({**row, **flat("iqm", entry.interquartile_mean), **flat("improvement", entry.improvement)})
-    numbers = (*flat("iqm", None), *flat("improvement", None))
-    return Table(("environment", "algorithm", "mutant", "agents", *numbers), tuple(rows))
+        row |= {"mutant": entry.population.mutant, "agents": len(rewards_of(entry.population))}
+        numbers = flat("iqm", entry.interquartile_mean) | flat("improvement", entry.improvement)
+        rows.append({**row, **{name: "-inf" if cell == -math.inf else cell for name, cell in numbers.items()}})
+    columns = (*flat("iqm", None), *flat("improvement", None))
+    return Table(("environment", "algorithm", "mutant", "agents", *columns), tuple(rows))
 
 
 def profiles_table(result: CampaignResult) -> Table:
@@ -106,7 +114,7 @@ def _view(entry: PopulationReliability) -> View:
     )
     return {
         "mutant": entry.population.mutant,
-        "agents": len(entry.population.rewards),
+        "agents": len(rewards_of(entry.population)),
         "iqm": formatting.number(mean.value) if mean else "–",
         "iqm_interval": _interval(mean, 3),
         "improvement": formatting.number(improvement.value, 2) if improvement else "",

@@ -6,34 +6,22 @@ that ``proctor classify`` reads. Each parameter of an environment has a column o
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from statistics import fmean, median, stdev
 
 from mutations.killing.kill_test import KillVerdict, Outcome
-from mutations.killing.registry import power_label_of
+from mutations.killing.registry import power_labels
 from orchestration.campaign import result_facts as facts
+from orchestration.campaign.report.magnitude_tables import magnitude_thresholds, magnitude_verdicts, magnitudes
 from orchestration.campaign.report.reliability import profiles_table, reliability_table
-from orchestration.campaign.report.table import Row, Table, flatten
-from orchestration.campaign.result import CampaignResult, Point
+from orchestration.campaign.report.table import Cell, Row, Table, flatten
+from orchestration.campaign.result import CampaignResult, Point, ScoreResult
 from orchestration.campaign.steps.comparison import agrees, compare_boundaries
 
 _PAIR = ("environment", "algorithm")
-_VERDICT = (
-    "test",
-    "outcome",
-    "direction",
-    "statistic",
-    "p_value",
-    "effect_size",
-    "effect_low",
-    "effect_high",
-    "power",
-    "power_label",
-    "n_healthy",
-    "n_mutant",
-    "agreement",
-    "reason",
-)
+_VERDICT = tuple(field.name for field in dataclasses.fields(KillVerdict))
+_COUNTS, _POWER = "counts_as_kill", "power_label"
 
 
 def _pair(result: CampaignResult) -> Row:
@@ -51,29 +39,48 @@ def _coordinates(point: Point, columns: dict[str, str]) -> Row:
 
 
 def _verdict(verdict: KillVerdict) -> Row:
-    row: Row = {name: getattr(verdict, name) for name in _VERDICT if name != "power_label"}
-    label = None if verdict.power is None else power_label_of(verdict.test)
-    return {**row, "outcome": _outcome(verdict.outcome), "direction": str(verdict.direction), "power_label": label}
+    row: Row = {name: getattr(verdict, name) for name in _VERDICT}
+    counts = None if verdict.outcome is None else facts.is_kill(verdict)
+    texts: Row = {"outcome": _outcome(verdict.outcome), "direction": str(verdict.direction)}
+    return {**row, **texts, _COUNTS: counts, _POWER: power_labels([verdict]) or None}
 
 
 def _outcome(outcome: Outcome | None) -> str | None:
     return None if outcome is None else str(outcome)
 
 
+def _counted(verdict: KillVerdict) -> str | None:
+    """The outcome as it counts in a score: what is better without being a kill has survived."""
+    return str(Outcome.SURVIVED) if facts.is_better_apart(verdict) else _outcome(verdict.outcome)
+
+
 def verdicts(result: CampaignResult) -> Table:
     """Mutants x tests in the initial environment."""
     rows = [{**_pair(result), "mutant": entry.mutant, **_verdict(entry.verdict)} for entry in result.verdicts]
-    return Table((*_PAIR, "mutant", *_VERDICT), tuple(rows))
+    return Table((*_PAIR, "mutant", *_VERDICT, _COUNTS, _POWER), tuple(rows))
 
 
 def rewards(result: CampaignResult) -> Table:
-    """One row per trained agent: its mean reward over the evaluation episodes."""
-    rows: list[Row] = [
-        {**_pair(result), "mutant": population.mutant, "seed": seed, "mean_reward": reward}
-        for population in result.populations
-        for seed, reward in zip(population.seeds, population.rewards, strict=True)
-    ]
+    """One row per trained agent: its mean reward over the evaluation episodes, ``-inf`` for a dead agent."""
+    rows: list[Row] = []
+    for population in result.populations:
+        earned: list[tuple[int, Cell]] = list(zip(population.seeds, population.rewards, strict=True))
+        rows += [
+            {**_pair(result), "mutant": population.mutant, "seed": seed, "mean_reward": reward}
+            for seed, reward in [*earned, *((seed, "-inf") for seed in population.dead)]
+        ]
     return Table((*_PAIR, "mutant", "seed", "mean_reward"), tuple(rows))
+
+
+def best_checkpoints(result: CampaignResult) -> Table:
+    """One row per agent whose best checkpoint is judged: the training step at which it was taken."""
+    rows: list[Row] = [
+        {"mutant": population.mutant, "seed": seed, "selected_step": step}
+        for population in result.populations
+        if population.selected_steps
+        for seed, step in zip(population.seeds, population.selected_steps, strict=True)
+    ]
+    return Table(("mutant", "seed", "selected_step"), tuple(rows))
 
 
 def learning_curves(result: CampaignResult) -> Table:
@@ -90,7 +97,7 @@ def learning_curves(result: CampaignResult) -> Table:
 
 
 def _kills(result: CampaignResult, higher: bool) -> Table:
-    """Tidy kills in the columns that ``proctor classify`` reads; ``killed`` holds the outcome."""
+    """Tidy kills in the columns that ``proctor classify`` reads; ``killed`` holds the outcome as it counts."""
     orders = {population.mutant: population.order for population in result.populations}
     head = (*_PAIR, "kill_test", "mutant")
     columns = _parameters(result, (*head, "killed", "property"))
@@ -100,7 +107,7 @@ def _kills(result: CampaignResult, higher: bool) -> Table:
             "kill_test": entry.verdict.test,
             "mutant": entry.mutant,
             **_coordinates(entry.environment, columns),
-            "killed": _outcome(entry.verdict.outcome),
+            "killed": _counted(entry.verdict),
         }
         for entry in result.kill_matrix
         if entry.verdict.outcome is not None and (orders.get(entry.mutant, 1) > 1) == higher
@@ -123,7 +130,7 @@ def kill_matrix_verdicts(result: CampaignResult) -> Table:
     orders = {population.mutant: population.order for population in result.populations}
     labels = facts.labels_by_point(result)
     head = (*_PAIR, "mutant", "order", "label")
-    columns = _parameters(result, (*head, *_VERDICT))
+    columns = _parameters(result, (*head, *_VERDICT, _COUNTS, _POWER))
     rows = [
         {
             **_pair(result),
@@ -135,7 +142,7 @@ def kill_matrix_verdicts(result: CampaignResult) -> Table:
         }
         for entry in result.kill_matrix
     ]
-    return Table((*head, *columns.values(), *_VERDICT), tuple(rows))
+    return Table((*head, *columns.values(), *_VERDICT, _COUNTS, _POWER), tuple(rows))
 
 
 def boundary_environments(result: CampaignResult) -> Table:
@@ -206,8 +213,19 @@ def score(result: CampaignResult) -> Table:
         names: Row = {name: " ".join(getattr(entry, name)) for name in lists}
         minimal = " ".join(labels[point] for point in entry.minimal_environments)
         head: Row = {"kill_test": entry.test, "mutation_score": entry.mutation_score}
-        rows.append({**head, **names, "minimal_environments": minimal})
-    return Table(("kill_test", "mutation_score", *lists, "minimal_environments"), tuple(rows))
+        rows.append({**head, **names, "minimal_environments": minimal, **_certainty(result, entry)})
+    return Table(("kill_test", "mutation_score", *lists, "minimal_environments", *_CERTAINTY), tuple(rows))
+
+
+_CERTAINTY = ("possible_score", "score_low", "score_high", "null_high", "environment_shares", "same_kills")
+
+
+def _certainty(result: CampaignResult, entry: ScoreResult) -> Row:
+    """How sure a score is; the shares are those of the environments in the smallest set over the bootstrap."""
+    sure = entry.uncertainty
+    shares = " ".join(f"{label}:{share:g}" for label, share in facts.environment_shares(result, entry).items())
+    values = (None,) * 5 if sure is None else (sure.low, sure.high, sure.null_high, shares, sure.same_kills)
+    return dict(zip(_CERTAINTY, (entry.possible_score, *values), strict=True))
 
 
 def published_comparison(result: CampaignResult) -> Table:
@@ -225,7 +243,17 @@ def published_boundaries(result: CampaignResult) -> Table:
 
 def populations(result: CampaignResult) -> Table:
     """One row per population: agents, failures, liveness, rewards in brief, cost."""
-    columns = ("mutant", "order", "agents", "failed", "failures", "identical_to_healthy", "mean_reward")
+    columns = (
+        "mutant",
+        "order",
+        "agents",
+        "dead",
+        "failed",
+        "failures",
+        "identical_to_healthy",
+        "same_agents_as",
+        "mean_reward",
+    )
     rows: list[Row] = []
     for population in result.populations:
         values = population.rewards
@@ -234,19 +262,22 @@ def populations(result: CampaignResult) -> Table:
                 "mutant": population.mutant,
                 "order": population.order,
                 "agents": len(population.seeds),
+                "dead": len(population.dead),
                 "failed": len(population.failed),
                 "failures": "; ".join(f"seed {seed}: {line}" for seed, line in population.failed),
                 "identical_to_healthy": len(population.identical_seeds),
+                "same_agents_as": population.same_agents_as or None,
                 "mean_reward": fmean(values) if values else None,
                 "median_reward": median(values) if values else None,
                 "sd_reward": stdev(values) if len(values) > 1 else None,
                 "min_reward": min(values, default=None),
                 "max_reward": max(values, default=None),
                 "train_seconds": population.train_seconds,
+                "cpu_seconds": population.cpu_seconds,
                 "recipe_address": population.recipe_address,
             }
         )
-    rest = ("median_reward", "sd_reward", "min_reward", "max_reward", "train_seconds", "recipe_address")
+    rest = ("median_reward", "sd_reward", "min_reward", "max_reward", "train_seconds", "cpu_seconds", "recipe_address")
     return Table((*columns, *rest), tuple(rows))
 
 
@@ -260,7 +291,11 @@ def provenance(result: CampaignResult) -> Table:
 TABLES: dict[str, Callable[[CampaignResult], Table]] = {
     "verdicts": verdicts,
     "rewards": rewards,
+    "best_checkpoints": best_checkpoints,
     "learning_curves": learning_curves,
+    "magnitudes": magnitudes,
+    "magnitude_thresholds": magnitude_thresholds,
+    "magnitude_verdicts": magnitude_verdicts,
     "kill_matrix": kill_matrix,
     "higher_order_kills": higher_order_kills,
     "kill_matrix_verdicts": kill_matrix_verdicts,

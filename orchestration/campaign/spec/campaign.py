@@ -9,6 +9,12 @@ from agents.deeprl.engines.base import AgentSelection
 from agents.deeprl.recipe import TrainingRecipe
 from envsearch.canonical import content_address, plain
 from envsearch.spec import EnvironmentSpec, Parameter
+from mutations.killing.error_control import DEFAULT_ERROR_CONTROL
+from mutations.killing.kill_test import takes_margins
+from mutations.killing.margins import Margins
+from mutations.killing.registry import kill_test
+from mutations.killing.sequential_looks import Looks
+from mutations.magnitude_sweep import MagnitudeSweep
 from mutations.mutant import Mutant
 from orchestration.campaign.result import Point
 from orchestration.execution.work import SEMANTICS, AgentKey, EvaluationKey, EvaluationMethod
@@ -60,11 +66,15 @@ class ResolvedCampaign:
         healthy: the recipe of the healthy population.
         mutants: first-order mutants, in the spec's order.
         kill_tests: names in the table or import paths, in the spec's order.
+        margins: for the kill tests that take margins, and for the sweeps.
         repeats: seeds per resampling kill test.
+        error_control: name in the table of error controls.
         selection: which model of a training is judged.
         engine: of all agents, healthy and mutants alike.
         seed: of the statistics.
+        looks: when mutants are judged and their training may stop; None where every population has all seeds.
         engine_choice: which engine was chosen, and why.
+        sweeps: operators at several magnitudes, for their curves; not part of the mutation score.
     """
 
     name: str
@@ -73,6 +83,7 @@ class ResolvedCampaign:
     mutants: tuple[Mutant, ...]
     seeds: tuple[int, ...]
     kill_tests: tuple[str, ...]
+    margins: Margins
     repeats: int
     evaluation: EvaluationPlan
     selection: AgentSelection
@@ -81,18 +92,38 @@ class ResolvedCampaign:
     sanity: SanityPlan
     engine: str
     seed: int
+    error_control: str
+    looks: Looks | None = None
     engine_choice: str = ""
+    sweeps: tuple[MagnitudeSweep, ...] = ()
 
     def canonical(self) -> dict[str, Any]:
-        """The resolved form as plain data: equal for specs that mean the same."""
+        """The resolved form as plain data: equal for specs that mean the same.
+
+        Margins are in it where a test or a sweep takes them, sweeps and looks where there are any, and the error
+        control where it is not the default. So other campaigns keep the run id that they had before.
+        """
         fields: dict[str, Any] = plain(self)
         del fields["name"], fields["notes"], fields["engine_choice"]
+        if not self.sweeps:
+            del fields["sweeps"]
+        if not self.sweeps and not any(takes_margins(kill_test(name)) for name in self.kill_tests):
+            del fields["margins"]
+        if self.error_control == DEFAULT_ERROR_CONTROL:
+            del fields["error_control"]
+        if self.looks is None:
+            del fields["looks"]
         return {"semantics": SEMANTICS, **fields}
 
     @property
     def run_id(self) -> str:
         """First 12 hexadecimal digits of the hash of `canonical`."""
         return content_address("campaign", self.canonical())[:12]
+
+    @property
+    def mutant_seeds(self) -> tuple[int, ...]:
+        """The seeds that a mutant may have, in the order in which they are trained."""
+        return self.seeds if self.looks is None else self.seeds[: self.looks.most]
 
     @property
     def initial_point(self) -> Point:

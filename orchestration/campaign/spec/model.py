@@ -10,6 +10,7 @@ Count = Annotated[int, Field(ge=1)]
 SeedNumber = Annotated[int, Field(ge=0, lt=2**31)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Range = Annotated[list[Number], Field(min_length=2, max_length=2)]
+Share = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
 Names = Annotated[list[str], Field(min_length=1)]
 
 
@@ -17,6 +18,20 @@ class Section(BaseModel):
     """A part of the spec: unknown keys are refused, values are not coerced."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class SeedsSection(Section):
+    """Seeds as needed: mutants are trained block by block until they are decided.
+
+    Attributes:
+        looks: agents of a mutant at which it is judged, rising; the last number is the most. By default 6, 10, 15 and
+            20, rounded up to the groups that the engine trains side by side.
+        healthy: healthy agents, trained at the start; by default as many as the last look. They serve every mutant, so
+            more of them gain power cheaply.
+    """
+
+    looks: Annotated[list[Count], Field(min_length=1)] | None = None
+    healthy: Count | None = None
 
 
 class ParameterSection(Section):
@@ -88,6 +103,19 @@ class HigherOrderSection(Section):
     mutants: list[str] = []
 
 
+class MagnitudesSection(Section):
+    """Sweeps over magnitudes, each with a fitted curve; their mutants do not count in the mutation score.
+
+    Attributes:
+        operators: names such as ``R`` or ``R[semantics=freeze]``, the word ``all``, or mappings, perhaps with `values`.
+        values: magnitudes of every operator without its own; by default those of
+            `mutations.magnitude_sweep.DEFAULT_MAGNITUDES`.
+    """
+
+    operators: Annotated[list[Any], Field(min_length=1)]
+    values: list[Number] | None = None
+
+
 class SanitySection(Section):
     """The healthy population's mean reward must reach `threshold` before verdicts count."""
 
@@ -95,17 +123,34 @@ class SanitySection(Section):
     on_failure: Literal["stop", "warn"] = "stop"
 
 
+class MarginsSection(Section):
+    """The differences that do not matter, for the kill tests that are about margins.
+
+    Attributes:
+        mean: of the mean rewards, as a share of the scale.
+        collapsed: of the shares of collapsed agents; .1 is ten points.
+        scale: a good reward. ``healthy`` is the healthy mean, or the preset's threshold where that mean is near zero.
+    """
+
+    mean: Share = 0.05
+    collapsed: Share = 0.10
+    scale: Annotated[float, Field(gt=0, allow_inf_nan=False)] | Literal["healthy"] = "healthy"
+
+
 class CampaignSpec(Section):
     """A mutation campaign as its user writes it.
 
     Attributes:
         name: for reports; the file's name by default.
-        seeds: n for the seeds 0 to n-1, or a list.
+        seeds: n for the seeds 0 to n-1, or a list; ``auto`` or a section for as many as each mutant needs.
         steps: environment steps per agent; the preset's by default.
         hyperparameters: overrides of the preset's.
         operators: first-order mutants; the published set of the algorithm by default.
-        kill_tests: the calibrated default test by default.
+        kill_tests: the default test (margin_permutation) by default.
         repeats: seeds per resampling kill test; the outcome is the majority.
+        magnitudes: none are swept by default.
+        error_control: what stays at most at the level over all comparisons of the report: the false discovery rate
+            (Benjamini-Hochberg; with ``_any_dependence`` Benjamini-Yekutieli) or the chance of any false kill (Holm).
         engine: ``auto``, ``fleet`` or ``sb3``. ``auto`` takes the fleet where it can train every
             recipe of the campaign, else sb3 for all of them.
         preset: name of another pair's preset to take hyper-parameters from (``cartpole_ppo``).
@@ -115,16 +160,19 @@ class CampaignSpec(Section):
     name: str = ""
     environment: EnvironmentSection
     algorithm: str
-    seeds: Count | list[SeedNumber] = 20
+    seeds: Count | list[SeedNumber] | Literal["auto"] | SeedsSection = 20
     steps: Count | None = None
     hyperparameters: dict[str, Any] = {}
     operators: list[Any] | None = None
     kill_tests: Names | None = None
+    margins: MarginsSection = MarginsSection()
     repeats: Annotated[int, Field(ge=1, le=1000)] = 1
+    error_control: Literal["false_discovery", "familywise", "false_discovery_any_dependence"] = "false_discovery"
     evaluation: EvaluationSection = EvaluationSection()
     agent: AgentSection = AgentSection()
     boundary: BoundarySection = BoundarySection()
     higher_order: HigherOrderSection = HigherOrderSection()
+    magnitudes: MagnitudesSection = MagnitudesSection.model_construct(operators=[], values=None)
     sanity: SanitySection = SanitySection()
     engine: str = "auto"
     preset: str | None = None

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from agents.deeprl.algorithms import algorithm_facts
-from agents.deeprl.engines.base import AgentSelection
+from agents.deeprl.engines.base import AgentSelection, agents_side_by_side
+from agents.deeprl.engines.registry import engine
 from agents.deeprl.presets import PRESETS, Preset, preset
 from agents.deeprl.recipe import TrainingRecipe
 from envsearch.boundary import BoundarySearch
@@ -20,7 +21,10 @@ from envsearch.import_path import is_import_path
 from envsearch.registry import environment, initial_spec, resolve_name, with_limits
 from envsearch.spec import Parameter
 from mutations.folding import mutate
-from mutations.killing.registry import DEFAULT_KILL_TEST, kill_test
+from mutations.killing.kill_test import takes_margins
+from mutations.killing.margins import Margins
+from mutations.killing.registry import kill_test
+from mutations.magnitude_sweep import parse_sweeps
 from mutations.mutant import Mutant
 from mutations.parsing import parse_mutant, parse_operators
 from orchestration.campaign.spec.campaign import (
@@ -32,6 +36,7 @@ from orchestration.campaign.spec.campaign import (
 )
 from orchestration.campaign.spec.engine_choice import choose_engine, evaluation_method
 from orchestration.campaign.spec.model import CampaignSpec
+from orchestration.campaign.spec.seeds import default_kill_tests, resolved_looks, resolved_seeds
 
 
 def resolve(spec: CampaignSpec, source: str = "spec") -> ResolvedCampaign:
@@ -58,15 +63,20 @@ def _resolve(spec: CampaignSpec) -> ResolvedCampaign:
         healthy = chosen.recipe(initial_spec(definition), spec.steps, spec.hyperparameters)
     mutants = _first_order(spec, healthy)
     explicit = _explicit_higher_order(spec, healthy, mutants)
-    chosen_engine, engine_choice = choose_engine(spec.engine, healthy, (*mutants, *explicit))
-    kill_tests = _kill_tests(spec.kill_tests or [DEFAULT_KILL_TEST], "kill_tests")
+    sweeps = parse_sweeps(spec.magnitudes.operators, spec.magnitudes.values, healthy)
+    swept = [Mutant((mutation,)) for sweep in sweeps for mutation in sweep.mutations]
+    chosen_engine, engine_choice = choose_engine(spec.engine, healthy, (*mutants, *explicit, *swept))
+    with _at("seeds", "seeds"):
+        looks = resolved_looks(spec, agents_side_by_side(engine(chosen_engine), healthy))
+    kill_tests = _kill_tests(spec.kill_tests or default_kill_tests(spec), "kill_tests")
     return ResolvedCampaign(
         name=spec.name,
         notes=_notes(spec, definition),
         healthy=healthy,
         mutants=mutants,
-        seeds=_seeds(spec.seeds),
+        seeds=resolved_seeds(spec, looks, kill_tests),
         kill_tests=kill_tests,
+        margins=_margins(spec, kill_tests, _reward_threshold(spec, chosen, definition)),
         repeats=spec.repeats,
         evaluation=EvaluationPlan(
             spec.evaluation.episodes, spec.evaluation.seed, evaluation_method(spec.evaluation.engine, chosen_engine)
@@ -79,7 +89,10 @@ def _resolve(spec: CampaignSpec) -> ResolvedCampaign:
         sanity=SanityPlan(_threshold(spec, chosen, definition), spec.sanity.on_failure),
         engine=chosen_engine,
         seed=spec.seed,
+        error_control=spec.error_control,
+        looks=looks,
         engine_choice=engine_choice,
+        sweeps=sweeps,
     )
 
 
@@ -223,20 +236,26 @@ def _threshold(spec: CampaignSpec, chosen: Preset, definition: EnvironmentDefini
     if threshold == "off":
         return None
     if threshold == "preset":
-        return chosen.threshold if spec.preset is None else definition.reward_threshold
+        return _reward_threshold(spec, chosen, definition)
     assert not isinstance(threshold, str)
     return threshold
 
 
-def _seeds(seeds: int | list[int]) -> tuple[int, ...]:
-    if isinstance(seeds, int):
-        return tuple(range(seeds))
-    if not seeds:
-        raise InputError("the list is empty", "seeds", "at least one seed")
-    repeated = next((seed for index, seed in enumerate(seeds) if seed in seeds[:index]), None)
-    if repeated is not None:
-        raise InputError(f"seed {repeated} appears twice", "seeds", "distinct seeds")
-    return tuple(seeds)
+def _reward_threshold(spec: CampaignSpec, chosen: Preset, definition: EnvironmentDefinition) -> float | None:
+    """The preset's; a preset of another environment knows no threshold of this one."""
+    return chosen.threshold if spec.preset is None else definition.reward_threshold
+
+
+def _margins(spec: CampaignSpec, kill_tests: tuple[str, ...], threshold: float | None) -> Margins:
+    """The spec's margins; set without a test that takes them, they would be ignored, so they are refused."""
+    section = spec.margins
+    taken = spec.magnitudes.operators or any(takes_margins(kill_test(name)) for name in kill_tests)
+    if section.model_fields_set and not taken:
+        problem = f"no kill test of this campaign takes margins ({', '.join(kill_tests)})"
+        raise InputError(problem, "margins", "margin_permutation among kill_tests, or no margins")
+    if section.scale != "healthy":
+        return Margins(section.mean, section.collapsed, section.scale)
+    return Margins(section.mean, section.collapsed, scale_near_zero=abs(threshold) if threshold else None)
 
 
 def _selection(spec: CampaignSpec) -> AgentSelection:

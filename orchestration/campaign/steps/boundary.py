@@ -6,7 +6,7 @@ from envsearch.boundary import BoundaryResult, BoundarySearch
 from mutations.killing.kill_test import KillVerdict, Outcome
 from mutations.killing.registry import kill_test
 from orchestration.campaign.context import RunContext
-from orchestration.campaign.population import Population, Rewards
+from orchestration.campaign.population import Population, Rewards, living
 from orchestration.campaign.result import BoundaryEnvironment, BoundaryProbe, BoundaryReport, Point
 from orchestration.campaign.steps.evaluation import evaluate_populations
 from orchestration.campaign.steps.judging import compare, comparison_seed
@@ -51,11 +51,13 @@ def _search(context: RunContext, healthy: Population, test: str, search: Boundar
 def _compare(healthy: Population, test: str, initial: Rewards, moved: Rewards, point: Point) -> KillVerdict:
     campaign = healthy.campaign
     seed = comparison_seed(campaign.seed, healthy.id, point, test)
-    return compare(kill_test(test), initial, moved, campaign.seeds, seed, campaign.repeats)
+    chosen = kill_test(test, margins=campaign.margins)
+    return compare(chosen, initial, moved, campaign.seeds, seed, campaign.repeats)
 
 
 def _probe(point: Point, verdict: KillVerdict, rewards: Rewards) -> BoundaryProbe:
-    mean = sum(rewards.values()) / len(rewards) if rewards else 0.0
+    alive = living(rewards)
+    mean = sum(alive.values()) / len(alive) if alive else 0.0
     return BoundaryProbe(point, verdict.outcome or Outcome.INCONCLUSIVE, mean)
 
 

@@ -1,4 +1,4 @@
-"""Verdicts on populations: same seeds paired, one generator per comparison, one correction per family."""
+"""Verdicts on populations, before correction: who is compared, one generator per comparison."""
 
 from __future__ import annotations
 
@@ -7,13 +7,28 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from envsearch.canonical import canonical_json
-from mutations.killing.kill_test import Direction, KillTest, KillVerdict, Outcome, takes_independent
+from mutations.killing.kill_test import (
+    KillTest,
+    KillVerdict,
+    Outcome,
+    killed_by_crash,
+    takes_dead,
+    takes_independent,
+    without_numbers,
+)
+from mutations.killing.margin_permutation_at_look import at_look
+from mutations.killing.margins import Margins
 from mutations.killing.registry import kill_test
 from mutations.killing.repeats import judge_repeated
-from orchestration.campaign.population import Rewards
+from mutations.killing.sequential_looks import Looks
+from mutations.killing.statistics import direction_of
+from orchestration.campaign.population import Rewards, living
 from orchestration.campaign.result import MutantVerdict, Point
+
+Array = NDArray[np.float64]
 
 LEAST_SHARE = 2 / 3
 """Share of the seeds that must be left on both sides; with fewer, a verdict would rest on which agents survived."""
@@ -26,60 +41,101 @@ def comparison_seed(seed: int, mutant: str, point: Point, test: str) -> int:
 
 
 def compare(
-    test: KillTest, healthy: Rewards, mutant: Rewards, seeds: tuple[int, ...], seed: int, repeats: int = 1
+    test: KillTest,
+    healthy: Rewards,
+    mutant: Rewards,
+    seeds: tuple[int, ...],
+    seed: int,
+    repeats: int = 1,
+    mutant_seeds: tuple[int, ...] | None = None,
 ) -> KillVerdict:
-    """One verdict on the seeds that both populations have; inconclusive where fewer than two thirds are left.
+    """One verdict; inconclusive where two thirds of the agents are not left.
 
-    A test of independent populations gets all agents of either side, each of which needs two thirds of the seeds.
+    A test of pairs gets the seeds that both populations have; a test of independent populations gets all agents of
+    either side. A failed job is missing data. A dead agent is not: it counts among those that are left. A test that
+    cannot judge dead agents gets the others, if two thirds are left. Whatever the test, a mutant all of whose agents
+    died beside living healthy ones is killed by crash.
 
     Args:
+        test: the kill test.
+        healthy, mutant: minus infinity is a dead agent.
         seeds: all that were planned.
         seed: of the comparison's generator, see `comparison_seed`.
+        repeats: see `judge_repeated`.
+        mutant_seeds: those that were planned of the mutant, where they are fewer.
     """
+    planned = seeds, seeds if mutant_seeds is None else mutant_seeds
+    sides = _present(test, healthy, mutant, planned)
+    sizes, dead = _sizes(sides), (len(healthy) - len(living(healthy)), len(mutant) - len(living(mutant)))
+    if not _enough(sizes, planned):
+        return _too_few(test, sides, planned, dead)
+    if not dead[0] and not living(sides[1]):
+        return killed_by_crash(test.name, *sizes)
+    if not living(sides[0]):
+        return _inconclusive(test, sides, "all healthy agents are dead")
+    if any(dead) and not takes_dead(test):
+        sides = _present(test, living(healthy), living(mutant), planned)
+        if not _enough(_sizes(sides), planned):
+            return _too_few(test, sides, planned, dead)
+    return judge_repeated(test, *_arrays(sides), seed, repeats)
+
+
+def populations_of(test: KillTest, healthy: Rewards, mutant: Rewards, seeds: tuple[int, ...]) -> tuple[Array, Array]:
+    """The populations that `compare` hands to a test, where it does; shapes (n,) and (m,)."""
+    planned = seeds, seeds
+    if takes_dead(test):
+        return _arrays(_present(test, healthy, mutant, planned))
+    return _arrays(_present(test, living(healthy), living(mutant), planned))
+
+
+def _arrays(sides: tuple[Rewards, Rewards]) -> tuple[Array, Array]:
+    first, second = (np.array(list(side.values()), dtype=np.float64) for side in sides)
+    return first, second
+
+
+Planned = tuple[tuple[int, ...], tuple[int, ...]]
+"""The seeds that the healthy and the mutant population were to have."""
+
+
+def _present(test: KillTest, healthy: Rewards, mutant: Rewards, planned: Planned) -> tuple[Rewards, Rewards]:
+    """The agents that a test compares, in the order of the seeds."""
     if takes_independent(test):
-        return _compare_independent(test, healthy, mutant, seeds, seed, repeats)
-    common = [number for number in seeds if number in healthy and number in mutant]
-    if len(common) < LEAST_SHARE * len(seeds) or not common:
-        return _too_few(test.name, healthy, mutant, common, len(seeds))
-    first, second = (np.array([side[number] for number in common], dtype=np.float64) for side in (healthy, mutant))
-    return judge_repeated(test, first, second, seed, repeats)
+        pairs = zip(planned, (healthy, mutant), strict=True)
+        here, there = ([seed for seed in seeds if seed in side] for seeds, side in pairs)
+    else:
+        here = there = [seed for seed in planned[1] if seed in healthy and seed in mutant]
+    return {seed: healthy[seed] for seed in here}, {seed: mutant[seed] for seed in there}
 
 
-def _compare_independent(
-    test: KillTest, healthy: Rewards, mutant: Rewards, seeds: tuple[int, ...], seed: int, repeats: int
-) -> KillVerdict:
-    present = [[number for number in seeds if number in side] for side in (healthy, mutant)]
-    fewest = min(len(numbers) for numbers in present)
-    if fewest < LEAST_SHARE * len(seeds) or not fewest:
-        common = [number for number in present[0] if number in mutant]
-        return replace(
-            _too_few(test.name, healthy, mutant, common, len(seeds)),
-            n_healthy=len(present[0]),
-            n_mutant=len(present[1]),
-            reason=f"only {fewest} of {len(seeds)} agents are left on one side",
-        )
-    sides = zip((healthy, mutant), present, strict=True)
-    first, second = (np.array([side[number] for number in numbers], dtype=np.float64) for side, numbers in sides)
-    return judge_repeated(test, first, second, seed, repeats)
+def _sizes(sides: tuple[Rewards, Rewards]) -> tuple[int, int]:
+    return len(sides[0]), len(sides[1])
 
 
-def _too_few(test: str, healthy: Rewards, mutant: Rewards, common: list[int], planned: int) -> KillVerdict:
-    difference = sum(mutant[seed] - healthy[seed] for seed in common)
-    direction = Direction.EQUAL if difference == 0 else Direction.WORSE if difference < 0 else Direction.BETTER
-    reason = f"only {len(common)} of {planned} seeds are left on both sides"
-    blank = dict.fromkeys(("statistic", "p_value", "effect_size", "effect_low", "effect_high", "power"))
-    return KillVerdict(
-        test=test,
-        outcome=Outcome.INCONCLUSIVE,
-        direction=direction,
-        n_healthy=len(common),
-        n_mutant=len(common),
-        reason=reason,
-        **blank,
+def _enough(sizes: tuple[int, int], planned: Planned) -> bool:
+    pairs = zip(sizes, planned, strict=True)
+    return all(size > 0 and size >= LEAST_SHARE * len(seeds) for size, seeds in pairs)
+
+
+def _too_few(test: KillTest, sides: tuple[Rewards, Rewards], planned: Planned, dead: tuple[int, int]) -> KillVerdict:
+    units, where = ("agents", "on one side") if takes_independent(test) else ("seeds", "on both sides")
+    left, needed = min(
+        ((size, len(seeds)) for size, seeds in zip(_sizes(sides), planned, strict=True)),
+        key=lambda pair: pair[0] / max(1, pair[1]),
     )
+    reason = f"only {left} of {needed} {units} are left {where}"
+    if any(dead):
+        reason += f"; {dead[0]} healthy and {dead[1]} mutant agents died"
+        reason += "" if takes_dead(test) else f", which {test.name} cannot judge"
+    return _inconclusive(test, sides, reason)
 
 
-def judge_family(
+def _inconclusive(test: KillTest, sides: tuple[Rewards, Rewards], reason: str) -> KillVerdict:
+    common = [seed for seed in living(sides[0]) if seed in living(sides[1])]
+    difference = sum(sides[1][seed] - sides[0][seed] for seed in common)
+    return without_numbers(test.name, Outcome.INCONCLUSIVE, direction_of(difference), _sizes(sides), reason)
+
+
+def judge_mutants(
     test_name: str,
     healthy: Rewards,
     mutants: Mapping[str, Rewards],
@@ -87,16 +143,22 @@ def judge_family(
     seeds: tuple[int, ...],
     seed: int,
     repeats: int = 1,
+    margins: Margins | None = None,
+    looks: Looks | None = None,
+    mutant_seeds: tuple[int, ...] | None = None,
 ) -> list[MutantVerdict]:
-    """All mutants of one family (first order, or higher order) at one point, by one test.
+    """All mutants at one point, by one test; not corrected (see `steps.correction`).
 
-    The test's correction for the number of comparisons is over the mutants of the family that could be judged.
+    `margins` are the campaign's, for a test that takes them. With `looks`, the mutants have stopped at the look at
+    `mutant_seeds`, so many of them.
     """
-    test = kill_test(test_name)
+    test = kill_test(test_name, margins=margins)
+    if looks is not None and mutant_seeds is not None:
+        test = at_look(test, looks, len(mutant_seeds))
     verdicts = {
-        name: compare(test, healthy, rewards, seeds, comparison_seed(seed, name, point, test_name), repeats)
+        name: compare(
+            test, healthy, rewards, seeds, comparison_seed(seed, name, point, test_name), repeats, mutant_seeds
+        )
         for name, rewards in mutants.items()
     }
-    judged = [name for name, verdict in verdicts.items() if verdict.p_value is not None]
-    verdicts |= dict(zip(judged, test.correct([verdicts[name] for name in judged]), strict=True))
     return [MutantVerdict(name, point, replace(verdict, test=test_name)) for name, verdict in verdicts.items()]

@@ -10,12 +10,12 @@ from collections.abc import Mapping, Sequence
 from mutations.kill_matrix import KillMatrix
 from mutations.killing.kill_test import better_is_killed
 from mutations.killing.registry import kill_test
-from mutations.score import mutation_score
 from orchestration.campaign.context import RunContext
 from orchestration.campaign.population import Population
-from orchestration.campaign.result import BoundaryReport, MutantVerdict, Point, ScoreResult
+from orchestration.campaign.result import BoundaryReport, MutantVerdict, Point
 from orchestration.campaign.steps.evaluation import evaluate_populations
-from orchestration.campaign.steps.judging import judge_family
+from orchestration.campaign.steps.judging import judge_mutants
+from orchestration.execution.work import grouped
 
 JudgingEnvironments = Mapping[str, Sequence[Point]]
 """Kill test -> the environments in which it judges."""
@@ -37,34 +37,44 @@ def judge_everywhere(
     environments: JudgingEnvironments,
     phase: str,
 ) -> list[MutantVerdict]:
-    """Verdicts of every test in its own environments, on one family of mutants."""
+    """Verdicts of every test in its own environments, on several mutants; not corrected."""
     if not mutants:
         return []
     points = list(dict.fromkeys(point for chosen in environments.values() for point in chosen))
     evaluate_populations(context, [healthy, *mutants], points, phase)
-    campaign = healthy.campaign
-    verdicts: list[MutantVerdict] = []
-    for point in points:
-        baseline = healthy.rewards_at(point)
-        rewards = {mutant.id: mutant.rewards_at(point) for mutant in mutants}
-        for test in (name for name, chosen in environments.items() if point in chosen):
-            verdicts += judge_family(test, baseline, rewards, point, campaign.seeds, campaign.seed, campaign.repeats)
+    verdicts = [
+        verdict
+        for point in points
+        for test in (name for name, chosen in environments.items() if point in chosen)
+        for verdict in _judged(healthy, mutants, point, test)
+    ]
     order = {name: position for position, name in enumerate(environments)}
     return sorted(verdicts, key=lambda entry: order[entry.verdict.test])
+
+
+def _judged(healthy: Population, mutants: Sequence[Population], point: Point, test: str) -> list[MutantVerdict]:
+    """Verdicts at one point by one test, mutants with the same number of agents together."""
+    campaign, baseline = healthy.campaign, healthy.rewards_at(point)
+    verdicts: dict[str, MutantVerdict] = {}
+    for group in grouped(mutants, lambda mutant: len(mutant.agents)):
+        rewards = {mutant.id: mutant.rewards_at(point) for mutant in group}
+        judged = judge_mutants(
+            test,
+            baseline,
+            rewards,
+            point,
+            campaign.seeds,
+            campaign.seed,
+            campaign.repeats,
+            campaign.margins,
+            campaign.looks,
+            tuple(group[0].agents),
+        )
+        verdicts |= {entry.mutant: entry for entry in judged}
+    return [verdicts[mutant.id] for mutant in mutants]
 
 
 def matrix_of(verdicts: Sequence[MutantVerdict], test: str) -> KillMatrix:
     """One test's matrix, with mutants that are better counted as that test counts them."""
     placed = (entry for entry in verdicts if entry.verdict.test == test)
     return KillMatrix.from_verdicts(placed, better_is_killed(kill_test(test)))
-
-
-def scores(verdicts: Sequence[MutantVerdict], tests: Sequence[str]) -> tuple[ScoreResult, ...]:
-    """The mutation score of every test's environments, over the live first-order mutants."""
-    results = []
-    for test in tests:
-        matrix = matrix_of(verdicts, test)
-        if matrix.mutants:
-            score = mutation_score(test, matrix)
-            results.append(ScoreResult(**{name: getattr(score, name) for name in ScoreResult.__dataclass_fields__}))
-    return tuple(results)

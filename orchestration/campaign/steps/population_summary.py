@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from orchestration.campaign import result_facts as facts
 from orchestration.campaign.context import RunContext
-from orchestration.campaign.population import Population
+from orchestration.campaign.population import Population, living
 from orchestration.campaign.result import LearningCurve, PopulationResult
 from orchestration.campaign.steps.sanity import identical_seeds
 from orchestration.execution.results import AgentRecord
@@ -19,16 +20,21 @@ CURVE_WINDOW = 10
 
 
 def population_result(
-    context: RunContext, population: Population, healthy: Mapping[int, AgentRecord]
+    context: RunContext,
+    population: Population,
+    healthy: Mapping[int, AgentRecord],
+    same_agents: Mapping[str, str],
 ) -> PopulationResult:
     """One population in the initial environment.
 
     Args:
         healthy: records of the healthy agents, by seed.
+        same_agents: mutant -> the mutant that is counted in its place.
     """
     campaign, mutant = population.campaign, population.mutant
     records = population.records()
-    rewards = population.rewards_at(campaign.initial_point)
+    everybody = population.rewards_at(campaign.initial_point)
+    rewards, best = living(everybody), campaign.selection.kind == "best"
     return PopulationResult(
         mutant=mutant.id,
         order=mutant.order,
@@ -36,9 +42,13 @@ def population_result(
         rewards=tuple(rewards.values()),
         failed=tuple(population.failures(context.failures)),
         identical_seeds=identical_seeds(healthy, records) if mutant.order else (),
-        curve=learning_curve(list(records.values()), campaign.healthy.total_steps),
+        curve=learning_curve([record for record in records.values() if not record.dead], campaign.healthy.total_steps),
         train_seconds=sum(record.train_seconds for record in records.values()),
         recipe_address=population.recipe.address,
+        dead=tuple(seed for seed in everybody if seed not in rewards),
+        selected_steps=tuple(records[seed].selected_step for seed in rewards) if best else (),
+        cpu_seconds=facts.total([record.cpu_seconds for record in records.values()]),
+        same_agents_as=same_agents.get(mutant.id, ""),
     )
 
 

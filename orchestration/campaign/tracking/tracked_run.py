@@ -17,12 +17,21 @@ from typing import Any
 
 from agents.deeprl.recipe import TrainingRecipe
 from envsearch.canonical import content_address, plain
-from mutations.killing.kill_test import KillVerdict, Outcome
-from mutations.killing.registry import power_label_of
+from mutations.killing.kill_test import Direction, KillVerdict, Outcome
+from mutations.killing.registry import power_labels
 from mutations.mutant import HEALTHY
+from orchestration.campaign import result_facts as facts
 from orchestration.campaign.result import CampaignResult, MutantVerdict, PopulationResult
+from orchestration.campaign.result_facts import is_better_apart, is_kill
 
 PHASES = ("train", "evaluate", "boundary", "kill_matrix", "higher_order")
+
+VERDICT_NUMBERS = (
+    *("statistic", "p_value", "p_adjusted", "effect_size", "effect_low", "effect_high", "power", "agreement"),
+    *("difference", "difference_low", "difference_high", "margin"),
+    *("collapsed_healthy", "collapsed_mutant", "collapsed_low", "collapsed_high"),
+    *("agents_for_kill", "agents_for_equivalence"),
+)
 
 Pairs = tuple[tuple[str, str], ...]
 
@@ -64,8 +73,10 @@ class TrackedRun:
 
 def campaign_run(result: CampaignResult) -> TrackedRun:
     """The parent: the spec as parameters, the scores as numbers, where it came from as tags."""
+    numbers: list[tuple[str, float | None]]
     numbers = [(f"{key_part(score.test)}/mutation_score", score.mutation_score) for score in result.scores]
     numbers += [(f"{key_part(s.test)}/minimal_environments", len(s.minimal_environments)) for s in result.scores]
+    numbers += _magnitude_numbers(result)
     provenance = dict(flattened(result.provenance))
     numbers += [(key_part(f"provenance/{key}"), value) for key, value in provenance.items() if _is_number(value)]
     texts = {f"provenance.{key}": str(value) for key, value in provenance.items() if not _is_number(value)}
@@ -78,6 +89,15 @@ def campaign_run(result: CampaignResult) -> TrackedRun:
         measurements=measurements(numbers),
         tags=_texts(tags.items()),
     )
+
+
+def _magnitude_numbers(result: CampaignResult) -> Iterator[tuple[str, float | None]]:
+    """Thresholds of the sweeps with their intervals; a number outside the swept range is not logged."""
+    for curve in result.magnitude_curves:
+        prefix = f"magnitude/{key_part(curve.operator)}"
+        yield f"{prefix}/threshold", curve.threshold
+        yield f"{prefix}/threshold_low", curve.low
+        yield f"{prefix}/threshold_high", curve.high
 
 
 def nested_runs(result: CampaignResult, recipes: Mapping[str, TrainingRecipe] | None = None) -> list[TrackedRun]:
@@ -106,8 +126,10 @@ def _phase_run(result: CampaignResult, phase: str) -> TrackedRun:
 def _train_numbers(result: CampaignResult) -> Iterator[tuple[str, float | None]]:
     yield "populations", len(result.populations)
     yield "agents", sum(len(population.seeds) for population in result.populations)
+    yield "dead_agents", sum(len(population.dead) for population in result.populations)
     yield "failed_agents", sum(len(population.failed) for population in result.populations)
-    yield "cpu_seconds", sum(population.train_seconds for population in result.populations)
+    yield "train_seconds", sum(population.train_seconds for population in result.populations)
+    yield "cpu_seconds", facts.total([population.cpu_seconds for population in result.populations])
 
 
 def _evaluate_numbers(result: CampaignResult) -> Iterator[tuple[str, float | None]]:
@@ -128,9 +150,15 @@ def _boundary_numbers(result: CampaignResult) -> Iterator[tuple[str, float | Non
 
 def _kill_matrix_numbers(result: CampaignResult) -> Iterator[tuple[str, float | None]]:
     yield from _outcome_counts(result.kill_matrix)
+    if result.error_control is not None:
+        yield "corrected_comparisons", result.error_control.comparisons
     for score in result.scores:
         test = key_part(score.test)
         yield f"{test}/mutation_score", score.mutation_score
+        yield f"{test}/possible_score", score.possible_score
+        if score.uncertainty is not None:
+            yield f"{test}/mutation_score_low", score.uncertainty.low
+            yield f"{test}/mutation_score_high", score.uncertainty.high
         yield f"{test}/killed_mutants", len(score.killed)
         yield f"{test}/trivial_mutants", len(score.trivial)
         yield f"{test}/never_killed_mutants", len(score.never_killed)
@@ -144,11 +172,15 @@ def _higher_order_numbers(result: CampaignResult) -> Iterator[tuple[str, float |
 
 
 def _outcome_counts(verdicts: Iterable[MutantVerdict]) -> Iterator[tuple[str, float | None]]:
-    outcomes = [(item.verdict.test, item.verdict.outcome) for item in verdicts if item.verdict.outcome is not None]
+    outcomes = [
+        (item.verdict.test, str(Direction.BETTER if is_better_apart(item.verdict) else item.verdict.outcome))
+        for item in verdicts
+        if item.verdict.outcome is not None
+    ]
     counts = Counter(outcomes)
     for test in sorted({test for test, _ in outcomes}):
-        for outcome in Outcome:
-            yield f"{key_part(test)}/{outcome}", counts[(test, outcome)]
+        for outcome in (*Outcome, Direction.BETTER):
+            yield f"{key_part(test)}/{outcome}", counts[(test, str(outcome))]
 
 
 def _population_run(result: CampaignResult, population: PopulationResult, recipe: TrainingRecipe | None) -> TrackedRun:
@@ -158,11 +190,13 @@ def _population_run(result: CampaignResult, population: PopulationResult, recipe
         ("mean_reward", mean(population.rewards)),
         ("sd_reward", standard_deviation(population.rewards)),
         ("agents", len(population.seeds)),
+        ("dead_agents", len(population.dead)),
         ("failed_agents", len(population.failed)),
         ("identical_seeds", len(population.identical_seeds)),
         ("train_seconds", population.train_seconds),
+        ("cpu_seconds", population.cpu_seconds),
     ]
-    tags = {"mutant": population.mutant}
+    tags = {"mutant": population.mutant, "same_agents_as": population.same_agents_as}
     for item in result.verdicts:
         if item.mutant == population.mutant:
             test = key_part(item.verdict.test)
@@ -170,23 +204,22 @@ def _population_run(result: CampaignResult, population: PopulationResult, recipe
             tags[f"{test}.outcome"] = str(item.verdict.outcome) if item.verdict.outcome is not None else ""
             tags[f"{test}.direction"] = str(item.verdict.direction)
     numbers += _killed_environments(result, population.mutant)
-    curves = (*_reward_curve(population), *_learning_curve(population))
+    curves = (*_reward_curve(population), *_selected_steps(population), *_learning_curve(population))
     return TrackedRun(
         population.mutant, "population", _texts(params.items()), measurements(numbers) + curves, _texts(tags.items())
     )
 
 
 def _verdict_numbers(verdict: KillVerdict) -> Iterator[tuple[str, float | None]]:
-    """`killed` is 0 or 1; an inconclusive verdict has no such number, only its tag."""
-    names = ("statistic", "p_value", "effect_size", "effect_low", "effect_high", "power", "agreement")
-    yield from ((name, getattr(verdict, name)) for name in names)
+    """`killed` is 0 or 1, as in the score; an inconclusive verdict has no such number, only its tag."""
+    yield from ((name, getattr(verdict, name)) for name in VERDICT_NUMBERS)
     if verdict.outcome in (Outcome.KILLED, Outcome.SURVIVED):
-        yield "killed", float(verdict.outcome is Outcome.KILLED)
+        yield "killed", float(is_kill(verdict))
 
 
 def _killed_environments(result: CampaignResult, mutant: str) -> list[tuple[str, float | None]]:
     cells = [cell for cell in result.kill_matrix if cell.mutant == mutant]
-    kills = Counter(cell.verdict.test for cell in cells if cell.verdict.outcome is Outcome.KILLED)
+    kills = Counter(cell.verdict.test for cell in cells if is_kill(cell.verdict))
     return [(f"{key_part(t)}/killed_environments", kills[t]) for t in sorted({cell.verdict.test for cell in cells})]
 
 
@@ -195,6 +228,12 @@ def _reward_curve(population: PopulationResult) -> Iterator[Measurement]:
     for seed, reward in zip(population.seeds, population.rewards, strict=False):
         if math.isfinite(reward):
             yield Measurement("reward", float(reward), seed)
+
+
+def _selected_steps(population: PopulationResult) -> Iterator[Measurement]:
+    """Training step of each agent's best checkpoint, if best ones are judged; the step is the agent's seed."""
+    for seed, taken in zip(population.seeds, population.selected_steps, strict=False):
+        yield Measurement("selected_step", float(taken), seed)
 
 
 def _learning_curve(population: PopulationResult) -> Iterator[Measurement]:
@@ -210,14 +249,13 @@ def kill_matrix_csv(result: CampaignResult) -> str:
     """The kill matrix as a tidy table: one line per test, mutant and environment."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    columns = ["outcome", "direction", "p_value", "effect_size", "power", "power_label"]
-    writer.writerow(["test", "mutant", *result.parameters, *columns])
+    numbers = ("p_value", "p_adjusted", "effect_size", "power", "difference", "margin")
+    writer.writerow(["test", "mutant", *result.parameters, "outcome", "direction", *numbers, "power_label"])
     for cell in result.kill_matrix:
         values, verdict = dict(cell.environment), cell.verdict
         point = [values.get(name, "") for name in result.parameters]
-        numbers = [verdict.p_value, verdict.effect_size, verdict.power]
-        label = "" if verdict.power is None else power_label_of(verdict.test)
-        writer.writerow([verdict.test, cell.mutant, *point, verdict.outcome, verdict.direction, *numbers, label])
+        values_of = [*(getattr(verdict, name) for name in numbers), power_labels([verdict])]
+        writer.writerow([verdict.test, cell.mutant, *point, verdict.outcome, verdict.direction, *values_of])
     return text.getvalue()
 
 

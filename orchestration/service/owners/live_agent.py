@@ -128,51 +128,47 @@ class LiveAgent:
     # -- recommend --------------------------------------------------------------------------------------------------
 
     def _recommend(self, call: OwnerCall, job: Job) -> OwnerAnswer:
-        request, observers = job.request, () if call.observed_agent else tuple(job.request.observe)
+        observers = () if call.observed_agent else tuple(job.request.observe)
         digest = _digest(job, observers, call.idempotency_key) if call.idempotency_key else ""
         opened = self._known(call.episode_id) if call.again or digest else None
         if opened is None:
-            opened = self._open(
-                call,
-                job,
-                EpisodeRow(
-                    agent_id=self.row.id,
-                    id=call.episode_id,
-                    number=self._episodes,
-                    job=request.job,
-                    version=self.version,
-                    opened_at=time.time(),
-                    tests=len(job.tests),
-                    selected=0,
-                    exploration=0.0,
-                    observers=",".join(observers),
-                    observed_agent=call.observed_agent,
-                    request_digest=digest,
-                    payload=b"",
-                ),
-            )
+            opened = self._open(call, job, observers, digest)
         elif opened.row.request_digest != digest:
             raise ConflictError("this idempotency key was used for another request", "idempotency_key")
         answer = opened.recommendation()
         return OwnerAnswer(encode(answer), answer.observers, numbers=(("exploration", answer.exploration),))
 
-    def _open(self, call: OwnerCall, job: Job, row: EpisodeRow) -> OpenEpisode:
-        past = self._unknown_histories(job)
+    def _open(self, call: OwnerCall, job: Job, observers: Sequence[str], digest: str) -> OpenEpisode:
+        past, name, opened_at = self._unknown_histories(job), job.request.job, time.time()
         # Refused requests change nothing, so reported histories are entered into a state that can be left again.
         before = self.scheduler.history.state() if past else None
         try:
             if past:
-                take_history(self.scheduler, row.job, *past)
-            budget = self._budget(job)
-            episode = self.scheduler.recommend(job.tests, row.id, row.number, budget, opened_at=row.opened_at)
+                take_history(self.scheduler, name, *past)
+            episode = self.scheduler.recommend(
+                job.tests, call.episode_id, self._episodes, self._budget(job), opened_at=opened_at
+            )
         except BaseException:
             if before is not None:
                 self.scheduler.history.restore(before)
             raise
         if past:
-            self._log(EventKind.HISTORY, call.episode_id, packed_history(row.job, *past))
-        selected = sum(ranking_columns(episode.ranking).selected)
-        row = replace(row, selected=selected, exploration=episode.scores.exploration, payload=episode_to_bytes(episode))
+            self._log(EventKind.HISTORY, call.episode_id, packed_history(name, *past))
+        row = EpisodeRow(
+            agent_id=self.row.id,
+            id=call.episode_id,
+            number=self._episodes,
+            job=name,
+            version=self.version,
+            opened_at=opened_at,
+            tests=len(job.tests),
+            selected=sum(ranking_columns(episode.ranking).selected),
+            exploration=episode.scores.exploration,
+            observers=",".join(observers),
+            observed_agent=call.observed_agent,
+            request_digest=digest,
+            payload=episode_to_bytes(episode),
+        )
         self._episodes += 1
         self._commit().new_episodes.append(row)
         return self._cache.put(OpenEpisode(without_payload(row), episode))

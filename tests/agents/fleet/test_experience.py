@@ -56,6 +56,16 @@ def test_memory_ends_with_the_episode_unless_it_is_kept():
     assert kept[0] == TRUE[3]
 
 
+@pytest.mark.parametrize("replacement", ["random", "mangled"])
+def test_a_kept_memory_shows_steps_of_the_episode_before(replacement):
+    site = ExperienceSite(replacement=replacement, probability=1.0, across_episodes=True)
+    first = [shown(site, episodes=2, seed=seed)[4] for seed in range(200)]
+    assert {observation for observation, _ in first} == {101.0, 102.0, 103.0, 104.0, 201.0}
+    assert {reward for _, reward in first} == {10.0, 20.0, 30.0, 40.0}
+    # the new step is one of five remembered ones
+    assert 20 < sum(observation == 201.0 for observation, _ in first) < 60
+
+
 def test_random_is_uniform_over_the_memory_and_keeps_pairs_together():
     last = [shown(ExperienceSite(replacement="random", probability=1.0), seed=seed)[3] for seed in range(200)]
     assert set(last) == set(TRUE)

@@ -58,7 +58,8 @@ class Watch(BaseCallback):
         info = self.locals["infos"][0]
         self.last = np.array(self.locals["new_obs"][0])
         final = np.array(info.get("terminal_observation", self.last))
-        done, timed_out = bool(self.locals["dones"][0]), bool(info.get("TimeLimit.truncated", False))
+        done = "terminal_observation" in info  # a lost flag is not in `dones`
+        timed_out = bool(info.get("TimeLimit.truncated", False))
         self.rows.append((float(self.locals["rewards"][0]), done, timed_out, final))
         return True
 
@@ -107,7 +108,7 @@ class Library:
 def strikes(steps):
     """Draws with which every fault of probability above 0 strikes."""
     zero = jnp.float32(0)
-    return FaultDraws(jnp.zeros(steps, jnp.float32), zero, zero, zero, zero)
+    return FaultDraws(jnp.zeros(steps, jnp.float32), zero, zero, zero)
 
 
 def orders(settings, iteration):
@@ -166,7 +167,6 @@ def test_what_the_update_reads_is_what_the_library_stored(algorithm, mutant):
     assert bool((rollout.done & ~rollout.timed_out).any())
     batch = compiled_prepare(
         jax.tree.map(jnp.asarray, library.parameters()),
-        jnp.float32(1.0),
         rollout,
         strikes(settings.n_steps),
         on_policy_sites(recipe),

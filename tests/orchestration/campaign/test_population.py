@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from agents.deeprl.engines.base import TrainedAgent
 from envsearch.errors import MutationRefusedError
 from mutations.folding import mutate
 from mutations.parsing import parse_mutant
-from orchestration.campaign.population import Populations, seed_by_seed
+from orchestration.campaign.population import Populations, living, seed_by_seed
 from orchestration.campaign.spec.campaign import ResolvedCampaign
 from orchestration.campaign.spec.loading import parse_spec
 from orchestration.campaign.spec.resolving import resolve
@@ -66,6 +67,15 @@ def test_rewards_are_kept_once_complete(populations: Populations) -> None:
     assert complete == {0: 1.5, 1: 1.5, 2: 4.0}
     complete.clear()
     assert len(healthy.rewards_at(point)) == 3, "a caller's change reaches nobody else"
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_an_agent_whose_returns_are_not_finite_is_dead(populations: Populations, value: float) -> None:
+    healthy, point = populations.healthy, populations.campaign.initial_point
+    for key, returns in zip(healthy.evaluations([point]), ((1.0, 2.0), (1.0, value), (3.0, 5.0)), strict=True):
+        healthy.store.save_evaluation(key, returns, 0.1)
+    assert healthy.rewards_at(point) == {0: 1.5, 1: -math.inf, 2: 4.0}
+    assert living(healthy.rewards_at(point)) == {0: 1.5, 2: 4.0}
 
 
 def test_records_and_failures_are_by_seed(populations: Populations) -> None:

@@ -17,10 +17,16 @@ import pytest
 
 from mutations.kill_table import read_kill_table
 from mutations.killing.kill_test import Direction, KillVerdict, Outcome
-from mutations.killing.registry import power_label_of
+from mutations.killing.registry import power_labels
 from orchestration.campaign.report import report, tables
 from orchestration.campaign.report.report import page_html, write_report
-from orchestration.campaign.result import BoundaryReport, CampaignResult, LearningCurve, MutantVerdict
+from orchestration.campaign.result import (
+    BoundaryReport,
+    CampaignResult,
+    ErrorControlResult,
+    LearningCurve,
+    MutantVerdict,
+)
 
 VOID = {"meta", "br", "hr", "img", "input", "link", "wbr"}
 
@@ -82,7 +88,7 @@ def test_csv_and_json_hold_the_same_rows(name: str, campaign_result: CampaignRes
     table = tables.TABLES[name](campaign_result)
     objects = json.loads(table.json_text())
     rows = list(csv.DictReader(io.StringIO(table.csv_text(), newline="")))
-    assert len(objects) == len(rows) > 0
+    assert len(objects) == len(rows) > 0 or name == "best_checkpoints"  # its own test fills it
     assert objects == [dict(row) for row in table.rows]
     for row, values in zip(rows, objects, strict=True):
         assert list(row) == list(table.columns)
@@ -121,6 +127,25 @@ def test_kill_tables_are_those_that_classify_reads(campaign_result: CampaignResu
         for entry in campaign_result.kill_matrix
     }
     assert read == expected
+
+
+def test_steps_of_the_best_checkpoints_are_shown(campaign_result: CampaignResult, tmp_path: Path) -> None:
+    first, *others = campaign_result.populations
+    steps = (200, 200, 50, 200, 100, 200, 200, 200)
+    chosen = dataclasses.replace(first, selected_steps=steps)
+    write_report(dataclasses.replace(campaign_result, populations=(chosen, *others)), tmp_path)
+    rows = [
+        (row["mutant"], int(row["seed"]), int(row["selected_step"])) for row in rows_of(tmp_path, "best_checkpoints")
+    ]
+    assert rows == [("Healthy", seed, step) for seed, step in enumerate(steps)]
+    page = (tmp_path / "report.html").read_text()
+    assert "best checkpoint at step" in page and "50 to 200 (median 200)" in page
+
+
+def test_without_selection_there_are_no_steps(campaign_result: CampaignResult, tmp_path: Path) -> None:
+    write_report(campaign_result, tmp_path)
+    assert rows_of(tmp_path, "best_checkpoints") == []
+    assert "best checkpoint at step" not in (tmp_path / "report.html").read_text()
 
 
 def test_every_reward_and_curve_point_is_in_the_files(campaign_result: CampaignResult, tmp_path: Path) -> None:
@@ -163,6 +188,42 @@ def test_probes_environments_scores_and_properties_are_in_the_files(
         assert (row["kills"], row["environments"], row["killing_environments"].split()[0]) == (2, 4, "E0")
 
 
+def test_a_score_shows_how_sure_it_is(campaign_result: CampaignResult, tmp_path: Path) -> None:
+    write_report(campaign_result, tmp_path)
+    row = objects_of(tmp_path, "score")[0]
+    assert (row["possible_score"], row["score_low"], row["score_high"]) == (6 / 7, 4 / 7, 6 / 7)
+    assert (row["null_high"], row["same_kills"]) == (0.0, 0.86)
+    assert row["environment_shares"] == "E0:0.9 E1:0.8 E2:0 E3:0.3"
+    page = (tmp_path / "report.html").read_text()
+    for text in (
+        "0.71 <small>[0.57, 0.86]</small>",
+        "0.86 if the inconclusive mutants were killed",
+        "a set of healthy agents scores more than 0 in at most 5 % of all campaigns",
+        "with other agents the fewest environments hold E0 90%, E1 80%, E3 30%",
+        "those named give the same kills in 86% of 400 replicates",
+    ):
+        assert text in page
+
+
+def test_a_score_without_a_bootstrap_shows_none(campaign_result: CampaignResult, tmp_path: Path) -> None:
+    write_report(campaign_result, tmp_path)
+    row = objects_of(tmp_path, "score")[1]
+    assert (row["possible_score"], row["score_low"], row["environment_shares"]) == (None, None, None)
+
+
+def test_the_correction_is_on_the_page(campaign_result: CampaignResult, tmp_path: Path) -> None:
+    control = ErrorControlResult("false_discovery", "Benjamini-Hochberg", 108, 41)
+    verdicts = tuple(
+        dataclasses.replace(entry, verdict=dataclasses.replace(entry.verdict, p_adjusted=0.0421))
+        for entry in campaign_result.verdicts
+    )
+    write_report(dataclasses.replace(campaign_result, error_control=control, verdicts=verdicts), tmp_path)
+    page = (tmp_path / "report.html").read_text()
+    assert "All 108 comparisons by corrected tests are one family, adjusted together by Benjamini-Hochberg" in page
+    assert '<th scope="col" class="num">adjusted p</th>' in page
+    assert '<td class="num">0.042</td>' in page
+
+
 def test_provenance_is_flat_and_whole(campaign_result: CampaignResult, tmp_path: Path) -> None:
     write_report(campaign_result, tmp_path)
     values = {row["key"]: row["value"] for row in objects_of(tmp_path, "provenance")}
@@ -192,8 +253,12 @@ def test_pictures_have_text_alternatives_and_header_cells_a_scope(campaign_resul
 
 def test_columns_of_power_have_a_label(campaign_result: CampaignResult) -> None:
     heads = re.findall(r'<th[^>]*>power<span class="param">([^<]+)</span></th>', page_html(campaign_result))
-    tests = ("paired_permutation", "reward_distribution", "distance_distribution")
-    assert heads == [power_label_of(test) for test in tests]
+    by_test: dict[str, list[KillVerdict]] = {}
+    for entry in campaign_result.verdicts:
+        by_test.setdefault(entry.verdict.test, []).append(entry.verdict)
+    expected = [power_labels(verdicts) for verdicts in by_test.values()]
+    assert len(heads) >= 3
+    assert sorted(heads) == sorted(label for label in expected if label)
     assert page_html(campaign_result).count(">power") == len(heads)
 
 

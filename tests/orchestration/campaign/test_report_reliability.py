@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 
-import numpy as np
 import pytest
 
 from mutations.reliability import interquartile_mean, performance_profile, probability_of_improvement
@@ -75,9 +74,14 @@ def test_page_has_table_and_picture(campaign_result: CampaignResult) -> None:
 
 
 def test_dead_agents_are_below_all_rewards(campaign_result: CampaignResult) -> None:
-    dead = _with_rewards(campaign_result, "NDF", (-np.inf, -np.inf, -np.inf, 400.0))
+    living = _with_rewards(campaign_result, "NDF", (400.0,))
+    changed = [
+        dataclasses.replace(each, dead=(1, 2, 3)) if each.mutant == "NDF" else each for each in living.populations
+    ]
+    dead = dataclasses.replace(living, populations=tuple(changed))
     row = next(row for row in reliability_table(dead).rows if row["mutant"] == "NDF")
-    assert row["iqm"] == -np.inf
+    assert (row["agents"], row["iqm"]) == (4, "-inf")
+    assert next(row for row in profiles_table(dead).rows if row["mutant"] == "NDF")["share"] == 0.0
     assert next(view for view in reliability_views(dead) if view["mutant"] == "NDF")["iqm"] == "−∞"
     assert performance_profiles(dead) is not None
 

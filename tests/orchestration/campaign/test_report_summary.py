@@ -118,3 +118,15 @@ def test_numbers_are_short(value: float | None, text: str) -> None:
 
 def test_seeds_are_folded() -> None:
     assert seeds_text((0, 1, 2, 5, 7, 8)) == "0–2, 5, 7–8"
+
+
+def test_the_summary_names_the_steps_of_the_best_checkpoints(campaign_result: CampaignResult) -> None:
+    first, second, *others = campaign_result.populations
+    chosen = (
+        dataclasses.replace(first, selected_steps=(200_000,) * 8),
+        dataclasses.replace(second, selected_steps=(10_000, 30_000, 20_000, 40_000)),
+    )
+    text = printed(dataclasses.replace(campaign_result, populations=(*chosen, *others)))
+    expected = "Best checkpoints at training step: Healthy 200,000; NDF 10,000 to 40,000 (median 25,000)."
+    assert expected in " ".join(text.split())
+    assert "Best checkpoints" not in printed(campaign_result)

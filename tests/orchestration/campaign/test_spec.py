@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 
 from envsearch.errors import InputError, MutationRefusedError
+from mutations.killing.error_control import ERROR_CONTROLS
+from mutations.killing.margins import Margins
+from mutations.killing.sequential_looks import Looks
 from orchestration.campaign.spec.campaign import ResolvedCampaign
 from orchestration.campaign.spec.loading import experiment_names, load_spec, parse_spec
 from orchestration.campaign.spec.resolving import gives_verdicts, resolve
@@ -42,12 +45,26 @@ def test_defaults() -> None:
     campaign = resolved(BASE)
     assert campaign.seeds == tuple(range(20))
     assert campaign.healthy.total_steps == 200_000
-    assert campaign.kill_tests == ("paired_permutation",) == campaign.boundary.tests
+    assert campaign.kill_tests == ("margin_permutation",) == campaign.boundary.tests
     assert (campaign.evaluation.episodes, campaign.evaluation.seed) == (10, 420)
     assert campaign.selection.kind == "final"
     assert campaign.sanity.threshold == 475.0
     assert len(campaign.mutants) == 12
     assert [parameter.name for parameter in campaign.boundary.parameters] == ["cart_mass", "pole_mass"]
+
+
+def test_error_control_is_part_of_the_run() -> None:
+    campaign = resolved(BASE)
+    assert campaign.error_control == "false_discovery"
+    familywise = resolved(BASE + "error_control: familywise\n")
+    assert familywise.error_control == "familywise"
+    assert familywise.run_id != campaign.run_id
+    assert "error_control" in complaint(BASE + "error_control: holm\n")
+
+
+def test_every_control_of_the_table_is_a_choice_of_the_spec() -> None:
+    for name in ERROR_CONTROLS:
+        assert resolved(BASE + f"error_control: {name}\n").error_control == name
 
 
 def test_overrides() -> None:
@@ -78,6 +95,25 @@ seed: 9
     assert [mutant.id for mutant in campaign.higher_order.mutants] == ["RN_0.2-PAC_ReLU"]
     assert (campaign.sanity.threshold, campaign.sanity.on_failure, campaign.seed) == (12.0, "warn", 9)
     assert (campaign.selection.kind, campaign.selection.every, campaign.selection.episodes) == ("best", 500, 3)
+
+
+def test_seeds_as_needed() -> None:
+    campaign = resolved(BASE + "seeds: auto\nengine: sb3\n")
+    assert (campaign.looks, campaign.seeds) == (Looks((6, 10, 15, 20)), tuple(range(20)))
+    assert (campaign.kill_tests, campaign.mutant_seeds) == (("margin_permutation",), tuple(range(20)))
+    own = resolved(BASE + "seeds: {looks: [5, 8], healthy: 12}\n")
+    assert (own.looks, own.seeds, own.mutant_seeds) == (Looks((5, 8)), tuple(range(12)), tuple(range(8)))
+    written_out = BASE + "seeds: {looks: [6, 10, 15, 20]}\nkill_tests: [margin_permutation]\nengine: sb3\n"
+    assert resolved(written_out).run_id == campaign.run_id
+    without_looks = resolved(BASE + "seeds: 20\nkill_tests: [margin_permutation]\nengine: sb3\n")
+    assert campaign.run_id != without_looks.run_id
+
+
+def test_looks_fill_the_groups_of_the_fleet_engine() -> None:
+    assert resolved(BASE + "seeds: auto\nengine: fleet\n").looks == Looks((8, 12, 16, 20))
+    more_healthy = resolved(BASE + "seeds: {healthy: 28}\nengine: fleet\n")
+    assert (more_healthy.looks, len(more_healthy.seeds)) == (Looks((8, 12, 16, 20)), 28)
+    assert resolved(BASE.replace("ppo", "dqn") + "seeds: auto\nengine: fleet\n").looks == Looks((6, 10, 15, 20))
 
 
 def test_run_id_ignores_name_comments_and_formatting() -> None:
@@ -169,8 +205,26 @@ def test_preset_of_another_environment() -> None:
         ),
         ("algorithm: ppo\n", "spec.yaml: environment: is missing"),
         ("environment: CartPole-v1\n", "spec.yaml: algorithm: is missing"),
-        (BASE + "seeds: 0\n", "spec.yaml: seeds: 0 is not accepted; expected a number of seeds (at least 1) or a list"),
+        (BASE + "seeds: 0\n", "spec.yaml: seeds: 0 is not accepted; expected a number of seeds (at least 1), a list"),
         (BASE + "seeds: [1, -2]\n", "spec.yaml: seeds[1]: -2 is not accepted; expected a number of seeds"),
+        (BASE + "seeds: often\n", "spec.yaml: seeds: 'often' is not accepted; expected a number of seeds (at least 1)"),
+        (
+            BASE + "seeds: {looks: [10, 6]}\n",
+            "spec.yaml: seeds.looks: [10, 6] cannot be looks; expected rising numbers of agents from 3",
+        ),
+        (
+            BASE + "seeds: {looks: []}\n",
+            "spec.yaml: seeds.looks: [] is not accepted; expected rising numbers of agents",
+        ),
+        (BASE + "seeds: {look: [6]}\n", "spec.yaml: seeds.look: unknown field 'look' (did you mean 'looks'?)"),
+        (
+            BASE + "seeds: {healthy: 19}\n",
+            "spec.yaml: seeds.healthy: 19 healthy agents are fewer than the 20 of the last look; expected a number",
+        ),
+        (
+            BASE + "seeds: auto\nkill_tests: [average_ratio]\n",
+            "spec.yaml: kill_tests[0]: 'average_ratio' does not spend its level over looks, which `seeds` asks for",
+        ),
         (BASE + "seeds: []\n", "spec.yaml: seeds: the list is empty; expected at least one seed"),
         (BASE + "seeds: [1, 1]\n", "spec.yaml: seeds: seed 1 appears twice; expected distinct seeds"),
         (BASE + "steps: many\n", "spec.yaml: steps: 'many' is not accepted; expected a valid integer"),
@@ -216,7 +270,7 @@ def test_preset_of_another_environment() -> None:
         ),
         (
             BASE + "boundary: {tests: [reward_distribution]}\n",
-            "spec.yaml: boundary.tests[0]: unknown test of this campaign 'reward_distribution' (did you mean ",
+            "spec.yaml: boundary.tests[0]: unknown test of this campaign 'reward_distribution'; expected one of m",
         ),
         (
             BASE + "boundary: {limits: {cart_mas: [1, 2]}}\n",
@@ -323,7 +377,7 @@ def test_specs_that_come_with_the_package_resolve() -> None:
     pairs = {f"{place}_{algorithm}" for place in ("cartpole", "lunarlander") for algorithm in ("ppo", "a2c", "dqn")}
     published = {f"cartpole_{algorithm}_published" for algorithm in ("ppo", "a2c", "dqn")}
     paper = {f"paper/{name}" for name in (*pairs, *published, "lunarlander_ppo_reduced")}
-    assert set(names) == {"demo", *pairs, *paper}
+    assert set(names) == {"demo", "magnitudes", *pairs, *paper}
     for name in names:
         spec = load_spec(name).model_copy(update={"engine": "fake"})
         campaign = resolve(spec, name)
@@ -384,3 +438,38 @@ def test_who_evaluates() -> None:
     asked = resolved(BASE + "operators: [NDF]\nevaluation: {engine: sb3}", engine="fleet")
     assert asked.evaluation.method == "sb3"
     assert "evaluation.engine" in complaint(BASE + "evaluation: {engine: flet}")
+
+
+def test_margins() -> None:
+    campaign = resolved(BASE)
+    assert campaign.margins == Margins(mean=0.05, collapsed=0.10, scale=None, scale_near_zero=475.0)
+    own = resolved(BASE + "kill_tests: [margin_permutation]\nmargins: {mean: 0.2, collapsed: 0.3, scale: 200}\n")
+    assert own.margins == Margins(mean=0.2, collapsed=0.3, scale=200.0)
+    assert own.canonical()["margins"]["mean"] == 0.2
+
+
+@pytest.mark.parametrize(
+    ("section", "line"),
+    [
+        ("{mean: 0}", "spec.yaml: margins.mean: 0 is not accepted; expected a share above 0 and below 1, as 0.05"),
+        ("{mean: 5}", "spec.yaml: margins.mean: 5 is not accepted; expected a share above 0 and below 1, as 0.05"),
+        ("{collapsed: .nan}", "spec.yaml: margins.collapsed: nan is not accepted; expected a share above 0"),
+        ("{scale: -3}", "spec.yaml: margins.scale: -3 is not accepted; expected a reward above 0, or healthy"),
+        ("{scale: threshold}", "spec.yaml: margins.scale: 'threshold' is not accepted; expected a reward above 0"),
+        ("{means: 0.1}", "spec.yaml: margins.means: unknown field 'means' (did you mean 'mean'?)"),
+    ],
+)
+def test_wrong_margins_are_one_line(section: str, line: str) -> None:
+    assert complaint(BASE + f"kill_tests: [margin_permutation]\nmargins: {section}\n").startswith(line)
+
+
+def test_margins_without_a_test_that_takes_them_are_refused() -> None:
+    line = complaint(BASE + "kill_tests: [paired_permutation]\nmargins: {mean: 0.1}\n")
+    assert line.startswith("spec.yaml: margins: no kill test of this campaign takes margins (paired_permutation)")
+
+
+def test_margins_are_identity_only_where_a_test_takes_them() -> None:
+    margin, pairs = BASE + "kill_tests: [margin_permutation]\n", BASE + "kill_tests: [paired_permutation]\n"
+    assert resolved(margin).run_id == resolved(margin + "margins: {mean: 0.05}\n").run_id
+    assert resolved(margin).run_id != resolved(margin + "margins: {mean: 0.06}\n").run_id
+    assert "margins" not in resolved(pairs).canonical()

@@ -93,6 +93,15 @@ def test_one_run_per_phase_and_per_population(result: CampaignResult) -> None:
     assert [run.name for run in runs if run.kind == "population"] == ["Healthy", "NDF", "RN_1.0"]
 
 
+def test_a_best_checkpoint_has_its_step(result: CampaignResult) -> None:
+    first, *others = result.populations
+    chosen = dataclasses.replace(first, selected_steps=(200, 50, 200))
+    run = next(
+        r for r in nested_runs(dataclasses.replace(result, populations=(chosen, *others))) if r.name == "Healthy"
+    )
+    assert [(m.step, m.value) for m in run.measurements if m.key == "selected_step"] == [(0, 200), (1, 50), (2, 200)]
+
+
 def test_population_holds_parameters_rewards_curve_and_verdicts(result: CampaignResult, recipe: TrainingRecipe) -> None:
     run = next(run for run in nested_runs(result, {"NDF": recipe}) if run.name == "NDF")
     params = dict(run.params)
@@ -140,8 +149,9 @@ LABEL = '"uncorrected, at the observed effect, as published"'
 
 def test_kill_matrix_is_a_tidy_table(result: CampaignResult) -> None:
     lines = kill_matrix_csv(result).splitlines()
-    assert lines[0] == "test,mutant,cart_mass,pole_mass,outcome,direction,p_value,effect_size,power,power_label"
-    assert lines[1] == "reward_distribution,NDF,1.0,0.1,killed,worse,0.01,0.9,0.97," + LABEL
+    columns = "outcome,direction,p_value,p_adjusted,effect_size,power,difference,margin,power_label"
+    assert lines[0] == f"test,mutant,cart_mass,pole_mass,{columns}"
+    assert lines[1] == "reward_distribution,NDF,1.0,0.1,killed,worse,0.01,,0.9,0.97,,," + LABEL
 
 
 def test_flattened_keeps_lists_of_scalars_whole() -> None:

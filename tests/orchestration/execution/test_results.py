@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
+import math
 import pickle
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from hypothesis import strategies as st
 
 from agents.deeprl.engines.base import AgentSelection, TrainedAgent
 from agents.deeprl.recipe import PolicySite, TrainingRecipe
+from envsearch.canonical import canonical_json
 from envsearch.errors import CorruptArtifactError, ProctorError, StoreUnavailableError
 from envsearch.spec import EnvironmentSpec
 from orchestration.execution.results import ResultStore
@@ -89,13 +92,31 @@ def test_an_evaluation_that_was_not_run(store: ResultStore) -> None:
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_returns_that_are_no_numbers_are_refused(store: ResultStore, value: float) -> None:
-    with pytest.raises(ProctorError, match="not finite from episode 1 on"):
-        store.save_evaluation(EVALUATION, (1.0, value, 2.0), 0.1)
+def test_returns_that_are_not_finite_are_kept_of_an_evaluation_and_refused_of_a_training(
+    store: ResultStore, value: float
+) -> None:
+    store.save_evaluation(EVALUATION, (1.0, value, -math.inf), 0.1)
+    assert list(map(str, store.load_evaluation(EVALUATION))) == ["1.0", str(value), "-inf"]
     with pytest.raises(ProctorError, match="not finite from episode 1 on"):
         store.save_agent(KEY, dataclasses.replace(AGENT, episode_returns=(1.0, value)))
-    assert not store.has_evaluation(EVALUATION)
     assert not store.has_agent(KEY)
+
+
+def test_of_a_dead_agent_the_finite_episodes_are_kept(store: ResultStore) -> None:
+    agent = dataclasses.replace(AGENT, episode_steps=(1, 2, 3), episode_returns=(1.0, math.nan, 2.0), dead=True)
+    store.save_agent(KEY, agent)
+    assert store.load_agent(KEY) == dataclasses.replace(agent, episode_steps=(1,), episode_returns=(1.0,))
+    assert store.agent_record(KEY).dead
+
+
+def test_records_from_before_dead_agents_were_noticed_are_read(store: ResultStore) -> None:
+    store.save_agent(KEY, AGENT)
+    path = folder(store, KEY.address()) / "record.json"
+    body = json.loads(path.read_text(encoding="utf-8"))["body"]
+    del body["dead"]
+    sealed = {"format": 1, "sha256": hashlib.sha256(canonical_json(body).encode()).hexdigest(), "body": body}
+    path.write_text(json.dumps(sealed), encoding="utf-8")
+    assert store.load_agent(KEY) == AGENT
 
 
 def test_results_that_do_not_fit_their_key_are_refused(store: ResultStore) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -80,6 +81,20 @@ def test_a_result_that_is_no_number_is_a_failure_of_its_item(store: ResultStore)
     report = run_block(TrainBlock(keys), store.url, FUNCTIONS)
     assert [address for address, _ in report.failed] == [keys[0].address()]
     assert "not finite" in report.traceback
+
+
+@pytest.mark.parametrize("method", ["sb3", "fleet"])
+def test_a_dead_agent_is_a_result_and_its_episodes_are_not_run(
+    store: ResultStore, method: Literal["sb3", "fleet"]
+) -> None:
+    """The environment would fail."""
+    (key,) = agents(0, dead_seed=0)
+    report = run_block(TrainBlock((key,)), store.url, FUNCTIONS)
+    assert (report.outcome, store.agent_record(key).dead) == (JobOutcome.DONE, True)
+    assert store.agent_record(key).episode_returns == (10.0,), "until the first return that is not finite"
+    item = EvaluationKey(key, EnvironmentSpec("Broken"), 3, method=method)
+    assert run_block(EvaluateBlock((item,)), store.url, FUNCTIONS).failed == ()
+    assert store.load_evaluation(item) == (-math.inf,) * 3
 
 
 def test_a_failed_evaluation_is_tried_again_and_its_record_goes(store: ResultStore) -> None:

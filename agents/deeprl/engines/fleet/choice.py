@@ -9,7 +9,7 @@ import jax
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.deeprl.engines.base import AgentSelection
+from agents.deeprl.engines.base import AgentSelection, at_least_as_good
 from agents.deeprl.engines.fleet.evaluation import evaluate_policies
 from agents.deeprl.engines.fleet.evaluation_policies import Policy
 from agents.deeprl.engines.fleet.networks import Parameters
@@ -17,7 +17,7 @@ from agents.deeprl.recipe import TrainingRecipe
 
 
 class Best:
-    """Keeps, per agent, the parameters with the highest mean return; the earlier ones when equal.
+    """Keeps, per agent, the parameters with the highest mean return; the latest of equally good ones.
 
     Args:
         recipe: what is trained.
@@ -43,7 +43,7 @@ class Best:
         return min(count, (self._next - 1) // iteration_steps - done)
 
     def consider(self, parameters: Parameters, step: int) -> None:
-        """Evaluate all agents, and keep the parameters of those that are better than ever before."""
+        """Evaluate all agents, and keep the parameters of those that were never better before."""
         arrays: Any = jax.tree.map(np.asarray, parameters)
         acting = next(name for name in ("actor", "q") if name in arrays)
         own = [jax.tree.map(lambda leaf: leaf[agent], arrays) for agent in range(len(self.steps))]  # noqa: B023
@@ -52,8 +52,10 @@ class Best:
         outcomes = evaluate_policies(policies, self._recipe.environment, chosen.episodes, chosen.seed)
         for agent, returns in enumerate(outcomes):
             mean = sum(returns) / len(returns)
-            if mean > self._means[agent]:
-                self._means[agent], self._kept[agent], self.steps[agent] = mean, own[agent], step
+            alive = np.isfinite(mean) and all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(own[agent]))
+            if self._kept[agent] is None or (alive and at_least_as_good(mean, self._means[agent])):
+                self._means[agent] = max(mean, self._means[agent]) if alive else -np.inf
+                self._kept[agent], self.steps[agent] = own[agent], step
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """The whole state, for `restore`."""

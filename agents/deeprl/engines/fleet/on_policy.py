@@ -39,7 +39,6 @@ class OnPolicyStepDraws(NamedTuple):
 class OnPolicyUpdateDraws(NamedTuple):
     """Random numbers, one row per iteration; see `on_policy_update.FaultDraws`."""
 
-    edge: jax.Array
     undiscounted: jax.Array
     forward: jax.Array
     inverted: jax.Array
@@ -81,11 +80,11 @@ class OnPolicyProgram:
         actions = jax.random.uniform(stream(key, "actions", part), (steps,), jnp.float32)
         state = jax.random.uniform(stream(key, "state", part), (steps,), jnp.float32)
         returns = jax.random.uniform(stream(key, "returns", part), (iterations, 2), jnp.float32)
-        flags = jax.random.uniform(stream(key, "terminal", part), (steps + iterations,), jnp.float32)
+        flags = jax.random.uniform(stream(key, "terminal", part), (steps,), jnp.float32)
         inverted = jax.random.uniform(stream(key, "loss", part), (iterations,), jnp.float32)
         return (
-            OnPolicyStepDraws(actions, state, flags[:steps]),
-            OnPolicyUpdateDraws(flags[steps:], returns[:, 0], returns[:, 1], inverted),
+            OnPolicyStepDraws(actions, state, flags),
+            OnPolicyUpdateDraws(returns[:, 0], returns[:, 1], inverted),
         )
 
     def iterate(

@@ -17,27 +17,21 @@ from agents.deeprl.engines.fleet.sites import Sites, stream
 
 
 class OnPolicyLearner(NamedTuple):
-    """One agent's learner: what updates change, and the flag they carry over.
-
-    Attributes:
-        start_flag: whether the next step is the first of an episode, float32.
-    """
+    """One agent's learner: what updates change."""
 
     parameters: Parameters
     optimizer: Any
-    start_flag: jax.Array
 
 
 class FaultDraws(NamedTuple):
     """Random numbers of the terminal, returns and loss sites, uniform in [0, 1).
 
     Attributes:
-        flags: per step.
-        edge, undiscounted, forward, inverted: per iteration; `edge` is for the flag after a rollout's last step.
+        flags: per step; for the flag of the episode that ends with it, if one does.
+        undiscounted, forward, inverted: per iteration.
     """
 
     flags: jax.Array
-    edge: jax.Array
     undiscounted: jax.Array
     forward: jax.Array
     inverted: jax.Array
@@ -45,7 +39,6 @@ class FaultDraws(NamedTuple):
 
 def prepare(
     parameters: Parameters,
-    start_flag: jax.Array,
     rollout: Rollout,
     draws: FaultDraws,
     sites: Sites,
@@ -53,11 +46,11 @@ def prepare(
 ) -> RolloutBatch:
     """What the update reads of a rollout: values, log-probabilities, advantages and returns.
 
-    The parameters do not change during a rollout, so all of it is computed at its end in one batch.
+    The parameters do not change during a rollout, so all of it is computed at its end in one batch. Where a terminal
+    flag is lost the recursion goes on into the next episode, and a time limit adds no bootstrap of its own.
 
     Args:
         parameters: those that acted.
-        start_flag: of the rollout's first step.
         rollout: of one agent.
         draws: flags of shape (steps,), the others scalars.
         sites: the recipe's.
@@ -67,16 +60,15 @@ def prepare(
     log_probs = log_probs_of(parameters, rollout.observations, rollout.actions, activation)
     final_values = values_of(parameters, rollout.final_observations, activation)
     last_value = values_of(parameters, rollout.last_observation[None], activation)[0]
-    rewards = with_time_limit_bootstrap(rollout.rewards, rollout.timed_out, final_values, sites.own_gamma)
-    ends = rollout.done.astype(jnp.float32)
-    starts = jnp.concatenate([start_flag[None], ends[:-1]]) * (draws.flags >= sites.missed_terminal)
-    edge = ends[-1] * (draws.edge >= sites.missed_terminal)
+    noticed = draws.flags >= sites.missed_terminal
+    rewards = with_time_limit_bootstrap(rollout.rewards, rollout.timed_out & noticed, final_values, sites.own_gamma)
+    ends = (rollout.done & noticed).astype(jnp.float32)
     gamma = jnp.where(draws.undiscounted < sites.undiscounted, 1.0, sites.gamma)
     advantages, returns = advantages_and_returns(
         rewards,
         values,
         last_value,
-        1.0 - jnp.concatenate([starts[1:], edge[None]]),
+        1.0 - ends,
         gamma,
         sites.gae_lambda,
         draws.forward < sites.forward,
@@ -95,7 +87,7 @@ def learn(
     settings: OnPolicySettings,
 ) -> OnPolicyLearner:
     """One learner update of one agent from one rollout; `draws` as in `prepare`."""
-    batch = prepare(learner.parameters, learner.start_flag, rollout, draws, sites, settings.policy.activation)
+    batch = prepare(learner.parameters, rollout, draws, sites, settings.policy.activation)
     sign = jnp.where(draws.inverted < sites.inverted, -1.0, 1.0).astype(jnp.float32)
     remaining = 1.0 - (iteration + 1) * settings.n_steps / numbers.total_steps
     parameters, optimizer = update(
@@ -108,9 +100,9 @@ def learn(
         settings,
         numbers,
     )
-    return OnPolicyLearner(parameters, optimizer, rollout.done[-1].astype(jnp.float32))
+    return OnPolicyLearner(parameters, optimizer)
 
 
 def first_learner(parameters: Parameters, settings: OnPolicySettings) -> OnPolicyLearner:
     """Before the first update."""
-    return OnPolicyLearner(parameters, optimizer_of(settings.policy).init(parameters), jnp.float32(1.0))
+    return OnPolicyLearner(parameters, optimizer_of(settings.policy).init(parameters))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from stable_baselines3.common.base_class import BaseAlgorithm
 
-from agents.deeprl.checkpoint import to_bytes, weights_digest
+from agents.deeprl.checkpoint import to_bytes, weights_digest, weights_finite
 from agents.deeprl.engines.fleet.networks import Parameters, from_state_dict, stack, to_state_dict
 from agents.deeprl.engines.sb3.build import build
 from agents.deeprl.recipe import (
@@ -48,8 +48,8 @@ def first_parameters(models: Sequence[BaseAlgorithm], networks: tuple[str, ...],
     return parameters
 
 
-def saved(model: BaseAlgorithm, parameters: Any, agent: int, steps: int) -> tuple[bytes, str]:
-    """One agent of a block as a zip file, and its weights' digest.
+def saved(model: BaseAlgorithm, parameters: Any, agent: int, steps: int) -> tuple[bytes, str, bool]:
+    """One agent of a block as a zip file, its weights' digest, and whether it is dead: its weights are not finite.
 
     Args:
         model: the untrained one of the same recipe and seed; its weights are overwritten.
@@ -63,4 +63,4 @@ def saved(model: BaseAlgorithm, parameters: Any, agent: int, steps: int) -> tupl
     }
     model.policy.load_state_dict(to_state_dict(own), strict=True)
     model.num_timesteps = steps
-    return to_bytes(model), weights_digest(model)
+    return to_bytes(model), weights_digest(model), not weights_finite(model)

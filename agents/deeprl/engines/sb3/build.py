@@ -14,7 +14,7 @@ from stable_baselines3.common.utils import LinearSchedule
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
 from agents.deeprl.algorithms import algorithm_class, algorithm_facts, constructor_arguments
-from agents.deeprl.engines.sb3.collection import HiddenTimeLimits, losing_state_updates
+from agents.deeprl.engines.sb3.collection import HiddenTimeLimits, LostTerminalFlags, losing_state_updates
 from agents.deeprl.engines.sb3.experience import FaultyExperience
 from agents.deeprl.engines.sb3.policy_loss import InvertedPolicyLoss
 from agents.deeprl.engines.sb3.replay_buffer import FaultyReplayBuffer
@@ -75,20 +75,21 @@ def shown_environment(recipe: TrainingRecipe, seed: int, all_seams: bool = False
 
 
 def training_environment(recipe: TrainingRecipe, seed: int, all_seams: bool = False) -> VecEnv:
-    """`shown_environment` for the library: vectorised, and without the mark of a time limit where it is hidden."""
+    """`shown_environment` for the library: vectorised, with the terminal site unless the replay buffer has it."""
     vectorised: VecEnv = DummyVecEnv([lambda: shown_environment(recipe, seed, all_seams)])
-    return HiddenTimeLimits(vectorised) if recipe.terminal.time_limit_is_terminal else vectorised
+    site = recipe.terminal
+    if algorithm_facts(recipe.algorithm).family == "on_policy" and (all_seams or site.missed > 0.0):
+        vectorised = LostTerminalFlags(vectorised, site.missed, site_rng(seed, "terminal"))
+    return HiddenTimeLimits(vectorised) if site.time_limit_is_terminal else vectorised
 
 
 def _rollout_seam(recipe: TrainingRecipe, seed: int, all_seams: bool) -> dict[str, Any]:
-    if not all_seams and recipe.returns == ReturnsSite() and recipe.terminal.missed == 0.0:
+    if not all_seams and recipe.returns == ReturnsSite():
         return {}
     return {
         "rollout_buffer_class": FaultyRolloutBuffer,
         "rollout_buffer_kwargs": {
             "returns": recipe.returns,
-            "missed_terminal": recipe.terminal.missed,
-            "terminal_rng": site_rng(seed, "terminal"),
             "returns_rng": site_rng(seed, "returns"),
         },
     }

@@ -1,4 +1,4 @@
-"""Faults while experience is collected: lost state updates (on-policy) and hidden time limits."""
+"""Faults while experience is collected: hidden time limits; on-policy, lost state updates and terminal flags."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.vec_env import VecEnvWrapper
+from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
 
@@ -49,3 +49,29 @@ class HiddenTimeLimits(VecEnvWrapper):
         for info in infos:
             info.pop("TimeLimit.truncated", None)
         return observations, rewards, dones, infos
+
+
+class LostTerminalFlags(VecEnvWrapper):
+    """Loses the flag of an episode's end: no flag is stored, and a time limit adds no bootstrap of its own.
+
+    The return of the step then continues with the value of the next episode's first observation (on-policy).
+
+    Args:
+        venv: the true environments; they reset themselves as before.
+        missed: per step and environment, probability that a flag is lost.
+        rng: the site's own generator.
+    """
+
+    def __init__(self, venv: VecEnv, missed: float, rng: np.random.Generator) -> None:
+        super().__init__(venv)
+        self._missed = missed
+        self._rng = rng
+
+    def reset(self) -> VecEnvObs:
+        """Reset all environments."""
+        return self.venv.reset()
+
+    def step_wait(self) -> VecEnvStepReturn:
+        """The step's results, with the lost flags set to False."""
+        observations, rewards, dones, infos = self.venv.step_wait()
+        return observations, rewards, dones & (self._rng.random(np.shape(dones)) >= self._missed), infos

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 
-from agents.deeprl.checkpoint import from_bytes, to_bytes, weights_digest
+from stable_baselines3.common.base_class import BaseAlgorithm
+
+from agents.deeprl.checkpoint import from_bytes, to_bytes, weights_digest, weights_finite
 from agents.deeprl.engines.base import AgentSelection, TrainedAgent
 from agents.deeprl.engines.sb3.build import build
 from agents.deeprl.engines.sb3.recording import Recording
 from agents.deeprl.recipe import TrainingRecipe
+from agents.deeprl.stopwatch import Stopwatch
 from agents.deeprl.threads import one_thread
 from agents.library_randomness import library_randomness_kept
 from envsearch.errors import InputError
@@ -58,19 +60,24 @@ def train_one(
     progress: Callable[[int], None] | None = None,
     all_seams: bool = False,
 ) -> TrainedAgent:
-    """Train one agent; see `build` for `all_seams`."""
-    started = time.perf_counter()
+    """Train one agent; see `build` for `all_seams`.
+
+    A training that fails because its weights are not finite is over, with a dead agent (or the best model before that,
+    where the best is wanted): the library refuses to draw actions from such a policy. Other errors pass through.
+    """
+    stopwatch = Stopwatch()
     with library_randomness_kept(), one_thread():
         model = build(recipe, seed, all_seams)
         recording = Recording(recipe.environment, selection, progress)
         try:
-            model.learn(recipe.total_steps, callback=recording, log_interval=1_000_000)
-            step, checkpoint, digest = int(model.num_timesteps), to_bytes(model), weights_digest(model)
+            _learn(model, recipe.total_steps, recording)
+            chosen, step, checkpoint = model, int(model.num_timesteps), to_bytes(model)
             if selection.kind == "best":
                 recording.consider(model)
-                assert recording.best is not None
+            if recording.best is not None:
                 _, step, checkpoint = recording.best
-                digest = weights_digest(from_bytes(checkpoint, recipe.algorithm))
+                chosen = from_bytes(checkpoint, recipe.algorithm)
+            digest, dead = weights_digest(chosen), not weights_finite(chosen)
         finally:
             model.get_env().close()  # type: ignore[union-attr]
     return TrainedAgent(
@@ -80,5 +87,15 @@ def train_one(
         episode_steps=tuple(recording.episode_steps),
         episode_returns=tuple(recording.episode_returns),
         selected_step=step,
-        train_seconds=time.perf_counter() - started,
+        train_seconds=stopwatch.wall,
+        dead=dead,
+        cpu_seconds=stopwatch.cpu,
     )
+
+
+def _learn(model: BaseAlgorithm, steps: int, recording: Recording) -> None:
+    try:
+        model.learn(steps, callback=recording, log_interval=1_000_000)
+    except Exception:
+        if weights_finite(model):
+            raise

@@ -18,8 +18,9 @@ Transition = tuple[Observation, float]
 class FaultyExperience(gymnasium.Wrapper[Any, Any, Any, Any]):
     """Replaces observation and reward of a step, and adds noise to the reward, as an `ExperienceSite` says.
 
-    The first observation after a reset is never replaced and is not a transition. An episode's first step has no
-    earlier transition and is shown as it is, unless the memory is kept across episodes.
+    The first observation after a reset is never replaced and is not a transition. A step without an
+    earlier transition in the memory is shown as it is: the first of a training, and, where the memory is cleared, the
+    first of each episode.
 
     Args:
         env: the true environment (inside a Monitor when the true reward is to be logged).

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 
-from agents.deeprl.checkpoint import to_bytes
-from agents.deeprl.engines.base import AgentSelection
+from agents.deeprl.checkpoint import to_bytes, weights_finite
+from agents.deeprl.engines.base import AgentSelection, at_least_as_good
 from agents.deeprl.evaluation import evaluate_model
 from envsearch.spec import EnvironmentSpec
 
@@ -50,9 +51,12 @@ class Recording(BaseCallback):
         return True
 
     def consider(self, model: BaseAlgorithm) -> None:
-        """Evaluate the model as it is now and keep it if no earlier one was as good."""
+        """Evaluate the model as it is now and keep it if no earlier one was better; a dead one is never kept."""
+        if not weights_finite(model):
+            return
         selection = self._selection
         returns = evaluate_model(model, self._environment, selection.episodes, selection.seed)
         mean = sum(returns) / len(returns)
-        if self.best is None or mean > self.best[0]:
-            self.best = (mean, int(model.num_timesteps), to_bytes(model))
+        best = self.best[0] if self.best is not None else -math.inf
+        if at_least_as_good(mean, best):
+            self.best = (max(mean, best), int(model.num_timesteps), to_bytes(model))

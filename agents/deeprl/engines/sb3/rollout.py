@@ -1,4 +1,4 @@
-"""Terminal flag and returns sites, on-policy: a rollout buffer."""
+"""The returns site, on-policy: a rollout buffer."""
 
 from __future__ import annotations
 
@@ -13,50 +13,20 @@ from agents.deeprl.recipe import ReturnsSite
 
 
 class FaultyRolloutBuffer(RolloutBuffer):
-    """A rollout buffer whose terminal flags may be lost and whose returns may be computed wrongly.
+    """A rollout buffer whose returns may be computed wrongly.
 
     With nothing striking it is Stable-Baselines3's buffer, bit for bit.
 
     Args:
         returns: the returns site.
-        missed_terminal: per step, probability that a terminal flag is lost.
-        terminal_rng, returns_rng: the sites' own generators.
+        returns_rng: the site's own generator.
     """
 
-    def __init__(
-        self,
-        *args: Any,
-        returns: ReturnsSite,
-        missed_terminal: float,
-        terminal_rng: np.random.Generator,
-        returns_rng: np.random.Generator,
-        **kwargs: Any,
-    ) -> None:
+    def __init__(self, *args: Any, returns: ReturnsSite, returns_rng: np.random.Generator, **kwargs: Any) -> None:
         self._returns_site = returns
-        self._missed_terminal = missed_terminal
-        self._terminal_rng = terminal_rng
         self._returns_rng = returns_rng
         self._pending_loss: NDArray[np.bool_] | None = None
         super().__init__(*args, **kwargs)
-
-    def add(
-        self,
-        obs: NDArray[Any],
-        action: NDArray[Any],
-        reward: NDArray[Any],
-        episode_start: NDArray[Any],
-        value: torch.Tensor,
-        log_prob: torch.Tensor,
-    ) -> None:
-        """Store one step; the terminal flag of the step before arrives as `episode_start`."""
-        super().add(obs, action, reward, self._with_losses(episode_start), value, log_prob)
-
-    def _with_losses(self, flags: NDArray[Any]) -> NDArray[Any]:
-        """Terminal flags of one step per environment, shape (n_envs,), with the lost ones set to 0."""
-        if self._missed_terminal == 0.0:
-            return flags
-        kept = self._terminal_rng.random(np.shape(flags)) >= self._missed_terminal
-        return np.asarray(flags, dtype=np.float32) * kept
 
     def compute_returns_and_advantage(self, last_values: torch.Tensor, dones: NDArray[Any]) -> None:
         """Advantages and returns of the rollout, as the returns site says."""
@@ -68,9 +38,9 @@ class FaultyRolloutBuffer(RolloutBuffer):
             self.gamma = 1.0 if undiscounted else own_gamma if site.gamma is None else site.gamma
             self.gae_lambda = own_lambda if site.gae_lambda is None else site.gae_lambda
             if forward:
-                self._compute_forward(last_values, self._with_losses(dones))
+                self._compute_forward(last_values, dones)
             else:
-                super().compute_returns_and_advantage(last_values, self._with_losses(dones))
+                super().compute_returns_and_advantage(last_values, dones)
         finally:
             self.gamma, self.gae_lambda = own_gamma, own_lambda
 
