@@ -23,6 +23,9 @@ _PAIR = ("environment", "algorithm")
 _VERDICT = tuple(field.name for field in dataclasses.fields(KillVerdict))
 _COUNTS, _POWER = "counts_as_kill", "power_label"
 
+_DIFFERENCE = ("difference", "low", "high", "newly_collapsed")
+_EDGE = ("estimate", "low", "high", "accepted_until", "rejected_from")
+
 
 def _pair(result: CampaignResult) -> Row:
     return {"environment": result.environment, "algorithm": result.algorithm}
@@ -164,9 +167,12 @@ def boundary_environments(result: CampaignResult) -> Table:
 
 
 def boundary_probes(result: CampaignResult) -> Table:
-    """Every point that the boundary search evaluated; ``accepted`` means that no change of behaviour was found."""
+    """Every point that the boundary search evaluated.
+
+    ``answer`` is accepted, rejected or unknown; ``accepted`` whether the search took the point as normal behaviour.
+    """
     head = ("kill_test", "number")
-    tail = ("outcome", "accepted", "healthy_mean")
+    tail = ("outcome", "answer", "accepted", "healthy_mean", *_DIFFERENCE)
     columns = _parameters(result, (*head, *tail))
     rows = [
         {
@@ -174,13 +180,32 @@ def boundary_probes(result: CampaignResult) -> Table:
             "number": position,
             **_coordinates(probe.point, columns),
             "outcome": str(probe.outcome),
-            "accepted": probe.outcome is not Outcome.KILLED,
+            "answer": report.answer(probe),
+            "accepted": report.accepted(probe),
             "healthy_mean": probe.healthy_mean,
+            **{name: getattr(probe, name) for name in _DIFFERENCE},
         }
         for report in result.boundaries
         for position, probe in enumerate(report.probes, start=1)
     ]
     return Table((*head, *columns.values(), *tail), tuple(rows))
+
+
+def boundary_edges(result: CampaignResult) -> Table:
+    """The edge of normal behaviour in each direction: a row per parameter that the direction moves.
+
+    An empty estimate, ``low``, ``high`` or ``rejected_from`` lies beyond the limit.
+    """
+    columns = ("kill_test", "direction", "kind", "parameter", *_EDGE)
+    rows: list[Row] = []
+    for report in result.boundaries:
+        for edge in report.edges:
+            for name in facts.moved_parameters(report, edge):
+                places = {column: getattr(edge, column) for column in _EDGE}
+                values = {column: None if place is None else dict(place)[name] for column, place in places.items()}
+                head: Row = {"kill_test": report.test, "direction": edge.label, "kind": edge.kind, "parameter": name}
+                rows.append({**head, **values})
+    return Table(columns, tuple(rows))
 
 
 def higher_order(result: CampaignResult) -> Table:
@@ -301,6 +326,7 @@ TABLES: dict[str, Callable[[CampaignResult], Table]] = {
     "kill_matrix_verdicts": kill_matrix_verdicts,
     "boundary_environments": boundary_environments,
     "boundary_probes": boundary_probes,
+    "boundary_edges": boundary_edges,
     "higher_order": higher_order,
     "score": score,
     "published_comparison": published_comparison,

@@ -14,6 +14,7 @@ from orchestration.campaign.report.magnitude_figures import magnitude_figures
 from orchestration.campaign.report.magnitude_view import magnitudes_view
 from orchestration.campaign.report.matrix_view import (
     View,
+    edge_views,
     environment_views,
     higher_order_views,
     in_order,
@@ -57,6 +58,7 @@ def page_view(result: CampaignResult) -> View:
         "magnitudes": magnitudes_view(result),
         "maps": figures.boundary_maps(result),
         "environments": environment_views(result),
+        "edges": edge_views(result),
         "warnings": [(report.test, warning) for report in result.boundaries for warning in report.warnings],
         "higher_order": higher_order_views(result),
         "scores": score_views(result),
