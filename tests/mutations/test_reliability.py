@@ -129,9 +129,9 @@ def test_rliable_gives_the_same():
 def test_same_seed_same_bits_and_order_of_agents_does_not_matter():
     assert interquartile_mean(MUTANT, 3) == interquartile_mean(MUTANT[::-1], 3)
     assert interquartile_mean(MUTANT, 3) != interquartile_mean(MUTANT, 4)
-    state = np.random.get_state()[1].copy()
+    state = np.random.get_state(legacy=False)["state"]["key"].copy()
     probability_of_improvement(HEALTHY, MUTANT, 9, 17)
-    assert np.array_equal(np.random.get_state()[1], state)
+    assert np.array_equal(np.random.get_state(legacy=False)["state"]["key"], state)
 
 
 def test_both_populations_are_resampled_independently():
