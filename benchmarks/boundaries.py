@@ -140,8 +140,8 @@ def search(law: Law, agents: int, margins: Margins, rng: np.random.Generator) ->
     kept = before_island(segment.answers)
     rewards = np.array([moved[probe.point[0][1]] for _, probe in kept])
     estimate = edge_of_behaviour([share for share, _ in kept], initial, rewards, margins)
-    ends = (SPAN if end is None else end * SPAN for end in (estimate.estimate, estimate.low, estimate.high))
-    return Searched(*ends, environment=segment.accepted_until * SPAN)
+    edge, low, high = (SPAN if end is None else end * SPAN for end in (estimate.estimate, estimate.low, estimate.high))
+    return Searched(edge, low, high, segment.accepted_until * SPAN)
 
 
 def answered(search_: BoundarySearch, answer: Callable[[float], Answer | bool]) -> BoundaryResult:
