@@ -21,6 +21,7 @@ TABLES = (
     *("populations", "verdicts", "rewards", "boundary_environments", "boundary_probes", "kill_matrix"),
     "boundary_edges",
     *("kill_matrix_verdicts", "higher_order", "score", "published_comparison", "published_boundaries", "provenance"),
+    *("reliability", "performance_profiles"),
 )
 PAIRS = ("cartpole_ppo", "cartpole_a2c", "cartpole_dqn")
 LEVEL = 0.05

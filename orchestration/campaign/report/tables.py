@@ -11,15 +11,17 @@ from collections.abc import Callable
 from statistics import fmean, median, stdev
 
 from mutations.killing.kill_test import KillVerdict, Outcome
+from mutations.killing.registry import power_labels
 from orchestration.campaign import result_facts as facts
 from orchestration.campaign.report.magnitude_tables import magnitude_thresholds, magnitude_verdicts, magnitudes
+from orchestration.campaign.report.reliability import profiles_table, reliability_table
 from orchestration.campaign.report.table import Cell, Row, Table, flatten
 from orchestration.campaign.result import CampaignResult, Point, ScoreResult
 from orchestration.campaign.steps.comparison import agrees, compare_boundaries
 
 _PAIR = ("environment", "algorithm")
 _VERDICT = tuple(field.name for field in dataclasses.fields(KillVerdict))
-_COUNTS = "counts_as_kill"
+_COUNTS, _POWER = "counts_as_kill", "power_label"
 
 _DIFFERENCE = ("difference", "low", "high", "newly_collapsed")
 _EDGE = ("estimate", "low", "high", "accepted_until", "rejected_from")
@@ -42,7 +44,8 @@ def _coordinates(point: Point, columns: dict[str, str]) -> Row:
 def _verdict(verdict: KillVerdict) -> Row:
     row: Row = {name: getattr(verdict, name) for name in _VERDICT}
     counts = None if verdict.outcome is None else facts.is_kill(verdict)
-    return {**row, "outcome": _outcome(verdict.outcome), "direction": str(verdict.direction), _COUNTS: counts}
+    texts: Row = {"outcome": _outcome(verdict.outcome), "direction": str(verdict.direction)}
+    return {**row, **texts, _COUNTS: counts, _POWER: power_labels([verdict]) or None}
 
 
 def _outcome(outcome: Outcome | None) -> str | None:
@@ -57,7 +60,7 @@ def _counted(verdict: KillVerdict) -> str | None:
 def verdicts(result: CampaignResult) -> Table:
     """Mutants x tests in the initial environment."""
     rows = [{**_pair(result), "mutant": entry.mutant, **_verdict(entry.verdict)} for entry in result.verdicts]
-    return Table((*_PAIR, "mutant", *_VERDICT, _COUNTS), tuple(rows))
+    return Table((*_PAIR, "mutant", *_VERDICT, _COUNTS, _POWER), tuple(rows))
 
 
 def rewards(result: CampaignResult) -> Table:
@@ -130,7 +133,7 @@ def kill_matrix_verdicts(result: CampaignResult) -> Table:
     orders = {population.mutant: population.order for population in result.populations}
     labels = facts.labels_by_point(result)
     head = (*_PAIR, "mutant", "order", "label")
-    columns = _parameters(result, (*head, *_VERDICT, _COUNTS))
+    columns = _parameters(result, (*head, *_VERDICT, _COUNTS, _POWER))
     rows = [
         {
             **_pair(result),
@@ -142,7 +145,7 @@ def kill_matrix_verdicts(result: CampaignResult) -> Table:
         }
         for entry in result.kill_matrix
     ]
-    return Table((*head, *columns.values(), *_VERDICT, _COUNTS), tuple(rows))
+    return Table((*head, *columns.values(), *_VERDICT, _COUNTS, _POWER), tuple(rows))
 
 
 def boundary_environments(result: CampaignResult) -> Table:
@@ -329,6 +332,8 @@ TABLES: dict[str, Callable[[CampaignResult], Table]] = {
     "published_comparison": published_comparison,
     "published_boundaries": published_boundaries,
     "populations": populations,
+    "reliability": reliability_table,
+    "performance_profiles": profiles_table,
     "provenance": provenance,
 }
 """File name (without its ending) -> the table."""
