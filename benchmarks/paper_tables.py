@@ -67,13 +67,22 @@ def comparison(folder: Path) -> str:
     ]
     for mutant in dict.fromkeys(str(row["mutant"]) for row in rows):
         name = _named(mutant, [str(each) for each in populations.index])
-        verdict = calibrated.loc[name, "outcome"] if name in calibrated.index else "–"
+        judged = _judged(name, populations)
+        verdict = calibrated.loc[judged, "outcome"] if judged in calibrated.index else "–"
         mean = str(round(float(str(populations.loc[name, "mean_reward"])))) if name in populations.index else "–"
         shown = " | ".join(cells[mutant, test] for test in tests)
         lines.append(f"| {mutant} | {mean} | {shown} | {_sign(str(verdict))} |")
     counts = agreement(rows)
     agreeing = ", ".join(f"{test} {counts[test][0]}/{counts[test][1]}" for test in tests)
     return "\n".join([*lines, "", f"Agreement: {agreeing}."])
+
+
+def _judged(name: str, populations: pd.DataFrame) -> str:
+    """The mutant that has the verdicts: another one where both have the same agents."""
+    if "same_agents_as" not in populations.columns:
+        return name
+    same = populations["same_agents_as"].dropna()
+    return str(same.get(name, name))
 
 
 def total(folders: Iterable[Path]) -> str:

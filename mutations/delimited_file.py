@@ -58,6 +58,10 @@ class Record:
         """A cell that must hold a finite number; `InputError` if it does not."""
         return finite_number(self.values[column], self.where(column), self.source)
 
+    def reward(self, column: str) -> float:
+        """A cell that must hold a reward, see `reward_number`."""
+        return reward_number(self.values[column], self.where(column), self.source)
+
     def integer(self, column: str) -> int:
         """A cell that must hold a whole number; ``3.0`` is one. `InputError` if it does not."""
         value = self.number(column)
@@ -82,6 +86,11 @@ def finite_number(text: str, field: str, source: str) -> float:
     if not math.isfinite(value):
         raise InputError(f"{text!r} is too large", field, "a finite number", source)
     return value
+
+
+def reward_number(text: str, field: str, source: str) -> float:
+    """The reward in a cell: a finite number, or ``-inf`` for a dead agent; `InputError` if it is neither."""
+    return -math.inf if text.lower() == "-inf" else finite_number(text, field, source)
 
 
 def is_number(text: str) -> bool:

@@ -12,24 +12,25 @@ from agents.deeprl.recipe import TrainingRecipe
 from envsearch.errors import InputError, MutationRefusedError, unknown_name
 from mutations.folding import objection
 from mutations.magnitude import IN_RANGE
-from mutations.magnitude_threshold import LEAST_MAGNITUDES
 from mutations.mutant import Mutant, Mutation
 from mutations.operator import ChoiceMagnitude
 from mutations.parsing import parse_mutation, parse_operators
+from mutations.psychometric import LEAST_MAGNITUDES
 from mutations.registry import canonical_name, operator
 
-_PER_STEP = (0.05, 0.1, 0.2, 0.4, 0.7, 1.0)
+_USUAL = (0.05, 0.1, 0.2, 0.4, 0.7, 1.0)
+_SMALL = (0.02, 0.05, 0.1, 0.2, 0.4, 1.0)
 
 DEFAULT_MAGNITUDES: dict[str, tuple[float, ...]] = {
-    "RN": _PER_STEP,
-    "M": _PER_STEP,
-    "Ra": _PER_STEP,
-    "R": _PER_STEP,
-    "NDF": _PER_STEP,
-    "MTS": _PER_STEP,
-    "NR": _PER_STEP,
-    "MSU": _PER_STEP,
-    "ILF": (0.05, 0.1, 0.2, 0.3, 0.4, 0.5),  # at .5 the wrong signs cancel the right ones: nothing is learned
+    "RN": _USUAL,
+    "M": _SMALL,
+    "Ra": _SMALL,
+    "R": _USUAL,
+    "NDF": _USUAL,
+    "MTS": _USUAL,
+    "NR": _USUAL,
+    "MSU": _USUAL,
+    "ILF": (0.01, 0.02, 0.05, 0.1, 0.2, 0.5),  # at .5 the wrong signs cancel the right ones: nothing is learned
 }
 """Operator -> magnitudes of its sweep. The published .05, .1 and .2 are among them; 1 is the published mutant."""
 

@@ -14,37 +14,23 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from enum import StrEnum
 
 import numpy as np
-from scipy import optimize, special, stats
+from scipy import special, stats
 
 from mutations.killing.margins import Margins, scale_of
 from mutations.killing.statistics import Rewards
-from mutations.psychometric import (
-    NoticedAgents,
-    PsychometricFunction,
-    confidence_of_threshold,
-    fit_psychometric,
-)
+from mutations.psychometric import LEAST_MAGNITUDES, PsychometricFunction, ThresholdFinding
+from mutations.psychometric_fit import NoticedAgents, confidence_of_threshold, fit_psychometric
 
 LEVEL = 0.05
 """Of the test that the share of noticed agents rises, and of the test that it does so steadily."""
 
 CONFIDENCE = 0.95
-LEAST_MAGNITUDES = 3
 LEAST_HEALTHY = 4
 
 _LIMITS = 200
 _SIMULATED = 999
-
-
-class ThresholdFinding(StrEnum):
-    """Where the threshold lies: between two swept magnitudes, below the smallest, or nowhere within the range."""
-
-    WITHIN = "within"
-    BELOW = "below"
-    NONE = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,25 +139,40 @@ def trend_p(counts: NoticedAgents) -> float:
 def monotone_p(counts: NoticedAgents, rng: np.random.Generator) -> float:
     """p-value of "the chance of being noticed never falls": a likelihood ratio test, simulated under the best such law.
 
-    Source: Robertson, Wright and Dykstra, "Order Restricted Statistical Inference", 1988, chapter 4.
+    At .05 it rejects 1 to 3 % of steadily rising curves, and up to 10 % of shares that are all equal.
+
+    Source: Robertson, Wright and Dykstra, "Order Restricted Statistical Inference", 1988, chapters 1 and 4.
     """
-    rising, observed = _monotone(counts.noticed, counts.agents)
+    rising = rising_shares(counts.noticed[None, :], counts.agents)
+    observed = float(_cost(counts.noticed[None, :], counts.agents, rising)[0])
     if observed <= 0:
         return 1.0
-    simulated = rng.binomial(counts.agents.astype(np.int64), np.clip(rising, 0, 1), size=(_SIMULATED, rising.size))
-    larger = sum(_monotone(noticed.astype(np.float64), counts.agents)[1] >= observed - 1e-9 for noticed in simulated)
-    return (larger + 1) / (_SIMULATED + 1)
+    shares = np.clip(rising[0], 0.0, 1.0)
+    simulated = rng.binomial(counts.agents.astype(np.int64), shares, size=(_SIMULATED, shares.size)).astype(np.float64)
+    costs = _cost(simulated, counts.agents, rising_shares(simulated, counts.agents))
+    return float(np.count_nonzero(costs >= observed - 1e-9) + 1) / (_SIMULATED + 1)
 
 
-def _monotone(noticed: Rewards, agents: Rewards) -> tuple[Rewards, float]:
-    """The likeliest shares that never fall, and the log-likelihood that they cost."""
-    shares = noticed / agents
-    if np.all(np.diff(shares) >= 0):
-        return shares, 0.0
-    rising: Rewards = optimize.isotonic_regression(shares, weights=agents).x
+def rising_shares(noticed: Rewards, agents: Rewards) -> Rewards:
+    """The likeliest shares that never fall, shape (U, K): max over starts of the min over ends of the pooled share."""
+    size = agents.size
+    before = np.concatenate((np.zeros((noticed.shape[0], 1)), np.cumsum(noticed, axis=1)), axis=1)
+    total = np.concatenate(([0.0], np.cumsum(agents)))
+    start, end = np.arange(size)[:, None], np.arange(size)[None, :]
+    weights = np.where(end >= start, total[None, 1:] - total[:-1, None], 1.0)
+    pooled = np.where(end >= start, (before[:, None, 1:] - before[:, :-1, None]) / weights, np.inf)
+    lowest = np.minimum.accumulate(pooled[..., ::-1], axis=2)[..., ::-1]
+    shares: Rewards = np.max(np.where(start <= end, lowest, -np.inf), axis=1)
+    return shares
+
+
+def _cost(noticed: Rewards, agents: Rewards, rising: Rewards) -> Rewards:
+    """Log-likelihood that the restriction costs, shape (U,)."""
+    shares, missed = noticed / agents, agents - noticed
     gain = special.xlogy(noticed, shares) - special.xlogy(noticed, rising)
-    gain += special.xlogy(agents - noticed, 1 - shares) - special.xlogy(agents - noticed, 1 - rising)
-    return rising, float(np.sum(gain))
+    gain += special.xlogy(missed, 1 - shares) - special.xlogy(missed, 1 - rising)
+    costs: Rewards = np.sum(gain, axis=1)
+    return np.where(costs > 1e-9, costs, 0.0)
 
 
 def _located(blank: MagnitudeThreshold, counts: NoticedAgents, plausible: Rewards) -> MagnitudeThreshold:

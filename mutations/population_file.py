@@ -16,10 +16,10 @@ from mutations.delimited_file import (
     Line,
     check_columns,
     check_distinct,
-    finite_number,
     is_number,
     read_lines,
     records_of,
+    reward_number,
 )
 from mutations.mutant import HEALTHY
 from mutations.reward_table import COLUMNS, KEYS, Comparison, RewardSample, compare, population_of
@@ -84,7 +84,7 @@ def _read(path: Path) -> _File:
         return _unnamed(_column_values(lines, source), path)
     if len(lines) == 1:
         cells = lines[0].cells
-        return _unnamed([finite_number(cell, f"line 1, cell {i + 1}", source) for i, cell in enumerate(cells)], path)
+        return _unnamed([reward_number(cell, f"line 1, cell {i + 1}", source) for i, cell in enumerate(cells)], path)
     raise InputError(f"{len(lines)} lines of {len(header)} cells match no known form", "", _FORMS, source)
 
 
@@ -97,7 +97,7 @@ def _tidy(lines: Sequence[Line], path: Path) -> _File:
     names = (key.get("environment", ""), key.get("algorithm", ""), key.get("mutant", _stem(path)))
     if "seed" in header:
         return _File(population_of(records, names), "mutant" in key, seeded=True)
-    rewards = tuple(record.number("mean_reward") for record in records)
+    rewards = tuple(record.reward("mean_reward") for record in records)
     return _File(RewardSample(*names, tuple(range(len(rewards))), rewards), "mutant" in key, seeded=False)
 
 
@@ -120,7 +120,7 @@ def _named_row(lines: Sequence[Line], path: Path) -> _File:
     names = header[start:]
     check_distinct(names, source)
     rewards = tuple(
-        finite_number(cell, f"line {lines[1].number}: {name}", source)
+        reward_number(cell, f"line {lines[1].number}: {name}", source)
         for name, cell in zip(names, cells[start:], strict=True)
     )
     numbers = [re.search(r"\d+\Z", name) for name in names]
@@ -143,7 +143,7 @@ def _column_values(lines: Sequence[Line], source: str) -> list[float]:
         if line.number != body[0].number + offset:
             field = f"line {body[0].number + offset}"
             raise InputError("the line is blank: a reward is missing", field, "one number per line", source)
-        values.append(finite_number(line.cells[0], f"line {line.number}", source))
+        values.append(reward_number(line.cells[0], f"line {line.number}", source))
     return values
 
 

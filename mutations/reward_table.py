@@ -15,6 +15,8 @@ from mutations.delimited_file import Record, read_records
 from mutations.mutant import HEALTHY
 
 KEYS = ("environment", "algorithm", "mutant")
+SAME_SIZE = "populations of the same size, or only tests that take others (margin_permutation)"
+SAME_SEEDS = "the same seeds in both, or only tests that do not compare pairs (margin_permutation)"
 COLUMNS = (*KEYS, "seed", "mean_reward")
 
 
@@ -25,7 +27,7 @@ class RewardSample:
     Attributes:
         environment, algorithm: empty where the input does not say.
         seeds: rising; position i of every population of a comparison is the same seed.
-        rewards: mean reward per agent, same order.
+        rewards: mean reward per agent, same order; minus infinity is a dead agent.
     """
 
     environment: str
@@ -57,9 +59,9 @@ def read_reward_table(path: Path, paired: bool = True) -> tuple[Comparison, ...]
         paired: whether agents are compared in pairs, so that sizes and seeds must agree.
 
     Raises:
-        InputError: the file or a line is wrong (see `mutations.delimited_file`), a reward is not finite, a seed
-            appears twice, a comparison lacks its healthy rows or has no mutant, or two `paired` populations differ in
-            size or seeds.
+        InputError: the file or a line is wrong (see `mutations.delimited_file`), a reward is neither finite nor that of
+            a dead agent (``-inf``), a seed appears twice, a comparison lacks its healthy rows or has no mutant, or two
+            `paired` populations differ in size or seeds.
     """
     records = read_records(path, COLUMNS)
     families: dict[tuple[str, str], dict[str, list[Record]]] = {}
@@ -73,11 +75,11 @@ def population_of(records: Sequence[Record], key: tuple[str, str, str]) -> Rewar
     """The population in some lines with columns ``seed`` and ``mean_reward``; ordered by seed.
 
     Raises:
-        InputError: a seed appears twice, or a value is not a finite number.
+        InputError: a seed appears twice, or a value is neither a finite number nor ``-inf``.
     """
     rewards: dict[int, tuple[float, int]] = {}
     for record in records:
-        seed, reward = record.integer("seed"), record.number("mean_reward")
+        seed, reward = record.integer("seed"), record.reward("mean_reward")
         if seed in rewards:
             problem = f"seed {seed} of {'/'.join(filter(None, key))} appears twice (first in line {rewards[seed][1]})"
             raise InputError(problem, record.where("seed"), "every seed once per population", record.source)
@@ -118,10 +120,10 @@ def _check_pairing(healthy: RewardSample, mutant: RewardSample, source: str) -> 
     name = "/".join(filter(None, (mutant.environment, mutant.algorithm, mutant.mutant)))
     if len(healthy.rewards) != len(mutant.rewards):
         problem = f"{name} has {len(mutant.rewards)} agents, the healthy population {len(healthy.rewards)}"
-        raise InputError(problem + _seed_difference(healthy, mutant), "seed", "populations of the same size", source)
+        raise InputError(problem + _seed_difference(healthy, mutant), "seed", SAME_SIZE, source)
     if healthy.seeds != mutant.seeds:
         problem = f"{name} and the healthy population have different seeds{_seed_difference(healthy, mutant)}"
-        raise InputError(problem, "seed", "the same seeds in both: agents are compared in pairs", source)
+        raise InputError(problem, "seed", SAME_SEEDS, source)
 
 
 def _seed_difference(healthy: RewardSample, mutant: RewardSample) -> str:

@@ -1,13 +1,13 @@
 """How sure a mutation score is: a bootstrap over agents, through the error control of the report.
 
-Each replicate draws healthy agents and the agents of each mutant anew, with replacement. An agent keeps its rewards in
+Each replicate draws healthy agents and the agents of each mutant again, with replacement. An agent keeps its rewards in
 all environments. All comparisons are then judged and corrected again, beside the other comparisons of the report, which
 stay as they are.
 
 The bootstrap is shrunk. An observed difference holds the chance of the observed agents, and a replicate adds its own:
 drawn plainly, replicates of healthy mutants are killed far too often. So each mutant agent is replaced by a healthy one
-with a probability that is the adjusted p-value of the comparison: it bounds the share of comparisons without a difference
-among those with as much evidence.
+with a probability that is the adjusted p-value of the comparison: it bounds the share of comparisons without a
+difference among those with as much evidence.
 
 Sources: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993; Storey, "The positive false discovery rate: a
 Bayesian interpretation and the q-value", Annals of Statistics 31(6), 2003.
@@ -41,6 +41,7 @@ class ScoredCell:
         mutant, environment: row and column.
         populations: healthy and mutant rewards as the test got them; None where the outcome does not depend on them.
         killed: the outcome in that case.
+        level_share: of the look at which the mutant stopped: its p-values are divided by it. Replicates stop there too.
         weight: share of mutant agents that replicates keep: 1 minus the adjusted p-value.
     """
 
@@ -48,6 +49,7 @@ class ScoredCell:
     environment: int
     populations: tuple[Rewards, Rewards] | None
     killed: bool = False
+    level_share: float = 1.0
     weight: float = 1.0
 
 
@@ -83,7 +85,7 @@ def resampled_matrices(test: ResampledKillTest, cells: Sequence[ScoredCell], res
     for cell in judged:
         assert cell.populations is not None
         claim = test.resampled_kills(*cell.populations, uniform.draws(cell))
-        claims.append(claim.p_values)
+        claims.append(np.minimum(1.0, claim.p_values / cell.level_share))
         counted.append(claim.counted)
     others = np.broadcast_to(resampling.others, (resampling.replicates, resampling.others.size))
     adjusted = error_control(resampling.control).adjust(np.concatenate((np.stack(claims, axis=1), others), axis=1))

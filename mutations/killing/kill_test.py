@@ -46,6 +46,8 @@ class KillVerdict:
         reason: one clause for the reader, above all why a verdict is inconclusive.
         p_adjusted: p-value after the correction for all comparisons of the report; None where there is none.
         level: the level in force: p-value up to which this comparison is rejected given all the others; None likewise.
+        level_share: share of the level that this look may spend, for a verdict at a look (see `sequential_looks`); the
+            p-value has been divided by it. None for a verdict without looks.
 
     The others are None for tests without a margin, and in results that are older than these fields:
 
@@ -85,6 +87,7 @@ class KillVerdict:
     agents_for_equivalence: int | None = None
     p_adjusted: float | None = None
     level: float | None = None
+    level_share: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +170,12 @@ def takes_independent(test: KillTest) -> bool:
 def better_is_killed(test: KillTest) -> bool:
     """Whether a mutant killed with direction `better` counts as killed in a score (attribute of the same name)."""
     return bool(getattr(test, "better_is_killed", True))
+
+
+def counts_as_kill(test: KillTest, verdict: KillVerdict) -> bool:
+    """Whether a verdict of this test is a kill in a score."""
+    improved = verdict.direction is Direction.BETTER and not better_is_killed(test)
+    return verdict.outcome is Outcome.KILLED and not improved
 
 
 def takes_dead(test: KillTest) -> bool:

@@ -42,7 +42,8 @@ class MarginPermutation:
 
     name: str = "margin_permutation"
     summary: str = (
-        "Permutation of the smallest p-value of mean, rank and energy distance; equivalence within a margin; any sizes"
+        "Permutation of the smallest p-value of mean, rank and energy distance; equivalence within margins; any sizes "
+        "(default)"
     )
     source: str = (
         "Fisher 1935; Westfall and Young 1993 (min-p); Szekely and Rizzo 2013; Schuirmann 1987 (two one-sided)"
@@ -89,12 +90,9 @@ class MarginPermutation:
             return killed_by_crash(self.name, living.size, strange.size)
         first, second = _with_dead_agents(living, strange, self.margins)
         first, second = merge_rounding(first, second)
-        if self.independent:
-            p_value = permutation_p_value(first, second, rng, drawn).p_value
-        else:
-            p_value = paired_p_value(first, second, rng).p_value
         evidence = examine(first, second, self.margins, paired=not self.independent)
-        verdict = self._verdict(evidence, p_value)
+        p_value, equivalent = self._p_value(first, second, rng, drawn), self._equivalent(first, second, evidence)
+        verdict = self._verdict(evidence, p_value, equivalent)
         if evidence.scale is not None:
             paired = not self.independent
             power = margin_power(first, second, evidence.margin, self.margins, self.level, paired)
@@ -109,16 +107,17 @@ class MarginPermutation:
         A kill that does not stand becomes inconclusive: where the margin may be exceeded, equivalence is not shown.
         """
         sizes, level = (verdict.n_healthy, verdict.n_mutant), correction.level
-        power = verdict.power
+        power, share = verdict.power, verdict.level_share or 1.0
         if power is not None:
-            power = corrected_power(power, *sizes, self.level, level, paired=not self.independent)
+            levels = self.level * share, level * share
+            power = corrected_power(power, *sizes, *levels, paired=not self.independent)
         before = 1.0 if verdict.p_value is None else verdict.p_value
         changed = replace(
             verdict,
             p_adjusted=correction.p_adjusted,
             level=level,
             power=power,
-            agents_for_kill=agents_for_kill(before, *sizes, level),
+            agents_for_kill=agents_for_kill(before * share, *sizes, level * share),
         )
         stands = verdict.outcome is Outcome.KILLED and correction.p_adjusted <= self.level
         if stands or verdict.outcome is Outcome.SURVIVED:
@@ -127,7 +126,7 @@ class MarginPermutation:
         if verdict.outcome is Outcome.KILLED:
             reason = f"{before_correction(before, correction)}; {reason}"
         if verdict.outcome is Outcome.KILLED or before > self.level:  # else a difference is shown, within the margin
-            reason += _kill_advice(before, *sizes, level)
+            reason += _kill_advice(before * share, *sizes, level * share)
         return replace(changed, outcome=Outcome.INCONCLUSIVE, reason=reason)
 
     def resampled_kills(
@@ -137,13 +136,21 @@ class MarginPermutation:
         first, second = _with_dead_agents(healthy, mutant, self.margins)
         return margin_kills(first, second, draws, self.margins, paired=not self.independent)
 
-    def _verdict(self, evidence: MarginEvidence, p_value: float) -> KillVerdict:
+    def _p_value(self, first: Rewards, second: Rewards, rng: np.random.Generator, drawn: Splits | None) -> float:
+        if self.independent:
+            return permutation_p_value(first, second, rng, drawn).p_value
+        return paired_p_value(first, second, rng).p_value
+
+    def _equivalent(self, first: Rewards, second: Rewards, evidence: MarginEvidence) -> bool:
+        return evidence.equivalent
+
+    def _verdict(self, evidence: MarginEvidence, p_value: float, equivalent: bool) -> KillVerdict:
         killed = p_value <= self.level and evidence.may_exceed
         direction = _direction(evidence) if killed else direction_of(evidence.difference)
         facts = _facts(evidence)
         if killed:
             outcome, reason = Outcome.KILLED, facts
-        elif evidence.equivalent:
+        elif equivalent:
             outcome, reason = Outcome.SURVIVED, f"equivalent within the margins: {facts}"
         else:
             outcome, reason = Outcome.INCONCLUSIVE, self._inconclusive(evidence, facts, p_value)

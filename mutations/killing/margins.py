@@ -129,8 +129,13 @@ def collapse_limit(healthy: Rewards, scale: float | None) -> float:
     return -math.inf if scale is None else float(np.median(healthy)) - COLLAPSED_BELOW * scale
 
 
-def examine(healthy: Rewards, mutant: Rewards, margins: Margins, paired: bool) -> MarginEvidence:
-    """Hold two populations of shapes (n,) and (m,), free of rounding noise, against the margins."""
+def examine(
+    healthy: Rewards, mutant: Rewards, margins: Margins, paired: bool, level: float = EQUIVALENCE_LEVEL
+) -> MarginEvidence:
+    """Hold two populations of shapes (n,) and (m,), free of rounding noise, against the margins.
+
+    `level` is that of each of the two one-sided tests.
+    """
     n, m = healthy.size, mutant.size
     replicates = (paired_replicates if paired else independent_replicates)(healthy, mutant)
     low, high = replicates.interval(0.95)
@@ -141,7 +146,7 @@ def examine(healthy: Rewards, mutant: Rewards, margins: Margins, paired: bool) -
     alike = math.isclose(collapsed[0] / n, collapsed[1] / m)
     share_of_mean = margins.scale is None and not _near_zero(healthy)
     margin = margins.mean * (scale or 0.0)
-    slack = _mean_slack(replicates, margins.mean, None if share_of_mean else margin)
+    slack = _mean_slack(replicates, margins.mean, None if share_of_mean else margin, level)
     deviation = float(np.std(healthy))
     return MarginEvidence(
         n=n,
@@ -158,18 +163,18 @@ def examine(healthy: Rewards, mutant: Rewards, margins: Margins, paired: bool) -
         collapsed_low=shares[0],
         collapsed_high=shares[1],
         collapse_within=alike or max(-shares[0], shares[1]) < margins.collapsed,
-        collapse_excluded=_collapse_excluded(collapsed, n, m, margins.survivable),
+        collapse_excluded=_collapse_excluded(collapsed, n, m, margins.survivable, level),
         spread_ratio=float(np.std(mutant)) / deviation if deviation > 0 else None,
     )
 
 
-def _mean_slack(replicates: MeanReplicates, share: float, margin: float | None) -> float:
+def _mean_slack(replicates: MeanReplicates, share: float, margin: float | None, level: float) -> float:
     """The larger slack of the two one-sided tests; `margin` in units of reward, None for a share of the healthy mean.
 
     A margin that is a share of the healthy mean is as uncertain as that mean. So the tests are about
     mutant - (1 -+ share) x healthy, whose intervals know that.
     """
-    confidence = 1 - 2 * EQUIVALENCE_LEVEL
+    confidence = 1 - 2 * level
     mean = replicates.healthy_mean
     slacks = []
     for side in (-1.0, 1.0):  # the lower and the upper end of the margin
@@ -182,10 +187,10 @@ def _mean_slack(replicates: MeanReplicates, share: float, margin: float | None) 
     return max(slacks)
 
 
-def _collapse_excluded(collapsed: tuple[int, int], n: int, m: int, margin: float) -> bool:
+def _collapse_excluded(collapsed: tuple[int, int], n: int, m: int, margin: float, level: float) -> bool:
     more = not_inferior_p(collapsed[0], n, collapsed[1], m, margin)
     fewer = not_inferior_p(collapsed[1], m, collapsed[0], n, margin)
-    return max(more, fewer) <= EQUIVALENCE_LEVEL
+    return max(more, fewer) <= level
 
 
 def agents_for_equivalence(evidence: MarginEvidence, margins: Margins) -> int | None:

@@ -1,4 +1,4 @@
-"""The calibrated default test: a sign-flip permutation test of the paired (same seed) mean difference."""
+"""A sign-flip permutation test of the paired (same seed) mean difference: the default test of 0.1."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ RELEVANT_D = 0.8
 
 
 class PairedPermutation:
-    """Calibrated default: `statistic` is the mean of mutant minus healthy over seeds, in units of reward.
+    """Calibrated test of pairs: `statistic` is the mean of mutant minus healthy over seeds, in units of reward.
 
     * `p_value`: two-sided sign-flip test.
     * `effect_size`: Vargha-Delaney A, the probability that a mutant agent is better than a healthy one (ties count
@@ -51,7 +51,7 @@ class PairedPermutation:
     """
 
     name: str = "paired_permutation"
-    summary: str = "Sign-flip permutation test of same-seed differences, with Vargha-Delaney A (default)"
+    summary: str = "Sign-flip permutation test of same-seed differences, with Vargha-Delaney A"
     source: str = "Fisher 1935 (sign flips); Vargha and Delaney 2000; Newcombe 2006 (interval of A)"
     resampling: bool = True
     corrected: bool = True

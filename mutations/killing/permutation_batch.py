@@ -22,22 +22,40 @@ def batch_p_values(healthy: Rewards, mutant: Rewards, splits: Splits) -> Rewards
         mutant: shape (comparisons, m), likewise.
         splits: drawn ones of these sizes.
     """
+    smallest = np.ones((splits.steps.shape[0] + 1, healthy.shape[0]))
+    for steps, own, weights in _sums(healthy, mutant, splits):
+        values = np.abs(np.vstack((steps @ weights.T, np.sum(own * weights, axis=1))))
+        np.minimum(smallest, _tails(values), out=smallest)
+    p_values: Rewards = np.mean(smallest <= smallest[-1] * (1 + ROUNDING), axis=0)
+    return p_values
+
+
+def smallest_single_p(healthy: Rewards, mutant: Rewards, splits: Splits) -> Rewards:
+    """The smallest p-value of the single statistics, shape (comparisons,): a lower bound of `batch_p_values`, quickly.
+
+    Computed in single precision: only values that are clearly at least the observed one count as reaching it.
+    """
+    bounds = np.ones(healthy.shape[0])
+    for steps, own, weights in _sums(healthy, mutant, splits):
+        values = np.abs(steps.astype(np.float32) @ weights.T.astype(np.float32))
+        reached = np.sum(values >= np.abs(np.sum(own * weights, axis=1)) * (1 + 1e-4), axis=0)
+        np.minimum(bounds, (reached + 1) / (steps.shape[0] + 1), out=bounds)
+    return bounds
+
+
+def _sums(healthy: Rewards, mutant: Rewards, splits: Splits) -> list[tuple[Rewards, Rewards, Rewards]]:
+    """What each statistic sums up: steps of all splits, of the observed one, and the weights of the steps."""
     n, m = healthy.shape[1], mutant.shape[1]
     pooled = np.concatenate((healthy, mutant), axis=1)
     order = np.argsort(pooled, axis=1, kind="stable")
     observed = steps_of(order < n, np.ones(n + m), n, m)
     gaps = np.diff(np.take_along_axis(pooled, order, axis=1), axis=1)
     rank_gaps = np.diff(np.sort(stats.rankdata(pooled, axis=1), axis=1), axis=1)
-    smallest = np.ones((splits.steps.shape[0] + 1, healthy.shape[0]))
-    for steps, own, weights in (
+    return [
         (splits.steps, observed, gaps),
         (splits.steps, observed, rank_gaps),
         (splits.squares, observed**2, gaps),
-    ):
-        values = np.abs(np.vstack((steps @ weights.T, np.sum(own * weights, axis=1))))
-        np.minimum(smallest, _tails(values), out=smallest)
-    p_values: Rewards = np.mean(smallest <= smallest[-1] * (1 + ROUNDING), axis=0)
-    return p_values
+    ]
 
 
 def _tails(values: Rewards) -> Rewards:

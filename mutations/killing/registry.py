@@ -24,7 +24,7 @@ KILL_TESTS: dict[str, KillTest] = {
     "distance_distribution": DistanceDistribution(),
 }
 
-DEFAULT_KILL_TEST = "paired_permutation"
+DEFAULT_KILL_TEST = "margin_permutation"
 
 _ATTRIBUTES = ("name", "summary", "source", "resampling", "corrected")
 _METHODS = ("judge",)

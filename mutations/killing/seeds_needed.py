@@ -122,13 +122,11 @@ class Comparisons:
         shown = [examine(*pair, margins, paired=False).equivalent for pair in pairs]
         return float(np.mean(shown))
 
-    def in_looks(self, looks: Looks, level: float) -> tuple[float, float]:
-        """Power with looks, and the mean number of mutant agents; the healthy population is complete from the start."""
+    def in_looks(self, looks: Looks, level: float, healthy: int | None = None) -> tuple[float, float]:
+        """Power with looks, and the mean number of mutant agents; `healthy` agents are by default the last look's."""
+        beside = looks.most if healthy is None else healthy
         shown = np.array(
-            [
-                self.p_values(looks.most, agents, _DRAWS_IN_LOOKS) <= level * looks.share(agents)
-                for agents in looks.agents
-            ]
+            [self.p_values(beside, agents, _DRAWS_IN_LOOKS) <= level * looks.share(agents) for agents in looks.agents]
         )
         killed = np.any(shown, axis=0)
         last = np.where(killed, np.argmax(shown, axis=0), len(looks.agents) - 1)

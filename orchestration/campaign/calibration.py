@@ -1,8 +1,11 @@
-"""What a campaign's work costs on this machine: measured for a second or two, or read from finished work."""
+"""What a campaign's work costs on this machine: measured for a second or two, or read from finished work.
+
+Costs are CPU time of the process that does the work. Wall time is longer where other programs use the same cores, and
+where an environment waits (for a simulator of its own, say); neither can be predicted.
+"""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,6 +15,7 @@ from agents.deeprl.checkpoint import from_bytes
 from agents.deeprl.engines.base import AgentSelection, TrainedAgent, agents_together
 from agents.deeprl.engines.registry import engine
 from agents.deeprl.recipe import TrainingRecipe
+from agents.deeprl.stopwatch import StoppedTimes, Stopwatch
 from agents.deeprl.threads import one_thread
 from envsearch.registry import environment, make
 from envsearch.spec import EnvironmentSpec
@@ -21,6 +25,9 @@ from orchestration.execution.results import ResultStore
 
 TRAIN_SECONDS = 1.0
 """A training is measured for at least this long (unless its whole budget is shorter)."""
+
+MUCH_LONGER = 1.5
+"""A measurement that takes this many times its CPU time gets a note."""
 
 SHORTEST = 1000
 """Steps of the first training."""
@@ -37,7 +44,8 @@ class Costs:
     Attributes:
         train: of one agent; where an engine trains many at once, its share of their block.
         evaluation: of one agent at one point, with episodes that last until the time limit (an upper estimate).
-        source: ``measured`` here and now, or ``recorded`` from agents of this campaign in the store.
+        source: ``measured`` here and now, or ``recorded`` from agents of this campaign in the store (not those of
+            0.1.0, which recorded wall time only).
         notes: how it was measured.
     """
 
@@ -58,8 +66,10 @@ def _recorded(campaign: ResolvedCampaign, store: ResultStore) -> Costs | None:
     healthy = Populations(campaign, store).healthy
     for agent, key in zip(healthy.agents.values(), healthy.evaluations([campaign.initial_point]), strict=True):
         if store.has_agent(agent) and store.has_evaluation(key):
-            trainings.append(store.agent_record(agent).train_seconds)
-            evaluations.append(store.evaluation_seconds(key))
+            training, evaluation = store.agent_record(agent).cpu_seconds, store.evaluation_cpu_seconds(key)
+            if training is not None and evaluation is not None:  # 0.1.0 recorded wall time only
+                trainings.append(training)
+                evaluations.append(evaluation)
     if not trainings:
         return None
     return Costs(sum(trainings) / len(trainings), sum(evaluations) / len(evaluations), "recorded")
@@ -68,20 +78,30 @@ def _recorded(campaign: ResolvedCampaign, store: ResultStore) -> Costs | None:
 def measured(campaign: ResolvedCampaign) -> Costs:
     """Train the healthy recipe for a second, then step the environments of one evaluation for some steps."""
     with one_thread():
-        steps, seconds, agents = _timed_training(campaign)
-        train = seconds * campaign.healthy.total_steps / steps / len(agents)
-        notes: tuple[str, ...] = ()
-        if len(agents) > 1:
-            notes = (
-                f"Measured with {len(agents)} agents at once for {steps} steps each; "
-                "the start of a task (with the compilation of its program, if it is not cached) is not counted.",
-            )
+        steps, stopwatch, agents = _timed_training(campaign)
+        train = stopwatch.cpu * campaign.healthy.total_steps / steps / len(agents)
+        notes = _notes(steps, stopwatch, len(agents))
         if campaign.evaluation.method == "fleet":
             return Costs(train, _fleet_evaluation_seconds(campaign, agents), "measured", notes)
         return Costs(train, _evaluation_seconds(campaign, agents[0]), "measured", notes)
 
 
-def _timed_training(campaign: ResolvedCampaign) -> tuple[int, float, list[TrainedAgent]]:
+def _notes(steps: int, stopwatch: StoppedTimes, agents: int) -> tuple[str, ...]:
+    notes = []
+    if agents > 1:
+        notes.append(
+            f"Measured with {agents} agents at once for {steps} steps each; "
+            "the start of a task (with the compilation of its program, if it is not cached) is not counted."
+        )
+    if stopwatch.wall > MUCH_LONGER * stopwatch.cpu:
+        notes.append(
+            f"The measured training took {stopwatch.wall / stopwatch.cpu:.1f} times as long as its CPU time: this "
+            "machine is busy, or the environment waits. The predicted wall time assumes neither."
+        )
+    return tuple(notes)
+
+
+def _timed_training(campaign: ResolvedCampaign) -> tuple[int, StoppedTimes, list[TrainedAgent]]:
     """Train with growing budgets until a training takes long enough; the shorter ones absorb the start-up."""
     trainer, total = engine(campaign.engine), campaign.healthy.total_steps
     together = agents_together(trainer, campaign.healthy)
@@ -90,13 +110,13 @@ def _timed_training(campaign: ResolvedCampaign) -> tuple[int, float, list[Traine
     if together > 1:  # compiles the program, which is then cached
         trainer.train(_short(campaign.healthy, steps), seeds, AgentSelection())
     while True:
-        started = time.perf_counter()
+        stopwatch = Stopwatch()
         agents = trainer.train(_short(campaign.healthy, steps), seeds, AgentSelection())
-        seconds = time.perf_counter() - started
+        taken = stopwatch.stopped()
         done = max(steps, agents[0].selected_step)  # on-policy algorithms end with a whole rollout
-        if seconds >= TRAIN_SECONDS or steps >= total:
-            return done, seconds, agents
-        steps = min(total, max(2 * steps, int(1.3 * steps * TRAIN_SECONDS / seconds)))
+        if taken.wall >= TRAIN_SECONDS or steps >= total:
+            return done, taken, agents
+        steps = min(total, max(2 * steps, int(1.3 * steps * TRAIN_SECONDS / taken.wall)))
 
 
 def _short(recipe: TrainingRecipe, steps: int) -> TrainingRecipe:
@@ -110,7 +130,7 @@ def _short(recipe: TrainingRecipe, steps: int) -> TrainingRecipe:
 
 
 def _fleet_evaluation_seconds(campaign: ResolvedCampaign, agents: Sequence[TrainedAgent]) -> float:
-    """Seconds of one agent's share of a batch, as if its episodes lasted until the time limit."""
+    """CPU seconds of one agent's share of a batch, as if its episodes lasted until the time limit."""
     from agents.deeprl.engines.fleet.evaluation import SavedAgent, compiled_step_seconds
 
     recipe = campaign.healthy
@@ -123,16 +143,16 @@ def _fleet_evaluation_seconds(campaign: ResolvedCampaign, agents: Sequence[Train
 
 
 def _step_seconds(place: EnvironmentSpec) -> float:
-    """Seconds of an environment's step: the rest of an evaluation by the fleet costs little in comparison."""
+    """CPU seconds of an environment's step: the rest of an evaluation by the fleet costs little in comparison."""
     env = make(place)
     env.action_space.seed(0)
     env.reset(seed=0)
-    started = time.perf_counter()
+    stopwatch = Stopwatch()
     for _ in range(EVALUATION_STEPS):
         _, _, terminated, truncated, _ = env.step(env.action_space.sample())
         if terminated or truncated:
             env.reset()
-    seconds = time.perf_counter() - started
+    seconds = stopwatch.cpu
     env.close()
     return seconds / EVALUATION_STEPS
 
@@ -142,20 +162,20 @@ def _time_limit(campaign: ResolvedCampaign) -> int:
 
 
 def _evaluation_seconds(campaign: ResolvedCampaign, agent: TrainedAgent) -> float:
-    """Seconds of one evaluation whose episodes all last until the time limit, advanced together as evaluation does."""
-    started = time.perf_counter()
+    """CPU seconds of one evaluation whose episodes all last until the time limit, advanced together."""
+    stopwatch = Stopwatch()
     model = from_bytes(agent.checkpoint, campaign.healthy.algorithm)
-    loading = time.perf_counter() - started
+    loading = stopwatch.cpu
     envs = [make(campaign.healthy.environment) for _ in range(campaign.evaluation.episodes)]
     observations = [env.reset(seed=index)[0] for index, env in enumerate(envs)]
-    started = time.perf_counter()
+    stopwatch = Stopwatch()
     for _ in range(EVALUATION_STEPS):
         actions, _ = model.predict(np.stack(observations), deterministic=True)
         for index, (env, action) in enumerate(zip(envs, actions, strict=True)):
             observations[index], _, terminated, truncated, _ = env.step(action)
             if terminated or truncated:
                 observations[index] = env.reset()[0]
-    seconds = time.perf_counter() - started
+    seconds = stopwatch.cpu
     for env in envs:
         env.close()
     return loading + seconds / EVALUATION_STEPS * _time_limit(campaign)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mutations.killing.kill_test import KillVerdict
-from mutations.magnitude_threshold import ThresholdFinding
-from mutations.psychometric import PsychometricFunction
+from mutations.psychometric import PsychometricFunction, ThresholdFinding
 
 
 @dataclass(frozen=True, slots=True)

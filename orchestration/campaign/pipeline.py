@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from agents.deeprl.algorithms import algorithm_facts
 from orchestration.campaign.context import RunContext
 from orchestration.campaign.findings import Findings
-from orchestration.campaign.population import Populations
+from orchestration.campaign.population import Population, Populations
 from orchestration.campaign.result import CampaignResult, Point, PopulationResult
 from orchestration.campaign.spec.campaign import ResolvedCampaign
 from orchestration.campaign.steps import sanity
@@ -26,6 +26,7 @@ from orchestration.campaign.steps.magnitude_curves import left_out, magnitude_cu
 from orchestration.campaign.steps.population_summary import population_result
 from orchestration.campaign.steps.provenance import provenance
 from orchestration.campaign.steps.score import scores
+from orchestration.campaign.steps.sequential_training import reopened, saving, train_in_looks
 from orchestration.campaign.steps.training import train_populations
 
 
@@ -51,6 +52,8 @@ def train_healthy(context: RunContext, findings: Findings) -> bool:
     The mutants start at once only where more cores are free than there are healthy agents.
     """
     campaign, healthy, mutants = findings.campaign, findings.populations.healthy, findings.populations.first_order
+    if campaign.looks is not None:
+        mutants = [mutant.first(campaign.looks.agents[0]) for mutant in mutants]
     first = [healthy, *mutants] if context.executor.slots > len(campaign.seeds) else [healthy]
     train_populations(context, first, "train" if len(first) > 1 else "train healthy")
     evaluate_populations(context, [healthy], [campaign.initial_point], "evaluate healthy")
@@ -68,18 +71,26 @@ def train_healthy(context: RunContext, findings: Findings) -> bool:
 
 def train_mutants(context: RunContext, findings: Findings) -> None:
     """Train and evaluate the first-order mutants and keep those that are live."""
-    mutants = findings.populations.first_order
-    train_populations(context, mutants, "train mutants")
-    evaluate_populations(context, mutants, [findings.campaign.initial_point], "evaluate mutants")
+    mutants = _trained(context, findings, findings.populations.first_order, "mutants")
     findings.trained += mutants
-    keep_live(findings)
+    keep_live(findings, mutants)
 
 
-def keep_live(findings: Findings) -> None:
-    """Note the first-order mutants that are not live; the others go on."""
-    populations = findings.populations
-    findings.live, notes = sanity.live_mutants(populations.healthy, populations.first_order)
-    findings.notes += notes
+def keep_live(findings: Findings, mutants: Sequence[Population]) -> None:
+    """Note the first-order mutants that are not live or have the agents of another mutant; the others go on."""
+    live, notes = sanity.live_mutants(findings.populations.healthy, mutants)
+    findings.live, findings.same_agents, merged = sanity.distinct_mutants(live)
+    findings.notes += [*notes, *merged]
+
+
+def _trained(context: RunContext, findings: Findings, mutants: list[Population], name: str) -> list[Population]:
+    """Mutants after training and evaluation, with the agents that they have: all, or as many as were needed."""
+    campaign = findings.campaign
+    if campaign.looks is not None:
+        return train_in_looks(context, findings.populations.healthy, mutants, campaign.looks, name)
+    train_populations(context, mutants, f"train {name}")
+    evaluate_populations(context, mutants, [campaign.initial_point], f"evaluate {name}")
+    return mutants
 
 
 def judge_initially(context: RunContext, findings: Findings) -> None:
@@ -120,12 +131,13 @@ def judge_higher_order(context: RunContext, findings: Findings) -> None:
         if campaign.higher_order.enabled:
             findings.notes.append("No higher-order mutants: no two are killed by some but not all environments.")
         return
-    train_populations(context, mutants, "train higher order")
-    evaluate_populations(context, mutants, [campaign.initial_point], "evaluate higher order")
+    mutants = _trained(context, findings, mutants, "higher order")
     findings.trained += mutants
-    findings.live_above, notes = sanity.live_mutants(healthy, mutants)
-    findings.notes += notes
-    live, environments, initial = findings.live_above, environments_of(findings), _initial_environment(campaign)
+    live, notes = sanity.live_mutants(healthy, mutants)
+    live, same_agents, merged = sanity.distinct_mutants(live, findings.live)
+    findings.live_above, findings.same_agents = live, findings.same_agents | same_agents
+    findings.notes += [*notes, *merged]
+    environments, initial = environments_of(findings), _initial_environment(campaign)
     findings.above_first_order = judge_everywhere(context, healthy, live, environments, "kill matrix, higher order")
     findings.verdicts += judge_everywhere(context, healthy, live, initial, "judge higher order")
 
@@ -133,24 +145,35 @@ def judge_higher_order(context: RunContext, findings: Findings) -> None:
 def conclude(findings: Findings) -> None:
     """Correct every verdict of the report together; properties of higher-order mutants follow from that."""
     correct_report(findings)
-    mutants = [population.mutant for population in findings.live_above]
-    findings.higher_order = properties(mutants, findings.first_order, findings.above_first_order, findings.tests)
+    looks = findings.campaign.looks
+    if looks is not None:
+        trained = findings.trained[1:]
+        findings.notes += [saving(looks, trained), *reopened(looks, trained, findings.verdicts)]
+    mutants = [population.mutant for population in findings.trained if population.mutant.order > 1]
+    matrices = (findings.first_order, findings.above_first_order)
+    findings.higher_order = properties(mutants, *matrices, findings.tests, findings.same_agents)
 
 
 def sweep_magnitudes(context: RunContext, findings: Findings) -> None:
-    """Train and evaluate the mutants of the sweeps that are not there yet, judge them, and fit the curves."""
+    """Train and evaluate the mutants of the sweeps that are not there yet, judge them, and fit the curves.
+
+    A curve needs all agents, also those of a first-order mutant whose training had stopped at a look.
+    """
     campaign, populations = findings.campaign, findings.populations
     healthy, swept = populations.healthy, populations.swept
     if not campaign.sweeps:
         return
-    train_populations(context, swept, "train magnitudes")
-    evaluate_populations(context, swept, [campaign.initial_point], "evaluate magnitudes")
+    train_populations(context, populations.in_sweeps, "train magnitudes")
+    evaluate_populations(context, populations.in_sweeps, [campaign.initial_point], "evaluate magnitudes")
     findings.trained += swept
     live, notes = sanity.live_mutants(healthy, swept)
-    findings.notes += [*notes, *left_out(populations)]
+    live, same_agents, merged = sanity.distinct_mutants(live, findings.live)
+    findings.same_agents |= same_agents
+    findings.notes += [*notes, *merged, *left_out(populations)]
     verdicts = judge_everywhere(context, healthy, live, _initial_environment(campaign), "judge magnitudes")
     verdicts = corrected(verdicts, campaign.error_control)
-    findings.curves = magnitude_curves(populations, [*findings.verdicts, *verdicts])
+    judged = sanity.with_same_agents([*findings.verdicts, *verdicts], findings.same_agents)
+    findings.curves = magnitude_curves(populations, judged)
 
 
 def _initial_environment(campaign: ResolvedCampaign) -> dict[str, Sequence[Point]]:
@@ -159,7 +182,9 @@ def _initial_environment(campaign: ResolvedCampaign) -> dict[str, Sequence[Point
 
 def _result(context: RunContext, findings: Findings) -> CampaignResult:
     campaign, healthy = findings.campaign, findings.populations.healthy.records()
-    populations = [population_result(context, population, healthy) for population in findings.trained]
+    populations = [
+        population_result(context, population, healthy, findings.same_agents) for population in findings.trained
+    ]
     swept = {population.id for population in findings.populations.swept}
     counted = [population for population in populations if population.mutant not in swept]
     environment, algorithm = campaign.healthy.environment.name, algorithm_facts(campaign.healthy.algorithm).name
@@ -169,7 +194,7 @@ def _result(context: RunContext, findings: Findings) -> CampaignResult:
         spec=campaign.canonical(),
         status="stopped" if findings.stop_reason else "complete",
         stop_reason=findings.stop_reason,
-        notes=(*findings.notes, *_failure_notes(campaign, populations)),
+        notes=(*findings.notes, *_failure_notes(populations)),
         environment=environment,
         algorithm=algorithm,
         parameters=tuple(parameter.name for parameter in campaign.boundary.parameters),
@@ -187,16 +212,20 @@ def _result(context: RunContext, findings: Findings) -> CampaignResult:
     )
 
 
-def _failure_notes(campaign: ResolvedCampaign, populations: Sequence[PopulationResult]) -> list[str]:
+def _failure_notes(populations: Sequence[PopulationResult]) -> list[str]:
     return [
-        f"{population.mutant}: the jobs of {len(population.failed)} of {len(campaign.seeds)} agents failed (seed "
+        f"{population.mutant}: the jobs of {len(population.failed)} of {_planned(population)} agents failed (seed "
         f"{population.failed[0][0]}: {population.failed[0][1]}). These agents are missing; tests of pairs leave "
         "their seeds out on both sides."
         for population in populations
         if population.failed
     ] + [
-        f"{population.mutant}: {len(population.dead)} of {len(campaign.seeds)} agents are dead (first seed "
+        f"{population.mutant}: {len(population.dead)} of {_planned(population)} agents are dead (first seed "
         f"{population.dead[0]}): their weights or rewards are not finite. They count as the worst agents there are."
         for population in populations
         if population.dead
     ]
+
+
+def _planned(population: PopulationResult) -> int:
+    return len(population.seeds) + len(population.failed) + len(population.dead)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from envsearch.bisection import halvings
@@ -24,10 +24,12 @@ from orchestration.campaign.pipeline import (
     judge_initially,
     keep_live,
     search_boundaries,
+    train_mutants,
 )
 from orchestration.campaign.population import Population, Populations, seed_by_seed
 from orchestration.campaign.result import Point
 from orchestration.campaign.spec.campaign import BoundaryPlan, ResolvedCampaign
+from orchestration.campaign.steps import sanity
 from orchestration.campaign.steps.higher_order import chosen_mutants
 from orchestration.execution.executors.inline import InlineExecutor
 from orchestration.execution.results import ResultStore
@@ -42,8 +44,9 @@ class PlannedPhase:
     Attributes:
         items: trainings or evaluations (one agent at one point), the finished ones included.
         done: those in the store.
-        cpu_seconds: predicted for the rest.
+        cpu_seconds: CPU time predicted for the rest.
         bound: whether `items` is an upper bound, because results decide how many there are.
+        fewest: the fewest items there can be, where that is known of a bound.
     """
 
     phase: str
@@ -51,6 +54,14 @@ class PlannedPhase:
     done: int
     cpu_seconds: float
     bound: bool = False
+    fewest: int | None = None
+
+    @property
+    def fewest_cpu_seconds(self) -> float:
+        """Predicted for the rest, if no more than the fewest items are needed."""
+        if self.fewest is None or self.items == self.done:
+            return self.cpu_seconds
+        return self.cpu_seconds * max(0, self.fewest - self.done) / (self.items - self.done)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +81,20 @@ class CampaignPlan:
 
     @property
     def cpu_hours(self) -> float:
-        """Predicted for what is left."""
+        """CPU time predicted for what is left, in total over all cores."""
         return sum(phase.cpu_seconds for phase in self.phases) / 3600.0
 
     @property
+    def fewest_cpu_hours(self) -> float:
+        """The same where mutants are decided as early as possible; equal to `cpu_hours` without looks."""
+        return sum(phase.fewest_cpu_seconds for phase in self.phases) / 3600.0
+
+    @property
     def wall_hours(self) -> float:
-        """Predicted for what is left; a phase cannot use more cores than it has items."""
+        """Wall time predicted for what is left, on cores that nothing else uses; phases follow one another.
+
+        Each core works on one item at a time, so that a phase cannot use more cores than it has items.
+        """
         hours = 0.0
         for phase in self.phases:
             left = phase.items - phase.done
@@ -103,21 +122,18 @@ class _StoredOnly(RunContext):
 def plan_campaign(campaign: ResolvedCampaign, store: ResultStore, costs: Costs, cores: int) -> CampaignPlan:
     """Count the work items of a campaign and predict their cost."""
     counter, populations = _Counter(store, costs), Populations(campaign, store)
-    everybody = [populations.healthy, *populations.first_order]
-    phases = [
-        counter.trainings("train", everybody),
-        counter.evaluations("evaluate", everybody, [campaign.initial_point]),
-    ]
     findings, notes = stored_findings(populations)
+    phases = _training(counter, populations, findings)
     if findings is not None and len(findings.boundaries) == len(campaign.boundary.tests):
         phases += _known_search(counter, findings)
     else:
         phases += _bounded_search(counter, campaign)
     phases += _higher_order(counter, populations, findings)
-    if populations.swept:
+    swept = populations.swept if campaign.looks is None else populations.in_sweeps
+    if swept:
         phases += [
-            counter.trainings("train magnitudes", populations.swept),
-            counter.evaluations("evaluate magnitudes", populations.swept, [campaign.initial_point]),
+            counter.trainings("train magnitudes", swept),
+            counter.evaluations("evaluate magnitudes", swept, [campaign.initial_point]),
         ]
     all_notes = filter(None, (campaign.engine_choice, *costs.notes, *notes))
     return CampaignPlan(campaign.run_id, campaign.name, tuple(phases), costs, cores, tuple(all_notes))
@@ -128,9 +144,8 @@ def stored_findings(populations: Populations) -> tuple[Findings | None, list[str
     store = populations.store
     context, findings = _StoredOnly(InlineExecutor(), store, Progress("silent")), Findings(populations)
     later = [f"{name} are known once the earlier phases are done." for name in _later(populations.campaign)]
-    if not all(store.has_agent(agent) for agent in seed_by_seed([populations.healthy, *populations.first_order])):
+    if not _stored_training(context, findings):
         return None, later
-    keep_live(findings)
     try:
         judge_initially(context, findings)
         search_boundaries(context, findings)
@@ -141,8 +156,41 @@ def stored_findings(populations: Populations) -> tuple[Findings | None, list[str
     return findings, list(findings.notes)
 
 
+def _stored_training(context: RunContext, findings: Findings) -> bool:
+    """Whether all agents that the campaign needs are stored; with looks, the stored verdicts say how many that are."""
+    populations, looks = findings.populations, findings.campaign.looks
+    needed = [populations.healthy, *(populations.first_order if looks is None else [])]
+    if not all(context.store.has_agent(agent) for agent in seed_by_seed(needed)):
+        return False
+    findings.trained = [populations.healthy]
+    if looks is None:
+        findings.trained += populations.first_order
+        keep_live(findings, populations.first_order)
+        return True
+    try:
+        train_mutants(context, findings)
+    except _UnfinishedError:
+        return False
+    return True
+
+
+def _training(counter: _Counter, populations: Populations, findings: Findings | None) -> list[PlannedPhase]:
+    """Training and evaluation in the initial environment; with looks, a range until they are in the store."""
+    campaign = populations.campaign
+    everybody = [populations.healthy, *(findings.trained[1:] if findings is not None else populations.first_order)]
+    phases = [
+        counter.trainings("train", everybody),
+        counter.evaluations("evaluate", everybody, [campaign.initial_point]),
+    ]
+    if campaign.looks is None or findings is not None:
+        return phases
+    fewest = len(campaign.seeds) + campaign.looks.agents[0] * len(populations.first_order)
+    return [replace(phase, bound=True, fewest=max(fewest, phase.done)) for phase in phases]
+
+
 def _later(campaign: ResolvedCampaign) -> list[str]:
-    names = ["Boundary environments"] if campaign.boundary.tests else []
+    names = [] if campaign.looks is None else ["The agents that the mutants need"]
+    names += ["Boundary environments"] if campaign.boundary.tests else []
     return [*names, "Higher-order candidates"] if campaign.higher_order.enabled else names
 
 
@@ -208,9 +256,17 @@ def _higher_order(counter: _Counter, populations: Populations, findings: Finding
         return []
     phase, training = "kill matrix, higher order", counter.trainings("train higher order", mutants)
     if judged is not None:
-        return [training, counter.evaluations(phase, mutants, [campaign.initial_point, *_points(judged)])]
+        initially = counter.evaluations("evaluate higher order", mutants, [campaign.initial_point])
+        counted = mutants if training.done < training.items else _counted(mutants, judged)
+        return [training, initially, counter.evaluations(phase, counted, _points(judged))]
     places = max(1, len(campaign.boundary.tests) * most_environments(campaign.boundary))
     return [training, counter.bounded(phase, len(mutants) * len(campaign.seeds) * places)]
+
+
+def _counted(mutants: Sequence[Population], findings: Findings) -> Sequence[Population]:
+    """The trained higher-order mutants that are judged."""
+    live, _ = sanity.live_mutants(findings.populations.healthy, mutants)
+    return sanity.distinct_mutants(live, findings.live)[0]
 
 
 def _sides(parameter: Parameter) -> list[float]:

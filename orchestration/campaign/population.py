@@ -5,6 +5,7 @@ A campaign makes each of its populations once and passes it to its steps; no ste
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -91,6 +92,11 @@ class Population:
             failed += [(seed, failures[address]) for address in addresses if address in failures]
         return failed
 
+    def first(self, agents: int) -> Population:
+        """The same population with the agents of its first seeds only."""
+        few = dict(itertools.islice(self.agents.items(), agents))
+        return Population(self.mutant, self.recipe, few, self.campaign, self.store)
+
 
 class Populations:
     """Every population of one campaign, each made once.
@@ -101,6 +107,7 @@ class Populations:
         healthy: the healthy population.
         first_order: those of the first-order mutants, in the spec's order.
         swept: those of the sweeps over magnitudes that are not among them.
+        in_sweeps: those of the sweeps, first-order mutants included.
     """
 
     def __init__(self, campaign: ResolvedCampaign, store: ResultStore) -> None:
@@ -110,6 +117,7 @@ class Populations:
         self.healthy = self.of(Mutant())
         self.first_order = [self.of(mutant) for mutant in campaign.mutants]
         mutants = dict.fromkeys(Mutant((mutation,)) for sweep in campaign.sweeps for mutation in sweep.mutations)
+        self.in_sweeps = [self.of(mutant) for mutant in mutants]
         self.swept = [self.of(mutant) for mutant in mutants if mutant not in campaign.mutants]
 
     def of(self, mutant: Mutant) -> Population:
@@ -120,7 +128,8 @@ class Populations:
         """
         if mutant.id not in self._by_id:
             recipe = mutate(self.campaign.healthy, mutant)
-            agents = {seed: self.campaign.agent(recipe, seed) for seed in self.campaign.seeds}
+            seeds = self.campaign.mutant_seeds if mutant.mutations else self.campaign.seeds
+            agents = {seed: self.campaign.agent(recipe, seed) for seed in seeds}
             self._by_id[mutant.id] = Population(mutant, recipe, agents, self.campaign, self.store)
         return self._by_id[mutant.id]
 
@@ -131,5 +140,6 @@ class Populations:
 
 def seed_by_seed(populations: Sequence[Population]) -> list[AgentKey]:
     """The agents of several populations of one campaign, seed by seed, so that all populations grow together."""
-    seeds = populations[0].agents if populations else ()
-    return [population.agents[seed] for seed in seeds for population in populations]
+    largest = max(populations, key=lambda population: len(population.agents), default=None)
+    seeds = largest.agents if largest is not None else ()
+    return [population.agents[seed] for seed in seeds for population in populations if seed in population.agents]

@@ -34,9 +34,11 @@ class PopulationResult:
         failed: (seed, last line of its traceback) of agents whose job failed; they are missing data.
         dead: seeds of agents whose weights or rewards are not finite; they are the worst agents there can be.
         identical_seeds: seeds whose weights equal the same-seed healthy agent's; a live mutant has few or none.
-        train_seconds: CPU time of the trainings, summed over agents.
+        train_seconds: wall time of the trainings, summed over agents.
         selected_steps: training step at which each judged model was taken, in the order of `seeds`; empty where the
             final model is judged (and in results from before 0.2.0).
+        same_agents_as: the mutant whose agents these are, bit for bit; it is counted, and has the verdicts of both.
+        cpu_seconds: CPU time of the trainings, summed over agents; None where 0.1.0 trained one of them.
     """
 
     mutant: str
@@ -50,6 +52,8 @@ class PopulationResult:
     recipe_address: str
     dead: tuple[int, ...] = ()
     selected_steps: tuple[int, ...] = ()
+    cpu_seconds: float | None = None
+    same_agents_as: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +115,8 @@ class ScoreResult:
     """How good the set of test environments is, by one kill test (first-order mutants).
 
     Attributes:
-        mutation_score: killed mutants / all live mutants; inconclusive ones are in neither part of the numerator.
+        mutation_score: killed mutants / all live mutants, those with the same agents counted once; inconclusive ones
+            are in neither part of the numerator.
         trivial: killed in every environment. never_killed: conclusively or not, killed in none.
         inconclusive: killed in none and inconclusive in at least one.
         minimal_environments: smallest subset of environments with the same kills.

@@ -7,8 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
-from mutations.killing.kill_test import Direction, KillVerdict, Outcome
+from envsearch.errors import InputError
+from mutations.killing.kill_test import Direction, KillVerdict, Outcome, better_is_killed
+from mutations.killing.registry import kill_test
 from mutations.mutant import HEALTHY
 from orchestration.campaign.result import (
     BoundaryReport,
@@ -38,6 +41,12 @@ def unique(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
+def total(seconds: Sequence[float | None]) -> float | None:
+    """The sum; None if one is not known."""
+    known = [value for value in seconds if value is not None]
+    return sum(known) if len(known) == len(seconds) else None
+
+
 def healthy_of(result: CampaignResult) -> PopulationResult | None:
     """The healthy population, if the campaign got that far."""
     return next((population for population in result.populations if population.mutant == HEALTHY), None)
@@ -58,6 +67,13 @@ def dead_mutants(result: CampaignResult) -> tuple[str, ...]:
         for population in mutant_populations(result)
         if (compared := known & set(population.seeds)) and compared <= set(population.identical_seeds)
     )
+
+
+def merged_mutants(result: CampaignResult) -> dict[str, str]:
+    """Mutants that are not counted -> the mutant whose agents they have, bit for bit."""
+    return {
+        population.mutant: population.same_agents_as for population in result.populations if population.same_agents_as
+    }
 
 
 def kill_test_names(result: CampaignResult) -> tuple[str, ...]:
@@ -85,10 +101,11 @@ def verdicts_of(result: CampaignResult, test: str) -> tuple[MutantVerdict, ...]:
     return tuple(entry for entry in result.verdicts if entry.verdict.test == test)
 
 
-def initial_outcomes(result: CampaignResult) -> dict[str, Outcome]:
+def initial_outcomes(result: CampaignResult) -> dict[str, Outcome | Direction]:
     """Mutant -> outcome by the heading test in the initial environment.
 
-    Higher-order mutants have theirs from the kill matrix, swept ones from their curve.
+    Higher-order mutants have theirs from the kill matrix, swept ones from their curve. A mutant that is better, by a
+    test that does not count this as a kill, has that direction.
     """
     test = primary_test(result)
     start = next(
@@ -98,9 +115,13 @@ def initial_outcomes(result: CampaignResult) -> dict[str, Outcome]:
     points = [point for curve in result.magnitude_curves for point in curve.points]
     swept = [(point.mutant, verdict) for point in points for verdict in point.verdicts]
     judged = [*swept, *((entry.mutant, entry.verdict) for entry in (*matrix, *result.verdicts))]
-    return {
-        mutant: verdict.outcome for mutant, verdict in judged if verdict.test == test and verdict.outcome is not None
+    outcomes = {
+        mutant: Direction.BETTER if is_better_apart(verdict) else verdict.outcome
+        for mutant, verdict in judged
+        if verdict.test == test and verdict.outcome is not None
     }
+    merged = merged_mutants(result).items()
+    return outcomes | {mutant: outcomes[counted] for mutant, counted in merged if counted in outcomes}
 
 
 def score_of(result: CampaignResult, test: str) -> ScoreResult | None:
@@ -127,13 +148,37 @@ def boundary_of(result: CampaignResult, test: str) -> BoundaryReport | None:
 
 
 def with_outcome(verdicts: Sequence[MutantVerdict], outcome: Outcome) -> tuple[MutantVerdict, ...]:
-    """Those of the verdicts that have this outcome."""
-    return tuple(entry for entry in verdicts if entry.verdict.outcome is outcome)
+    """Those of the verdicts that have this outcome; killed are those that count as kills."""
+    return tuple(entry for entry in verdicts if entry.verdict.outcome is outcome and not is_better_apart(entry.verdict))
+
+
+def better_apart(verdicts: Sequence[MutantVerdict]) -> tuple[MutantVerdict, ...]:
+    """Those of mutants that are better, by a test that does not count this as a kill."""
+    return tuple(entry for entry in verdicts if is_better_apart(entry.verdict))
+
+
+def is_kill(verdict: KillVerdict) -> bool:
+    """Whether the verdict is a kill in the score of its test."""
+    return verdict.outcome is Outcome.KILLED and not is_better_apart(verdict)
+
+
+def is_better_apart(verdict: KillVerdict) -> bool:
+    """Whether the mutant differs by being better, and its test does not count that as a kill."""
+    return killed_but_better(verdict) and not _better_counts(verdict.test)
 
 
 def killed_but_better(verdict: KillVerdict) -> bool:
     """Whether the test kills the mutant because it is better than the healthy agents."""
     return verdict.outcome is Outcome.KILLED and verdict.direction is Direction.BETTER
+
+
+@cache
+def _better_counts(test: str) -> bool:
+    """A test of somewhere else, which cannot be imported here, counts what is better as tests usually do."""
+    try:
+        return better_is_killed(kill_test(test))
+    except InputError:
+        return True
 
 
 def label_environments(result: CampaignResult) -> tuple[LabelledEnvironment, ...]:
@@ -168,7 +213,7 @@ def matrix_environments(result: CampaignResult, test: str) -> tuple[LabelledEnvi
 
 
 def kills_of(result: CampaignResult, test: str) -> dict[str, dict[Point, KillVerdict]]:
-    """One test's kill matrix: mutant -> environment -> verdict."""
+    """One test's kill matrix: mutant -> environment -> verdict; mutants with the agents of another have no row."""
     matrix: dict[str, dict[Point, KillVerdict]] = {}
     for entry in result.kill_matrix:
         if entry.verdict.test == test:
@@ -178,7 +223,8 @@ def kills_of(result: CampaignResult, test: str) -> dict[str, dict[Point, KillVer
 
 def killing_labels(result: CampaignResult, row: HigherOrderResult) -> tuple[tuple[str, ...], int]:
     """Labels of the environments that kill a higher-order mutant, and the number it was judged in."""
-    verdicts = kills_of(result, row.test).get(row.mutant, {})
+    judged = merged_mutants(result).get(row.mutant, row.mutant)
+    verdicts = kills_of(result, row.test).get(judged, {})
     labels = labels_by_point(result)
-    killing = {labels[point] for point, verdict in verdicts.items() if verdict.outcome is Outcome.KILLED}
+    killing = {labels[point] for point, verdict in verdicts.items() if is_kill(verdict)}
     return tuple(label for label in labels.values() if label in killing), len(verdicts)

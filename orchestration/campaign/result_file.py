@@ -46,7 +46,7 @@ def result_tables(result: CampaignResult) -> str:
     """
     tables = {name: item for name, item in encode(result).items() if name not in NOT_COMPARED}
     for population in tables["populations"]:
-        del population["train_seconds"]
+        del population["train_seconds"], population["cpu_seconds"]
     return json.dumps(tables, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 

@@ -5,7 +5,6 @@ The margin test is simulated on the healthy rewards in the store, or on referenc
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -25,7 +24,7 @@ from mutations.killing.seeds_needed import (
     measured,
 )
 from mutations.killing.sequential_looks import Looks
-from orchestration.campaign.population import Rewards
+from orchestration.campaign.population import Rewards, living
 from orchestration.campaign.spec.campaign import ResolvedCampaign
 
 POWER = 0.8
@@ -64,7 +63,7 @@ class SeedPlan:
 
     Attributes:
         levels: in force where no other mutant is killed, and where half of the others are.
-        looks: agents of the mutant at each look, beside a healthy population of the last number.
+        looks: agents of the mutant at each look, beside all healthy agents.
     """
 
     run_id: str
@@ -77,40 +76,57 @@ class SeedPlan:
     assumptions: tuple[str, ...]
 
 
-def plan_seeds(campaign: ResolvedCampaign, healthy: Rewards, looks: Looks, power: float = POWER) -> SeedPlan:
-    """Simulate every question for the campaign's number of mutants.
+def plan_seeds(campaign: ResolvedCampaign, healthy: Rewards, power: float = POWER) -> SeedPlan:
+    """Simulate every question for the campaign's number of mutants; without looks, those of `seeds: auto`.
 
     Args:
         healthy: mean rewards in the initial environment that are known, by seed.
-        looks: what `seeds: auto` would use.
         power: chance that is required, before rounding up to a number of agents that was tried.
     """
-    mutants, margins = max(1, len(campaign.mutants)), campaign.margins
-    levels = LEVEL / mutants, LEVEL * (1 + (mutants - 1) // 2) / mutants
-    laws, origin = _laws(healthy, margins)
-    rows = [
-        row
-        for name, (law, scale) in laws.items()
-        for row in _rows(name, law, scale, margins, levels, looks, power, campaign.seed)
-    ]
-    assumptions = [origin, *_assumptions(mutants, levels, power, looks)]
+    mutants = max(1, len(campaign.mutants))
+    looks = campaign.looks or Looks()
+    setting = _Setting(
+        margins=campaign.margins,
+        levels=(LEVEL / mutants, LEVEL * (1 + (mutants - 1) // 2) / mutants),
+        looks=looks,
+        healthy=len(campaign.seeds) if campaign.looks is not None else looks.most,
+        power=power,
+        seed=campaign.seed,
+    )
+    laws, origin = _laws(healthy, campaign.margins)
+    rows = [row for name, (law, scale) in laws.items() for row in _rows(name, law, scale, setting)]
+    assumptions = (*origin, *_assumptions(mutants, setting))
     return SeedPlan(
-        campaign.run_id, campaign.name, mutants, power, levels, looks.agents, tuple(rows), tuple(assumptions)
+        campaign.run_id, campaign.name, mutants, power, setting.levels, looks.agents, tuple(rows), assumptions
     )
 
 
-def _laws(healthy: Rewards, margins: Margins) -> tuple[dict[str, tuple[Law, float]], str]:
+@dataclass(frozen=True, slots=True)
+class _Setting:
+    """What all questions share; `healthy` agents are beside a mutant that is judged at looks."""
+
+    margins: Margins
+    levels: tuple[float, float]
+    looks: Looks
+    healthy: int
+    power: float
+    seed: int
+
+
+def _laws(healthy: Rewards, margins: Margins) -> tuple[dict[str, tuple[Law, float]], list[str]]:
     """Name -> (law, scale), and where they come from."""
-    finite = np.array([reward for reward in healthy.values() if np.isfinite(reward)])
+    finite = np.array(list(living(healthy).values()))
+    dead = len(healthy) - finite.size
     scale = scale_of(finite, margins) if finite.size >= FEWEST_MEASURED else None
     if scale is not None:
         origin = f"Healthy rewards: {finite.size} agents of the store, drawn with replacement."
-        return {f"{finite.size} healthy agents": (measured(list(finite)), scale)}, origin
+        left_out = [f"{dead} dead healthy agents are left out."] if dead else []
+        return {f"{finite.size} healthy agents": (measured(list(finite)), scale)}, [origin, *left_out]
     if finite.size >= FEWEST_MEASURED:
         origin = "The healthy mean is near zero and no scale is set (margins.scale), so reference laws are simulated."
     else:
         origin = f"The store has {finite.size} healthy agents. Below {FEWEST_MEASURED}, reference laws are simulated."
-    return {name: (law, _mean(law)) for name, law in REFERENCE_LAWS.items()}, origin
+    return {name: (law, _mean(law)) for name, law in REFERENCE_LAWS.items()}, [origin]
 
 
 def _mean(law: Law) -> float:
@@ -127,35 +143,27 @@ def _effects(margins: Margins) -> dict[str, Effect]:
     }
 
 
-def _rows(
-    name: str,
-    law: Law,
-    scale: float,
-    margins: Margins,
-    levels: tuple[float, float],
-    looks: Looks,
-    power: float,
-    seed: int,
-) -> Sequence[SeedsNeeded]:
+def _rows(name: str, law: Law, scale: float, setting: _Setting) -> list[SeedsNeeded]:
     rows = []
-    for mutant, effect in _effects(margins).items():
-        comparisons = Comparisons(law, scale, effect, seed)
-        alone, among = (agents_for_kill(comparisons, level, power) for level in levels)
-        rows.append(SeedsNeeded(name, "killed", mutant, alone, among, *comparisons.in_looks(looks, levels[0])))
-    needed = agents_for_survival(Comparisons(law, scale, Effect(), seed), margins, power)
+    for mutant, effect in _effects(setting.margins).items():
+        comparisons = Comparisons(law, scale, effect, setting.seed)
+        alone, among = (agents_for_kill(comparisons, level, setting.power) for level in setting.levels)
+        in_looks = comparisons.in_looks(setting.looks, setting.levels[0], setting.healthy)
+        rows.append(SeedsNeeded(name, "killed", mutant, alone, among, *in_looks))
+    needed = agents_for_survival(Comparisons(law, scale, Effect(), setting.seed), setting.margins, setting.power)
     return [*rows, SeedsNeeded(name, "survived", "does not differ", needed, needed, None, None)]
 
 
-def _assumptions(mutants: int, levels: tuple[float, float], power: float, looks: Looks) -> list[str]:
+def _assumptions(mutants: int, setting: _Setting) -> list[str]:
+    levels, looks = setting.levels, setting.looks
     percent = partial("{:.3g} %".format)
     return [
         "The scale is the healthy mean unless margins.scale is set. A collapsed agent loses the whole scale.",
         f"{mutants} mutants, level {percent(100 * LEVEL)} of the whole family: {percent(100 * levels[0])} for the only "
         f"mutant that is killed, {percent(100 * levels[1])} where half of the others are killed too.",
-        f"Columns alone, among killed: agents of either population for a power of {power:g}, at these two levels; "
-        f"{PAIRS} comparisons are simulated per number. "
-        f"Numbers tried: {', '.join(map(str, SIZES))}.",
-        f"With looks: mutants are judged at {', '.join(map(str, looks.agents))} agents, beside {looks.most} healthy "
-        "agents; the power is that of the only mutant that is killed.",
+        f"Columns alone, among killed: agents of either population for a power of {setting.power:g}, at these two "
+        f"levels; {PAIRS} comparisons are simulated per number. Numbers tried: {', '.join(map(str, SIZES))}.",
+        f"With looks: mutants are judged at {', '.join(map(str, looks.agents))} agents, beside {setting.healthy} "
+        "healthy agents; the power is that of the only mutant that is killed.",
         "Survival is equivalence within both margins. It needs mutants and healthy agents that do not differ at all.",
     ]

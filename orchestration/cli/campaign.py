@@ -12,7 +12,7 @@ from orchestration.cli.options import Address, Cpus, Executor, ExecutorName, For
 from orchestration.cli.output import OutputFormat, console, print_json, print_table
 
 if TYPE_CHECKING:
-    from orchestration.campaign.plan import CampaignPlan
+    from orchestration.campaign.plan import CampaignPlan, PlannedPhase
     from orchestration.campaign.run import CampaignRun, RunSettings
     from orchestration.campaign.seed_plan import SeedPlan
     from orchestration.campaign.spec.campaign import ResolvedCampaign
@@ -88,7 +88,6 @@ def seeds(
 ) -> None:
     """Simulate how many agents the verdicts of a campaign need."""
     from envsearch.errors import InputError
-    from mutations.killing.sequential_looks import Looks
     from orchestration.campaign.folder import campaign_home
     from orchestration.campaign.population import Populations
     from orchestration.campaign.run import RunSettings
@@ -98,7 +97,7 @@ def seeds(
         raise InputError(f"{power:g} is not a power", "--power", "a number above 0 and below 1")
     campaign = resolved(spec)
     healthy = Populations(campaign, RunSettings(home=campaign_home(home), store=store).result_store()).healthy
-    planned = plan_seeds(campaign, healthy.rewards_at(campaign.initial_point), Looks(), power)
+    planned = plan_seeds(campaign, healthy.rewards_at(campaign.initial_point), power)
     if output is OutputFormat.JSON:
         print_json(asdict(planned))
     else:
@@ -176,6 +175,7 @@ def plan_row(planned: CampaignPlan) -> dict[str, Any]:
                 "phase": phase.phase,
                 "items": phase.items,
                 "upper_bound": phase.bound,
+                "fewest": phase.items if phase.fewest is None and not phase.bound else phase.fewest,
                 "done": phase.done,
                 "cpu_seconds_left": phase.cpu_seconds,
             }
@@ -184,10 +184,11 @@ def plan_row(planned: CampaignPlan) -> dict[str, Any]:
         "items": sum(phase.items for phase in planned.phases),
         "done": sum(phase.done for phase in planned.phases),
         "cpu_hours": planned.cpu_hours,
+        "fewest_cpu_hours": planned.fewest_cpu_hours,
         "wall_hours": planned.wall_hours,
         "cores": planned.cores,
-        "seconds_per_training": planned.costs.train,
-        "seconds_per_evaluation": planned.costs.evaluation,
+        "cpu_seconds_per_training": planned.costs.train,
+        "cpu_seconds_per_evaluation": planned.costs.evaluation,
         "costs": planned.costs.source,
         "notes": planned.notes,
     }
@@ -199,7 +200,7 @@ def _print_plan(planned: CampaignPlan) -> None:
     rows = [
         [
             phase.phase,
-            f"at most {phase.items}" if phase.bound else str(phase.items),
+            _items(phase),
             str(phase.done),
             duration_text(phase.cpu_seconds),
         ]
@@ -210,13 +211,29 @@ def _print_plan(planned: CampaignPlan) -> None:
         print(note)
     source = "recorded from finished agents" if planned.costs.source == "recorded" else "measured now"
     print(
-        f"One training takes {duration_text(planned.costs.train)}, one evaluation {planned.costs.evaluation:.2f} s "
-        f"({source}; episodes of untrained agents are assumed to last until the time limit)."
+        f"One training takes {duration_text(planned.costs.train)} of CPU time, one evaluation "
+        f"{planned.costs.evaluation:.2f} s ({source}; episodes of untrained agents are assumed to last until the time "
+        "limit)."
     )
     print(
-        f"Predicted for what is left: {planned.cpu_hours:.2f} CPU-hours, "
-        f"{duration_text(planned.wall_hours * 3600)} on {planned.cores} cores."
+        f"Predicted for what is left: {_fewest(planned)}{duration_text(planned.cpu_hours * 3600)} of CPU time in "
+        f"total; {duration_text(planned.wall_hours * 3600)} of wall time on {planned.cores} "
+        f"{'core' if planned.cores == 1 else 'cores'}, if nothing else uses them."
     )
+
+
+def _items(phase: PlannedPhase) -> str:
+    if not phase.bound:
+        return str(phase.items)
+    return f"at most {phase.items}" if phase.fewest is None else f"{phase.fewest} to {phase.items}"
+
+
+def _fewest(planned: CampaignPlan) -> str:
+    """The lower end of the predicted time, where looks give it a range. The time on the cores is for the upper end."""
+    from orchestration.campaign.report.formatting import duration_text
+
+    hours = planned.fewest_cpu_hours
+    return f"{duration_text(hours * 3600)} to " if hours < planned.cpu_hours else ""
 
 
 def _print_seeds(planned: SeedPlan) -> None:

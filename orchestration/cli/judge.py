@@ -13,17 +13,27 @@ import typer
 from envsearch.errors import InputError
 from mutations.killing.error_control import DEFAULT_ERROR_CONTROL, ERROR_CONTROLS, error_control
 from mutations.killing.family import correct_family
-from mutations.killing.kill_test import KillTest, KillVerdict, Outcome, takes_independent
-from mutations.killing.registry import KILL_TESTS, kill_test
+from mutations.killing.kill_test import KillTest, KillVerdict, counts_as_kill, takes_independent, takes_margins
+from mutations.killing.margins import Margins
+from mutations.killing.registry import DEFAULT_KILL_TEST, KILL_TESTS, kill_test
 from mutations.killing.repeats import judge_repeated
 from mutations.population_file import read_pair
 from mutations.reward_table import Comparison, RewardSample, read_reward_table
+from orchestration.cli.judge_tables import print_family
 from orchestration.cli.options import Format
-from orchestration.cli.output import OutputFormat, console, print_json, print_table
+from orchestration.cli.output import OutputFormat, console, print_json
 
-TABLE_COLUMNS = ("mutant", "test", "outcome", "side", "statistic", "p", "adj. p", "effect", "power")
-AGREEMENT = "agree"
-"""A column only where repeats of a test do not all agree."""
+ALL = "all"
+PAIRED = {"margin_permutation": "paired_margin_permutation"}
+"""What ``--paired`` turns a test into."""
+
+NUMBERS = (
+    *("statistic", "p_value", "p_adjusted", "level", "effect_size", "effect_low", "effect_high", "power"),
+    *("difference", "difference_low", "difference_high", "margin"),
+    *("collapsed_healthy", "collapsed_mutant", "collapsed_low", "collapsed_high"),
+    *("agents_for_kill", "agents_for_equivalence", "n_healthy", "n_mutant", "agreement"),
+)
+"""Fields of a verdict in the JSON, under their own names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +54,20 @@ def judge(
     ] = None,
     mutant: Annotated[Path | None, typer.Option(help="The population to compare with --healthy.")] = None,
     test: Annotated[
-        list[str] | None, typer.Option(help="Kill test by name or module:object; may be repeated. Default: all.")
+        list[str] | None,
+        typer.Option(help=f"Kill test by name or module:object, or {ALL}; may be repeated [{DEFAULT_KILL_TEST}]."),
     ] = None,
+    margin_mean: Annotated[
+        float | None,
+        typer.Option(help="Largest difference of the means that does not matter, share of --scale [0.05]."),
+    ] = None,
+    margin_collapsed: Annotated[
+        float | None, typer.Option(help="The same for the shares of collapsed agents [0.1].")
+    ] = None,
+    scale: Annotated[float | None, typer.Option(help="A good reward [the healthy mean].")] = None,
+    paired: Annotated[
+        bool, typer.Option("--paired", help="Margin test of pairs: populations with the same seeds, exchanged by seed.")
+    ] = False,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the tests that resample.")] = 0,
     repeats: Annotated[int, typer.Option(min=1, help="Runs of a resampling test; the majority outcome counts.")] = 1,
     control: Annotated[
@@ -55,26 +77,28 @@ def judge(
 ) -> None:
     """Show which mutants the kill tests can distinguish from the healthy agents.
 
-    Use either --table, or --healthy and --mutant. Populations must have the same seeds, unless every named test takes
-    independent populations (margin_permutation): these may differ in size and seeds. All comparisons by corrected tests
+    Use either --table, or --healthy and --mutant. With the default test populations may differ in size and seeds;
+    tests of pairs need the same seeds in both. A reward of -inf is a dead agent. All comparisons by corrected tests
     are one family: their p-values are adjusted together.
     """
-    tests = _tests(test or list(KILL_TESTS))
+    tests = _tests(test or [DEFAULT_KILL_TEST], paired, _margins(margin_mean, margin_collapsed, scale))
     _check_control(control)
-    paired = not all(takes_independent(entry) for entry in tests)
+    pairing = not all(takes_independent(entry) for entry in tests)
     if table is not None and healthy is None and mutant is None:
-        comparisons, source = read_reward_table(table, paired), table
+        comparisons, source = read_reward_table(table, pairing), table
     elif table is None and healthy is not None and mutant is not None:
-        comparisons, source = read_pair(healthy, mutant, paired), mutant
+        comparisons, source = read_pair(healthy, mutant, pairing), mutant
     else:
         raise InputError("no input, or two kinds of input", "proctor judge", "--table, or both --healthy and --mutant")
     judged = [judge_comparison(comparison, tests, seed, repeats, str(source)) for comparison in comparisons]
     judged, family_text = correct_judged(judged, tests, control)
     if output is OutputFormat.JSON:
-        print_json([row for family in judged for mutant_ in family for row in judged_rows(mutant_)])
+        print_json([row for family in judged for mutant_ in family for row in judged_rows(mutant_, tests)])
         return
     for comparison, family in zip(comparisons, judged, strict=True):
-        _print_family(comparison.healthy, family)
+        for position, entry in enumerate(tests):
+            column = [(mutant_.population.mutant, mutant_.verdicts[position]) for mutant_ in family]
+            print_family(entry, comparison, column)
     if family_text:
         console().print(family_text, style="dim", markup=False)
 
@@ -126,7 +150,7 @@ def correct_judged(
     return corrected, text if family.comparisons else ""
 
 
-def judged_rows(judged: JudgedMutant) -> list[dict[str, Any]]:
+def judged_rows(judged: JudgedMutant, tests: Sequence[KillTest]) -> list[dict[str, Any]]:
     """The objects of the JSON list for one mutant, one per test."""
     population = judged.population
     return [
@@ -137,28 +161,39 @@ def judged_rows(judged: JudgedMutant) -> list[dict[str, Any]]:
             "test": verdict.test,
             "outcome": verdict.outcome,
             "direction": verdict.direction,
-            "statistic": verdict.statistic,
-            "p_value": verdict.p_value,
-            "p_adjusted": verdict.p_adjusted,
-            "level": verdict.level,
-            "effect_size": verdict.effect_size,
-            "effect_low": verdict.effect_low,
-            "effect_high": verdict.effect_high,
-            "power": verdict.power,
-            "n_healthy": verdict.n_healthy,
-            "n_mutant": verdict.n_mutant,
-            "agreement": verdict.agreement,
+            "counts_as_kill": None if verdict.outcome is None else counts_as_kill(test, verdict),
+            **{name: getattr(verdict, name) for name in NUMBERS},
             "reason": verdict.reason,
         }
-        for verdict in judged.verdicts
+        for test, verdict in zip(tests, judged.verdicts, strict=True)
     ]
 
 
-def _tests(names: Sequence[str]) -> list[KillTest]:
+def _tests(names: Sequence[str], paired: bool, margins: Margins | None) -> list[KillTest]:
+    """The tests of the command line; what would have no effect on any of them is refused."""
+    wanted = [name for entry in names for name in (KILL_TESTS if entry == ALL else (entry,))]
+    if paired and not any(name in PAIRED for name in wanted):
+        raise InputError(f"no test among {', '.join(wanted)} has pairs on request", "--paired", ", ".join(PAIRED))
+    chosen = dict.fromkeys(PAIRED.get(name, name) if paired else name for name in wanted)
     try:
-        return [kill_test(name) for name in dict.fromkeys(names)]
+        tests = [kill_test(name, margins=margins) for name in chosen]
     except InputError as error:
         raise error.located(source="proctor judge", field="--test") from None
+    if margins is not None and not any(takes_margins(kill_test(name)) for name in chosen):
+        problem = f"no test among {', '.join(chosen)} takes margins"
+        raise InputError(problem, "--margin-mean, --margin-collapsed, --scale", "margin_permutation")
+    return tests
+
+
+def _margins(mean: float | None, collapsed: float | None, scale: float | None) -> Margins | None:
+    """None if no option was used."""
+    options = {"mean": mean, "collapsed": collapsed, "scale": scale}
+    chosen = {name: value for name, value in options.items() if value is not None}
+    flags = {"mean": "--margin-mean", "collapsed": "--margin-collapsed", "scale": "--scale"}
+    try:
+        return Margins(**chosen) if chosen else None
+    except InputError as error:
+        raise InputError(error.problem, flags[error.field], error.expected) from None
 
 
 def _check_control(name: str) -> None:
@@ -166,32 +201,6 @@ def _check_control(name: str) -> None:
         error_control(name, "--error-control")
     except InputError as error:
         raise error.located(source="proctor judge") from None
-
-
-def _print_family(healthy: RewardSample, family: Sequence[JudgedMutant]) -> None:
-    where = " / ".join(filter(None, (healthy.environment, healthy.algorithm)))
-    sizes = {len(judged.population.rewards) for judged in family} | {len(healthy.rewards)}
-    counted = "agents per population" if len(sizes) == 1 else "healthy agents"
-    agents = f"{len(healthy.rewards)} {counted}, healthy mean {healthy.array.mean():.4g}"
-    repeated = any(verdict.agreement not in (None, 1.0) for judged in family for verdict in judged.verdicts)
-    rows = [
-        _cells(judged.population.mutant if position == 0 else "", verdict)[: len(TABLE_COLUMNS) + repeated]
-        for judged in family
-        for position, verdict in enumerate(judged.verdicts)
-    ]
-    columns = (*TABLE_COLUMNS, AGREEMENT) if repeated else TABLE_COLUMNS
-    print_table(columns, rows, f"{where}: {agents}" if where else agents)
-    for judged in family:
-        for verdict in judged.verdicts:
-            if verdict.outcome is Outcome.INCONCLUSIVE and verdict.reason:
-                console().print(
-                    f"{judged.population.mutant}, {verdict.test}: {verdict.reason}", style="dim", markup=False
-                )
-
-
-def _cells(mutant: str, verdict: KillVerdict) -> list[Any]:
-    numbers = [verdict.statistic, verdict.p_value, verdict.p_adjusted, verdict.effect_size, verdict.power]
-    return [mutant, verdict.test, verdict.outcome, verdict.direction, *numbers, verdict.agreement]
 
 
 def _label(population: RewardSample) -> str:

@@ -41,8 +41,9 @@ class AgentRecord:
         checkpoint_sha256: hash of the checkpoint's bytes.
         checkpoint_bytes: its size.
         versions: (package, version) pairs of the worker that trained it, its Python and its processor.
-        weights_digest, episode_steps, episode_returns, selected_step, train_seconds, dead: see `TrainedAgent`. Of a
-            dead agent only the episodes before the first return that is not finite are kept.
+        weights_digest, episode_steps, episode_returns, selected_step, train_seconds, dead, cpu_seconds: see
+            `TrainedAgent`; records of 0.1.0 have no CPU time. Of a dead agent only the episodes before the first return
+            that is not finite are kept.
     """
 
     recipe: TrainingRecipe
@@ -58,6 +59,7 @@ class AgentRecord:
     train_seconds: float
     versions: tuple[tuple[str, str], ...]
     dead: bool = False
+    cpu_seconds: float | None = None
 
 
 class ResultStore:
@@ -165,7 +167,9 @@ class ResultStore:
         """`has_evaluation` of each, many at a time where the store is remote."""
         return self._artifacts.each(self.has_evaluation, keys)
 
-    def save_evaluation(self, key: EvaluationKey, returns: tuple[float, ...], seconds: float) -> None:
+    def save_evaluation(
+        self, key: EvaluationKey, returns: tuple[float, ...], seconds: float, cpu_seconds: float | None = None
+    ) -> None:
         """Store the returns of an evaluation's episodes, in order, and forget an earlier failure.
 
         Returns that are not finite are kept: they are how the agent behaves.
@@ -183,6 +187,7 @@ class ResultStore:
             "seed": key.seed,
             "returns": [value if math.isfinite(value) else str(value) for value in map(float, returns)],
             "seconds": float(seconds),
+            "cpu_seconds": cpu_seconds,
         }
         self._artifacts.put(address, _EVALUATION, _seal(body))
         self._artifacts.delete(address, _FAILURE)
@@ -215,6 +220,11 @@ class ResultStore:
     def evaluation_seconds(self, key: EvaluationKey) -> float:
         """Wall time of the evaluation; raises as `load_evaluation`."""
         return float(self._evaluation(key)["seconds"])
+
+    def evaluation_cpu_seconds(self, key: EvaluationKey) -> float | None:
+        """CPU time of the evaluation; None if it was stored by 0.1.0. Raises as `load_evaluation`."""
+        seconds = self._evaluation(key).get("cpu_seconds")
+        return None if seconds is None else float(seconds)
 
     def done(self, address: str) -> bool:
         """Whether the item at this address, agent or evaluation, is in the store."""
@@ -279,6 +289,7 @@ def _record(key: AgentKey, agent: TrainedAgent) -> AgentRecord:
         train_seconds=float(agent.train_seconds),
         versions=_versions(),
         dead=agent.dead,
+        cpu_seconds=agent.cpu_seconds,
     )
 
 

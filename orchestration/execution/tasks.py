@@ -12,6 +12,7 @@ from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 from agents.deeprl.engines.base import Engine, TrainedAgent, agents_together, train_watched
+from agents.deeprl.stopwatch import Stopwatch
 from envsearch.errors import CorruptArtifactError, StoreUnavailableError
 from envsearch.import_path import is_import_path, load_object
 from orchestration.execution.block_progress import BlockCallback, BlockProgress
@@ -174,13 +175,13 @@ class _BlockWork:
         with self._item(key):
             agent = self._store.load_agent(key.agent)
             if agent.dead:
-                self._store.save_evaluation(key, (DEAD,) * key.episodes, 0.0)
+                self._store.save_evaluation(key, (DEAD,) * key.episodes, 0.0, 0.0)
                 return
-            started = time.perf_counter()
+            stopwatch = Stopwatch()
             returns = load_object(self._functions.evaluate)(
                 agent.checkpoint, key.agent.recipe.algorithm, key.environment, key.episodes, key.seed
             )
-            self._store.save_evaluation(key, tuple(returns), time.perf_counter() - started)
+            self._store.save_evaluation(key, tuple(returns), stopwatch.wall, stopwatch.cpu)
 
     def _evaluate_together(self, keys: Sequence[EvaluationKey]) -> None:
         """Evaluations of the same episodes, in one batch."""
@@ -193,24 +194,26 @@ class _BlockWork:
                     agents[address] = _saved_agent(self._store.url, key.agent)
                 agent = agents[address]
                 if agent is None:
-                    self._store.save_evaluation(key, (DEAD,) * key.episodes, 0.0)
+                    self._store.save_evaluation(key, (DEAD,) * key.episodes, 0.0, 0.0)
                 else:
                     ready.append((key, (agent, key.environment)))
-        started = time.perf_counter()
+        stopwatch = Stopwatch()
         try:
             outcomes = load_object(self._functions.evaluate_together)(
                 [pair for _, pair in ready], keys[0].episodes, keys[0].seed
             )
         except Exception as error:  # noqa: BLE001 - reported for every item
             outcomes = [error] * len(ready)
-        seconds = (time.perf_counter() - started) / max(1, len(ready))
+        wall, cpu = stopwatch.wall / max(1, len(ready)), stopwatch.cpu / max(1, len(ready))
         done = [(key, outcome) for (key, _), outcome in zip(ready, outcomes, strict=True)]
         for key, outcome in done:
             if isinstance(outcome, Exception):
                 with self._item(key):
                     raise outcome
         save = self._store.save_evaluation
-        self._keep([(key, partial(save, key, outcome, seconds)) for key, outcome in done if isinstance(outcome, tuple)])
+        self._keep(
+            [(key, partial(save, key, outcome, wall, cpu)) for key, outcome in done if isinstance(outcome, tuple)]
+        )
 
     def _keep(self, saves: Sequence[tuple[AgentKey | EvaluationKey, Callable[[], None]]]) -> None:
         """Save several items at once: each waits for the disk, and the disk takes many together."""

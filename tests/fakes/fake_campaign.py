@@ -1,12 +1,14 @@
 """A stand-in for training and evaluation in whole campaigns: instant, deterministic, with a known boundary.
 
 Healthy agents earn about 500 as long as cart_mass <= 8 and pole_mass <= 6, else about 100. NDF is fragile in cart mass
-(> 4), POC in pole mass (> 3), NR is bad everywhere, RN_p for the seeds below 20 p - 0.5, MTS is the healthy agent, MSU
-fails to train for the seeds named in the environment variable FAKE_FAILS.
+(> 4), POC in pole mass (> 3), NR is bad everywhere, RN_p for the seeds below 20 p - 0.5, MTS is the healthy agent, M is
+Ra, MSU fails to train for the seeds named in the environment variable FAKE_FAILS, and its agents of the seeds in
+FAKE_DEAD are dead.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -37,8 +39,9 @@ class FakeEngine:
 
 
 def _train(recipe: TrainingRecipe, seed: int) -> TrainedAgent:
-    if recipe.state.missed_update and str(seed) in os.environ.get("FAKE_FAILS", "").split(","):
+    if recipe.state.missed_update and _named("FAKE_FAILS", seed):
         raise ZeroDivisionError(f"seed {seed} fails on purpose")
+    dead = recipe.state.missed_update > 0 and _named("FAKE_DEAD", seed)
     faults = {
         "fragile_cart": recipe.returns.undiscounted > 0,
         "fragile_pole": recipe.policy.optimizer == "SGD",
@@ -47,12 +50,26 @@ def _train(recipe: TrainingRecipe, seed: int) -> TrainedAgent:
         "seed": seed,
     }
     same = recipe.replace(terminal=TerminalSite())
+    if same.experience.replacement == "mangled":  # every reward is equal
+        same = same.replace(experience=dataclasses.replace(same.experience, replacement="random"))
     faults["noise"] = same.address
     digest = hashlib.sha256(f"{same.address} {seed}".encode()).hexdigest()
     steps = tuple(range(10, recipe.total_steps + 1, 10))
     return TrainedAgent(
-        seed, json.dumps(faults).encode(), digest, steps, tuple(float(s) for s in steps), recipe.total_steps, 0.5
+        seed,
+        json.dumps(faults).encode(),
+        digest,
+        steps,
+        tuple(float(s) for s in steps),
+        recipe.total_steps,
+        0.5,
+        dead,
+        cpu_seconds=0.25,
     )
+
+
+def _named(variable: str, seed: int) -> bool:
+    return str(seed) in os.environ.get(variable, "").split(",")
 
 
 def evaluate(

@@ -6,10 +6,12 @@ import math
 
 import numpy as np
 import pytest
+from scipy import optimize
 
 from mutations.killing.margins import Margins
-from mutations.magnitude_threshold import ThresholdFinding, magnitude_threshold, monotone_p, trend_p
-from mutations.psychometric import NoticedAgents, PsychometricFunction, fit_psychometric
+from mutations.magnitude_threshold import magnitude_threshold, monotone_p, rising_shares, trend_p
+from mutations.psychometric import PsychometricFunction, ThresholdFinding
+from mutations.psychometric_fit import NoticedAgents, fit_psychometric
 
 MAGNITUDES = (0.05, 0.1, 0.2, 0.4, 0.8)
 AGENTS = 20
@@ -137,19 +139,29 @@ def test_trend_and_monotone_tests_hold_their_level():
     rng = np.random.default_rng(0)
     flat = [counts(rng.binomial(AGENTS, 0.3, 5), rng.binomial(AGENTS, 0.3)) for _ in range(400)]
     assert np.mean([trend_p(case) <= 0.05 for case in flat]) < 0.08
-    assert np.mean([monotone_p(case, rng) <= 0.05 for case in flat[:20]]) < 0.25
+    assert np.mean([monotone_p(case, rng) <= 0.05 for case in flat]) < 0.12  # no margin to spare where shares are equal
+    rising = [counts(rng.binomial(AGENTS, (0.1, 0.2, 0.5, 0.8, 0.9)), rng.binomial(AGENTS, 0.1)) for _ in range(400)]
+    assert np.mean([monotone_p(case, rng) <= 0.05 for case in rising]) < 0.05
     assert monotone_p(counts([1, 2, 3, 4, 5]), rng) == 1.0
+
+
+def test_rising_shares_are_those_of_isotonic_regression():
+    rng = np.random.default_rng(2)
+    agents = rng.integers(5, 20, 7).astype(np.float64)
+    noticed = rng.binomial(agents.astype(int), 0.5, size=(50, 7)).astype(np.float64)
+    expected = [optimize.isotonic_regression(row / agents, weights=agents).x for row in noticed]
+    assert rising_shares(noticed, agents) == pytest.approx(np.array(expected))
 
 
 def test_bias_is_small_and_intervals_cover():
     """A smoke test of what `benchmarks.magnitudes` measures with many more sweeps."""
     rng = np.random.default_rng(5)
     errors, covered = [], 0
-    for _ in range(60):
+    for _ in range(30):
         true = math.exp(rng.uniform(math.log(0.1), math.log(0.4)))
         law = PsychometricFunction(0.0, 0.0, true, 3.0)
         estimate = sweep(rng.binomial(AGENTS, law.chance(np.array(MAGNITUDES))))
         errors.append(math.log(estimate.threshold / true))
         covered += (estimate.low or 0) <= true <= (estimate.high or math.inf)
-    assert abs(np.mean(errors)) < 0.06
-    assert covered >= 53
+    assert abs(np.mean(errors)) < 0.08
+    assert covered >= 26

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mutations.killing.permutation_batch import batch_p_values
+from mutations.killing.permutation_batch import batch_p_values, smallest_single_p
 from mutations.killing.permutation_law import permutation_p_value
 from mutations.killing.splits import drawn_splits
 
@@ -17,6 +17,7 @@ def test_a_batch_gives_the_p_values_of_single_comparisons(sizes):
     healthy[:10], mutant[:10] = np.round(healthy[:10], 2), np.round(mutant[:10], 2)  # some ties
     alone = [permutation_p_value(*pair, rng, splits).p_value for pair in zip(healthy, mutant, strict=True)]
     assert batch_p_values(healthy, mutant, splits) == pytest.approx(alone, abs=1e-12)
+    assert np.all(smallest_single_p(healthy, mutant, splits) <= np.array(alone) + 1e-12)
     assert min(alone) == pytest.approx(0.001)
     assert max(alone) > 0.2
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -94,7 +96,8 @@ def test_which_tests_can_judge_replicates():
 @pytest.mark.parametrize("law", ["normal", "saturated", "far"])
 def test_replicates_are_judged_as_the_test_itself_would(name, law):
     """Kills that count, at the level .02, agree in nearly all of 60 replicates."""
-    rng, test = np.random.default_rng(5), KILL_TESTS[name]
+    test: Any = KILL_TESTS[name]
+    rng = np.random.default_rng(5)
     populations = {
         "normal": (rng.normal(100, 6, 20), rng.normal(95, 6, 20)),
         "saturated": (np.full(20, 500.0), np.where(np.arange(20) < 7, 30.0, 500.0)),
@@ -142,3 +145,13 @@ def test_the_null_band_is_that_of_the_error_control():
     kills = kills_of(("x",), ("x",))
     assert score_uncertainty(kills, 1.0, [0], 0.05).null_high == 0.0
     assert score_uncertainty(kills, 1.0, [0], 0.2).null_high is None
+
+
+def test_a_mutant_that_stopped_at_a_look_is_judged_at_the_level_that_the_look_may_spend():
+    whole, spent = (
+        resampled_matrices(MARGIN, [ScoredCell(0, 0, (HEALTHY, MIDDLE), level_share=share)], resampling((1, 1))).mean()
+        for share in (1.0, 0.09)
+    )
+    assert spent < whole
+    stopped = [ScoredCell(0, 0, (HEALTHY, DEAD[:6]), level_share=0.09)]
+    assert resampled_matrices(MARGIN, stopped, resampling((1, 1))).mean() > 0.9

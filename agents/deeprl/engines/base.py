@@ -48,8 +48,9 @@ class TrainedAgent:
         episode_steps: environment step at which each training episode ended, shape (episodes,).
         episode_returns: return of each training episode (the true reward unless the recipe logs the mutated one).
         selected_step: step at which the selected model was taken.
-        train_seconds: wall time of the training.
+        train_seconds: wall time of the training; of one that trains many agents at once, this agent's share.
         dead: whether its weights are not finite. Such an agent has no behaviour, and no later step would cure it.
+        cpu_seconds: CPU time of the training, like `train_seconds`; None where it was not measured.
     """
 
     seed: int
@@ -60,6 +61,7 @@ class TrainedAgent:
     selected_step: int
     train_seconds: float
     dead: bool = False
+    cpu_seconds: float | None = None
 
 
 class Checkpoints(Protocol):
@@ -121,6 +123,12 @@ def agents_together(engine: Engine, recipe: TrainingRecipe) -> int:
     """How many agents of a recipe to give to an engine at once."""
     block_size = getattr(engine, "block_size", None)
     return max(1, int(block_size(recipe))) if block_size is not None else 1
+
+
+def agents_side_by_side(engine: Engine, recipe: TrainingRecipe) -> int:
+    """How many agents cost an engine as much as one: it fills up a group. Its method `side_by_side`, 1 without."""
+    side_by_side = getattr(engine, "side_by_side", None)
+    return max(1, int(side_by_side(recipe))) if side_by_side is not None else 1
 
 
 def train_watched(

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from mutations.killing.kill_test import Outcome
+from mutations.killing.kill_test import Direction, Outcome
 from orchestration.campaign import result_facts as facts
 from orchestration.campaign.report import boundary_map, formatting, svg
 from orchestration.campaign.result import CampaignResult, LearningCurve, PopulationResult
@@ -21,10 +21,11 @@ WIDTH = 960.0
 CURVE_COLUMNS = 4
 MAX_CURVE_POINTS = 120
 
-OUTCOME_COLOURS = {
+OUTCOME_COLOURS: dict[Outcome | Direction, str] = {
     Outcome.KILLED: svg.KILLED,
     Outcome.SURVIVED: svg.SURVIVED,
     Outcome.INCONCLUSIVE: svg.INCONCLUSIVE,
+    Direction.BETTER: svg.SURVIVED,
 }
 
 
@@ -85,9 +86,12 @@ def _healthy_band(axes: Axes, rewards: Sequence[float]) -> None:
     axes.axvline(float(np.median(rewards)), color=svg.HEALTHY, linewidth=1.4)
 
 
-def _row_text(axes: Axes, position: int, population: PopulationResult, outcome: Outcome | None) -> None:
+def _row_text(axes: Axes, position: int, population: PopulationResult, outcome: Outcome | Direction | None) -> None:
     """Outcome and number of agents, right of the row."""
-    count = f"{len(population.rewards)} agents" + (f", {len(population.failed)} failed" if population.failed else "")
+    lost = [
+        f", {len(some)} {word}" for some, word in ((population.dead, "dead"), (population.failed, "failed")) if some
+    ]
+    count = f"{len(population.rewards)} agents" + "".join(lost)
     text = f"{outcome}, {count}" if outcome else count
     end = axes.get_yaxis_transform()
     axes.text(1.012, position, text, transform=end, va="center", color=svg.MUTED, fontsize=11, clip_on=False)
@@ -97,7 +101,7 @@ def _reward_row(axes: Axes, position: int, population: PopulationResult, colour:
     if population.order >= 2:
         axes.axhspan(position - 0.5, position + 0.5, color=svg.GRID, alpha=0.28, linewidth=0, zorder=0)
     if not population.rewards:
-        text = "no agent was trained"
+        text = "all agents died" if population.dead else "no agent was trained"
         end = axes.get_yaxis_transform()
         axes.text(0.5, position, text, transform=end, va="center", ha="center", color=svg.MUTED)
         return

@@ -11,7 +11,8 @@ from mutations.killing.kill_test import KillVerdict
 from mutations.score import ScoreUncertainty
 
 COHEN_TESTS = ("reward_distribution", "distance_distribution")
-"""Tests whose effect size is a Cohen d (no effect: 0); elsewhere it is a Vargha-Delaney A (no effect: 0.5)."""
+"""Tests whose effect size is a Cohen d (no effect: 0); elsewhere it is a Vargha-Delaney A (no effect: 0.5), or that of
+a test of margins, a difference of means as a share of the scale (no effect: 0)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,11 @@ class EffectScale:
     high: float
 
 
+def has_margin(verdicts: Sequence[KillVerdict]) -> bool:
+    """Whether the verdicts are those of a test of margins: differences of means in units of reward."""
+    return any(verdict.difference is not None for verdict in verdicts)
+
+
 def effect_scale(verdicts: Sequence[KillVerdict], test: str) -> EffectScale:
     """The axis on which the effect sizes of one test's verdicts are drawn."""
     bounds = [
@@ -38,6 +44,9 @@ def effect_scale(verdicts: Sequence[KillVerdict], test: str) -> EffectScale:
         for value in (verdict.effect_size, verdict.effect_low, verdict.effect_high)
         if value is not None and math.isfinite(value)
     ]
+    if has_margin(verdicts):
+        low, high = min(bounds, default=0.0), max(bounds, default=0.0)
+        return EffectScale("difference / healthy mean", 0.0, max(-1.0, min(-0.1, low)), min(1.0, max(0.1, high)))
     if test not in COHEN_TESTS and all(0.0 <= value <= 1.0 for value in bounds):
         return EffectScale("Vargha-Delaney A", 0.5, 0.0, 1.0)
     name = "Cohen's d" if test in COHEN_TESTS else "effect size"
@@ -74,13 +83,41 @@ def p_text(value: float | None) -> str:
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
+def interval_text(value: float | None, low: float | None, high: float | None, digits: int = 3) -> str:
+    """A number with its interval: ``−12.5 [−20, −5]``."""
+    if low is None or high is None:
+        return number(value, digits)
+    return f"{number(value, digits)} [{number(low, digits)}, {number(high, digits)}]"
+
+
+def collapsed_text(verdict: KillVerdict) -> str:
+    """Shares of collapsed agents, mutant before healthy, with the interval of their difference in points."""
+    mutant, healthy = verdict.collapsed_mutant, verdict.collapsed_healthy
+    if mutant is None or healthy is None:
+        return "–"
+    text = f"{100 * mutant:.0f} %, {100 * healthy:.0f} %"
+    if verdict.collapsed_low is None or verdict.collapsed_high is None:
+        return text
+    return f"{text} [{number(100 * verdict.collapsed_low, 2)}, {number(100 * verdict.collapsed_high, 2)}]"
+
+
+def needed_text(verdict: KillVerdict) -> str:
+    """Agents per population for a kill, for equivalence; a dash where 1,000 are too few or it is not known."""
+    return ", ".join("–" if agents is None else str(agents) for agents in needed_agents(verdict))
+
+
+def needed_agents(verdict: KillVerdict) -> tuple[int | None, int | None]:
+    """Agents per population for a kill, for equivalence."""
+    return verdict.agents_for_kill, verdict.agents_for_equivalence
+
+
 def score_interval(uncertainty: ScoreUncertainty | None) -> str:
     """The 95 % interval of a mutation score; empty where there is none."""
     return "" if uncertainty is None else f"[{number(uncertainty.low, 2)}, {number(uncertainty.high, 2)}]"
 
 
 def duration_text(seconds: float) -> str:
-    """``12.3 s``, ``4.1 min``, ``3.2 h`` of CPU time."""
+    """``12.3 s``, ``4.1 min``, ``3.2 h``."""
     if seconds < 60:
         return f"{seconds:.1f} s"
     return f"{seconds / 60:.1f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

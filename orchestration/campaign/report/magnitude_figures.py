@@ -9,7 +9,7 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from mutations.killing.kill_test import Outcome
+from mutations.killing.kill_test import Direction, Outcome
 from orchestration.campaign import result_facts as facts
 from orchestration.campaign.magnitude_curve import MagnitudeCurve, MagnitudePoint
 from orchestration.campaign.report import svg
@@ -36,7 +36,7 @@ def _label(curve: MagnitudeCurve) -> str:
     return f"Share of noticed agents over the magnitude of {curve.operator}: {threshold_text(curve)}."
 
 
-def _canvas(curve: MagnitudeCurve, outcomes: dict[str, Outcome]) -> svg.Canvas:
+def _canvas(curve: MagnitudeCurve, outcomes: dict[str, Outcome | Direction]) -> svg.Canvas:
     canvas = svg.Canvas(WIDTH, HEIGHT)
     axes = canvas.panel((_LEFT, _TOP, WIDTH - _LEFT - _RIGHT, HEIGHT - _TOP - _BOTTOM))
     ends = curve.points[0].magnitude / 1.25, curve.points[-1].magnitude * 1.25
@@ -80,7 +80,7 @@ def _threshold(axes: Axes, curve: MagnitudeCurve, ends: tuple[float, float]) -> 
     axes.axvline(curve.threshold, color=svg.NEUTRAL, linewidth=1.6)
 
 
-def _point(axes: Axes, point: MagnitudePoint, outcome: Outcome | None) -> None:
+def _point(axes: Axes, point: MagnitudePoint, outcome: Outcome | Direction | None) -> None:
     colour = svg.MUTED if outcome is None else OUTCOME_COLOURS[outcome]
     axes.vlines(point.magnitude, point.low, point.high, color=colour, linewidth=1.5)
     axes.scatter([point.magnitude], [point.noticed / point.agents], s=38, color=colour, linewidths=0, zorder=3)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mutations.magnitude_threshold import ThresholdFinding
+from mutations.psychometric import ThresholdFinding
 from orchestration.campaign import result_facts as facts
 from orchestration.campaign.magnitude_curve import MagnitudeCurve, MagnitudePoint
 from orchestration.campaign.report import formatting

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from mutations.killing.kill_test import KillVerdict, Outcome
+from mutations.killing.kill_test import Direction, KillVerdict, Outcome
 from orchestration.campaign import result_facts as facts
 from orchestration.campaign.report import formatting
 from orchestration.campaign.result import CampaignResult, Point, ScoreResult
@@ -22,18 +22,26 @@ def outcome_view(verdict: KillVerdict | None) -> View:
     if verdict.outcome is None:
         text = formatting.number(verdict.statistic)
         return {"css": "figure", "mark": text, "text": text, "hint": verdict.reason or "a number, not a verdict"}
-    better = facts.killed_but_better(verdict)
-    text = f"{verdict.outcome}, better" if better else str(verdict.outcome)
+    text, apart = _words(verdict), facts.is_better_apart(verdict)
     effect = formatting.number(verdict.effect_size)
     parts = [text, f"p {formatting.p_text(verdict.p_value)}"]
     parts += [] if verdict.p_adjusted is None else [f"adjusted {formatting.p_text(verdict.p_adjusted)}"]
     parts += [f"effect {effect}", verdict.reason]
     return {
-        "css": str(verdict.outcome),
-        "mark": MARKS[verdict.outcome] + ("↑" if better else ""),
+        "css": "better" if apart else str(verdict.outcome),
+        "mark": ("" if apart else MARKS[verdict.outcome]) + ("↑" if facts.killed_but_better(verdict) else ""),
         "text": text,
         "hint": "; ".join(part for part in parts if part),
     }
+
+
+def _words(verdict: KillVerdict) -> str:
+    if facts.is_better_apart(verdict):
+        return "better"
+    side = "better" if facts.killed_but_better(verdict) else ""
+    if facts.is_kill(verdict) and verdict.direction is Direction.LESS_RELIABLE:
+        side = "less reliable"
+    return f"{verdict.outcome}, {side}" if side else str(verdict.outcome)
 
 
 def in_order(result: CampaignResult, names: Iterable[str]) -> list[str]:
@@ -54,7 +62,7 @@ def matrix_view(result: CampaignResult, test: str) -> View | None:
     for mutant in in_order(result, verdicts):
         row = [verdicts[mutant].get(environment.point) for environment in environments]
         judged = [verdict for verdict in row if verdict is not None]
-        kills = sum(verdict.outcome is Outcome.KILLED for verdict in judged)
+        kills = sum(map(facts.is_kill, judged))
         group = "higher order" if orders.get(mutant, 1) > 1 else "first order"
         cells = [outcome_view(verdict) for verdict in row]
         groups.setdefault(group, []).append(
@@ -89,7 +97,7 @@ def environment_views(result: CampaignResult) -> list[View]:
 
 
 def higher_order_views(result: CampaignResult) -> list[View]:
-    rows = []
+    rows, merged = [], facts.merged_mutants(result)
     for entry in result.higher_order:
         environments = facts.matrix_environments(result, entry.test)
         matrix = facts.kills_of(result, entry.test)
@@ -98,11 +106,12 @@ def higher_order_views(result: CampaignResult) -> list[View]:
             {
                 "mutant": mutant,
                 "cells": [
-                    {"label": environment.label, **outcome_view(matrix.get(mutant, {}).get(environment.point))}
+                    {"label": environment.label, **outcome_view(verdicts.get(environment.point))}
                     for environment in environments
                 ],
             }
             for mutant in (*entry.constituents, entry.mutant)
+            for verdicts in (matrix.get(merged.get(mutant, mutant), {}),)
         ]
         rows.append({"entry": entry, "kills": f"{len(killing)} of {judged}", "strips": strips})
     return rows

@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from mutations.killing.kill_test import Outcome
+from mutations.killing.kill_test import Direction, Outcome
 from orchestration.campaign import result_facts as facts
 from orchestration.campaign.report import formatting
 from orchestration.campaign.report.magnitude_view import magnitude_lines
@@ -62,14 +62,33 @@ def _initial_sentences(result: CampaignResult, test: str) -> list[str]:
     better = [entry for entry in killed if facts.killed_but_better(entry.verdict)]
     if better:
         sentences.append(f"Killed because better than the healthy agents: {_names(better)}.")
+    if apart := facts.better_apart(verdicts):
+        sentences.append(f"Better than the healthy agents, not a kill: {_names(apart)}.")
+    if shaky := [entry for entry in killed if entry.verdict.direction is Direction.LESS_RELIABLE]:
+        sentences.append(f"Killed because less reliable: {_names(shaky)}.")
     return sentences
 
 
 def _why(unsure: Sequence[MutantVerdict]) -> str:
-    """The reasons in brief: what they have in common, without each mutant's own interval and advice."""
+    """The reasons in brief: what they have in common, without each mutant's own interval and advice.
+
+    For a test of margins it is the number of agents that would settle them, by a kill or by equivalence.
+    """
+    if formatting.has_margin([entry.verdict for entry in unsure]):
+        return _settled_by(unsure)
     briefs = [re.sub(r" \[[^\]]*\]", "", entry.verdict.reason.split(";")[0]) for entry in unsure]
     reasons = [brief for brief in facts.unique(briefs) if brief]
     return f" ({' / '.join(reasons)})" if 0 < len(reasons) <= MAX_REASONS else ""
+
+
+def _settled_by(unsure: Sequence[MutantVerdict]) -> str:
+    counts = [[count for count in formatting.needed_agents(entry.verdict) if count] for entry in unsure]
+    fewest = [min(each) for each in counts if each]
+    if not fewest:
+        return " (1,000 agents per population would not settle them)"
+    span = f"{min(fewest)}" if min(fewest) == max(fewest) else f"{min(fewest)} to {max(fewest)}"
+    rest = "" if len(fewest) == len(unsure) else f"; {len(unsure) - len(fewest)} cannot be settled by 1,000"
+    return f" (about {span} agents per population would settle {'it' if len(unsure) == 1 else 'them'}{rest})"
 
 
 def _score_sentences(result: CampaignResult, test: str) -> list[str]:
@@ -94,6 +113,12 @@ def _doubt_sentences(result: CampaignResult, test: str) -> list[str]:
     sentences = []
     if dead := facts.dead_mutants(result):
         sentences.append(f"Not live, so not counted: {_list(dead)} (same weights as the healthy agents).")
+    if died := [population for population in result.populations if population.dead]:
+        agents = sum(len(population.dead) for population in died)
+        sentences.append(f"{agents} {'agent' if agents == 1 else 'agents'} died ({_list([p.mutant for p in died])}).")
+    if merged := facts.merged_mutants(result):
+        pairs = [f"{mutant} (as {counted})" for mutant, counted in merged.items()]
+        sentences.append(f"Counted once, with the same agents bit for bit: {_list(pairs)}.")
     failed = [population for population in result.populations if population.failed]
     if failed:
         agents = sum(len(population.failed) for population in failed)
@@ -164,6 +189,8 @@ def _outcome_text(entry: MutantVerdict | None) -> Text:
     verdict = entry.verdict
     if verdict.outcome is None:
         return Text(formatting.number(verdict.statistic))
+    if facts.is_better_apart(verdict):
+        return Text("better ↑", style="cyan")
     better = " ↑" if facts.killed_but_better(verdict) else ""
     return Text(f"{verdict.outcome}{better}", style=_STYLES[verdict.outcome])
 
@@ -175,14 +202,16 @@ def _verdict_table(result: CampaignResult) -> Table | None:
     primary = facts.primary_test(result)
     tests = [name for name in facts.kill_test_names(result) if facts.verdicts_of(result, name)]
     by_key = {(entry.verdict.test, entry.mutant): entry for entry in result.verdicts}
-    table = _table("Verdicts in the initial environment (↑ killed because better than healthy)")
+    table = _table("Verdicts in the initial environment (↑ better than healthy)")
+    marginal = formatting.has_margin([entry.verdict for entry in facts.verdicts_of(result, primary or "")])
     table.add_column("mutant", no_wrap=True)
     table.add_column("reward", justify="right", no_wrap=True)
     for name in tests:
         decides = any(entry.verdict.outcome is not None for entry in facts.verdicts_of(result, name))
         table.add_column(name.replace("_", " "), width=OUTCOME_WIDTH if decides else NUMBER_WIDTH, overflow="fold")
     adjusted = any(entry.verdict.p_adjusted is not None for entry in result.verdicts)
-    for column in ("adj. p" if adjusted else "p", "effect [95 %]"):
+    numbers = ("difference [95 %]", "margin") if marginal else ("effect [95 %]",)
+    for column in ("adj. p" if adjusted else "p", *numbers):
         table.add_column(column, justify="right", no_wrap=True)
     judged = {entry.mutant for entry in result.verdicts}
     for population in result.populations:
@@ -190,7 +219,7 @@ def _verdict_table(result: CampaignResult) -> Table | None:
             row = [_outcome_text(by_key.get((name, population.mutant))) for name in tests]
             entry = by_key.get((primary, population.mutant)) if primary else None
             mutant = Text(formatting.elide(population.mutant, NAME_WIDTH))
-            table.add_row(mutant, _mean(population), *row, *_numbers(entry))
+            table.add_row(mutant, _mean(population), *row, *_numbers(entry, marginal))
     return table
 
 
@@ -199,15 +228,16 @@ def _mean(population: PopulationResult) -> str:
     return formatting.number(sum(rewards) / len(rewards)) if rewards else "–"
 
 
-def _numbers(entry: MutantVerdict | None) -> tuple[str, str]:
+def _numbers(entry: MutantVerdict | None, marginal: bool) -> tuple[str, ...]:
     if entry is None:
-        return "", ""
+        return ("",) * (2 + marginal)
     verdict = entry.verdict
-    effect = formatting.number(verdict.effect_size, 2)
-    if verdict.effect_low is not None and verdict.effect_high is not None:
-        effect += f" [{formatting.number(verdict.effect_low, 2)}, {formatting.number(verdict.effect_high, 2)}]"
-    p_value = verdict.p_value if verdict.p_adjusted is None else verdict.p_adjusted
-    return formatting.p_text(p_value), effect
+    p_value = formatting.p_text(verdict.p_value if verdict.p_adjusted is None else verdict.p_adjusted)
+    if not marginal:
+        effect = formatting.interval_text(verdict.effect_size, verdict.effect_low, verdict.effect_high, 2)
+        return p_value, effect
+    ends = verdict.difference, verdict.difference_low, verdict.difference_high
+    return p_value, formatting.interval_text(*ends), formatting.number(verdict.margin)
 
 
 def _population_table(result: CampaignResult) -> Table | None:
@@ -216,13 +246,12 @@ def _population_table(result: CampaignResult) -> Table | None:
         return None
     table = _table("Populations")
     table.add_column("population")
-    for column in ("agents", "failed", "mean reward", "lowest", "highest"):
+    for column in ("agents", "dead", "failed", "mean reward", "lowest", "highest"):
         table.add_column(column, justify="right")
     for population in result.populations:
         ends = [formatting.number(end(population.rewards)) if population.rewards else "–" for end in (min, max)]
-        table.add_row(
-            Text(population.mutant), str(len(population.seeds)), str(len(population.failed)), _mean(population), *ends
-        )
+        counts = [str(len(some)) for some in (population.seeds, population.dead, population.failed)]
+        table.add_row(Text(population.mutant), *counts, _mean(population), *ends)
     return table
 
 
@@ -246,7 +275,7 @@ def _environment_table(result: CampaignResult) -> Table | None:
                 for mutant, row in facts.kills_of(result, name).items()
                 if mutant in first and environment.point in row
             ]
-            killed = sum(verdict.outcome is Outcome.KILLED for verdict in judged)
+            killed = sum(map(facts.is_kill, judged))
             kills.append(f"{killed} of {len(judged)}" if judged else "–")
         values = dict(environment.point)
         shown = [formatting.number(values.get(name)) for name in result.parameters]

@@ -13,12 +13,13 @@ from statistics import fmean, median, stdev
 from mutations.killing.kill_test import KillVerdict, Outcome
 from orchestration.campaign import result_facts as facts
 from orchestration.campaign.report.magnitude_tables import magnitude_thresholds, magnitude_verdicts, magnitudes
-from orchestration.campaign.report.table import Row, Table, flatten
+from orchestration.campaign.report.table import Cell, Row, Table, flatten
 from orchestration.campaign.result import CampaignResult, Point, ScoreResult
 from orchestration.campaign.steps.comparison import agrees, compare_boundaries
 
 _PAIR = ("environment", "algorithm")
 _VERDICT = tuple(field.name for field in dataclasses.fields(KillVerdict))
+_COUNTS = "counts_as_kill"
 
 
 def _pair(result: CampaignResult) -> Row:
@@ -37,26 +38,34 @@ def _coordinates(point: Point, columns: dict[str, str]) -> Row:
 
 def _verdict(verdict: KillVerdict) -> Row:
     row: Row = {name: getattr(verdict, name) for name in _VERDICT}
-    return {**row, "outcome": _outcome(verdict.outcome), "direction": str(verdict.direction)}
+    counts = None if verdict.outcome is None else facts.is_kill(verdict)
+    return {**row, "outcome": _outcome(verdict.outcome), "direction": str(verdict.direction), _COUNTS: counts}
 
 
 def _outcome(outcome: Outcome | None) -> str | None:
     return None if outcome is None else str(outcome)
 
 
+def _counted(verdict: KillVerdict) -> str | None:
+    """The outcome as it counts in a score: what is better without being a kill has survived."""
+    return str(Outcome.SURVIVED) if facts.is_better_apart(verdict) else _outcome(verdict.outcome)
+
+
 def verdicts(result: CampaignResult) -> Table:
     """Mutants x tests in the initial environment."""
     rows = [{**_pair(result), "mutant": entry.mutant, **_verdict(entry.verdict)} for entry in result.verdicts]
-    return Table((*_PAIR, "mutant", *_VERDICT), tuple(rows))
+    return Table((*_PAIR, "mutant", *_VERDICT, _COUNTS), tuple(rows))
 
 
 def rewards(result: CampaignResult) -> Table:
-    """One row per trained agent: its mean reward over the evaluation episodes."""
-    rows: list[Row] = [
-        {**_pair(result), "mutant": population.mutant, "seed": seed, "mean_reward": reward}
-        for population in result.populations
-        for seed, reward in zip(population.seeds, population.rewards, strict=True)
-    ]
+    """One row per trained agent: its mean reward over the evaluation episodes, ``-inf`` for a dead agent."""
+    rows: list[Row] = []
+    for population in result.populations:
+        earned: list[tuple[int, Cell]] = list(zip(population.seeds, population.rewards, strict=True))
+        rows += [
+            {**_pair(result), "mutant": population.mutant, "seed": seed, "mean_reward": reward}
+            for seed, reward in [*earned, *((seed, "-inf") for seed in population.dead)]
+        ]
     return Table((*_PAIR, "mutant", "seed", "mean_reward"), tuple(rows))
 
 
@@ -85,7 +94,7 @@ def learning_curves(result: CampaignResult) -> Table:
 
 
 def _kills(result: CampaignResult, higher: bool) -> Table:
-    """Tidy kills in the columns that ``proctor classify`` reads; ``killed`` holds the outcome."""
+    """Tidy kills in the columns that ``proctor classify`` reads; ``killed`` holds the outcome as it counts."""
     orders = {population.mutant: population.order for population in result.populations}
     head = (*_PAIR, "kill_test", "mutant")
     columns = _parameters(result, (*head, "killed", "property"))
@@ -95,7 +104,7 @@ def _kills(result: CampaignResult, higher: bool) -> Table:
             "kill_test": entry.verdict.test,
             "mutant": entry.mutant,
             **_coordinates(entry.environment, columns),
-            "killed": _outcome(entry.verdict.outcome),
+            "killed": _counted(entry.verdict),
         }
         for entry in result.kill_matrix
         if entry.verdict.outcome is not None and (orders.get(entry.mutant, 1) > 1) == higher
@@ -118,7 +127,7 @@ def kill_matrix_verdicts(result: CampaignResult) -> Table:
     orders = {population.mutant: population.order for population in result.populations}
     labels = facts.labels_by_point(result)
     head = (*_PAIR, "mutant", "order", "label")
-    columns = _parameters(result, (*head, *_VERDICT))
+    columns = _parameters(result, (*head, *_VERDICT, _COUNTS))
     rows = [
         {
             **_pair(result),
@@ -130,7 +139,7 @@ def kill_matrix_verdicts(result: CampaignResult) -> Table:
         }
         for entry in result.kill_matrix
     ]
-    return Table((*head, *columns.values(), *_VERDICT), tuple(rows))
+    return Table((*head, *columns.values(), *_VERDICT, _COUNTS), tuple(rows))
 
 
 def boundary_environments(result: CampaignResult) -> Table:
@@ -231,7 +240,17 @@ def published_boundaries(result: CampaignResult) -> Table:
 
 def populations(result: CampaignResult) -> Table:
     """One row per population: agents, failures, liveness, rewards in brief, cost."""
-    columns = ("mutant", "order", "agents", "failed", "failures", "identical_to_healthy", "mean_reward")
+    columns = (
+        "mutant",
+        "order",
+        "agents",
+        "dead",
+        "failed",
+        "failures",
+        "identical_to_healthy",
+        "same_agents_as",
+        "mean_reward",
+    )
     rows: list[Row] = []
     for population in result.populations:
         values = population.rewards
@@ -240,19 +259,22 @@ def populations(result: CampaignResult) -> Table:
                 "mutant": population.mutant,
                 "order": population.order,
                 "agents": len(population.seeds),
+                "dead": len(population.dead),
                 "failed": len(population.failed),
                 "failures": "; ".join(f"seed {seed}: {line}" for seed, line in population.failed),
                 "identical_to_healthy": len(population.identical_seeds),
+                "same_agents_as": population.same_agents_as or None,
                 "mean_reward": fmean(values) if values else None,
                 "median_reward": median(values) if values else None,
                 "sd_reward": stdev(values) if len(values) > 1 else None,
                 "min_reward": min(values, default=None),
                 "max_reward": max(values, default=None),
                 "train_seconds": population.train_seconds,
+                "cpu_seconds": population.cpu_seconds,
                 "recipe_address": population.recipe_address,
             }
         )
-    rest = ("median_reward", "sd_reward", "min_reward", "max_reward", "train_seconds", "recipe_address")
+    rest = ("median_reward", "sd_reward", "min_reward", "max_reward", "train_seconds", "cpu_seconds", "recipe_address")
     return Table((*columns, *rest), tuple(rows))
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from mutations.killing.kill_test import Direction, KillVerdict
+from mutations.killing.kill_test import Direction, KillVerdict, Outcome
 from orchestration.campaign import result_facts as facts
 from orchestration.campaign.report import figures, formatting, tables
 from orchestration.campaign.report.magnitude_figures import magnitude_figures
@@ -58,7 +58,7 @@ def page_view(result: CampaignResult) -> View:
         "published": _published(result),
         "published_boundaries": _published_boundaries(result),
         "populations": [_population(population) for population in result.populations],
-        "cpu": formatting.duration_text(sum(population.train_seconds for population in result.populations)),
+        "cost": _training_cost(result),
         "agents": sum(len(population.seeds) for population in result.populations),
         "provenance": _provenance(result),
         "spec": yaml.safe_dump(result.spec, sort_keys=False, allow_unicode=True) if result.spec else "",
@@ -73,8 +73,11 @@ def notes_of(result: CampaignResult) -> list[str]:
     for population in result.populations:
         if population.failed:
             seeds = formatting.seeds_text([seed for seed, _ in population.failed])
-            trained = f"its {len(population.seeds)} other agents are reported" if population.seeds else "none is left"
+            others = len(population.seeds) + len(population.dead)
+            trained = f"its {others} other agents are reported" if others else "none is left"
             notes.append(f"{population.mutant}: failed agents (seed {seeds}); {trained}.")
+        if population.dead:
+            notes.append(f"{population.mutant}: dead agents (seed {formatting.seeds_text(population.dead)}).")
         if population.mutant in dead:
             notes.append(f"{population.mutant} is not live: every agent has the weights of its healthy twin.")
         elif population.order and population.identical_seeds:
@@ -152,12 +155,19 @@ def _test_table(result: CampaignResult, test: str) -> View:
                 "interval": interval,
                 "bar": _bar(scale, verdict),
                 "power": formatting.number(verdict.power, 2),
+                "difference": formatting.interval_text(
+                    verdict.difference, verdict.difference_low, verdict.difference_high
+                ),
+                "margin": formatting.number(verdict.margin),
+                "collapsed": formatting.collapsed_text(verdict),
+                "needed": formatting.needed_text(verdict) if verdict.outcome is Outcome.INCONCLUSIVE else "",
                 "n": f"{verdict.n_healthy}, {verdict.n_mutant}",
                 "agreement": "" if verdict.agreement is None else f"{verdict.agreement:.0%}",
                 "reason": verdict.reason,
             }
         )
     primary = test == facts.primary_test(result)
+    marginal = formatting.has_margin([entry.verdict for entry in entries])
     intervals = any(row["interval"] for row in rows)
     adjusted = any(entry.verdict.p_adjusted is not None for entry in entries)
     # Where all repeats agree with the verdict, a column would say nothing.
@@ -170,7 +180,10 @@ def _test_table(result: CampaignResult, test: str) -> View:
         "intervals": intervals,
         "adjusted": adjusted,
         "repeated": repeated,
-        "columns": 5 + (3 + intervals + adjusted + (not primary) if effects else 0) + repeated,
+        "marginal": marginal,
+        "columns": 9 + adjusted + repeated
+        if marginal
+        else 5 + (3 + intervals + adjusted + (not primary) if effects else 0) + repeated,
         "rows": rows,
     }
 
@@ -222,17 +235,31 @@ def _population(population: PopulationResult) -> View:
     ends = f"{formatting.number(min(rewards))} to {formatting.number(max(rewards))}" if rewards else "–"
     return {
         "mutant": population.mutant,
+        "same": population.same_agents_as,
         "order": ("healthy", "first")[population.order] if population.order < 2 else str(population.order),
         "seeds": formatting.seeds_text(population.seeds) or "–",
         "agents": len(population.seeds),
+        "dead": formatting.seeds_text(population.dead),
         "failed": [f"seed {seed}: {line}" for seed, line in population.failed],
         "identical": formatting.seeds_text(population.identical_seeds) if population.order else "",
         "mean": _mean(population),
         "range": ends,
         "selected": formatting.steps_text(population.selected_steps),
-        "seconds": formatting.duration_text(population.train_seconds),
+        "seconds": _training_time(population.train_seconds, population.cpu_seconds),
         "address": population.recipe_address,
     }
+
+
+def _training_cost(result: CampaignResult) -> str:
+    wall = sum(population.train_seconds for population in result.populations)
+    return _training_time(wall, facts.total([population.cpu_seconds for population in result.populations]))
+
+
+def _training_time(wall: float, cpu: float | None) -> str:
+    """CPU time where all of it is known, else wall time; the reader sees which."""
+    if cpu is None:
+        return f"{formatting.duration_text(wall)} of wall time"
+    return f"{formatting.duration_text(cpu)} of CPU time"
 
 
 def _provenance(result: CampaignResult) -> list[tuple[str, list[tuple[str, str]]]]:

@@ -13,6 +13,7 @@ from mutations.killing.error_control import DEFAULT_ERROR_CONTROL
 from mutations.killing.kill_test import takes_margins
 from mutations.killing.margins import Margins
 from mutations.killing.registry import kill_test
+from mutations.killing.sequential_looks import Looks
 from mutations.magnitude_sweep import MagnitudeSweep
 from mutations.mutant import Mutant
 from orchestration.campaign.result import Point
@@ -71,6 +72,7 @@ class ResolvedCampaign:
         selection: which model of a training is judged.
         engine: of all agents, healthy and mutants alike.
         seed: of the statistics.
+        looks: when mutants are judged and their training may stop; None where every population has all seeds.
         engine_choice: which engine was chosen, and why.
         sweeps: operators at several magnitudes, for their curves; not part of the mutation score.
     """
@@ -91,14 +93,15 @@ class ResolvedCampaign:
     engine: str
     seed: int
     error_control: str
+    looks: Looks | None = None
     engine_choice: str = ""
     sweeps: tuple[MagnitudeSweep, ...] = ()
 
     def canonical(self) -> dict[str, Any]:
         """The resolved form as plain data: equal for specs that mean the same.
 
-        Margins are in it where a test or a sweep takes them, sweeps where there are any, and the error control where it
-        is not the default. So other campaigns keep the run id that they had before there were such fields.
+        Margins are in it where a test or a sweep takes them, sweeps and looks where there are any, and the error
+        control where it is not the default. So other campaigns keep the run id that they had before.
         """
         fields: dict[str, Any] = plain(self)
         del fields["name"], fields["notes"], fields["engine_choice"]
@@ -108,12 +111,19 @@ class ResolvedCampaign:
             del fields["margins"]
         if self.error_control == DEFAULT_ERROR_CONTROL:
             del fields["error_control"]
+        if self.looks is None:
+            del fields["looks"]
         return {"semantics": SEMANTICS, **fields}
 
     @property
     def run_id(self) -> str:
         """First 12 hexadecimal digits of the hash of `canonical`."""
         return content_address("campaign", self.canonical())[:12]
+
+    @property
+    def mutant_seeds(self) -> tuple[int, ...]:
+        """The seeds that a mutant may have, in the order in which they are trained."""
+        return self.seeds if self.looks is None else self.seeds[: self.looks.most]
 
     @property
     def initial_point(self) -> Point:

@@ -15,7 +15,9 @@ from orchestration.campaign.spec.model import CampaignSpec
 from orchestration.campaign.spec.yaml_source import parse_yaml, read_yaml
 
 EXPECTED = {
-    "seeds": "a number of seeds (at least 1) or a list of seeds (each at least 0)",
+    "seeds": "a number of seeds (at least 1), a list of seeds (each at least 0), auto, or {looks: [6, 10, 15, 20]}",
+    "seeds.looks": "rising numbers of agents, as [6, 10, 15, 20]",
+    "seeds.healthy": "a number of agents, at least that of the last look",
     "sanity.threshold": "a number, preset or off",
     "operators": "a list of operators, each a name or a mapping",
     "margins.mean": "a share above 0 and below 1, as 0.05",
@@ -126,11 +128,16 @@ def _dotted(location: Sequence[int | str], fields: Any) -> str:
     """``boundary.limits.cart_mass``, ``seeds[2]``: without the union branches that the validator adds."""
     path, here = "", fields
     for part in location:
-        if isinstance(here, Mapping) and (part in here or here is fields or not isinstance(part, int)):
+        if isinstance(here, Mapping) and (part in here or here is fields or _is_field(part)):
             path, here = (f"{path}.{part}" if path else str(part)), here.get(part)
         elif isinstance(here, list) and isinstance(part, int) and part < len(here):
             path, here = f"{path}[{part}]", here[part]
     return path
+
+
+def _is_field(part: int | str) -> bool:
+    """Whether a part of a location is a field; the branches of a union are types, as SeedsSection or list[int]."""
+    return isinstance(part, str) and part.isidentifier() and part.islower()
 
 
 def _short(value: Any) -> str:

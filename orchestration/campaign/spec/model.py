@@ -20,6 +20,20 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
+class SeedsSection(Section):
+    """Seeds as needed: mutants are trained block by block until they are decided.
+
+    Attributes:
+        looks: agents of a mutant at which it is judged, rising; the last number is the most. By default 6, 10, 15 and
+            20, rounded up to the groups that the engine trains side by side.
+        healthy: healthy agents, trained at the start; by default as many as the last look. They serve every mutant, so
+            more of them gain power cheaply.
+    """
+
+    looks: Annotated[list[Count], Field(min_length=1)] | None = None
+    healthy: Count | None = None
+
+
 class ParameterSection(Section):
     """One parameter of the environment that the boundary search may move; `initial` is what agents train with."""
 
@@ -128,7 +142,7 @@ class CampaignSpec(Section):
 
     Attributes:
         name: for reports; the file's name by default.
-        seeds: n for the seeds 0 to n-1, or a list.
+        seeds: n for the seeds 0 to n-1, or a list; ``auto`` or a section for as many as each mutant needs.
         steps: environment steps per agent; the preset's by default.
         hyperparameters: overrides of the preset's.
         operators: first-order mutants; the published set of the algorithm by default.
@@ -146,7 +160,7 @@ class CampaignSpec(Section):
     name: str = ""
     environment: EnvironmentSection
     algorithm: str
-    seeds: Count | list[SeedNumber] = 20
+    seeds: Count | list[SeedNumber] | Literal["auto"] | SeedsSection = 20
     steps: Count | None = None
     hyperparameters: dict[str, Any] = {}
     operators: list[Any] | None = None

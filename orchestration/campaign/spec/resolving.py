@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from agents.deeprl.algorithms import algorithm_facts
-from agents.deeprl.engines.base import AgentSelection
+from agents.deeprl.engines.base import AgentSelection, agents_side_by_side
+from agents.deeprl.engines.registry import engine
 from agents.deeprl.presets import PRESETS, Preset, preset
 from agents.deeprl.recipe import TrainingRecipe
 from envsearch.boundary import BoundarySearch
@@ -22,7 +23,7 @@ from envsearch.spec import Parameter
 from mutations.folding import mutate
 from mutations.killing.kill_test import takes_margins
 from mutations.killing.margins import Margins
-from mutations.killing.registry import DEFAULT_KILL_TEST, kill_test
+from mutations.killing.registry import kill_test
 from mutations.magnitude_sweep import parse_sweeps
 from mutations.mutant import Mutant
 from mutations.parsing import parse_mutant, parse_operators
@@ -35,6 +36,7 @@ from orchestration.campaign.spec.campaign import (
 )
 from orchestration.campaign.spec.engine_choice import choose_engine, evaluation_method
 from orchestration.campaign.spec.model import CampaignSpec
+from orchestration.campaign.spec.seeds import default_kill_tests, resolved_looks, resolved_seeds
 
 
 def resolve(spec: CampaignSpec, source: str = "spec") -> ResolvedCampaign:
@@ -64,13 +66,15 @@ def _resolve(spec: CampaignSpec) -> ResolvedCampaign:
     sweeps = parse_sweeps(spec.magnitudes.operators, spec.magnitudes.values, healthy)
     swept = [Mutant((mutation,)) for sweep in sweeps for mutation in sweep.mutations]
     chosen_engine, engine_choice = choose_engine(spec.engine, healthy, (*mutants, *explicit, *swept))
-    kill_tests = _kill_tests(spec.kill_tests or [DEFAULT_KILL_TEST], "kill_tests")
+    with _at("seeds", "seeds"):
+        looks = resolved_looks(spec, agents_side_by_side(engine(chosen_engine), healthy))
+    kill_tests = _kill_tests(spec.kill_tests or default_kill_tests(spec), "kill_tests")
     return ResolvedCampaign(
         name=spec.name,
         notes=_notes(spec, definition),
         healthy=healthy,
         mutants=mutants,
-        seeds=_seeds(spec.seeds),
+        seeds=resolved_seeds(spec, looks, kill_tests),
         kill_tests=kill_tests,
         margins=_margins(spec, kill_tests, _reward_threshold(spec, chosen, definition)),
         repeats=spec.repeats,
@@ -86,6 +90,7 @@ def _resolve(spec: CampaignSpec) -> ResolvedCampaign:
         engine=chosen_engine,
         seed=spec.seed,
         error_control=spec.error_control,
+        looks=looks,
         engine_choice=engine_choice,
         sweeps=sweeps,
     )
@@ -251,17 +256,6 @@ def _margins(spec: CampaignSpec, kill_tests: tuple[str, ...], threshold: float |
     if section.scale != "healthy":
         return Margins(section.mean, section.collapsed, section.scale)
     return Margins(section.mean, section.collapsed, scale_near_zero=abs(threshold) if threshold else None)
-
-
-def _seeds(seeds: int | list[int]) -> tuple[int, ...]:
-    if isinstance(seeds, int):
-        return tuple(range(seeds))
-    if not seeds:
-        raise InputError("the list is empty", "seeds", "at least one seed")
-    repeated = next((seed for index, seed in enumerate(seeds) if seed in seeds[:index]), None)
-    if repeated is not None:
-        raise InputError(f"seed {repeated} appears twice", "seeds", "distinct seeds")
-    return tuple(seeds)
 
 
 def _selection(spec: CampaignSpec) -> AgentSelection:

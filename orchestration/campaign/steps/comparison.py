@@ -61,10 +61,11 @@ def compare_with_published(
         if figures is None:
             continue
         ratio, *outcomes = figures
-        ours, agents = _average_ratio(by_test.get(("average_ratio", population.mutant)), population, populations)
+        judged = population.same_agents_as or population.mutant
+        ours, agents = _average_ratio(by_test.get(("average_ratio", judged)), population, populations)
         rows.append({"mutant": population.mutant, "test": "average_ratio", **_ratio_row(ratio, ours, agents)})
         for test, outcome in zip(OUTCOME_TESTS, outcomes, strict=True):
-            row = _outcome_row(outcome, by_test.get((test, population.mutant)))
+            row = _outcome_row(outcome, by_test.get((test, judged)))
             rows.append({"mutant": population.mutant, "test": test, **row})
     return tuple(rows)
 

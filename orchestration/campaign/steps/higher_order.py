@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from agents.deeprl.engines.registry import engine
 from envsearch.errors import MutationRefusedError
@@ -72,16 +72,22 @@ def properties(
     first_order: Sequence[MutantVerdict],
     higher_order: Sequence[MutantVerdict],
     tests: Sequence[str],
+    same_agents: Mapping[str, str],
 ) -> list[HigherOrderResult]:
-    """What each test says about each higher-order mutant; one with a constituent that is not live is left out."""
+    """What each test says about each higher-order mutant; one with a constituent that is not live is left out.
+
+    Args:
+        same_agents: mutant -> the mutant in whose place it is judged, of first or higher order.
+    """
     results = []
     for test in tests:
         lower, higher = matrix_of(first_order, test), matrix_of(higher_order, test)
         for mutant in mutants:
             constituents = tuple(Mutant((mutation,)).id for mutation in mutant.mutations)
-            if mutant.id not in higher.mutants or not set(constituents) <= set(lower.mutants):
+            judged, *parts = (same_agents.get(name, name) for name in (mutant.id, *constituents))
+            matrix = higher if judged in higher.mutants else lower
+            if judged not in matrix.mutants or not set(parts) <= set(lower.mutants):
                 continue
-            kills = [lower.kills_of(name) for name in constituents]
-            kind = classify_kills(higher.kills_of(mutant.id), kills)
+            kind = classify_kills(matrix.kills_of(judged), [lower.kills_of(name) for name in parts])
             results.append(HigherOrderResult(test, mutant.id, constituents, kind.published, kind.strict))
     return results

@@ -15,6 +15,7 @@ from orchestration.campaign.population import Population
 from orchestration.campaign.result import BoundaryReport, MutantVerdict, Point
 from orchestration.campaign.steps.evaluation import evaluate_populations
 from orchestration.campaign.steps.judging import judge_mutants
+from orchestration.execution.work import grouped
 
 JudgingEnvironments = Mapping[str, Sequence[Point]]
 """Kill test -> the environments in which it judges."""
@@ -41,24 +42,36 @@ def judge_everywhere(
         return []
     points = list(dict.fromkeys(point for chosen in environments.values() for point in chosen))
     evaluate_populations(context, [healthy, *mutants], points, phase)
-    campaign = healthy.campaign
-    verdicts: list[MutantVerdict] = []
-    for point in points:
-        baseline = healthy.rewards_at(point)
-        rewards = {mutant.id: mutant.rewards_at(point) for mutant in mutants}
-        for test in (name for name, chosen in environments.items() if point in chosen):
-            verdicts += judge_mutants(
-                test,
-                baseline,
-                rewards,
-                point,
-                campaign.seeds,
-                campaign.seed,
-                campaign.repeats,
-                campaign.margins,
-            )
+    verdicts = [
+        verdict
+        for point in points
+        for test in (name for name, chosen in environments.items() if point in chosen)
+        for verdict in _judged(healthy, mutants, point, test)
+    ]
     order = {name: position for position, name in enumerate(environments)}
     return sorted(verdicts, key=lambda entry: order[entry.verdict.test])
+
+
+def _judged(healthy: Population, mutants: Sequence[Population], point: Point, test: str) -> list[MutantVerdict]:
+    """Verdicts at one point by one test, mutants with the same number of agents together."""
+    campaign, baseline = healthy.campaign, healthy.rewards_at(point)
+    verdicts: dict[str, MutantVerdict] = {}
+    for group in grouped(mutants, lambda mutant: len(mutant.agents)):
+        rewards = {mutant.id: mutant.rewards_at(point) for mutant in group}
+        judged = judge_mutants(
+            test,
+            baseline,
+            rewards,
+            point,
+            campaign.seeds,
+            campaign.seed,
+            campaign.repeats,
+            campaign.margins,
+            campaign.looks,
+            tuple(group[0].agents),
+        )
+        verdicts |= {entry.mutant: entry for entry in judged}
+    return [verdicts[mutant.id] for mutant in mutants]
 
 
 def matrix_of(verdicts: Sequence[MutantVerdict], test: str) -> KillMatrix:

@@ -75,7 +75,7 @@ def _swept(populations: Populations, sweep: MagnitudeSweep) -> dict[float, Popul
 
 def _has_enough(mutant: Population) -> bool:
     """Whether two thirds of the agents are left, as for a verdict; dead agents count, failed jobs are missing."""
-    return len(mutant.rewards_at(mutant.campaign.initial_point)) >= LEAST_SHARE * len(mutant.campaign.seeds)
+    return len(mutant.rewards_at(mutant.campaign.initial_point)) >= LEAST_SHARE * len(mutant.agents)
 
 
 def _array(rewards: Rewards) -> NDArray[np.float64]:
@@ -95,7 +95,7 @@ def left_out(populations: Populations) -> list[str]:
     swept = [mutant for sweep in campaign.sweeps for mutant in _swept(populations, sweep).values()]
     return [
         f"{mutant.id} is not in its magnitude curve: only {len(mutant.rewards_at(campaign.initial_point))} of "
-        f"{len(campaign.seeds)} agents are left."
+        f"{len(mutant.agents)} agents are left."
         for mutant in swept
         if not _has_enough(mutant)
     ]

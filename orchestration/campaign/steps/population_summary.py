@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from orchestration.campaign import result_facts as facts
 from orchestration.campaign.context import RunContext
 from orchestration.campaign.population import Population, living
 from orchestration.campaign.result import LearningCurve, PopulationResult
@@ -19,12 +20,16 @@ CURVE_WINDOW = 10
 
 
 def population_result(
-    context: RunContext, population: Population, healthy: Mapping[int, AgentRecord]
+    context: RunContext,
+    population: Population,
+    healthy: Mapping[int, AgentRecord],
+    same_agents: Mapping[str, str],
 ) -> PopulationResult:
     """One population in the initial environment.
 
     Args:
         healthy: records of the healthy agents, by seed.
+        same_agents: mutant -> the mutant that is counted in its place.
     """
     campaign, mutant = population.campaign, population.mutant
     records = population.records()
@@ -42,6 +47,8 @@ def population_result(
         recipe_address=population.recipe.address,
         dead=tuple(seed for seed in everybody if seed not in rewards),
         selected_steps=tuple(records[seed].selected_step for seed in rewards) if best else (),
+        cpu_seconds=facts.total([record.cpu_seconds for record in records.values()]),
+        same_agents_as=same_agents.get(mutant.id, ""),
     )
 
 

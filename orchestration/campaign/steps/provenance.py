@@ -10,6 +10,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from orchestration.campaign import result_facts as facts
 from orchestration.campaign.context import RunContext
 from orchestration.campaign.result import PopulationResult
 from orchestration.campaign.spec.campaign import ResolvedCampaign
@@ -31,6 +32,7 @@ def provenance(
     context: RunContext, campaign: ResolvedCampaign, populations: Sequence[PopulationResult]
 ) -> dict[str, Any]:
     """Plain data for the report and the tracker."""
+    cpu_seconds = facts.total([population.cpu_seconds for population in populations])
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "run_id": campaign.run_id,
@@ -49,6 +51,7 @@ def provenance(
         },
         "cost": {
             "train_seconds": round(sum(population.train_seconds for population in populations), 1),
+            "train_cpu_seconds": None if cpu_seconds is None else round(cpu_seconds, 1),
             "task_seconds_this_run": round(context.seconds, 1),
             "items_computed_this_run": context.computed,
             "items_found_in_store": context.reused,

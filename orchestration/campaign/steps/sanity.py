@@ -1,10 +1,12 @@
-"""Sanity before verdicts: healthy agents are good enough, and every mutant really differs from them."""
+"""Sanity before verdicts: healthy agents are good enough, every mutant differs from them and from the other mutants."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from orchestration.campaign.population import Population, Rewards, living
+from orchestration.campaign.result import MutantVerdict
 from orchestration.campaign.spec.campaign import ResolvedCampaign
 from orchestration.execution.results import AgentRecord
 
@@ -39,6 +41,55 @@ def live_mutants(healthy: Population, mutants: Sequence[Population]) -> tuple[li
                 "it gets no verdict and does not count in the score."
             )
     return live, notes
+
+
+def distinct_mutants(
+    mutants: Sequence[Population], known: Sequence[Population] = ()
+) -> tuple[list[Population], dict[str, str], list[str]]:
+    """The mutants without those whose agents are another mutant's, bit for bit.
+
+    Two mutants are the same if they have the same seeds, with the same weights for each of them, and at least one
+    living agent: weights that are not finite may be equal by accident. M and Ra are an example where every reward is 1.
+
+    Args:
+        mutants: live ones.
+        known: live mutants that are counted already.
+
+    Returns:
+        Those to count (of equal ones the first), {id of one left out: id of the one that counts}, and notes.
+    """
+    first = {weights: mutant for mutant in known if (weights := _weights(mutant)) is not None}
+    counted: list[Population] = []
+    equal: dict[str, list[str]] = {}
+    for mutant in mutants:
+        weights = _weights(mutant)
+        same = mutant if weights is None else first.setdefault(weights, mutant)
+        if same is mutant:
+            counted.append(mutant)
+        else:
+            equal.setdefault(same.id, []).append(mutant.id)
+    merged = {name: same for same, names in equal.items() for name in names}
+    return counted, merged, [_same_agents(same, names) for same, names in equal.items()]
+
+
+def _weights(mutant: Population) -> frozenset[tuple[int, str]] | None:
+    """(seed, digest of the weights) of every agent; None if none of them is alive."""
+    records = mutant.records()
+    if all(record.dead for record in records.values()):
+        return None
+    return frozenset((seed, record.weights_digest) for seed, record in records.items())
+
+
+def with_same_agents(verdicts: Sequence[MutantVerdict], same_agents: Mapping[str, str]) -> list[MutantVerdict]:
+    """The verdicts, and those of the counted mutants once more for the mutants with the same agents."""
+    pairs = same_agents.items()
+    copies = [replace(entry, mutant=name) for name, same in pairs for entry in verdicts if entry.mutant == same]
+    return [*verdicts, *copies]
+
+
+def _same_agents(counted: str, others: Sequence[str]) -> str:
+    *names, last = (counted, *others)
+    return f"{', '.join(names)} and {last} are the same agents bit for bit; counted once as {counted}."
 
 
 def is_live(healthy: Mapping[int, AgentRecord], mutant: Mapping[int, AgentRecord]) -> bool:

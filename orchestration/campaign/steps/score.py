@@ -60,7 +60,8 @@ def _cell(findings: Findings, test: ResampledKillTest, matrix: KillMatrix, entry
     mutant = next(population for population in findings.live if population.id == entry.mutant)
     healthy = findings.populations.healthy.rewards_at(entry.environment)
     sides = populations_of(test, healthy, mutant.rewards_at(entry.environment), findings.campaign.seeds)
-    return ScoredCell(row, column, sides, weight=1.0 - (entry.verdict.p_adjusted or 0.0))
+    weight = 1.0 - (entry.verdict.p_adjusted or 0.0)
+    return ScoredCell(row, column, sides, weight=weight, level_share=entry.verdict.level_share or 1.0)
 
 
 def _other_p_values(findings: Findings, test: str) -> PValues:

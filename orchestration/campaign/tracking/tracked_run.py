@@ -17,11 +17,20 @@ from typing import Any
 
 from agents.deeprl.recipe import TrainingRecipe
 from envsearch.canonical import content_address, plain
-from mutations.killing.kill_test import KillVerdict, Outcome
+from mutations.killing.kill_test import Direction, KillVerdict, Outcome
 from mutations.mutant import HEALTHY
+from orchestration.campaign import result_facts as facts
 from orchestration.campaign.result import CampaignResult, MutantVerdict, PopulationResult
+from orchestration.campaign.result_facts import is_better_apart, is_kill
 
 PHASES = ("train", "evaluate", "boundary", "kill_matrix", "higher_order")
+
+VERDICT_NUMBERS = (
+    *("statistic", "p_value", "p_adjusted", "effect_size", "effect_low", "effect_high", "power", "agreement"),
+    *("difference", "difference_low", "difference_high", "margin"),
+    *("collapsed_healthy", "collapsed_mutant", "collapsed_low", "collapsed_high"),
+    *("agents_for_kill", "agents_for_equivalence"),
+)
 
 Pairs = tuple[tuple[str, str], ...]
 
@@ -116,8 +125,10 @@ def _phase_run(result: CampaignResult, phase: str) -> TrackedRun:
 def _train_numbers(result: CampaignResult) -> Iterator[tuple[str, float | None]]:
     yield "populations", len(result.populations)
     yield "agents", sum(len(population.seeds) for population in result.populations)
+    yield "dead_agents", sum(len(population.dead) for population in result.populations)
     yield "failed_agents", sum(len(population.failed) for population in result.populations)
-    yield "cpu_seconds", sum(population.train_seconds for population in result.populations)
+    yield "train_seconds", sum(population.train_seconds for population in result.populations)
+    yield "cpu_seconds", facts.total([population.cpu_seconds for population in result.populations])
 
 
 def _evaluate_numbers(result: CampaignResult) -> Iterator[tuple[str, float | None]]:
@@ -160,11 +171,15 @@ def _higher_order_numbers(result: CampaignResult) -> Iterator[tuple[str, float |
 
 
 def _outcome_counts(verdicts: Iterable[MutantVerdict]) -> Iterator[tuple[str, float | None]]:
-    outcomes = [(item.verdict.test, item.verdict.outcome) for item in verdicts if item.verdict.outcome is not None]
+    outcomes = [
+        (item.verdict.test, str(Direction.BETTER if is_better_apart(item.verdict) else item.verdict.outcome))
+        for item in verdicts
+        if item.verdict.outcome is not None
+    ]
     counts = Counter(outcomes)
     for test in sorted({test for test, _ in outcomes}):
-        for outcome in Outcome:
-            yield f"{key_part(test)}/{outcome}", counts[(test, outcome)]
+        for outcome in (*Outcome, Direction.BETTER):
+            yield f"{key_part(test)}/{outcome}", counts[(test, str(outcome))]
 
 
 def _population_run(result: CampaignResult, population: PopulationResult, recipe: TrainingRecipe | None) -> TrackedRun:
@@ -174,11 +189,13 @@ def _population_run(result: CampaignResult, population: PopulationResult, recipe
         ("mean_reward", mean(population.rewards)),
         ("sd_reward", standard_deviation(population.rewards)),
         ("agents", len(population.seeds)),
+        ("dead_agents", len(population.dead)),
         ("failed_agents", len(population.failed)),
         ("identical_seeds", len(population.identical_seeds)),
         ("train_seconds", population.train_seconds),
+        ("cpu_seconds", population.cpu_seconds),
     ]
-    tags = {"mutant": population.mutant}
+    tags = {"mutant": population.mutant, "same_agents_as": population.same_agents_as}
     for item in result.verdicts:
         if item.mutant == population.mutant:
             test = key_part(item.verdict.test)
@@ -193,16 +210,15 @@ def _population_run(result: CampaignResult, population: PopulationResult, recipe
 
 
 def _verdict_numbers(verdict: KillVerdict) -> Iterator[tuple[str, float | None]]:
-    """`killed` is 0 or 1; an inconclusive verdict has no such number, only its tag."""
-    names = ("statistic", "p_value", "p_adjusted", "effect_size", "effect_low", "effect_high", "power", "agreement")
-    yield from ((name, getattr(verdict, name)) for name in names)
+    """`killed` is 0 or 1, as in the score; an inconclusive verdict has no such number, only its tag."""
+    yield from ((name, getattr(verdict, name)) for name in VERDICT_NUMBERS)
     if verdict.outcome in (Outcome.KILLED, Outcome.SURVIVED):
-        yield "killed", float(verdict.outcome is Outcome.KILLED)
+        yield "killed", float(is_kill(verdict))
 
 
 def _killed_environments(result: CampaignResult, mutant: str) -> list[tuple[str, float | None]]:
     cells = [cell for cell in result.kill_matrix if cell.mutant == mutant]
-    kills = Counter(cell.verdict.test for cell in cells if cell.verdict.outcome is Outcome.KILLED)
+    kills = Counter(cell.verdict.test for cell in cells if is_kill(cell.verdict))
     return [(f"{key_part(t)}/killed_environments", kills[t]) for t in sorted({cell.verdict.test for cell in cells})]
 
 
@@ -232,7 +248,7 @@ def kill_matrix_csv(result: CampaignResult) -> str:
     """The kill matrix as a tidy table: one line per test, mutant and environment."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    numbers = ("p_value", "p_adjusted", "effect_size", "power")
+    numbers = ("p_value", "p_adjusted", "effect_size", "power", "difference", "margin")
     writer.writerow(["test", "mutant", *result.parameters, "outcome", "direction", *numbers])
     for cell in result.kill_matrix:
         values, verdict = dict(cell.environment), cell.verdict

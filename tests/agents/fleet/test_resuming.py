@@ -67,7 +67,7 @@ def recipe_of(algorithm: str, mutant: str = "", name: str = "CartPole-v1") -> Tr
 
 def comparable(agents: list[TrainedAgent]) -> list[TrainedAgent]:
     """What must be equal: all but the time, and the zip file, which carries its date."""
-    return [dataclasses.replace(agent, checkpoint=b"", train_seconds=0.0) for agent in agents]
+    return [dataclasses.replace(agent, checkpoint=b"", train_seconds=0.0, cpu_seconds=0.0) for agent in agents]
 
 
 def interrupted(recipe: TrainingRecipe, after: int, selection: AgentSelection | None = None) -> Kept:

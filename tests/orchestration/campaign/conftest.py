@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 from mutations.killing.kill_test import Direction, KillVerdict, Outcome
+from mutations.psychometric import PsychometricFunction, ThresholdFinding
 from mutations.score import ScoreUncertainty
+from orchestration.campaign.magnitude_curve import MagnitudeCurve, MagnitudePoint
 from orchestration.campaign.result import (
     BoundaryEnvironment,
     BoundaryProbe,
@@ -216,6 +218,23 @@ def _campaign() -> CampaignResult:
             {"mutant": "MTS", "test": "reward_distribution", "published": "inconclusive", "ours": None, "agree": None},
         ),
         provenance=PROVENANCE,
+        magnitude_curves=_curves(),
+    )
+
+
+def _curves() -> tuple[MagnitudeCurve, ...]:
+    """A sweep with a threshold and one without; RN_1.0 has the campaign's verdict."""
+    verdicts = [entry.verdict for entry in _verdicts() if (entry.mutant, entry.verdict.test) == ("RN_1.0", PRIMARY)]
+    points = (
+        MagnitudePoint(0.1, "RN_0.1", 0, 8, 0.0, 0.32, ()),
+        MagnitudePoint(0.4, "RN_0.4", 3, 8, 0.14, 0.69, ()),
+        MagnitudePoint(1.0, "RN_1.0", 8, 8, 0.68, 1.0, tuple(verdicts)),
+    )
+    function = PsychometricFunction(guess=0.0, lapse=0.0, threshold=0.45, slope=3.0)
+    none = "the share of noticed agents does not rise with the magnitude (p = 0.4)"
+    return (
+        MagnitudeCurve("RN", 470.0, 0, 8, points, ThresholdFinding.WITHIN, 0.45, 0.2, None, function, ""),
+        MagnitudeCurve("R", 470.0, 0, 8, points[:2], ThresholdFinding.NONE, None, None, None, None, none),
     )
 
 

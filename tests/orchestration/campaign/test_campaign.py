@@ -149,7 +149,7 @@ def test_populations(complete: CampaignResult) -> None:
     ]
     for population in complete.populations:
         assert population.seeds == tuple(range(10))
-        assert population.train_seconds == 5.0
+        assert (population.train_seconds, population.cpu_seconds) == (5.0, 2.5)
         assert population.curve is not None
         assert len(population.curve.steps) == len(population.curve.mean)
     healthy = complete.populations[0]
@@ -258,7 +258,7 @@ def test_files_of_a_campaign(done: CampaignRun) -> None:
 
 def test_failed_agents_are_left_out_on_both_sides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FAKE_FAILS", "2,5")
-    result = run(campaign(operators=["NR", "MSU"]), tmp_path).result
+    result = run(campaign(operators=["NR", "MSU"], kill_tests=["paired_permutation"]), tmp_path).result
     population = next(population for population in result.populations if population.mutant == "MSU")
     assert [seed for seed, _ in population.failed] == [2, 5]
     assert all("ZeroDivisionError" in reason for _, reason in population.failed)
@@ -267,12 +267,36 @@ def test_failed_agents_are_left_out_on_both_sides(tmp_path: Path, monkeypatch: p
     assert any("MSU: the jobs of 2 of 10 agents failed (seed 2: ZeroDivisionError" in note for note in result.notes)
 
 
+def test_the_default_test_keeps_all_agents_of_either_side(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAKE_FAILS", "2,5")
+    result = run(campaign(operators=["NR", "MSU"]), tmp_path).result
+    (entry,) = (entry for entry in result.verdicts if entry.mutant == "MSU")
+    assert (entry.verdict.test, entry.verdict.n_healthy, entry.verdict.n_mutant) == ("margin_permutation", 10, 8)
+
+
+def test_a_population_that_dies_is_killed_everywhere_and_its_dead_are_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAKE_DEAD", ",".join(map(str, range(10))))
+    tests = ["margin_permutation", "paired_permutation"]
+    result = run(campaign(operators=["NR", "MSU"], kill_tests=tests), tmp_path).result
+    dead = next(population for population in result.populations if population.mutant == "MSU")
+    assert (dead.dead, dead.seeds, dead.failed, dead.curve) == (tuple(range(10)), (), (), None)
+    cells = [entry.verdict for entry in (*result.verdicts, *result.kill_matrix) if entry.mutant == "MSU"]
+    assert len(cells) > 4
+    assert {verdict.outcome for verdict in cells} == {Outcome.KILLED}
+    assert all(verdict.reason.startswith("killed by crash: all 10 agents died") for verdict in cells)
+    assert any(note.startswith("MSU: 10 of 10 agents are dead (first seed 0)") for note in result.notes)
+    assert [score.killed for score in result.scores] == [("NR", "MSU")] * 2
+    assert read_result(tmp_path / "campaigns" / result.run_id / "result.json") == result
+
+
 def test_too_few_seeds_are_inconclusive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FAKE_FAILS", "0,1,2,3")
     result = run(campaign(operators=["NR", "MSU"]), tmp_path).result
     (entry,) = (entry for entry in result.verdicts if entry.mutant == "MSU")
     assert entry.verdict.outcome is Outcome.INCONCLUSIVE
-    assert entry.verdict.reason == "only 6 of 10 seeds are left on both sides"
+    assert entry.verdict.reason == "only 6 of 10 agents are left on one side"
     assert outcomes(result.verdicts)["NR"] == ["killed"]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from envsearch.errors import InputError
-from mutations.magnitude_threshold import ThresholdFinding
+from mutations.psychometric import ThresholdFinding
 from orchestration.campaign.calibration import Costs
 from orchestration.campaign.plan import plan_campaign
 from orchestration.campaign.report.magnitude_view import magnitude_lines

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from envsearch.boundary import BoundarySearch
 from envsearch.spec import Parameter
+from orchestration.campaign import calibration
 from orchestration.campaign.calibration import Costs, costs
 from orchestration.campaign.context import RunContext
 from orchestration.campaign.pipeline import run_steps
@@ -62,7 +64,7 @@ def test_before_anything_is_done(tmp_path: Path) -> None:
     assert phases(plan) == {
         "train": (40, 0, False),
         "evaluate": (40, 0, False),
-        "boundary by paired_permutation": (280, 0, True),
+        "boundary by margin_permutation": (280, 0, True),
         "kill matrix": (90, 0, True),
         "train higher order": (10, 0, False),
         "kill matrix, higher order": (40, 0, True),
@@ -87,7 +89,33 @@ def test_after_everything_is_done(tmp_path: Path) -> None:
     assert sum(phase.items for phase in plan.phases) == context.computed
     assert sum(phase.items for phase in plan.phases if phase.phase.startswith("train")) == 10 * len(result.populations)
     assert costs(campaign(), store).source == "recorded"
-    assert costs(campaign(), store).train == 0.5
+    assert costs(campaign(), store).train == 0.25  # CPU time; the wall time is 0.5
+
+
+def test_wall_time_recorded_by_0_1_is_not_taken_for_cpu_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store, alone = ResultStore(str(tmp_path)), campaign(operators=["NDF"], boundary={"enabled": False})
+    context = RunContext(InlineExecutor(TaskFunctions(evaluate="fake_campaign:evaluate")), store, Progress("silent"))
+    run_steps(context, Populations(alone, store))
+    monkeypatch.setattr("orchestration.campaign.calibration.measured", lambda campaign: COSTS)
+    assert costs(alone, store).source == "recorded"
+    monkeypatch.setattr(ResultStore, "evaluation_cpu_seconds", lambda self, key: None)
+    assert costs(alone, store) is COSTS
+
+
+def test_a_training_that_waits_costs_little_cpu_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from fake_campaign import FakeEngine
+
+    train = FakeEngine.train
+
+    def waiting(self: Any, *arguments: Any) -> Any:
+        time.sleep(0.3)
+        return train(self, *arguments)
+
+    monkeypatch.setattr(FakeEngine, "train", waiting)
+    monkeypatch.setattr(calibration, "_evaluation_seconds", lambda campaign, agent: 0.5)
+    measured = costs(campaign(evaluation={"engine": "sb3"}), ResultStore(str(tmp_path)))
+    assert measured.source == "measured" and 0 < measured.train < 0.15
+    assert "times as long as its CPU time" in measured.notes[0]
 
 
 def test_halfway_the_missing_rest_is_bounded(tmp_path: Path) -> None:
@@ -96,7 +124,7 @@ def test_halfway_the_missing_rest_is_bounded(tmp_path: Path) -> None:
     run_steps(context, Populations(campaign(boundary={"enabled": False}), store))
     planned = phases(plan_campaign(campaign(), store, COSTS, cores=1))
     assert planned["train"] == (40, 40, False)
-    assert planned["boundary by paired_permutation"] == (280, 0, True)
+    assert planned["boundary by margin_permutation"] == (280, 0, True)
 
 
 @pytest.mark.parametrize(
@@ -149,7 +177,7 @@ def test_a_real_calibration(engine: str, algorithm: str, environment: str, tmp_p
     assert measured.source == "measured"
     assert measured.train > 0
     assert measured.evaluation > 0
-    assert bool(measured.notes) == (engine == "fleet")
+    assert any("agents at once" in note for note in measured.notes) == (engine == "fleet")
     assert not list(tmp_path.rglob("*.json"))
 
 

@@ -9,6 +9,7 @@ import pytest
 from envsearch.errors import InputError, MutationRefusedError
 from mutations.killing.error_control import ERROR_CONTROLS
 from mutations.killing.margins import Margins
+from mutations.killing.sequential_looks import Looks
 from orchestration.campaign.spec.campaign import ResolvedCampaign
 from orchestration.campaign.spec.loading import experiment_names, load_spec, parse_spec
 from orchestration.campaign.spec.resolving import gives_verdicts, resolve
@@ -44,7 +45,7 @@ def test_defaults() -> None:
     campaign = resolved(BASE)
     assert campaign.seeds == tuple(range(20))
     assert campaign.healthy.total_steps == 200_000
-    assert campaign.kill_tests == ("paired_permutation",) == campaign.boundary.tests
+    assert campaign.kill_tests == ("margin_permutation",) == campaign.boundary.tests
     assert (campaign.evaluation.episodes, campaign.evaluation.seed) == (10, 420)
     assert campaign.selection.kind == "final"
     assert campaign.sanity.threshold == 475.0
@@ -94,6 +95,25 @@ seed: 9
     assert [mutant.id for mutant in campaign.higher_order.mutants] == ["RN_0.2-PAC_ReLU"]
     assert (campaign.sanity.threshold, campaign.sanity.on_failure, campaign.seed) == (12.0, "warn", 9)
     assert (campaign.selection.kind, campaign.selection.every, campaign.selection.episodes) == ("best", 500, 3)
+
+
+def test_seeds_as_needed() -> None:
+    campaign = resolved(BASE + "seeds: auto\nengine: sb3\n")
+    assert (campaign.looks, campaign.seeds) == (Looks((6, 10, 15, 20)), tuple(range(20)))
+    assert (campaign.kill_tests, campaign.mutant_seeds) == (("margin_permutation",), tuple(range(20)))
+    own = resolved(BASE + "seeds: {looks: [5, 8], healthy: 12}\n")
+    assert (own.looks, own.seeds, own.mutant_seeds) == (Looks((5, 8)), tuple(range(12)), tuple(range(8)))
+    written_out = BASE + "seeds: {looks: [6, 10, 15, 20]}\nkill_tests: [margin_permutation]\nengine: sb3\n"
+    assert resolved(written_out).run_id == campaign.run_id
+    without_looks = resolved(BASE + "seeds: 20\nkill_tests: [margin_permutation]\nengine: sb3\n")
+    assert campaign.run_id != without_looks.run_id
+
+
+def test_looks_fill_the_groups_of_the_fleet_engine() -> None:
+    assert resolved(BASE + "seeds: auto\nengine: fleet\n").looks == Looks((8, 12, 16, 20))
+    more_healthy = resolved(BASE + "seeds: {healthy: 28}\nengine: fleet\n")
+    assert (more_healthy.looks, len(more_healthy.seeds)) == (Looks((8, 12, 16, 20)), 28)
+    assert resolved(BASE.replace("ppo", "dqn") + "seeds: auto\nengine: fleet\n").looks == Looks((6, 10, 15, 20))
 
 
 def test_run_id_ignores_name_comments_and_formatting() -> None:
@@ -185,8 +205,26 @@ def test_preset_of_another_environment() -> None:
         ),
         ("algorithm: ppo\n", "spec.yaml: environment: is missing"),
         ("environment: CartPole-v1\n", "spec.yaml: algorithm: is missing"),
-        (BASE + "seeds: 0\n", "spec.yaml: seeds: 0 is not accepted; expected a number of seeds (at least 1) or a list"),
+        (BASE + "seeds: 0\n", "spec.yaml: seeds: 0 is not accepted; expected a number of seeds (at least 1), a list"),
         (BASE + "seeds: [1, -2]\n", "spec.yaml: seeds[1]: -2 is not accepted; expected a number of seeds"),
+        (BASE + "seeds: often\n", "spec.yaml: seeds: 'often' is not accepted; expected a number of seeds (at least 1)"),
+        (
+            BASE + "seeds: {looks: [10, 6]}\n",
+            "spec.yaml: seeds.looks: [10, 6] cannot be looks; expected rising numbers of agents from 3",
+        ),
+        (
+            BASE + "seeds: {looks: []}\n",
+            "spec.yaml: seeds.looks: [] is not accepted; expected rising numbers of agents",
+        ),
+        (BASE + "seeds: {look: [6]}\n", "spec.yaml: seeds.look: unknown field 'look' (did you mean 'looks'?)"),
+        (
+            BASE + "seeds: {healthy: 19}\n",
+            "spec.yaml: seeds.healthy: 19 healthy agents are fewer than the 20 of the last look; expected a number",
+        ),
+        (
+            BASE + "seeds: auto\nkill_tests: [average_ratio]\n",
+            "spec.yaml: kill_tests[0]: 'average_ratio' does not spend its level over looks, which `seeds` asks for",
+        ),
         (BASE + "seeds: []\n", "spec.yaml: seeds: the list is empty; expected at least one seed"),
         (BASE + "seeds: [1, 1]\n", "spec.yaml: seeds: seed 1 appears twice; expected distinct seeds"),
         (BASE + "steps: many\n", "spec.yaml: steps: 'many' is not accepted; expected a valid integer"),
@@ -232,7 +270,7 @@ def test_preset_of_another_environment() -> None:
         ),
         (
             BASE + "boundary: {tests: [reward_distribution]}\n",
-            "spec.yaml: boundary.tests[0]: unknown test of this campaign 'reward_distribution' (did you mean ",
+            "spec.yaml: boundary.tests[0]: unknown test of this campaign 'reward_distribution'; expected one of m",
         ),
         (
             BASE + "boundary: {limits: {cart_mas: [1, 2]}}\n",
@@ -339,7 +377,7 @@ def test_specs_that_come_with_the_package_resolve() -> None:
     pairs = {f"{place}_{algorithm}" for place in ("cartpole", "lunarlander") for algorithm in ("ppo", "a2c", "dqn")}
     published = {f"cartpole_{algorithm}_published" for algorithm in ("ppo", "a2c", "dqn")}
     paper = {f"paper/{name}" for name in (*pairs, *published, "lunarlander_ppo_reduced")}
-    assert set(names) == {"demo", *pairs, *paper}
+    assert set(names) == {"demo", "magnitudes", *pairs, *paper}
     for name in names:
         spec = load_spec(name).model_copy(update={"engine": "fake"})
         campaign = resolve(spec, name)

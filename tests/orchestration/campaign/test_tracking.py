@@ -146,8 +146,9 @@ def test_digest_tells_changed_runs_from_unchanged_ones(result: CampaignResult) -
 
 def test_kill_matrix_is_a_tidy_table(result: CampaignResult) -> None:
     lines = kill_matrix_csv(result).splitlines()
-    assert lines[0] == "test,mutant,cart_mass,pole_mass,outcome,direction,p_value,p_adjusted,effect_size,power"
-    assert lines[1] == "reward_distribution,NDF,1.0,0.1,killed,worse,0.01,,0.9,0.97"
+    columns = "outcome,direction,p_value,p_adjusted,effect_size,power,difference,margin"
+    assert lines[0] == f"test,mutant,cart_mass,pole_mass,{columns}"
+    assert lines[1] == "reward_distribution,NDF,1.0,0.1,killed,worse,0.01,,0.9,0.97,,"
 
 
 def test_flattened_keeps_lists_of_scalars_whole() -> None:

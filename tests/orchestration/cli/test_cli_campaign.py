@@ -77,7 +77,8 @@ def test_run_show_and_plan(proctor: Proctor, tmp_path: Path, monkeypatch: pytest
     plan = json.loads(before.out)
     assert (plan["done"], plan["costs"], plan["cores"]) == (0, "measured", 2)
     assert plan["cpu_hours"] == pytest.approx(sum(row["cpu_seconds_left"] for row in plan["phases"]) / 3600)
-    assert {"phase", "items", "upper_bound", "done", "cpu_seconds_left"} == set(plan["phases"][0])
+    assert {"phase", "items", "upper_bound", "fewest", "done", "cpu_seconds_left"} == set(plan["phases"][0])
+    assert (plan["cpu_seconds_per_training"], plan["cpu_seconds_per_evaluation"]) == (2.0, 0.25)
 
     ran = proctor("campaign", "run", "spec.yaml", *INLINE)
     assert (ran.code, ran.err) == (0, "")
@@ -95,7 +96,8 @@ def test_run_show_and_plan(proctor: Proctor, tmp_path: Path, monkeypatch: pytest
     assert after["done"] == after["items"] > plan["done"]
     assert after["cpu_hours"] == 0
     table = proctor("campaign", "plan", "spec.yaml")
-    assert "Predicted for what is left: 0.00 CPU-hours" in table.out
+    assert "Predicted for what is left: 0.0 s of CPU time in total; 0.0 s of wall time on" in table.out
+    assert "of CPU time, one evaluation" in table.out
 
 
 def test_seeds_needed(proctor: Proctor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,6 +113,11 @@ def test_seeds_needed(proctor: Proctor, tmp_path: Path, monkeypatch: pytest.Monk
     assert "10 healthy agents" in table.out
     assert "every agent loses half" in table.out
     assert proctor("campaign", "seeds", "spec.yaml").out == table.out
+
+    (tmp_path / "looks.yaml").write_text(SPEC.replace("seeds: 10", "seeds: {looks: [5, 8], healthy: 12}"))
+    looks = json.loads(proctor("campaign", "seeds", "looks.yaml", "--format", "json").out)
+    assert looks["looks"] == [5, 8]
+    assert any("judged at 5, 8 agents, beside 12 healthy agents" in line for line in looks["assumptions"])
 
     wrong = proctor("campaign", "seeds", "spec.yaml", "--power", "1.5")
     assert (wrong.code, wrong.out) == (2, "")
@@ -221,7 +228,7 @@ def test_tables(proctor: Proctor) -> None:
     assert list(operators) == ["RN", "M", "Ra", "R", "NDF", "MTS", "NR", "MSU", "ILF", "PAC", "POC"]
     assert operators["NR"]["algorithms"] == ["ppo", "a2c"]
     assert [row["environment"] for row in rows["environments"]] == ["CartPole-v1", "LunarLander-v3"]
-    assert [row["kill_test"] for row in rows["kill-tests"] if row["default"]] == ["paired_permutation"]
+    assert [row["kill_test"] for row in rows["kill-tests"] if row["default"]] == ["margin_permutation"]
     assert len(rows["presets"]) == 6
     for row in rows["presets"]:
         assert set(row["hyperparameters"]) <= set(row["sources"])

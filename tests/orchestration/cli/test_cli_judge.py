@@ -66,7 +66,7 @@ def table(tmp_path: Path) -> Path:
 
 
 def test_json_has_one_object_per_mutant_and_test_in_input_order(proctor: Proctor, table: Path) -> None:
-    ended = proctor("--table", table, "--format", "json")
+    ended = proctor("--table", table, "--test", "all", "--format", "json")
     assert (ended.code, ended.err) == (0, "")
     keys = [(row["environment"], row["algorithm"], row["mutant"], row["test"]) for row in ended.rows]
     mutants = ("R_1.0", "NDF", "NA")
@@ -108,7 +108,7 @@ def test_a_correction_is_over_everything_that_is_reported(proctor: Proctor, tabl
 
 def test_the_control_is_named_and_chosen(proctor: Proctor, table: Path) -> None:
     shown = " ".join(proctor("--table", table).out.split())
-    assert "18 comparisons corrected together (false_discovery, Benjamini-Hochberg): 12 killed." in shown
+    assert "6 comparisons corrected together (false_discovery, Benjamini-Hochberg): 4 killed." in shown
     assert "(familywise, Holm)" in proctor("--table", table, "--error-control", "familywise").out
     refused = proctor("--table", table, "--error-control", "family")
     assert (refused.code, refused.err.count("\n")) == (2, 1)
@@ -124,7 +124,7 @@ def test_same_seed_same_bits_and_repeats_tell_their_agreement(proctor: Proctor, 
 
 
 def test_table_is_readable_at_100_columns(proctor: Proctor, table: Path) -> None:
-    ended = proctor("--table", table, "--repeats", 2)
+    ended = proctor("--table", table, "--test", "all", "--repeats", 2)
     assert ended.code == 0
     assert max(map(len, ended.out.splitlines())) <= 100
     for words in ("C / ppo: 12 agents per population", "C / a2c", "NDF", *KILL_TESTS, "killed", "better"):
@@ -137,7 +137,8 @@ def test_pair_of_files(proctor: Proctor, tmp_path: Path) -> None:
         values = ";".join(str(float(shift + index)) for index in range(10))
         (tmp_path / name).write_text(f" ;{names}\r\n;{values}\r\n")
     ended = proctor(
-        "--healthy", tmp_path / "results_Healthy.csv", "--mutant", tmp_path / "results_ILF.csv", "--format", "json"
+        *("--healthy", tmp_path / "results_Healthy.csv", "--mutant", tmp_path / "results_ILF.csv"),
+        *("--test", "all", "--format", "json"),
     )
     assert ended.code == 0
     assert {row["mutant"] for row in ended.rows} == {"ILF"}
@@ -150,22 +151,66 @@ def test_pair_of_files(proctor: Proctor, tmp_path: Path) -> None:
 def test_independent_populations_may_differ_in_size_and_seeds(proctor: Proctor, table: Path) -> None:
     lines = table.read_text().splitlines()
     table.write_text("\n".join([*(line for line in lines if ",NDF,3," not in line), "C,ppo,NDF,99,101"]))
-    rows = proctor("--table", table, "--test", "margin_permutation", "--format", "json").rows
+    rows = proctor("--table", table, "--format", "json").rows
     sizes = {(row["algorithm"], row["mutant"]): (row["n_healthy"], row["n_mutant"]) for row in rows}
     assert (sizes["ppo", "NDF"], sizes["a2c", "NDF"], sizes["a2c", "NA"]) == ((12, 12), (12, 11), (12, 12))
     assert {row["outcome"] for row in rows if row["mutant"] == "NDF"} == {"killed"}
-    printed = proctor("--table", table, "--test", "margin_permutation")
+    printed = proctor("--table", table)
     assert "C / a2c: 12 healthy agents" in printed.out
-    assert_refused(proctor("--table", table), [str(table), "C/ppo/NDF", "seed"])
+    line = [str(table), "C/ppo/NDF", "seed", "only tests that do not compare pairs (margin_permutation)"]
+    assert_refused(proctor("--table", table, "--test", "all"), line)
 
 
 def test_two_files_of_different_sizes(proctor: Proctor, tmp_path: Path) -> None:
     for name, size in (("healthy.csv", 12), ("mutant.csv", 8)):
         (tmp_path / name).write_text("\n".join(str(100.0 * size + index) for index in range(size)))
     files = ("--healthy", tmp_path / "healthy.csv", "--mutant", tmp_path / "mutant.csv")
-    (row,) = proctor(*files, "--test", "margin_permutation", "--format", "json").rows
+    (row,) = proctor(*files, "--format", "json").rows
     assert (row["outcome"], row["direction"], row["n_healthy"], row["n_mutant"]) == ("killed", "worse", 12, 8)
-    assert proctor(*files).code == 2
+    for pairs in (("--paired",), ("--test", "paired_permutation"), ("--test", "all")):
+        assert_refused(proctor(*files, *pairs), ["8 agents", "12", "populations of the same size, or only tests"])
+
+
+def test_the_default_is_the_margin_test_with_its_numbers(proctor: Proctor, table: Path) -> None:
+    rows = proctor("--table", table, "--format", "json").rows
+    assert {row["test"] for row in rows} == {"margin_permutation"}
+    by_mutant = {row["mutant"]: row for row in rows if row["algorithm"] == "ppo"}
+    ndf, same, better = (by_mutant[name] for name in ("NDF", "R_1.0", "NA"))
+    assert (ndf["outcome"], ndf["counts_as_kill"], ndf["difference"]) == ("killed", True, -300.0)
+    assert ndf["difference_low"] < -300.0 < ndf["difference_high"]
+    assert ndf["margin"] == pytest.approx(0.05 * 401.9, abs=0.01)
+    assert (ndf["collapsed_healthy"], ndf["collapsed_mutant"]) == (0.0, 1.0)
+    assert (same["outcome"], same["agents_for_equivalence"]) == ("inconclusive", 59)
+    assert (better["outcome"], better["direction"], better["counts_as_kill"]) == ("killed", "better", False)
+    printed = proctor("--table", table)
+    assert max(map(len, printed.out.splitlines())) <= 100
+    for words in ("difference [95 %]", "-300 [-30", "100 %, 0 %", "survival needs about 59 agents per population"):
+        assert words in printed.out
+    assert "NA better" in " ".join(printed.out.split()), "shown apart from the kills"
+
+
+def test_margins_of_the_command_line(proctor: Proctor, table: Path) -> None:
+    """Twelve equal agents show that less than 25 % collapse: .75^12 = .032."""
+    wide = ("--margin-mean", 0.25, "--margin-collapsed", 0.3, "--scale", 400)
+    rows = proctor("--table", table, *wide, "--format", "json").rows
+    same = next(row for row in rows if row["mutant"] == "R_1.0")
+    assert (same["outcome"], same["margin"]) == ("survived", 100.0)
+
+
+def test_pairs_on_request(proctor: Proctor, table: Path) -> None:
+    rows = proctor("--table", table, "--paired", "--format", "json").rows
+    assert {row["test"] for row in rows} == {"paired_margin_permutation"}
+    assert {row["outcome"] for row in rows if row["mutant"] == "NDF"} == {"killed"}
+
+
+def test_dead_agents_in_a_table(proctor: Proctor, table: Path) -> None:
+    text = "\n".join(line for line in table.read_text().splitlines() if ",ppo,NDF," not in line)
+    table.write_text("\n".join([text, *(f"C,ppo,NDF,{seed},-inf" for seed in range(12))]))
+    rows = proctor("--table", table, "--format", "json").rows
+    crashed = next(row for row in rows if row["mutant"] == "NDF" and row["algorithm"] == "ppo")
+    assert (crashed["outcome"], crashed["p_value"], crashed["n_mutant"]) == ("killed", None, 12)
+    assert "killed by crash: all 12 agents died" in proctor("--table", table).out
+    assert_refused(proctor("--table", table, "--test", "paired_permutation"), ["C/ppo/NDF", "-inf", "not finite"])
 
 
 @pytest.mark.parametrize(
@@ -184,7 +229,7 @@ def test_bad_tables_end_with_one_line(
     proctor: Proctor, table: Path, edit: Callable[[str], str], parts: list[str]
 ) -> None:
     table.write_text(edit(table.read_text()))
-    assert_refused(proctor("--table", table, "--format", "json"), [str(table), *parts])
+    assert_refused(proctor("--table", table, "--test", "all", "--format", "json"), [str(table), *parts])
 
 
 @pytest.mark.parametrize(
@@ -195,6 +240,10 @@ def test_bad_tables_end_with_one_line(
         (["--table", "a.csv", "--mutant", "b.csv"], ["--table"]),
         (["--table", "no such.csv"], ["no such.csv", "no such file"]),
         (["--table", "a.csv", "--test", "reward_distributoin"], ["--test", "did you mean 'reward_distribution'"]),
+        (["--table", "a.csv", "--margin-mean", "5"], ["--margin-mean", "5.0 is not a margin", "a share in (0, 1)"]),
+        (["--table", "a.csv", "--scale", "-1"], ["--scale", "-1.0 is not a scale", "a positive number"]),
+        (["--table", "a.csv", "--test", "average_ratio", "--scale", "1"], ["--scale", "average_ratio takes margins"]),
+        (["--table", "a.csv", "--test", "average_ratio", "--paired"], ["--paired", "average_ratio"]),
         (["--table", "a.csv", "--repeats", "0"], ["--repeats"]),
         (["--table", "a.csv", "--seed", "-1"], ["--seed"]),
         (["--table", "a.csv", "--format", "xml"], ["--format", "json", "table"]),
@@ -222,7 +271,8 @@ def assert_refused(ended: Ended, parts: list[str]) -> None:
 
 def test_published_verdicts_are_reproduced(proctor: Proctor, proctor_data: Path) -> None:
     published = proctor_data / "published"
-    rows = proctor("--table", published / "cartpole_rewards.csv", "--repeats", 3, "--format", "json").rows
+    every = ("--test", "all", "--repeats", 3)
+    rows = proctor("--table", published / "cartpole_rewards.csv", *every, "--format", "json").rows
     by_key = {(row["environment"], row["algorithm"], row["mutant"], row["test"]): row for row in rows}
     agreeing = {"average_ratio": 0, "reward_distribution": 0, "distance_distribution": 0}
     with (published / "cartpole_verdicts.csv").open(newline="") as file:

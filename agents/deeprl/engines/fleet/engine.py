@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from agents.deeprl.engines.base import AgentSelection, Checkpoints, TrainedAgent
-from agents.deeprl.engines.fleet.capability import objection
+from agents.deeprl.engines.fleet.capability import lanes_of, objection
 from agents.deeprl.engines.fleet.resuming import keep, resumed
 from agents.deeprl.engines.fleet.training import Training
 from agents.deeprl.recipe import TrainingRecipe
@@ -24,6 +24,10 @@ class FleetEngine:
     def objection(self, recipe: TrainingRecipe) -> str | None:
         """Why this engine cannot train the recipe, or None if it can."""
         return objection(recipe)
+
+    def side_by_side(self, recipe: TrainingRecipe) -> int:
+        """The agents of a group; a block is filled up to whole groups."""
+        return lanes_of(recipe)
 
     def block_size(self, recipe: TrainingRecipe) -> int:
         """How many agents one call of `train` should train."""

@@ -9,7 +9,6 @@ What cannot be evaluated this way is evaluated by the reference; `objection` say
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -24,6 +23,7 @@ from agents.deeprl.engines.fleet.worlds.base import World
 from agents.deeprl.engines.fleet.worlds.registry import point_of, world_of
 from agents.deeprl.evaluation import evaluate
 from agents.deeprl.recipe import PolicySite
+from agents.deeprl.stopwatch import Stopwatch
 from envsearch.errors import InputError
 from envsearch.registry import make
 from envsearch.spec import EnvironmentSpec
@@ -100,7 +100,7 @@ def evaluate_policies(
 
 
 def compiled_step_seconds(pairs: Sequence[Pair], episodes: int) -> float | None:
-    """Wall seconds of one step of an evaluation of all pairs together; None where the environment is hosted.
+    """CPU seconds of one step of an evaluation of all pairs together; None where the environment is hosted.
 
     Args:
         pairs: agents of one shape that can be read, in environments of one world.
@@ -112,9 +112,9 @@ def compiled_step_seconds(pairs: Sequence[Pair], episodes: int) -> float | None:
     policies = {agent: policy for agent, _ in pairs if isinstance(policy := read(agent), Policy)}
     chosen, tasks = _compiled_tasks(world, pairs, policies)
     advance_together(world, chosen, tasks, episodes, 0)  # compiled now
-    started = time.perf_counter()
+    stopwatch = Stopwatch()
     steps = advance_together(world, chosen, tasks, episodes, 0)[1]
-    return (time.perf_counter() - started) / steps
+    return stopwatch.cpu / steps
 
 
 @lru_cache(maxsize=64)

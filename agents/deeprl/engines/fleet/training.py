@@ -19,6 +19,7 @@ from agents.deeprl.engines.fleet.networks import Parameters
 from agents.deeprl.engines.fleet.policies import first_parameters, saved, untrained
 from agents.deeprl.engines.fleet.worlds.registry import world_of
 from agents.deeprl.recipe import TrainingRecipe
+from agents.deeprl.stopwatch import Stopwatch
 
 CALL_SECONDS = 2.0
 """A compiled call cannot be interrupted, so it runs no more iterations than fit in this time (at least one)."""
@@ -40,7 +41,7 @@ class Training:
     """
 
     def __init__(self, recipe: TrainingRecipe, seeds: tuple[int, ...], selection: AgentSelection) -> None:
-        self._started = time.perf_counter()
+        self._stopwatch = Stopwatch()
         self.recipe, self.seeds, self.selection = recipe, seeds, selection
         fillers = [seeds[-1]] * (-len(seeds) % lanes_of(recipe))  # trained and discarded
         self._learner = learner_of(recipe, (*seeds, *fillers))
@@ -91,18 +92,13 @@ class Training:
         if self._best is not None:
             self._best.consider(parameters, steps)
             parameters, selected = self._best.parameters, self._best.steps
-        seconds = self.seconds / len(self.seeds)
+        wall, cpu = self._stopwatch.wall / len(self.seeds), self._stopwatch.cpu / len(self.seeds)
         agents = []
         for index, (seed, model) in enumerate(zip(self.seeds, self._models, strict=True)):
             checkpoint, digest, dead = saved(model, parameters, index, selected[index])
             at, returns = self._episodes.of(index)
-            agents.append(TrainedAgent(seed, checkpoint, digest, at, returns, selected[index], seconds, dead))
+            agents.append(TrainedAgent(seed, checkpoint, digest, at, returns, selected[index], wall, dead, cpu))
         return agents
-
-    @property
-    def seconds(self) -> float:
-        """Wall time so far, including the time before a resumed checkpoint."""
-        return time.perf_counter() - self._started
 
     @property
     def resumable(self) -> bool:
@@ -113,7 +109,7 @@ class Training:
         """All that the rest of the training depends on, for `restore`."""
         arrays: dict[str, NDArray[Any]] = {
             "done": np.array(self.done, np.int64),
-            "seconds": np.array(self.seconds, np.float64),
+            "seconds": np.array([self._stopwatch.wall, self._stopwatch.cpu], np.float64),
         }
         arrays |= {f"state/{place}": _plain(leaf) for place, leaf in enumerate(jax.tree.leaves(self._state))}
         arrays |= {f"episodes/{name}": array for name, array in self._episodes.arrays().items()}
@@ -135,7 +131,7 @@ class Training:
             self._best.restore(_under("best", arrays), self._parameters())
         self._state = jax.tree.unflatten(shape, held)
         self.done = int(arrays["done"])
-        self._started -= float(arrays["seconds"])
+        self._stopwatch = Stopwatch(*arrays["seconds"].tolist())  # with the time before the checkpoint
 
 
 def _under(prefix: str, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 
 from stable_baselines3.common.base_class import BaseAlgorithm
@@ -12,6 +11,7 @@ from agents.deeprl.engines.base import AgentSelection, TrainedAgent
 from agents.deeprl.engines.sb3.build import build
 from agents.deeprl.engines.sb3.recording import Recording
 from agents.deeprl.recipe import TrainingRecipe
+from agents.deeprl.stopwatch import Stopwatch
 from agents.deeprl.threads import one_thread
 from agents.library_randomness import library_randomness_kept
 from envsearch.errors import InputError
@@ -65,7 +65,7 @@ def train_one(
     A training that fails because its weights are not finite is over, with a dead agent (or the best model before that,
     where the best is wanted): the library refuses to draw actions from such a policy. Other errors pass through.
     """
-    started = time.perf_counter()
+    stopwatch = Stopwatch()
     with library_randomness_kept(), one_thread():
         model = build(recipe, seed, all_seams)
         recording = Recording(recipe.environment, selection, progress)
@@ -87,8 +87,9 @@ def train_one(
         episode_steps=tuple(recording.episode_steps),
         episode_returns=tuple(recording.episode_returns),
         selected_step=step,
-        train_seconds=time.perf_counter() - started,
+        train_seconds=stopwatch.wall,
         dead=dead,
+        cpu_seconds=stopwatch.cpu,
     )
 
 
