@@ -27,6 +27,7 @@ from benchmarks.verdict_laws import (
     collapsing,
     exponential,
     levels,
+    lognormal,
     normal,
     saturated,
     shifted,
@@ -36,6 +37,7 @@ from mutations.killing.error_control import ERROR_CONTROLS
 from mutations.killing.family import correct_family
 from mutations.killing.kill_test import KillVerdict, Outcome
 from mutations.killing.margin_permutation import MarginPermutation
+from mutations.killing.margin_power import corrected_power as corrected_power_of
 from mutations.killing.permutation_law import permutation_p_value
 from mutations.killing.resampled_law import single_p_values
 from mutations.killing.splits import DRAWS, Splits, drawn_splits
@@ -130,15 +132,34 @@ def false_discoveries(simulation: Simulation) -> Iterator[Measurement]:
             yield Measurement("8 of 12 mutants dead", f"{name}: {kind}", shares)
 
 
+SPREAD = 6.25  # the margin of 5 is then a d of .8
+AT_THE_MARGIN: dict[str, Law] = {
+    "normal": normal(100.0, SPREAD),
+    "lognormal": lognormal(100.0, SPREAD / 100.0),
+    "exponential": shifted(exponential(SPREAD), 100.0 - SPREAD),
+    "five levels": levels(*(100.0 + SPREAD / np.sqrt(2) * step for step in range(-2, 3))),
+}
+LEVELS = (0.05, 0.005, 0.0005)
+
+
+def power_by_level(simulation: Simulation) -> Iterator[Measurement]:
+    """Printed power of one comparison at the levels that correction leads to, beside the share of rejections."""
+    for name, law in AT_THE_MARGIN.items():
+        counts: dict[str, float] = {}
+        for _ in range(simulation.campaigns):
+            healthy, mutant = law(simulation.rng.random(AGENTS)), law(simulation.rng.random(AGENTS)) - 5.0
+            verdict = TEST.judge_with(healthy, mutant, simulation.rng, shared_splits())
+            for level in LEVELS:
+                printed = corrected_power_of(verdict.power or 0.0, AGENTS, AGENTS, TEST.level, level)
+                for key, value in (("printed", printed), ("rejected", float((verdict.p_value or 0.0) <= level))):
+                    label = f"{level:g}: {key}"
+                    counts[label] = counts.get(label, 0.0) + value / simulation.campaigns
+        yield Measurement("power of one comparison", name, counts)
+
+
 def corrected_power(simulation: Simulation) -> Iterator[Measurement]:
     """Printed power after correction beside the share of kills: one mutant at the margin among the 12."""
-    spread = 6.25  # the margin of 5 is then a d of .8
-    cases = {
-        "normal": normal(100.0, spread),
-        "exponential": shifted(exponential(spread), 100.0 - spread),
-        "five levels": levels(*(100.0 + spread / np.sqrt(2) * step for step in range(-2, 3))),
-    }
-    for name, law in cases.items():
+    for name, law in AT_THE_MARGIN.items():
         for dead in (0, 4, 8):
             yield Measurement("corrected power", f"{name}, {dead} of 11 others dead", _power(simulation, law, dead))
 
@@ -180,6 +201,7 @@ SECTIONS: dict[str, Callable[[Simulation], Iterator[Measurement]]] = {
     "null": null_campaigns,
     "false-discoveries": false_discoveries,
     "corrected-power": corrected_power,
+    "power-by-level": power_by_level,
 }
 
 

@@ -22,7 +22,7 @@ from benchmarks.verdict_laws import Law, Rewards, collapsing, normal, saturated
 from benchmarks.verdicts import Measurement, as_table
 from mutations.killing.error_control import error_control
 from mutations.score import minimal_cover
-from mutations.score_bootstrap import Kills, Resampling, ScoredCell, resampled_matrices, score_uncertainty, weight_of
+from mutations.score_bootstrap import Kills, Resampling, ScoredCell, resampled_matrices, score_uncertainty
 
 CONTROL = error_control("false_discovery")
 
@@ -65,7 +65,7 @@ def bootstrap(healthy: Rewards, mutants: Rewards, replicates: int, rng: np.rando
             row,
             column,
             (healthy[column], mutants[row, column]),
-            weight=weight_of(p_values[row, column], adjusted[row, column]),
+            weight=1.0 - float(adjusted[row, column]),
         )
         for row in range(MUTANTS)
         for column in range(ENVIRONMENTS)

@@ -6,31 +6,28 @@ stay as they are.
 
 The bootstrap is shrunk. An observed difference holds the chance of the observed agents, and a replicate adds its own:
 drawn plainly, replicates of healthy mutants are killed far too often. So each mutant agent is replaced by a healthy one
-with a probability that is large where the evidence of a difference is weak (`weight_of`).
+with a probability that is the adjusted p-value of the comparison: it bounds the share of comparisons without a
+difference among those with as much evidence.
 
-Sources: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993; James and Stein, "Estimation with quadratic
-loss", 1961 (the positive part); Efron, "Large-Scale Inference", 2010 (adjusted p-values as the share of null cases).
+Sources: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993; Storey, "The positive false discovery rate: a
+Bayesian interpretation and the q-value", Annals of Statistics 31(6), 2003.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from mutations.killing.error_control import error_control
 from mutations.killing.resampled_kills import ResampledKillTest
 from mutations.killing.resampled_law import Draws
-from mutations.killing.splits import DRAWS
 from mutations.score import ScoreUncertainty, minimal_cover
 
 REPLICATES = 400
 LARGEST_NULL_LEVEL = 0.05
-SMALLEST_DRAWN_P = 1 / (DRAWS + 1)
 
 Rewards = NDArray[np.float64]
 Kills = NDArray[np.bool_]
@@ -45,7 +42,7 @@ class ScoredCell:
         populations: healthy and mutant rewards as the test got them; None where the outcome does not depend on them.
         killed: the outcome in that case.
         level_share: of the look at which the mutant stopped: its p-values are divided by it. Replicates stop there too.
-        weight: share of the observed difference that replicates keep, see `weight_of`.
+        weight: share of mutant agents that replicates keep: 1 minus the adjusted p-value.
     """
 
     mutant: int
@@ -54,16 +51,6 @@ class ScoredCell:
     killed: bool = False
     level_share: float = 1.0
     weight: float = 1.0
-
-
-def weight_of(p_value: float, p_adjusted: float) -> float:
-    """How much of an observed difference is to be believed, in [0, 1].
-
-    James and Stein's factor 1 - 1 / z^2 for the noise of the estimate, times 1 - adjusted p for the chance that a
-    difference exists.
-    """
-    z = float(stats.norm.isf(p_value / 2)) if p_value > SMALLEST_DRAWN_P * (1 + 1e-9) else math.inf
-    return max(0.0, 1.0 - 1.0 / z**2 if z > 0 else 0.0) * (1.0 - p_adjusted)
 
 
 @dataclass(frozen=True, slots=True)

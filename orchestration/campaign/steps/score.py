@@ -14,7 +14,7 @@ from mutations.killing.kill_test import Outcome
 from mutations.killing.registry import kill_test
 from mutations.killing.resampled_kills import ResampledKillTest, is_resampled
 from mutations.score import MutationScore, mutation_score
-from mutations.score_bootstrap import Resampling, ScoredCell, resampled_matrices, score_uncertainty, weight_of
+from mutations.score_bootstrap import Resampling, ScoredCell, resampled_matrices, score_uncertainty
 from orchestration.campaign.findings import Findings
 from orchestration.campaign.result import MutantVerdict, ScoreResult
 from orchestration.campaign.steps.judging import populations_of
@@ -60,7 +60,7 @@ def _cell(findings: Findings, test: ResampledKillTest, matrix: KillMatrix, entry
     mutant = next(population for population in findings.live if population.id == entry.mutant)
     healthy = findings.populations.healthy.rewards_at(entry.environment)
     sides = populations_of(test, healthy, mutant.rewards_at(entry.environment), findings.campaign.seeds)
-    weight = weight_of(entry.verdict.p_value, entry.verdict.p_adjusted or 0.0)
+    weight = 1.0 - (entry.verdict.p_adjusted or 0.0)
     return ScoredCell(row, column, sides, weight=weight, level_share=entry.verdict.level_share or 1.0)
 
 
