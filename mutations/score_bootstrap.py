@@ -59,8 +59,8 @@ class ScoredCell:
 def weight_of(p_value: float, p_adjusted: float) -> float:
     """How much of an observed difference is to be believed, in [0, 1].
 
-    James and Stein's factor 1 - 1 / z^2 for the noise of the estimate, times 1 - adjusted p for the chance that there
-    is no difference at all.
+    James and Stein's factor 1 - 1 / z^2 for the noise of the estimate, times 1 - adjusted p for the chance that a
+    difference exists.
     """
     z = float(stats.norm.isf(p_value / 2)) if p_value > SMALLEST_DRAWN_P * (1 + 1e-9) else math.inf
     return max(0.0, 1.0 - 1.0 / z**2 if z > 0 else 0.0) * (1.0 - p_adjusted)

@@ -41,6 +41,7 @@ class MarginPermutation:
     """
 
     name: str = "margin_permutation"
+    power_alternative: str = "the margin"
     summary: str = (
         "Permutation of the smallest p-value of mean, rank and energy distance; equivalence within margins; any sizes "
         "(default)"

@@ -51,6 +51,7 @@ class PairedPermutation:
     """
 
     name: str = "paired_permutation"
+    power_alternative: str = "a shift of 0.8 sd"
     summary: str = "Sign-flip permutation test of same-seed differences, with Vargha-Delaney A"
     source: str = "Fisher 1935 (sign flips); Vargha and Delaney 2000; Newcombe 2006 (interval of A)"
     resampling: bool = True
