@@ -73,7 +73,7 @@ def test_a_better_mutant_is_no_kill_of_the_margin_test():
 def test_a_doubtful_difference_is_shrunk():
     """A mutant whose observed difference is not believed at all is killed like a healthy one."""
     far = [ScoredCell(0, 0, (HEALTHY, DEAD), weight=weight) for weight in (1.0, 0.5, 0.0)]
-    kills = [resampled_matrices(MARGIN, [one], resampling((1, 1), replicates=400)).mean() for one in far]
+    kills = [resampled_matrices(MARGIN, [cell], resampling((1, 1), replicates=400)).mean() for cell in far]
     assert kills[0] == 1.0
     assert 0.9 < kills[1] < 1.0
     assert kills[2] < 0.08
