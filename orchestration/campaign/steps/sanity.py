@@ -49,7 +49,8 @@ def distinct_mutants(
     """The mutants without those whose agents are another mutant's, bit for bit.
 
     Two mutants are the same if they have the same seeds, with the same weights for each of them, and at least one
-    living agent: weights that are not finite may be equal by accident. M and Ra are an example where every reward is 1.
+    living agent: weights that are not finite may be equal by accident. Example: M and Ra on the fleet engine,
+    where every reward is 1.
 
     Args:
         mutants: live ones.

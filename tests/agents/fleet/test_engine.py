@@ -142,6 +142,14 @@ def test_the_best_checkpoint_is_the_best_evaluated():
         assert chosen.episode_returns == last.episode_returns
 
 
+def test_m_and_ra_are_the_same_agents_where_every_reward_is_one():
+    first, second = (
+        FleetEngine().train(mutate(recipe_of("ppo", steps=512), parse_mutant(name)), [5, 6])
+        for name in ("M_0.5", "Ra_0.5")
+    )
+    assert [agent.weights_digest for agent in first] == [agent.weights_digest for agent in second]
+
+
 def test_a_hosted_environment_trains_the_same_way():
     recipe = preset("CartPole-v1", "ppo").recipe(initial_spec(environment("LunarLander-v3")), 128, SMALL["ppo"])
     first, second = FleetEngine().train(recipe, [1, 2]), FleetEngine().train(recipe, [2])
