@@ -1,10 +1,13 @@
-"""Can healthy populations of the two engines be distinguished? The calibrated test decides, at 20 seeds.
+"""Are healthy populations of the two engines equivalent, different, or is neither shown?
 
     python -m benchmarks.engine_agreement --algorithm ppo --steps 65536 --cache agreement.json
 
 Trains the same seeds with the fleet and with Stable-Baselines3 (the long part; finished agents are kept in `--cache`,
 so an interrupted run continues), and compares the final evaluation (10 deterministic episodes) and the area under the
-learning curve (mean training return per environment step) by the paired permutation test.
+learning curve (mean training return per environment step). The answer is that of the margin test about a margin that is
+set before: *equivalent* if two one-sided tests show it, *different* if a difference is shown and may lie beyond the
+margin, else *inconclusive*. A large p-value alone is never equivalence. The output holds the value of each agent, by
+seed, so that the comparison can be repeated.
 """
 
 from __future__ import annotations
@@ -24,9 +27,16 @@ from agents.deeprl.presets.preset import preset
 from agents.deeprl.recipe import TrainingRecipe
 from envsearch.definition import initial_spec
 from envsearch.registry import environment, resolve_name
-from mutations.killing.registry import kill_test
+from mutations.killing.kill_test import Outcome
+from mutations.killing.margin_permutation import MarginPermutation
+from mutations.killing.margins import Margins
 
 Row = dict[str, float]
+
+ANSWERS = {Outcome.SURVIVED: "equivalent", Outcome.KILLED: "different", Outcome.INCONCLUSIVE: "inconclusive"}
+
+LARGE_EFFECT = (0.29, 0.71)
+"""Outside lies what Vargha and Delaney call a large effect."""
 
 
 def main() -> None:
@@ -45,20 +55,38 @@ def main() -> None:
     }
     for measure in ("evaluation", "area"):
         library, fleet = (np.array([row[measure] for row in rows[side]]) for side in ("sb3", "fleet"))
-        result[measure] = compared(library, fleet)
+        result[measure] = compared(library, fleet, Margins(mean=arguments.margin, collapsed=arguments.collapsed))
     print(json.dumps(result, indent=2))
 
 
-def compared(library: NDArray[np.float64], fleet: NDArray[np.float64]) -> dict[str, Any]:
-    """Means and what the calibrated test says of them."""
-    verdict = kill_test("paired_permutation").judge(library, fleet, np.random.default_rng(0))
+def compared(library: NDArray[np.float64], fleet: NDArray[np.float64], margins: Margins) -> dict[str, Any]:
+    """Answer of the margin test on two independent populations of shapes (n,) and (m,).
+
+    `difference`, `low` and `high` (95 %) are of the means, fleet minus library, as shares of the library's mean; all
+    values are kept under `sb3` and `fleet`.
+    """
+    verdict = MarginPermutation(margins=margins).judge(library, fleet, np.random.default_rng(0))
     return {
-        "sb3_mean": round(float(library.mean()), 1),
-        "fleet_mean": round(float(fleet.mean()), 1),
-        "p_value": None if verdict.p_value is None else round(float(verdict.p_value), 4),
-        "vargha_delaney": None if verdict.effect_size is None else round(float(verdict.effect_size), 3),
-        "told_apart": bool(verdict.outcome == "killed"),
+        "answer": ANSWERS[verdict.outcome or Outcome.INCONCLUSIVE],
+        "difference": verdict.effect_size,
+        "low": verdict.effect_low,
+        "high": verdict.effect_high,
+        "margin": margins.mean,
+        "p_value": verdict.p_value,
+        "reason": verdict.reason,
+        "sb3": library.tolist(),
+        "fleet": fleet.tolist(),
     }
+
+
+def answer_of_interval(low: float, high: float, limits: tuple[float, float] = LARGE_EFFECT) -> str:
+    """What a 90 % interval of Vargha and Delaney's A shows: it lies within, beyond or across the limits.
+
+    Within is equivalence by two one-sided tests at 5 % (Schuirmann 1987).
+    """
+    if limits[0] < low and high < limits[1]:
+        return "equivalent"
+    return "different" if high <= limits[0] or low >= limits[1] else "inconclusive"
 
 
 def rows_of(recipe: TrainingRecipe, side: str, seeds: int, known: dict[str, Row], cache: Path) -> list[Row]:
@@ -90,6 +118,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--environment", default="CartPole-v1")
     parser.add_argument("--steps", type=int, default=None, help="default: the paper's budget")
     parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--margin", type=float, default=0.05, help="of the mean, as a share of the library's mean")
+    parser.add_argument("--collapsed", type=float, default=0.1, help="of the share of collapsed agents")
     parser.add_argument("--cache", default="engine-agreement.json", help="file of finished agents' figures")
     return parser.parse_args()
 

@@ -19,7 +19,9 @@ from orchestration.campaign.steps.comparison import RATIO_TOLERANCE, agreement, 
 
 TABLES = (
     *("populations", "verdicts", "rewards", "boundary_environments", "boundary_probes", "kill_matrix"),
+    "boundary_edges",
     *("kill_matrix_verdicts", "higher_order", "score", "published_comparison", "published_boundaries", "provenance"),
+    *("reliability", "performance_profiles"),
 )
 PAIRS = ("cartpole_ppo", "cartpole_a2c", "cartpole_dqn")
 LEVEL = 0.05

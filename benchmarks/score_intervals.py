@@ -22,7 +22,7 @@ from benchmarks.verdict_laws import Law, Rewards, collapsing, normal, saturated
 from benchmarks.verdicts import Measurement, as_table
 from mutations.killing.error_control import error_control
 from mutations.score import minimal_cover
-from mutations.score_bootstrap import Kills, Resampling, ScoredCell, resampled_matrices, score_uncertainty
+from mutations.score_bootstrap import Kills, Resampling, ScoredCell, resampled_matrices, score_uncertainty, weight_of
 
 CONTROL = error_control("false_discovery")
 
@@ -58,12 +58,19 @@ def kills_of(healthy: Rewards, mutants: Rewards, rng: np.random.Generator) -> ND
 
 def bootstrap(healthy: Rewards, mutants: Rewards, replicates: int, rng: np.random.Generator) -> Kills:
     """Kill matrices of the replicates of one campaign."""
+    p_values = p_values_of(healthy, mutants, rng)
+    adjusted = CONTROL.adjust(p_values.ravel()).reshape(p_values.shape)
     cells = [
-        ScoredCell(row, column, (healthy[column], mutants[row, column]))
+        ScoredCell(
+            row,
+            column,
+            (healthy[column], mutants[row, column]),
+            weight=weight_of(p_values[row, column], adjusted[row, column]),
+        )
         for row in range(MUTANTS)
         for column in range(ENVIRONMENTS)
     ]
-    resampling = Resampling((MUTANTS, ENVIRONMENTS), np.empty(0), CONTROL, rng, replicates)
+    resampling = Resampling((MUTANTS, ENVIRONMENTS), np.empty(0), CONTROL.name, int(rng.integers(2**32)), replicates)
     return resampled_matrices(TEST, cells, resampling)
 
 

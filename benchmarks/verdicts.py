@@ -130,7 +130,7 @@ def false_kills_of_twins(simulation: Simulation) -> Iterator[Measurement]:
 def power(simulation: Simulation) -> Iterator[Measurement]:
     """Uncorrected, 20 agents each."""
     for name, laws in ALTERNATIVES.items():
-        yield Measurement("power, n = 20", name, {"rejected": simulation.rejected(laws, (20, 20))})
+        yield Measurement("uncorrected power, n = 20", name, {"rejected": simulation.rejected(laws, (20, 20))})
 
 
 def corrected_power(simulation: Simulation) -> Iterator[Measurement]:

@@ -70,10 +70,10 @@ class Bracket:
     the segment's end; if the end is accepted there is no edge on the segment and the end itself is the bound.
     """
 
-    def __init__(self, cells: int) -> None:
-        self.accepted = 0
+    def __init__(self, cells: int, accepted: int = 0, rejected: int | None = None) -> None:
+        self.accepted = accepted
         """Largest index up to which every queried point was accepted; 0 is the initial environment."""
-        self.rejected: int | None = None
+        self.rejected = rejected
         """Smallest index that was rejected; None as long as none was."""
         self._cells = cells
 

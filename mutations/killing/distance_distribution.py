@@ -30,6 +30,7 @@ class DistanceDistribution:
     """
 
     name: str = "distance_distribution"
+    power_alternative: str = "the observed effect, as published"
     summary: str = "Same ladder on Hellinger distances of 2,000 random halves (published, compatibility)"
     source: str = "RLMutation, ICST 2023: distance distribution test (dtr), after DeepCrime, ISSTA 2021"
     resampling: bool = True

@@ -9,6 +9,8 @@ from typing import Protocol, TypeGuard
 import numpy as np
 from numpy.typing import NDArray
 
+UNKNOWN_ALTERNATIVE = "the test's own alternative"
+
 
 class Outcome(StrEnum):
     """Inconclusive is an outcome of its own and never folded into survived."""
@@ -40,7 +42,7 @@ class KillVerdict:
         p_value: of this comparison alone. (Results written before 0.2.0 have Holm's corrected one here.)
         effect_size: the test's own effect size (see its description).
         effect_low, effect_high: its 95 % interval, where the test gives one.
-        power: as the test defines it, at the level in force.
+        power: as the test defines it, at the level in force; `power_label` says what it is the chance of.
         n_healthy, n_mutant: agents compared.
         agreement: share of repeats with this outcome, for a resampling test run with several seeds.
         reason: one clause for the reader, above all why a verdict is inconclusive.
@@ -123,7 +125,8 @@ class KillTest(Protocol):
         resampling: whether the verdict depends on the generator (then ``--repeats`` means something).
         corrected: whether its verdicts take part in error control; it is a `CorrectedKillTest` then.
 
-    Further attributes are optional, see `takes_independent`, `takes_dead`, `takes_margins` and `better_is_killed`.
+    Further attributes are optional, see `takes_independent`, `takes_dead`, `takes_margins`, `better_is_killed` and
+    `power_label`.
     """
 
     name: str
@@ -170,6 +173,21 @@ def takes_independent(test: KillTest) -> bool:
 def better_is_killed(test: KillTest) -> bool:
     """Whether a mutant killed with direction `better` counts as killed in a score (attribute of the same name)."""
     return bool(getattr(test, "better_is_killed", True))
+
+
+def power_label(verdict: KillVerdict, test: KillTest | None) -> str | None:
+    """What a verdict's power is the chance of: corrected or not, and at which alternative; None without a power.
+
+    The alternative is the test's attribute `power_alternative`. Power is corrected where a level is in force, so not in
+    verdicts before correction, of tests that are not corrected, and of results that are older than error control.
+
+    Args:
+        test: None where the test of a stored verdict is not known.
+    """
+    if verdict.power is None:
+        return None
+    corrected = "uncorrected" if verdict.level is None else "corrected"
+    return f"{corrected}, at {getattr(test, 'power_alternative', UNKNOWN_ALTERNATIVE)}"
 
 
 def counts_as_kill(test: KillTest, verdict: KillVerdict) -> bool:

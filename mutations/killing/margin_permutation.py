@@ -13,6 +13,7 @@ from mutations.killing.margin_power import agents_for_kill, corrected_power, mar
 from mutations.killing.margins import MarginEvidence, Margins, agents_for_equivalence, collapse_limit, examine, scale_of
 from mutations.killing.permutation_law import paired_p_value, permutation_p_value
 from mutations.killing.resampled_kills import ResampledKills, margin_kills
+from mutations.killing.resampled_law import Draws
 from mutations.killing.splits import Splits
 from mutations.killing.statistics import Rewards, direction_of, independent_populations, merge_rounding
 
@@ -40,6 +41,7 @@ class MarginPermutation:
     """
 
     name: str = "margin_permutation"
+    power_alternative: str = "the margin"
     summary: str = (
         "Permutation of the smallest p-value of mean, rank and energy distance; equivalence within margins; any sizes "
         "(default)"
@@ -129,15 +131,11 @@ class MarginPermutation:
         return replace(changed, outcome=Outcome.INCONCLUSIVE, reason=reason)
 
     def resampled_kills(
-        self,
-        healthy: NDArray[np.float64],
-        mutant: NDArray[np.float64],
-        healthy_draws: NDArray[np.intp],
-        mutant_draws: NDArray[np.intp],
+        self, healthy: NDArray[np.float64], mutant: NDArray[np.float64], draws: Draws
     ) -> ResampledKills:
         """See `ResampledKillTest`."""
         first, second = _with_dead_agents(healthy, mutant, self.margins)
-        return margin_kills(first, second, healthy_draws, mutant_draws, self.margins, paired=not self.independent)
+        return margin_kills(first, second, draws, self.margins, paired=not self.independent)
 
     def _p_value(self, first: Rewards, second: Rewards, rng: np.random.Generator, drawn: Splits | None) -> float:
         if self.independent:

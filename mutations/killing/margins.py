@@ -118,6 +118,11 @@ def scale_of(healthy: Rewards, margins: Margins) -> float | None:
     return margins.scale_near_zero if _near_zero(healthy) else abs(float(np.mean(healthy)))
 
 
+def is_share_of_mean(healthy: Rewards, margins: Margins) -> bool:
+    """Whether the margin is a share of the healthy mean, and so as uncertain as that mean."""
+    return margins.scale is None and not _near_zero(healthy)
+
+
 def _near_zero(healthy: Rewards) -> bool:
     """Whether the mean is within two standard errors of zero."""
     error = float(np.std(healthy, ddof=1)) / math.sqrt(healthy.size)
@@ -144,7 +149,7 @@ def examine(
     collapsed = int(np.count_nonzero(healthy < limit)), int(np.count_nonzero(mutant < limit))
     shares = share_interval(collapsed[0], n, collapsed[1], m, 0.95)
     alike = math.isclose(collapsed[0] / n, collapsed[1] / m)
-    share_of_mean = margins.scale is None and not _near_zero(healthy)
+    share_of_mean = is_share_of_mean(healthy, margins)
     margin = margins.mean * (scale or 0.0)
     slack = _mean_slack(replicates, margins.mean, None if share_of_mean else margin, level)
     deviation = float(np.std(healthy))

@@ -13,7 +13,7 @@ from mutations.killing.decision import Evidence, decide, smallest_useful
 from mutations.killing.kill_test import Correction, KillVerdict, Outcome, before_correction
 from mutations.killing.margin_power import corrected_power
 from mutations.killing.resampled_kills import ResampledKills
-from mutations.killing.resampled_law import sign_flip_p_values
+from mutations.killing.resampled_law import Draws, sign_flip_p_values
 from mutations.killing.sign_flip import paired_differences, sign_flip_p_value
 from mutations.killing.statistics import (
     Rewards,
@@ -51,6 +51,7 @@ class PairedPermutation:
     """
 
     name: str = "paired_permutation"
+    power_alternative: str = "a shift of 0.8 sd"
     summary: str = "Sign-flip permutation test of same-seed differences, with Vargha-Delaney A"
     source: str = "Fisher 1935 (sign flips); Vargha and Delaney 2000; Newcombe 2006 (interval of A)"
     resampling: bool = True
@@ -115,14 +116,10 @@ class PairedPermutation:
         return replace(changed, outcome=outcome, reason=reason)
 
     def resampled_kills(
-        self,
-        healthy: NDArray[np.float64],
-        mutant: NDArray[np.float64],
-        healthy_draws: NDArray[np.intp],
-        mutant_draws: NDArray[np.intp],
+        self, healthy: NDArray[np.float64], mutant: NDArray[np.float64], draws: Draws
     ) -> ResampledKills:
-        """See `ResampledKillTest`; pairs are resampled as `healthy_draws` says."""
-        p_values = sign_flip_p_values(paired_differences(healthy, mutant)[healthy_draws])
+        """See `ResampledKillTest`."""
+        p_values = sign_flip_p_values(paired_differences(*draws.pairs(healthy, mutant)))
         return ResampledKills(p_values, np.ones(p_values.size, dtype=np.bool_))
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, cast
 
 from envsearch.errors import InputError, unknown_name
 from envsearch.import_path import is_import_path, load_object
 from mutations.killing.average_ratio import AverageRatio
 from mutations.killing.distance_distribution import DistanceDistribution
-from mutations.killing.kill_test import KillTest, takes_margins
+from mutations.killing.kill_test import KillTest, KillVerdict, power_label, takes_margins
 from mutations.killing.margin_permutation import MarginPermutation
 from mutations.killing.margins import Margins
 from mutations.killing.paired_margin_permutation import PairedMarginPermutation
@@ -55,6 +56,12 @@ def _named(name: str, field: str) -> KillTest:
         raise unknown_name("kill test", name, KILL_TESTS, field)
     loaded = load_object(name, field)
     return as_kill_test(_instance(loaded, name, field) if isinstance(loaded, type) else loaded, name, field)
+
+
+def power_labels(verdicts: Iterable[KillVerdict]) -> str:
+    """The labels of the power of stored verdicts by one test, for the head of a column; empty without any power."""
+    labels = (power_label(verdict, KILL_TESTS.get(verdict.test)) for verdict in verdicts)
+    return " / ".join(dict.fromkeys(label for label in labels if label))
 
 
 def as_kill_test(candidate: Any, name: str, field: str = "") -> KillTest:

@@ -38,14 +38,12 @@ class ResampledKills:
 class ResampledKillTest(CorrectedKillTest, Protocol):
     """A corrected kill test that can judge many replicates of a comparison at once."""
 
-    def resampled_kills(
-        self, healthy: Rewards, mutant: Rewards, healthy_draws: Draws, mutant_draws: Draws
-    ) -> ResampledKills:
+    def resampled_kills(self, healthy: Rewards, mutant: Rewards, draws: Draws) -> ResampledKills:
         """What the test would have claimed of replicates.
 
         Args:
             healthy, mutant: the populations that `judge` got, shapes (n,) and (m,).
-            healthy_draws, mutant_draws: positions of the agents of each replicate, shapes (replicates, n) and (.., m).
+            draws: the agents of each replicate.
         """
         ...
 
@@ -55,22 +53,23 @@ def is_resampled(test: KillTest) -> TypeGuard[ResampledKillTest]:
     return is_corrected(test) and callable(getattr(test, "resampled_kills", None))
 
 
-def margin_kills(
-    healthy: Rewards, mutant: Rewards, healthy_draws: Draws, mutant_draws: Draws, margins: Margins, paired: bool
-) -> ResampledKills:
-    """Replicates of a comparison by the margin permutation test; pairs are resampled as `healthy_draws` says.
+def margin_kills(healthy: Rewards, mutant: Rewards, draws: Draws, margins: Margins, paired: bool) -> ResampledKills:
+    """Replicates of a comparison by the margin permutation test.
 
     Args:
         healthy, mutant: the observed populations, finite, shapes (n,) and (m,).
-        healthy_draws, mutant_draws: positions of the agents of each replicate, shapes (replicates, n) and (.., m).
+        draws: the agents of each replicate.
+        margins: the largest differences that do not matter.
+        paired: position i of both populations was trained with the same seed.
     """
     if paired:
-        mutant_draws = healthy_draws
-        p_values = sign_flip_p_values((mutant - healthy)[healthy_draws])
+        sides = draws.pairs(healthy, mutant)
+        p_values = sign_flip_p_values(sides[1] - sides[0])
     else:
-        p_values = ResampledLaw(healthy, mutant).p_values(healthy_draws, mutant_draws)
+        sides = draws.populations(healthy, mutant)
+        p_values = ResampledLaw(healthy, mutant).p_values(draws)
     limit = collapse_limit(healthy, scale_of(healthy, margins))
-    first, second = _Side(healthy[healthy_draws], limit), _Side(mutant[mutant_draws], limit)
+    first, second = (_Side(side, limit) for side in sides)
     may_exceed = ~(_means_within(first, second, margins) & _collapse_within(first, second, margins))
     return ResampledKills(np.where(may_exceed, p_values, 1.0), ~_better(first, second))
 

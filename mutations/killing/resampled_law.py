@@ -9,6 +9,7 @@ replicates are drawn from. docs/kill-tests.md has the error, measured.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -20,8 +21,33 @@ from mutations.killing.statistics import Rewards, merge_rounding
 _TIE = 1e-5
 """Single precision: values of a statistic that differ by this share of its range are equal."""
 
-Draws = NDArray[np.intp]
-"""Positions of the agents that a replicate consists of, shape (replicates, agents)."""
+
+@dataclass(frozen=True, slots=True)
+class Draws:
+    """The agents that replicates of one comparison consist of.
+
+    Attributes:
+        healthy: positions of the healthy agents, shape (replicates, n).
+        mutant: positions of the mutant agents, shape (replicates, m).
+        shrunk: which mutant agents are replaced by a healthy one, at the position in `substitutes`; likewise.
+        exchanged: pairs whose agents change places instead; shape (replicates, n).
+    """
+
+    healthy: NDArray[np.intp]
+    mutant: NDArray[np.intp]
+    shrunk: NDArray[np.bool_]
+    substitutes: NDArray[np.intp]
+    exchanged: NDArray[np.bool_]
+
+    def populations(self, healthy: Rewards, mutant: Rewards) -> tuple[Rewards, Rewards]:
+        """Of independent agents: shapes (replicates, n) and (replicates, m)."""
+        return healthy[self.healthy], np.where(self.shrunk, healthy[self.substitutes], mutant[self.mutant])
+
+    def pairs(self, healthy: Rewards, mutant: Rewards) -> tuple[Rewards, Rewards]:
+        """Of pairs, which keep together: both of shape (replicates, n)."""
+        first, second = healthy[self.healthy], mutant[self.healthy]
+        return np.where(self.exchanged, second, first), np.where(self.exchanged, first, second)
+
 
 _Single = NDArray[np.float32]
 
@@ -40,9 +66,9 @@ class ResampledLaw:
         counts = [1 + np.searchsorted(np.sort(-row), -row + _TIE, side="right") for row in drawn]
         self._smallest = np.sort(np.min(counts, axis=0)) / (DRAWS + 1)
 
-    def p_values(self, healthy: Draws, mutant: Draws) -> Rewards:
-        """Of replicates, given the positions of their agents; shape (replicates,)."""
-        single = np.min(single_p_values(self._healthy[healthy], self._mutant[mutant]), axis=0)
+    def p_values(self, draws: Draws) -> Rewards:
+        """Of replicates; shape (replicates,)."""
+        single = np.min(single_p_values(*draws.populations(self._healthy, self._mutant)), axis=0)
         smaller = np.searchsorted(self._smallest, single * (1 + _TIE), side="right")
         overall: Rewards = np.maximum(single, (1 + smaller) / (DRAWS + 1))  # never below the smallest of the three
         return overall

@@ -18,6 +18,7 @@ class RewardDistribution:
     """
 
     name: str = "reward_distribution"
+    power_alternative: str = "the observed effect, as published"
     summary: str = "z test, Cohen's d and published power of the mean rewards (published, compatibility)"
     source: str = "RLMutation, ICST 2023: reward distribution test (r), after DeepCrime, ISSTA 2021"
     resampling: bool = False

@@ -7,14 +7,11 @@ exactly; otherwise the published counts bound them (source: Tambon et al., ICST 
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from envsearch.bisection import halvings
-from envsearch.spec import Parameter
 from orchestration.campaign.calibration import Costs
 from orchestration.campaign.context import RunContext
 from orchestration.campaign.findings import Findings
@@ -27,8 +24,9 @@ from orchestration.campaign.pipeline import (
     train_mutants,
 )
 from orchestration.campaign.population import Population, Populations, seed_by_seed
-from orchestration.campaign.result import Point
-from orchestration.campaign.spec.campaign import BoundaryPlan, ResolvedCampaign
+from orchestration.campaign.result import EQUIVALENCE, Point
+from orchestration.campaign.search_bounds import most_answers, most_environments
+from orchestration.campaign.spec.campaign import EvaluationPurpose, ResolvedCampaign
 from orchestration.campaign.steps import sanity
 from orchestration.campaign.steps.higher_order import chosen_mutants
 from orchestration.execution.executors.inline import InlineExecutor
@@ -207,8 +205,14 @@ class _Counter:
         done = sum(self._store.has_agent(key) for key in new)
         return PlannedPhase(phase, len(new), done, (len(new) - done) * self._costs.train)
 
-    def evaluations(self, phase: str, populations: Sequence[Population], points: Sequence[Point]) -> PlannedPhase:
-        keys = [key for population in populations for key in population.evaluations(points)]
+    def evaluations(
+        self,
+        phase: str,
+        populations: Sequence[Population],
+        points: Sequence[Point],
+        purpose: EvaluationPurpose = "verdicts",
+    ) -> PlannedPhase:
+        keys = [key for population in populations for key in population.evaluations(points, purpose)]
         new: list[EvaluationKey] = self._new({key.address(): key for key in keys})
         done = sum(self._store.has_evaluation(key) for key in new)
         return PlannedPhase(phase, len(new), done, (len(new) - done) * self._costs.evaluation)
@@ -226,10 +230,11 @@ class _Counter:
 def _known_search(counter: _Counter, findings: Findings) -> list[PlannedPhase]:
     """Search and kill matrix, now that the store holds every answer of the search."""
     healthy = findings.populations.healthy
-    phases = [
-        counter.evaluations(f"boundary by {report.test}", [healthy], [probe.point for probe in report.probes])
-        for report in findings.boundaries
-    ]
+    phases = []
+    for report in findings.boundaries:
+        purpose: EvaluationPurpose = "verdicts" if report.by_kill_test else "boundary"
+        points = [probe.point for probe in report.probes]
+        phases.append(counter.evaluations(f"boundary by {report.test}", [healthy], points, purpose))
     return [*phases, counter.evaluations("kill matrix", [healthy, *findings.live], _points(findings))]
 
 
@@ -239,10 +244,12 @@ def _points(findings: Findings) -> list[Point]:
 
 def _bounded_search(counter: _Counter, campaign: ResolvedCampaign) -> list[PlannedPhase]:
     tests, agents = campaign.boundary.tests, len(campaign.seeds)
-    phases = [counter.bounded(f"boundary by {test}", agents * most_answers(campaign.boundary)) for test in tests]
+    phases = [counter.bounded(f"boundary by {test}", agents * most_answers(campaign.boundary, test)) for test in tests]
     if tests and campaign.mutants:
-        others = len(tests) * (most_environments(campaign.boundary) - 1)
-        phases.append(counter.bounded("kill matrix", agents * len(campaign.mutants) * others))
+        environments = most_environments(campaign.boundary) - 1
+        # the healthy agents run fresh episodes in the environments that equivalence chose
+        populations = len(tests) * len(campaign.mutants) + (EQUIVALENCE in tests)
+        phases.append(counter.bounded("kill matrix", agents * populations * environments))
     return phases
 
 
@@ -267,30 +274,3 @@ def _counted(mutants: Sequence[Population], findings: Findings) -> Sequence[Popu
     """The trained higher-order mutants that are judged."""
     live, _ = sanity.live_mutants(findings.populations.healthy, mutants)
     return sanity.distinct_mutants(live, findings.live)[0]
-
-
-def _sides(parameter: Parameter) -> list[float]:
-    """Lengths of the sides on which there is something to search."""
-    return [abs(limit - parameter.initial) for limit in (parameter.high, parameter.low) if limit != parameter.initial]
-
-
-def most_answers(plan: BoundaryPlan) -> int:
-    """Points that one search asks about, at most (one point per open segment and round)."""
-    answers = 1
-    for parameter in plan.parameters:
-        answers += sum(1 + halvings(length, parameter.precision) for length in _sides(parameter))
-    for first, second in itertools.combinations(plan.parameters, 2):
-        for length, width in itertools.product(_sides(first), _sides(second)):
-            if plan.scaling == "published":
-                levels = halvings(math.hypot(length, width), math.hypot(first.precision, second.precision))
-            else:
-                scaled = math.hypot(length / first.precision, width / second.precision)
-                levels = halvings(scaled, math.sqrt(2.0))
-            answers += 1 + levels
-    return answers
-
-
-def most_environments(plan: BoundaryPlan) -> int:
-    """Test environments that one search finds, at most: the initial one, a bound per side, a point per corner."""
-    sides = [len(_sides(parameter)) for parameter in plan.parameters]
-    return 1 + sum(sides) + sum(first * second for first, second in itertools.combinations(sides, 2))

@@ -14,7 +14,7 @@ from agents.deeprl.recipe import TrainingRecipe
 from mutations.folding import mutate
 from mutations.mutant import Mutant
 from orchestration.campaign.result import Point
-from orchestration.campaign.spec.campaign import ResolvedCampaign
+from orchestration.campaign.spec.campaign import EvaluationPurpose, ResolvedCampaign
 from orchestration.execution.results import AgentRecord, ResultStore
 from orchestration.execution.work import DEAD, AgentKey, EvaluationKey
 
@@ -49,34 +49,35 @@ class Population:
     agents: Mapping[int, AgentKey]
     campaign: ResolvedCampaign
     store: ResultStore
-    _complete: dict[Point, Rewards] = field(default_factory=dict, repr=False)
+    _complete: dict[tuple[Point, EvaluationPurpose], Rewards] = field(default_factory=dict, repr=False)
 
     @property
     def id(self) -> str:
         """The mutant's (``Healthy``, ``NDF``, ``NDF-MTS``)."""
         return self.mutant.id
 
-    def evaluations(self, points: Iterable[Point]) -> list[EvaluationKey]:
+    def evaluations(self, points: Iterable[Point], purpose: EvaluationPurpose = "verdicts") -> list[EvaluationKey]:
         """The evaluations of every agent at every point, agent by agent."""
         places = list(points)
-        return [self.campaign.evaluation_of(agent, point) for agent in self.agents.values() for point in places]
+        agents = self.agents.values()
+        return [self.campaign.evaluation_of(agent, point, purpose) for agent in agents for point in places]
 
     def records(self) -> dict[int, AgentRecord]:
         """Seed -> record of the trained agent. Agents whose training failed are left out."""
         records = zip(self.agents, self.store.records(list(self.agents.values())), strict=True)
         return {seed: record for seed, record in records if record is not None}
 
-    def rewards_at(self, point: Point) -> Rewards:
+    def rewards_at(self, point: Point, purpose: EvaluationPurpose = "verdicts") -> Rewards:
         """Mean rewards at a point, by seed; dead agents have minus infinity. Agents whose job failed are left out.
 
         Once all agents have been evaluated at the point, the store is not asked again.
         """
-        if point in self._complete:
-            return dict(self._complete[point])
-        episodes = zip(self.agents, self.store.evaluations(self.evaluations([point])), strict=True)
+        if (point, purpose) in self._complete:
+            return dict(self._complete[point, purpose])
+        episodes = zip(self.agents, self.store.evaluations(self.evaluations([point], purpose)), strict=True)
         rewards = {seed: mean_reward(returns) for seed, returns in episodes if returns}
         if len(rewards) == len(self.agents):
-            self._complete[point] = dict(rewards)
+            self._complete[point, purpose] = dict(rewards)
         return rewards
 
     def failures(self, failures: Mapping[str, str]) -> list[tuple[int, str]]:

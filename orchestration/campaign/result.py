@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,12 @@ class LearningCurve:
     mean: tuple[float, ...]
     low: tuple[float, ...]
     high: tuple[float, ...]
+
+
+def total(seconds: Sequence[float | None]) -> float | None:
+    """The sum; None if one is not known."""
+    known = [value for value in seconds if value is not None]
+    return sum(known) if len(known) == len(seconds) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +74,22 @@ class MutantVerdict:
 
 @dataclass(frozen=True, slots=True)
 class BoundaryProbe:
-    """One point that the boundary search evaluated."""
+    """One point that the boundary search evaluated.
+
+    Attributes:
+        outcome: survived: accepted, the same behaviour. killed: rejected, another behaviour. inconclusive: unknown,
+            which the published rule takes as accepted and the rule of equivalence does not.
+        difference, low, high: of the healthy agents' mean rewards, here - initial, with the 90 % interval that decides.
+        newly_collapsed: share of the agents that are collapsed here and were not in the initial environment.
+    """
 
     point: Point
     outcome: Outcome
     healthy_mean: float
+    difference: float | None = None
+    low: float | None = None
+    high: float | None = None
+    newly_collapsed: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,20 +101,66 @@ class BoundaryEnvironment:
 
 
 @dataclass(frozen=True, slots=True)
-class BoundaryReport:
-    """The boundary search by one kill test.
+class BoundaryEdge:
+    """The edge of normal behaviour in one direction.
 
     Attributes:
+        label: ``cart_mass upper``; for a corner both sides.
+        kind: axis or corner.
+        estimate: where the mean difference over the agents leaves the margin; None: beyond the limit.
+        low, high: its 95 % interval over agents; None: beyond the limit.
+        accepted_until: the furthest point before the edge where the same behaviour is shown, else the initial one.
+        rejected_from: the nearest point where a difference beyond the margin is shown; None if there is none.
+    """
+
+    label: str
+    kind: str
+    estimate: Point | None
+    low: Point | None
+    high: Point | None
+    accepted_until: Point
+    rejected_from: Point | None
+
+
+EQUIVALENCE = "equivalence"
+"""Name of the search that needs no kill test."""
+
+
+@dataclass(frozen=True, slots=True)
+class BoundaryReport:
+    """One boundary search.
+
+    Attributes:
+        test: ``equivalence``, or the kill test that searched by the published rule.
         environments: the test environments found, the initial one included, in a fixed order.
         probes: every point evaluated, in order.
         warnings: non-monotonicities and other doubts, one sentence each.
-        precision: per parameter.
+        edges: one per direction; none of a search by a kill test.
+        margin: the largest difference of the mean rewards that counts as the same behaviour, in units of reward; None
+            for a search by a kill test.
     """
 
     test: str
     environments: tuple[BoundaryEnvironment, ...]
     probes: tuple[BoundaryProbe, ...]
     warnings: tuple[str, ...]
+    edges: tuple[BoundaryEdge, ...] = ()
+    margin: float | None = None
+
+    @property
+    def by_kill_test(self) -> bool:
+        """Whether a kill test searched, by the published rule: what is inconclusive counts as accepted."""
+        return self.test != EQUIVALENCE
+
+    def accepted(self, probe: BoundaryProbe) -> bool:
+        """Whether the search took a point as normal behaviour."""
+        return probe.outcome is Outcome.SURVIVED or (self.by_kill_test and probe.outcome is Outcome.INCONCLUSIVE)
+
+    def answer(self, probe: BoundaryProbe) -> str:
+        """For tables and pictures: accepted, rejected or unknown."""
+        if self.accepted(probe):
+            return "accepted"
+        return "rejected" if probe.outcome is Outcome.KILLED else "unknown"
 
 
 @dataclass(frozen=True, slots=True)

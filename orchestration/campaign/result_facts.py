@@ -14,6 +14,7 @@ from mutations.killing.kill_test import Direction, KillVerdict, Outcome, better_
 from mutations.killing.registry import kill_test
 from mutations.mutant import HEALTHY
 from orchestration.campaign.result import (
+    BoundaryEdge,
     BoundaryReport,
     CampaignResult,
     HigherOrderResult,
@@ -39,12 +40,6 @@ class LabelledEnvironment:
 def unique(names: Iterable[str]) -> tuple[str, ...]:
     """The names without repeats, in order of first appearance."""
     return tuple(dict.fromkeys(names))
-
-
-def total(seconds: Sequence[float | None]) -> float | None:
-    """The sum; None if one is not known."""
-    known = [value for value in seconds if value is not None]
-    return sum(known) if len(known) == len(seconds) else None
 
 
 def healthy_of(result: CampaignResult) -> PopulationResult | None:
@@ -81,7 +76,7 @@ def kill_test_names(result: CampaignResult) -> tuple[str, ...]:
     names = unique(
         [
             *(entry.verdict.test for entry in result.verdicts),
-            *(report.test for report in result.boundaries),
+            *(report.test for report in result.boundaries if report.by_kill_test),
             *(entry.verdict.test for entry in result.kill_matrix),
             *(score.test for score in result.scores),
             *(row.test for row in result.higher_order),
@@ -129,6 +124,13 @@ def score_of(result: CampaignResult, test: str) -> ScoreResult | None:
     return next((score for score in result.scores if score.test == test), None)
 
 
+def moved_parameters(report: BoundaryReport, edge: BoundaryEdge) -> tuple[str, ...]:
+    """The parameters that a direction moves: one along an axis, two towards a corner."""
+    sides = [side.rsplit(" ", 1)[0] for side in edge.label.split(", ")]
+    names = [name for name, _ in report.environments[0].point]
+    return tuple(name for name in names if name in sides)
+
+
 def environment_shares(result: CampaignResult, score: ScoreResult) -> dict[str, float]:
     """Label of each environment of a score -> how often the bootstrap has it in the smallest set.
 
@@ -143,8 +145,9 @@ def environment_shares(result: CampaignResult, score: ScoreResult) -> dict[str, 
 
 
 def boundary_of(result: CampaignResult, test: str) -> BoundaryReport | None:
-    """The boundary search by one test."""
-    return next((report for report in result.boundaries if report.test == test), None)
+    """The boundary search whose environments a test judges in: its own, else the first."""
+    first = next(iter(result.boundaries), None)
+    return next((report for report in result.boundaries if report.test == test), first)
 
 
 def with_outcome(verdicts: Sequence[MutantVerdict], outcome: Outcome) -> tuple[MutantVerdict, ...]:

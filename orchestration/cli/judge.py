@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,13 +13,21 @@ import typer
 from envsearch.errors import InputError
 from mutations.killing.error_control import DEFAULT_ERROR_CONTROL, ERROR_CONTROLS, error_control
 from mutations.killing.family import correct_family
-from mutations.killing.kill_test import KillTest, KillVerdict, counts_as_kill, takes_independent, takes_margins
+from mutations.killing.kill_test import (
+    KillTest,
+    KillVerdict,
+    counts_as_kill,
+    power_label,
+    takes_independent,
+    takes_margins,
+)
 from mutations.killing.margins import Margins
 from mutations.killing.registry import DEFAULT_KILL_TEST, KILL_TESTS, kill_test
 from mutations.killing.repeats import judge_repeated
 from mutations.population_file import read_pair
+from mutations.reliability import BootstrapEstimate, flat, interquartile_mean, probability_of_improvement
 from mutations.reward_table import Comparison, RewardSample, read_reward_table
-from orchestration.cli.judge_tables import print_family
+from orchestration.cli.judge_tables import print_family, print_reliability
 from orchestration.cli.options import Format
 from orchestration.cli.output import OutputFormat, console, print_json
 
@@ -38,10 +46,12 @@ NUMBERS = (
 
 @dataclass(frozen=True, slots=True)
 class JudgedMutant:
-    """A mutant with the verdict of every test, in the order of the tests."""
+    """A mutant with the verdict of every test, in the order of the tests, and how good and reliable its agents are."""
 
     population: RewardSample
     verdicts: tuple[KillVerdict, ...]
+    interquartile_mean: BootstrapEstimate
+    improvement: BootstrapEstimate
 
 
 def judge(
@@ -79,7 +89,9 @@ def judge(
 
     Use either --table, or --healthy and --mutant. With the default test populations may differ in size and seeds;
     tests of pairs need the same seeds in both. A reward of -inf is a dead agent. All comparisons by corrected tests
-    are one family: their p-values are adjusted together.
+    are one family: their p-values are adjusted together. Below each table is what the power in it is the chance of. The
+    last table has the interquartile mean of each population and the probability that a mutant agent earns more than a
+    healthy one, with 95 % bootstrap intervals; these decide nothing.
     """
     tests = _tests(test or [DEFAULT_KILL_TEST], paired, _margins(margin_mean, margin_collapsed, scale))
     _check_control(control)
@@ -99,6 +111,8 @@ def judge(
         for position, entry in enumerate(tests):
             column = [(mutant_.population.mutant, mutant_.verdicts[position]) for mutant_ in family]
             print_family(entry, comparison, column)
+        described = [(mutant_.population.mutant, mutant_.interquartile_mean, mutant_.improvement) for mutant_ in family]
+        print_reliability(interquartile_mean(comparison.healthy.array, seed), described)
     if family_text:
         console().print(family_text, style="dim", markup=False)
 
@@ -124,7 +138,13 @@ def judge_comparison(
                 raise error.located(source=": ".join(filter(None, (source, _label(mutant))))) from None
         columns.append(verdicts)
     return tuple(
-        JudgedMutant(mutant, tuple(column[row] for column in columns)) for row, mutant in enumerate(comparison.mutants)
+        JudgedMutant(
+            mutant,
+            tuple(column[row] for column in columns),
+            interquartile_mean(mutant.array, seed),
+            probability_of_improvement(healthy.array, mutant.array, seed),
+        )
+        for row, mutant in enumerate(comparison.mutants)
     )
 
 
@@ -142,7 +162,7 @@ def correct_judged(
     family = correct_family(verdicts, list(tests) * len(mutants), control)
     rows = iter(family.verdicts)
     corrected = [
-        tuple(JudgedMutant(mutant.population, tuple(islice(rows, len(tests)))) for mutant in comparison)
+        tuple(replace(mutant, verdicts=tuple(islice(rows, len(tests)))) for mutant in comparison)
         for comparison in judged
     ]
     method = error_control(control).method
@@ -163,7 +183,10 @@ def judged_rows(judged: JudgedMutant, tests: Sequence[KillTest]) -> list[dict[st
             "direction": verdict.direction,
             "counts_as_kill": None if verdict.outcome is None else counts_as_kill(test, verdict),
             **{name: getattr(verdict, name) for name in NUMBERS},
+            "power_label": power_label(verdict, test),
             "reason": verdict.reason,
+            **flat("iqm", judged.interquartile_mean),
+            **flat("improvement", judged.improvement),
         }
         for test, verdict in zip(tests, judged.verdicts, strict=True)
     ]

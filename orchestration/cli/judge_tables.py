@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from mutations.killing.kill_test import Direction, KillTest, KillVerdict, Outcome, counts_as_kill
+from mutations.killing.kill_test import Direction, KillTest, KillVerdict, Outcome, counts_as_kill, power_label
+from mutations.mutant import HEALTHY
+from mutations.reliability import BootstrapEstimate
 from mutations.reward_table import Comparison
 from orchestration.cli.output import console, number_text, print_table
 
@@ -16,6 +18,7 @@ Column = Sequence[tuple[str, KillVerdict]]
 
 GENERAL = ("mutant", "outcome", "side", "statistic", "p", "adj. p", "effect", "power", "agree")
 MARGINAL = ("mutant", "outcome", "side", "difference [95 %]", "margin", "collapsed", "adj. p", "power", "needed")
+RELIABILITY = ("population", "interquartile mean", "interval", "probability of improvement", "interval")
 LEGEND = "collapsed: mutant, healthy agents. needed: agents per population for a kill, for survival."
 
 
@@ -29,10 +32,27 @@ def print_family(test: KillTest, comparison: Comparison, column: Column) -> None
     print_table(header, [row[: len(header)] for row in rows], f"{_title(comparison)}: {test.name}")
     if marginal:
         console().print(LEGEND, style="dim", markup=False)
+    labels = (power_label(verdict, test) for _, verdict in column)
+    if text := " / ".join(dict.fromkeys(label for label in labels if label)):
+        console().print(f"power: {text}", style="dim", markup=False)
     for mutant, verdict in column:
         explained = verdict.outcome is Outcome.INCONCLUSIVE or verdict.p_value is None
         if explained and verdict.reason:
             console().print(f"{mutant}: {verdict.reason}", style="dim", markup=False)
+
+
+def print_reliability(
+    healthy: BootstrapEstimate, mutants: Sequence[tuple[str, BootstrapEstimate, BootstrapEstimate]]
+) -> None:
+    """Print interquartile means, of healthy agents first, and each mutant's probability of improvement."""
+    rows: list[list[Any]] = [[HEALTHY, healthy.value, _interval(healthy), None, None]]
+    for mutant, mean, improvement in mutants:
+        rows.append([mutant, mean.value, _interval(mean), improvement.value, _interval(improvement)])
+    print_table(RELIABILITY, rows, "reliability, with 95 % bootstrap intervals")
+
+
+def _interval(estimate: BootstrapEstimate) -> str:
+    return f"{number_text(estimate.low)} to {number_text(estimate.high)}"
 
 
 def _title(comparison: Comparison) -> str:

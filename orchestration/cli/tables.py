@@ -94,6 +94,7 @@ def kill_tests(output: Format = OutputFormat.TABLE) -> None:
             "summary": test.summary,
             "resampling": test.resampling,
             "corrected": test.corrected,
+            "power_alternative": getattr(test, "power_alternative", None),
             "source": test.source,
         }
         for name, test in KILL_TESTS.items()

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from envsearch.errors import InputError
+from mutations.killing.error_control import DEFAULT_ERROR_CONTROL
 from mutations.killing.family import correct_family
-from mutations.killing.kill_test import Direction, KillVerdict, Outcome
+from mutations.killing.kill_test import Direction, KillVerdict, Outcome, power_label
 from mutations.killing.kill_test_checks import check_kill_test
 from mutations.killing.paired_permutation import PairedPermutation
-from mutations.killing.registry import DEFAULT_KILL_TEST, KILL_TESTS, as_kill_test, kill_test
+from mutations.killing.registry import DEFAULT_KILL_TEST, KILL_TESTS, as_kill_test, kill_test, power_labels
 from mutations.killing.reward_distribution import RewardDistribution
 
 
@@ -22,6 +23,31 @@ def test_built_in_kill_tests_keep_the_contract(name):
 def test_the_table_is_keyed_by_name():
     assert {name: test.name for name, test in KILL_TESTS.items()} == {name: name for name in KILL_TESTS}
     assert DEFAULT_KILL_TEST in KILL_TESTS
+
+
+@pytest.mark.parametrize("name", KILL_TESTS)
+def test_power_is_corrected_where_its_label_says_so(name):
+    test, rng = KILL_TESTS[name], np.random.default_rng(0)
+    healthy = rng.normal(100.0, 6.0, 20)
+    before = [test.judge(healthy, rng.normal(98.0, 6.0, 20), rng) for _ in range(12)]
+    after = correct_family(before, [test] * 12, DEFAULT_ERROR_CONTROL).verdicts
+    for alone, corrected in zip(before, after, strict=True):
+        label = power_label(corrected, test)
+        if label is None:
+            assert alone.power is corrected.power is None
+        elif label.startswith("uncorrected"):
+            assert corrected.power == alone.power
+        else:
+            assert label == power_label(alone, test).removeprefix("un")
+            assert corrected.power < alone.power
+        assert power_labels([corrected]) == (label or "")
+
+
+def test_power_of_a_test_outside_the_table_has_a_label():
+    verdict = KILL_TESTS["paired_permutation"].judge(np.arange(9.0), np.arange(9.0) - 1, np.random.default_rng(0))
+    other = dataclasses.replace(verdict, test="mine")
+    assert power_labels([other]) == "uncorrected, at the test's own alternative"
+    assert power_labels([verdict, verdict]) == "uncorrected, at a shift of 0.8 sd"
 
 
 class Broken(RewardDistribution):

@@ -14,7 +14,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from envsearch.bisection import halvings
-from envsearch.boundary import BoundaryResult, BoundarySearch, Point, Scaling
+from envsearch.boundary import SCAN, BoundaryResult, BoundarySearch
+from envsearch.boundary_answer import Point
+from envsearch.boundary_ray import Scaling
 from envsearch.errors import InputError
 from envsearch.registry import ENVIRONMENTS
 from envsearch.spec import Parameter
@@ -94,7 +96,7 @@ def test_published_figures_are_those_of_the_published_kill_matrices(proctor_data
 
 
 def test_axis_ends_are_asked_together_and_the_limits_first() -> None:
-    search = BoundarySearch(LUNARLANDER)
+    search = BoundarySearch(LUNARLANDER, scan=1)
     assert [tuple(value for _, value in point) for point in search.ask()] == [
         (-10.0, 0.6),
         (0.0, 0.6),
@@ -106,7 +108,7 @@ def test_axis_ends_are_asked_together_and_the_limits_first() -> None:
 
 def test_rejected_sides_take_the_published_numbers_of_calls() -> None:
     """LunarLander: 6 and 6 for gravity, 8 and 5 for the side engines; no bound, so no corner."""
-    result, _ = run(BoundarySearch(LUNARLANDER, ask_initial=False), lambda _: False)
+    result, _ = run(BoundarySearch(LUNARLANDER, ask_initial=False, scan=1), lambda _: False)
     moved = [tuple(value for _, value in probe.point) for probe in result.probes]
     assert len([g for g, _ in moved if g > -10]) == 6
     assert len([g for g, _ in moved if g < -10]) == 6
@@ -116,7 +118,7 @@ def test_rejected_sides_take_the_published_numbers_of_calls() -> None:
 
 
 def test_accepted_limits_end_a_side_at_once_and_give_every_corner() -> None:
-    result, rounds = run(BoundarySearch(LUNARLANDER), lambda _: True)
+    result, rounds = run(BoundarySearch(LUNARLANDER, scan=1), lambda _: True)
     assert rounds == 2
     assert len(result.probes) == 1 + 4 + 4
     assert len(result.environments) == 9
@@ -164,19 +166,19 @@ def test_an_accepted_point_beyond_a_rejected_one_is_told() -> None:
     search = BoundarySearch([axis], batch=4)
     result, _ = run(search, lambda point: not 20 <= point[0][1] <= 40)
     assert result.environments[-1].point == (("x", 19.0),)
-    assert any(
-        warning.startswith("Not monotone: behaviour differs at (x 32) but not at") for warning in result.warnings
-    )
+    (warning,) = result.warnings
+    assert warning.startswith("Not monotone: behaviour differs at (x 20) (and at ")
+    assert "more points) but not at (x 64), which is further out" in warning
 
 
 def test_wider_batches_take_fewer_rounds() -> None:
     oracle = threshold(*PUBLISHED["ppo", "reward_distribution"][:3])
-    rounds = [run(BoundarySearch(CARTPOLE, batch=batch), oracle)[1] for batch in (1, 4, 16)]
+    rounds = [run(BoundarySearch(CARTPOLE, batch=batch, scan=1), oracle)[1] for batch in (1, 4, 16)]
     assert rounds[0] > rounds[1] > rounds[2]
 
 
 def test_ask_repeats_what_is_not_answered_yet() -> None:
-    search = BoundarySearch(CARTPOLE)
+    search = BoundarySearch(CARTPOLE, scan=1)
     first = search.ask()
     assert search.ask() == first
     search.tell(first[1], False)
@@ -184,7 +186,7 @@ def test_ask_repeats_what_is_not_answered_yet() -> None:
 
 
 def test_wrong_answers_are_refused() -> None:
-    search = BoundarySearch(CARTPOLE)
+    search = BoundarySearch(CARTPOLE, scan=1)
     point = search.ask()[1]
     search.tell(point, True)
     search.tell(tuple(reversed(point)), True)  # the same answer again, names in another order
@@ -204,6 +206,7 @@ def test_wrong_answers_are_refused() -> None:
         ({"parameters": ()}, "declares no parameters"),
         ({"parameters": (CARTPOLE[0], CARTPOLE[0])}, "two parameters have the same name"),
         ({"parameters": CARTPOLE, "batch": 0}, "batch: 0 is out of range"),
+        ({"parameters": CARTPOLE, "scan": 0}, "scan: 0 is out of range"),
         ({"parameters": CARTPOLE, "scaling": "per-axis"}, "did you mean 'per_axis'"),
         ({"parameters": (Parameter("x", 0, 0, 1, 1e-15),)}, r"x\.precision: 1e-15 is too fine"),
     ],
@@ -297,7 +300,7 @@ def test_every_batch_gives_the_same_environments(
 def test_the_number_of_calls_is_bounded(
     parameters: tuple[Parameter, ...], law: tuple[list[float], float], scaling: Scaling
 ) -> None:
-    result, rounds = run(BoundarySearch(parameters, scaling=scaling), ball(parameters, *law))
+    result, rounds = run(BoundarySearch(parameters, scaling=scaling, scan=1), ball(parameters, *law))
     sides = [
         1 + halvings(abs(limit - parameter.initial), parameter.precision)
         for parameter in parameters
@@ -348,7 +351,11 @@ def test_the_example_of_the_documentation_runs(capsys: pytest.CaptureFixture[str
     ]
 
 
-@pytest.mark.parametrize(("batch", "rounds", "calls"), [(1, 19, 27), (4, 10, 35), (16, 5, 69)])
-def test_the_figures_of_the_documentation(batch: int, rounds: int, calls: int) -> None:
-    result, asked = run(BoundarySearch(CARTPOLE, batch=batch), threshold(*PUBLISHED["ppo", "reward_distribution"][:3]))
+@pytest.mark.parametrize(
+    ("scan", "batch", "rounds", "calls"),
+    [(1, 1, 19, 27), (1, 4, 10, 35), (1, 16, 5, 69), (SCAN, 1, 11, 102), (SCAN, 4, 6, 105), (SCAN, 32, 4, 133)],
+)
+def test_the_figures_of_the_documentation(scan: int, batch: int, rounds: int, calls: int) -> None:
+    oracle = threshold(*PUBLISHED["ppo", "reward_distribution"][:3])
+    result, asked = run(BoundarySearch(CARTPOLE, batch=batch, scan=scan), oracle)
     assert (asked, len(result.probes)) == (rounds, calls)

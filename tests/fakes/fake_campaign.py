@@ -83,3 +83,23 @@ def evaluate(
     level = HEALTHY_LEVEL if near else FAR_LEVEL
     noise = int(hashlib.sha256(f"{agent['noise']} {agent['seed']}".encode()).hexdigest()[:4], 16) % 7
     return tuple(level + noise + episode % 2 for episode in range(episodes))
+
+
+def evaluate_by_seed(
+    checkpoint: bytes, algorithm: str, environment: EnvironmentSpec, episodes: int, seed: int
+) -> tuple[float, ...]:
+    """As `evaluate`, but agents earn a fifth less on episodes other than those of the verdicts (seed 420)."""
+    share = 1.0 if seed == 420 else 0.8
+    return tuple(share * reward for reward in evaluate(checkpoint, algorithm, environment, episodes, seed))
+
+
+def evaluate_noisily(
+    checkpoint: bytes, algorithm: str, environment: EnvironmentSpec, episodes: int, seed: int
+) -> tuple[float, ...]:
+    """As `evaluate`, with differences of up to a quarter between an agent's evaluations away from the initial point."""
+    rewards = evaluate(checkpoint, algorithm, environment, episodes, seed)
+    if dict(environment.values) in ({"cart_mass": 1.0, "pole_mass": 0.1}, {}):
+        return rewards
+    text = f"{json.loads(checkpoint)['seed']} {environment.values} {seed}"
+    noise = int(hashlib.sha256(text.encode()).hexdigest()[:4], 16) / 0xFFFF - 0.5
+    return tuple(reward * (1 + 0.5 * noise) for reward in rewards)

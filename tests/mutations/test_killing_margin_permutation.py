@@ -289,3 +289,11 @@ def test_mutants_at_the_margin_rarely_survive():
     rng = np.random.default_rng(8)
     outcomes = [judge(rng.normal(500, 25, 60), rng.normal(475, 25, 60)).outcome for _ in range(200)]
     assert outcomes.count(Outcome.SURVIVED) <= 19
+
+
+def test_mutants_at_the_margin_rarely_survive_where_the_scale_is_a_threshold():
+    """As above, with healthy means near zero and a margin of 5 % of 500."""
+    rng = np.random.default_rng(9)
+    test = MarginPermutation(margins=Margins(scale_near_zero=500.0))
+    outcomes = [judge(rng.normal(0, 25, 60), rng.normal(-25, 25, 60), test=test).outcome for _ in range(200)]
+    assert outcomes.count(Outcome.SURVIVED) <= 19

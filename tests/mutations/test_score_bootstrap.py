@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mutations.killing.error_control import error_control
 from mutations.killing.kill_test import Direction, Outcome
 from mutations.killing.margin_permutation import MarginPermutation
 from mutations.killing.paired_permutation import PairedPermutation
 from mutations.killing.registry import KILL_TESTS
 from mutations.killing.resampled_kills import is_resampled
+from mutations.killing.resampled_law import Draws
 from mutations.killing.splits import drawn_splits
 from mutations.score_bootstrap import Resampling, ScoredCell, resampled_matrices, score_uncertainty
 
@@ -24,8 +24,7 @@ MIDDLE = RNG.normal(425, 20, 20)
 
 
 def resampling(shape, others=(), replicates=100, control="false_discovery"):
-    generator = np.random.default_rng(1)
-    return Resampling(shape, np.array(others, dtype=float), error_control(control), generator, replicates)
+    return Resampling(shape, np.array(others, dtype=float), control, 1, replicates)
 
 
 def cell(row, column, mutant, healthy=HEALTHY):
@@ -71,6 +70,17 @@ def test_a_better_mutant_is_no_kill_of_the_margin_test():
     assert resampled_matrices(PairedPermutation(), better, resampling((1, 1))).all()
 
 
+def test_a_doubtful_difference_is_shrunk():
+    """A mutant whose observed difference is not believed at all is killed like a healthy one."""
+    far = [ScoredCell(0, 0, (HEALTHY, DEAD), weight=weight) for weight in (1.0, 0.5, 0.0)]
+    kills = [resampled_matrices(MARGIN, [one], resampling((1, 1), replicates=400)).mean() for one in far]
+    assert kills[0] == 1.0
+    assert 0.9 < kills[1] < 1.0
+    assert kills[2] < 0.08
+    paired = ScoredCell(0, 0, (HEALTHY, DEAD), weight=0.0)
+    assert resampled_matrices(PairedPermutation(), [paired], resampling((1, 1), replicates=400)).mean() < 0.08
+
+
 def test_same_generator_same_bits():
     cells = [cell(0, 0, MIDDLE)]
     first, second = (resampled_matrices(MARGIN, cells, resampling((1, 1))) for _ in range(2))
@@ -93,13 +103,15 @@ def test_replicates_are_judged_as_the_test_itself_would(name, law):
         "saturated": (np.full(20, 500.0), np.where(np.arange(20) < 7, 30.0, 500.0)),
         "far": (rng.normal(100, 6, 20), rng.normal(60, 12, 20)),
     }[law]
-    draws = tuple(rng.integers(0, 20, (60, 20)) for _ in range(2))
-    fast = test.resampled_kills(*populations, *draws)
-    positions = draws if name == "margin_permutation" else (draws[0], draws[0])
+    healthy, mutant, substitutes = rng.integers(0, 20, (3, 60, 20))
+    shrunk, exchanged = rng.random((2, 60, 20)) < 0.1
+    draws = Draws(healthy, mutant, shrunk, substitutes, exchanged)
+    fast = test.resampled_kills(*populations, draws)
+    replicates = (draws.populations if name == "margin_permutation" else draws.pairs)(*populations)
     splits = drawn_splits(20, 20, rng)
     agree = 0
     for row in range(60):
-        sides = (side[draw[row]] for side, draw in zip(populations, positions, strict=True))
+        sides = (side[row] for side in replicates)
         verdict = test.judge_with(*sides, rng, splits) if name == "margin_permutation" else test.judge(*sides, rng)
         better = verdict.direction is Direction.BETTER and name == "margin_permutation"
         counted = verdict.outcome is Outcome.KILLED and verdict.p_value <= 0.02 and not better

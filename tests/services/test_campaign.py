@@ -21,7 +21,7 @@ SPEC = {
     "steps": 200,
     "operators": ["NDF", "NR"],
     "engine": "fake",
-    "boundary": {"precision": {"cart_mass": 2, "pole_mass": 2}, "tests": ["paired_permutation"]},
+    "boundary": {"precision": {"cart_mass": 2, "pole_mass": 2}},
 }
 
 

@@ -26,18 +26,36 @@ class Panel:
         x, y: names of the axes.
         probes: (x, y, outcome) of every point evaluated.
         environments: (x, y, label) of the environments kept.
+        by_kill_test: whether a kill test searched, by the published rule.
     """
 
     x: str
     y: str
     probes: tuple[tuple[float, float, Outcome], ...]
     environments: tuple[tuple[float, float, str], ...]
+    by_kill_test: bool = True
+
+    def name(self, outcome: Outcome) -> str:
+        """The legend's word for an answer."""
+        return (BY_KILL_TEST if self.by_kill_test else BY_EQUIVALENCE)[outcome]
 
 
 MARKERS = {
-    Outcome.SURVIVED: ("o", svg.SURVIVED, "same behaviour"),
-    Outcome.INCONCLUSIVE: ("^", svg.INCONCLUSIVE, "inconclusive (taken as the same)"),
-    Outcome.KILLED: ("X", svg.KILLED, "behaviour changed"),
+    Outcome.SURVIVED: ("o", svg.SURVIVED),
+    Outcome.INCONCLUSIVE: ("^", svg.INCONCLUSIVE),
+    Outcome.KILLED: ("X", svg.KILLED),
+}
+
+BY_EQUIVALENCE = {
+    Outcome.SURVIVED: "accepted: same behaviour shown",
+    Outcome.INCONCLUSIVE: "unknown",
+    Outcome.KILLED: "rejected: difference shown",
+}
+
+BY_KILL_TEST = {
+    Outcome.SURVIVED: "same behaviour",
+    Outcome.INCONCLUSIVE: "inconclusive (taken as the same)",
+    Outcome.KILLED: "behaviour changed",
 }
 
 
@@ -60,7 +78,7 @@ def _line_panel(result: CampaignResult, report: BoundaryReport) -> Panel:
         (dict(environment.point)[name], means.get(environment.point, initial), labels[environment.point])
         for environment in report.environments
     )
-    return Panel(name, "healthy agents' mean reward", probes, environments)
+    return Panel(name, "healthy agents' mean reward", probes, environments, report.by_kill_test)
 
 
 def _plane_panel(result: CampaignResult, report: BoundaryReport, x: str, y: str) -> Panel:
@@ -81,7 +99,7 @@ def _plane_panel(result: CampaignResult, report: BoundaryReport, x: str, y: str)
         for environment in report.environments
         if here(environment.point)
     )
-    return Panel(x, y, probes, environments)
+    return Panel(x, y, probes, environments, report.by_kill_test)
 
 
 def canvas_of(panels: Sequence[Panel]) -> svg.Canvas:
@@ -103,8 +121,8 @@ def canvas_of(panels: Sequence[Panel]) -> svg.Canvas:
 def _legend(canvas: svg.Canvas, panels: Sequence[Panel]) -> None:
     seen = {outcome for panel in panels for _, _, outcome in panel.probes}
     handles = [
-        Line2D([], [], linestyle="", marker=marker, color=colour, markersize=7, label=text)
-        for outcome, (marker, colour, text) in MARKERS.items()
+        Line2D([], [], linestyle="", marker=marker, color=colour, markersize=7, label=panels[0].name(outcome))
+        for outcome, (marker, colour) in MARKERS.items()
         if outcome in seen
     ]
     kept = Line2D(
@@ -133,7 +151,7 @@ def _draw(axes: Axes, panel: Panel) -> None:
     axes.set_axisbelow(True)
     axes.set_xlabel(panel.x)
     axes.set_ylabel(panel.y)
-    for outcome, (marker, colour, _) in MARKERS.items():
+    for outcome, (marker, colour) in MARKERS.items():
         points = [(x, y) for x, y, answer in panel.probes if answer is outcome]
         axes.scatter(*_columns(points), s=58, marker=marker, color=colour, linewidths=0, alpha=0.85, zorder=3)
     kept = [(x, y) for x, y, _ in panel.environments]

@@ -96,6 +96,27 @@ def environment_views(result: CampaignResult) -> list[View]:
     ]
 
 
+def edge_views(result: CampaignResult) -> list[View]:
+    """The edges of the searches by equivalence, a row per direction and parameter."""
+    rows = []
+    for report in result.boundaries:
+        for edge in report.edges:
+            places = {
+                "estimate": edge.estimate,
+                "low": edge.low,
+                "high": edge.high,
+                "accepted": edge.accepted_until,
+                "rejected": edge.rejected_from,
+            }
+            for name in facts.moved_parameters(report, edge):
+                texts = {
+                    column: "beyond the limit" if place is None else formatting.number(dict(place)[name])
+                    for column, place in places.items()
+                }
+                rows.append({"test": report.test, "direction": edge.label, "parameter": name, **texts})
+    return rows
+
+
 def higher_order_views(result: CampaignResult) -> list[View]:
     rows, merged = [], facts.merged_mutants(result)
     for entry in result.higher_order:

@@ -11,15 +11,20 @@ from collections.abc import Callable
 from statistics import fmean, median, stdev
 
 from mutations.killing.kill_test import KillVerdict, Outcome
+from mutations.killing.registry import power_labels
 from orchestration.campaign import result_facts as facts
 from orchestration.campaign.report.magnitude_tables import magnitude_thresholds, magnitude_verdicts, magnitudes
+from orchestration.campaign.report.reliability import profiles_table, reliability_table
 from orchestration.campaign.report.table import Cell, Row, Table, flatten
 from orchestration.campaign.result import CampaignResult, Point, ScoreResult
 from orchestration.campaign.steps.comparison import agrees, compare_boundaries
 
 _PAIR = ("environment", "algorithm")
 _VERDICT = tuple(field.name for field in dataclasses.fields(KillVerdict))
-_COUNTS = "counts_as_kill"
+_COUNTS, _POWER = "counts_as_kill", "power_label"
+
+_DIFFERENCE = ("difference", "low", "high", "newly_collapsed")
+_EDGE = ("estimate", "low", "high", "accepted_until", "rejected_from")
 
 
 def _pair(result: CampaignResult) -> Row:
@@ -39,7 +44,8 @@ def _coordinates(point: Point, columns: dict[str, str]) -> Row:
 def _verdict(verdict: KillVerdict) -> Row:
     row: Row = {name: getattr(verdict, name) for name in _VERDICT}
     counts = None if verdict.outcome is None else facts.is_kill(verdict)
-    return {**row, "outcome": _outcome(verdict.outcome), "direction": str(verdict.direction), _COUNTS: counts}
+    texts: Row = {"outcome": _outcome(verdict.outcome), "direction": str(verdict.direction)}
+    return {**row, **texts, _COUNTS: counts, _POWER: power_labels([verdict]) or None}
 
 
 def _outcome(outcome: Outcome | None) -> str | None:
@@ -54,7 +60,7 @@ def _counted(verdict: KillVerdict) -> str | None:
 def verdicts(result: CampaignResult) -> Table:
     """Mutants x tests in the initial environment."""
     rows = [{**_pair(result), "mutant": entry.mutant, **_verdict(entry.verdict)} for entry in result.verdicts]
-    return Table((*_PAIR, "mutant", *_VERDICT, _COUNTS), tuple(rows))
+    return Table((*_PAIR, "mutant", *_VERDICT, _COUNTS, _POWER), tuple(rows))
 
 
 def rewards(result: CampaignResult) -> Table:
@@ -127,7 +133,7 @@ def kill_matrix_verdicts(result: CampaignResult) -> Table:
     orders = {population.mutant: population.order for population in result.populations}
     labels = facts.labels_by_point(result)
     head = (*_PAIR, "mutant", "order", "label")
-    columns = _parameters(result, (*head, *_VERDICT, _COUNTS))
+    columns = _parameters(result, (*head, *_VERDICT, _COUNTS, _POWER))
     rows = [
         {
             **_pair(result),
@@ -139,7 +145,7 @@ def kill_matrix_verdicts(result: CampaignResult) -> Table:
         }
         for entry in result.kill_matrix
     ]
-    return Table((*head, *columns.values(), *_VERDICT, _COUNTS), tuple(rows))
+    return Table((*head, *columns.values(), *_VERDICT, _COUNTS, _POWER), tuple(rows))
 
 
 def boundary_environments(result: CampaignResult) -> Table:
@@ -161,9 +167,12 @@ def boundary_environments(result: CampaignResult) -> Table:
 
 
 def boundary_probes(result: CampaignResult) -> Table:
-    """Every point that the boundary search evaluated; ``accepted`` means that no change of behaviour was found."""
+    """Every point that the boundary search evaluated.
+
+    ``answer`` is accepted, rejected or unknown; ``accepted`` whether the search took the point as normal behaviour.
+    """
     head = ("kill_test", "number")
-    tail = ("outcome", "accepted", "healthy_mean")
+    tail = ("outcome", "answer", "accepted", "healthy_mean", *_DIFFERENCE)
     columns = _parameters(result, (*head, *tail))
     rows = [
         {
@@ -171,13 +180,32 @@ def boundary_probes(result: CampaignResult) -> Table:
             "number": position,
             **_coordinates(probe.point, columns),
             "outcome": str(probe.outcome),
-            "accepted": probe.outcome is not Outcome.KILLED,
+            "answer": report.answer(probe),
+            "accepted": report.accepted(probe),
             "healthy_mean": probe.healthy_mean,
+            **{name: getattr(probe, name) for name in _DIFFERENCE},
         }
         for report in result.boundaries
         for position, probe in enumerate(report.probes, start=1)
     ]
     return Table((*head, *columns.values(), *tail), tuple(rows))
+
+
+def boundary_edges(result: CampaignResult) -> Table:
+    """The edge of normal behaviour in each direction: a row per parameter that the direction moves.
+
+    An empty estimate, ``low``, ``high`` or ``rejected_from`` lies beyond the limit.
+    """
+    columns = ("kill_test", "direction", "kind", "parameter", *_EDGE)
+    rows: list[Row] = []
+    for report in result.boundaries:
+        for edge in report.edges:
+            for name in facts.moved_parameters(report, edge):
+                places = {column: getattr(edge, column) for column in _EDGE}
+                values = {column: None if place is None else dict(place)[name] for column, place in places.items()}
+                head: Row = {"kill_test": report.test, "direction": edge.label, "kind": edge.kind, "parameter": name}
+                rows.append({**head, **values})
+    return Table(columns, tuple(rows))
 
 
 def higher_order(result: CampaignResult) -> Table:
@@ -298,11 +326,14 @@ TABLES: dict[str, Callable[[CampaignResult], Table]] = {
     "kill_matrix_verdicts": kill_matrix_verdicts,
     "boundary_environments": boundary_environments,
     "boundary_probes": boundary_probes,
+    "boundary_edges": boundary_edges,
     "higher_order": higher_order,
     "score": score,
     "published_comparison": published_comparison,
     "published_boundaries": published_boundaries,
     "populations": populations,
+    "reliability": reliability_table,
+    "performance_profiles": profiles_table,
     "provenance": provenance,
 }
 """File name (without its ending) -> the table."""

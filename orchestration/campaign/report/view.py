@@ -7,12 +7,14 @@ from typing import Any
 import yaml
 
 from mutations.killing.kill_test import Direction, KillVerdict, Outcome
+from mutations.killing.registry import power_labels
 from orchestration.campaign import result_facts as facts
 from orchestration.campaign.report import figures, formatting, tables
 from orchestration.campaign.report.magnitude_figures import magnitude_figures
 from orchestration.campaign.report.magnitude_view import magnitudes_view
 from orchestration.campaign.report.matrix_view import (
     View,
+    edge_views,
     environment_views,
     higher_order_views,
     in_order,
@@ -20,9 +22,11 @@ from orchestration.campaign.report.matrix_view import (
     outcome_view,
     score_views,
 )
+from orchestration.campaign.report.profile_figure import performance_profiles
+from orchestration.campaign.report.reliability import IMPROVEMENT_SCALE, reliability_views
 from orchestration.campaign.report.summary import correction_text, headline
 from orchestration.campaign.report.table import Cell, flatten
-from orchestration.campaign.result import CampaignResult, PopulationResult
+from orchestration.campaign.result import CampaignResult, PopulationResult, total
 from orchestration.campaign.steps import comparison
 
 DIRECTIONS = {
@@ -46,11 +50,15 @@ def page_view(result: CampaignResult) -> View:
         "tests": [_test_table(result, name) for name in facts.kill_test_names(result)],
         "rewards_figure": figures.reward_distributions(result),
         "curves_figure": figures.learning_curves(result),
+        "reliability": reliability_views(result),
+        "improvement_scale": IMPROVEMENT_SCALE,
+        "profiles_figure": performance_profiles(result),
         "matrices": [matrix for name in facts.kill_test_names(result) if (matrix := matrix_view(result, name))],
         "magnitude_figures": magnitude_figures(result),
         "magnitudes": magnitudes_view(result),
         "maps": figures.boundary_maps(result),
         "environments": environment_views(result),
+        "edges": edge_views(result),
         "warnings": [(report.test, warning) for report in result.boundaries for warning in report.warnings],
         "higher_order": higher_order_views(result),
         "scores": score_views(result),
@@ -180,6 +188,7 @@ def _test_table(result: CampaignResult, test: str) -> View:
         "intervals": intervals,
         "adjusted": adjusted,
         "repeated": repeated,
+        "power_label": power_labels(entry.verdict for entry in entries),
         "marginal": marginal,
         "columns": 9 + adjusted + repeated
         if marginal
@@ -252,7 +261,7 @@ def _population(population: PopulationResult) -> View:
 
 def _training_cost(result: CampaignResult) -> str:
     wall = sum(population.train_seconds for population in result.populations)
-    return _training_time(wall, facts.total([population.cpu_seconds for population in result.populations]))
+    return _training_time(wall, total([population.cpu_seconds for population in result.populations]))
 
 
 def _training_time(wall: float, cpu: float | None) -> str:

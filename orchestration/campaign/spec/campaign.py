@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from agents.deeprl.engines.base import AgentSelection
 from agents.deeprl.recipe import TrainingRecipe
+from envsearch.boundary import SCAN
 from envsearch.canonical import content_address, plain
 from envsearch.spec import EnvironmentSpec, Parameter
 from mutations.killing.error_control import DEFAULT_ERROR_CONTROL
@@ -16,8 +18,14 @@ from mutations.killing.registry import kill_test
 from mutations.killing.sequential_looks import Looks
 from mutations.magnitude_sweep import MagnitudeSweep
 from mutations.mutant import Mutant
-from orchestration.campaign.result import Point
+from orchestration.campaign.result import EQUIVALENCE, Point
 from orchestration.execution.work import SEMANTICS, AgentKey, EvaluationKey, EvaluationMethod
+
+EvaluationPurpose = Literal["verdicts", "boundary"]
+"""What an evaluation is for: verdicts and the kill matrix, or the search for the environments of that matrix."""
+
+BOUNDARY_SEEDS = 1_000_000_007
+"""Distance of the search's episode seeds from those of the verdicts, so that the two share no episode."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +39,18 @@ class EvaluationPlan:
 
 @dataclass(frozen=True, slots=True)
 class BoundaryPlan:
-    """How the edge of normal behaviour is searched: the tests that search (none: no search) and in what steps."""
+    """How the edge of normal behaviour is searched.
+
+    Attributes:
+        tests: what searches: ``equivalence``, or a kill test by the published rule; none: no search.
+        scan: points of the first round on every axis, for ``equivalence``.
+    """
 
     tests: tuple[str, ...]
     parameters: tuple[Parameter, ...]
     batch: int
     scaling: Literal["per_axis", "published"]
+    scan: int = SCAN
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +71,11 @@ class SanityPlan:
     on_failure: Literal["stop", "warn"]
 
 
+def need_margins(kill_tests: Sequence[str], searches: Sequence[str]) -> bool:
+    """Whether a kill test or a boundary search asks which differences matter."""
+    return EQUIVALENCE in searches or any(takes_margins(kill_test(name)) for name in kill_tests)
+
+
 @dataclass(frozen=True)
 class ResolvedCampaign:
     """Everything that a campaign's results depend on, plus its name and notes.
@@ -66,7 +85,7 @@ class ResolvedCampaign:
         healthy: the recipe of the healthy population.
         mutants: first-order mutants, in the spec's order.
         kill_tests: names in the table or import paths, in the spec's order.
-        margins: for the kill tests that take margins, and for the sweeps.
+        margins: for the kill tests that take margins, the boundary search by equivalence, and the sweeps.
         repeats: seeds per resampling kill test.
         error_control: name in the table of error controls.
         selection: which model of a training is judged.
@@ -100,19 +119,22 @@ class ResolvedCampaign:
     def canonical(self) -> dict[str, Any]:
         """The resolved form as plain data: equal for specs that mean the same.
 
-        Margins are in it where a test or a sweep takes them, sweeps and looks where there are any, and the error
-        control where it is not the default. So other campaigns keep the run id that they had before.
+        Margins are in it where a test, the boundary search or a sweep takes them, sweeps and looks where there are any,
+        the scan where a search by equivalence has it, and the error control where it is not the default. So other
+        campaigns keep the run id that they had before.
         """
         fields: dict[str, Any] = plain(self)
         del fields["name"], fields["notes"], fields["engine_choice"]
         if not self.sweeps:
             del fields["sweeps"]
-        if not self.sweeps and not any(takes_margins(kill_test(name)) for name in self.kill_tests):
+        if not self.sweeps and not need_margins(self.kill_tests, self.boundary.tests):
             del fields["margins"]
         if self.error_control == DEFAULT_ERROR_CONTROL:
             del fields["error_control"]
         if self.looks is None:
             del fields["looks"]
+        if EQUIVALENCE not in self.boundary.tests:
+            del fields["boundary"]["scan"]
         return {"semantics": SEMANTICS, **fields}
 
     @property
@@ -138,7 +160,8 @@ class ResolvedCampaign:
         """The address of one agent of this campaign."""
         return AgentKey(recipe, seed, self.engine, self.selection)
 
-    def evaluation_of(self, agent: AgentKey, point: Point) -> EvaluationKey:
-        """The address of one agent's evaluation at a point."""
+    def evaluation_of(self, agent: AgentKey, point: Point, purpose: EvaluationPurpose = "verdicts") -> EvaluationKey:
+        """The address of one agent's evaluation at a point; another purpose means other episodes."""
         plan = self.evaluation
-        return EvaluationKey(agent, self.environment(point), plan.episodes, plan.seed, plan.method)
+        seed = plan.seed if purpose == "verdicts" else (plan.seed + BOUNDARY_SEEDS) % 2**31
+        return EvaluationKey(agent, self.environment(point), plan.episodes, seed, plan.method)

@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from envsearch.boundary import SCAN
+
 Count = Annotated[int, Field(ge=1)]
 SeedNumber = Annotated[int, Field(ge=0, lt=2**31)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
@@ -77,13 +79,17 @@ class BoundarySection(Section):
     """The search for environments at the edge of normal behaviour.
 
     Attributes:
-        tests: kill tests to search with; by default those of `kill_tests` that give verdicts.
+        tests: what searches. ``equivalence``, the default: healthy agents must be shown to behave as in the initial
+            environment. The name of a kill test of the campaign: the published rule, by which what is inconclusive
+            counts as accepted and search and kill matrix share their episodes.
         limits: parameter -> [low, high] instead of the environment's own.
         precision: parameter -> width at which the bisection stops, instead of the environment's own.
         batch: points evaluated per round; those that the open segments do not need go to further interior points,
             for fewer rounds where cores are free. It is part of the spec, so that the points do not depend on the
             machine.
         scaling: when a corner's bisection stops: each axis by its own precision, or the published norm.
+        scan: points of the first round on every axis, so that normal behaviour beyond an edge is noticed; for
+            ``equivalence`` only.
     """
 
     enabled: bool = True
@@ -92,6 +98,7 @@ class BoundarySection(Section):
     precision: dict[str, Number] = {}
     batch: Count = 1
     scaling: Literal["per_axis", "published"] = "per_axis"
+    scan: Count = SCAN
 
 
 class HigherOrderSection(Section):

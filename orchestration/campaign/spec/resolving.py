@@ -4,38 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import cache
 from typing import Any
-
-import numpy as np
 
 from agents.deeprl.algorithms import algorithm_facts
 from agents.deeprl.engines.base import AgentSelection, agents_side_by_side
 from agents.deeprl.engines.registry import engine
 from agents.deeprl.presets import PRESETS, Preset, preset
 from agents.deeprl.recipe import TrainingRecipe
-from envsearch.boundary import BoundarySearch
 from envsearch.definition import EnvironmentDefinition
 from envsearch.errors import InputError, unknown_name
 from envsearch.import_path import is_import_path
 from envsearch.registry import environment, initial_spec, resolve_name, with_limits
 from envsearch.spec import Parameter
 from mutations.folding import mutate
-from mutations.killing.kill_test import takes_margins
 from mutations.killing.margins import Margins
 from mutations.killing.registry import kill_test
 from mutations.magnitude_sweep import parse_sweeps
 from mutations.mutant import Mutant
 from mutations.parsing import parse_mutant, parse_operators
 from orchestration.campaign.spec.campaign import (
-    BoundaryPlan,
     EvaluationPlan,
     HigherOrderPlan,
     ResolvedCampaign,
     SanityPlan,
+    need_margins,
 )
 from orchestration.campaign.spec.engine_choice import choose_engine, evaluation_method
 from orchestration.campaign.spec.model import CampaignSpec
+from orchestration.campaign.spec.searching import boundary_plan
 from orchestration.campaign.spec.seeds import default_kill_tests, resolved_looks, resolved_seeds
 
 
@@ -69,6 +65,7 @@ def _resolve(spec: CampaignSpec) -> ResolvedCampaign:
     with _at("seeds", "seeds"):
         looks = resolved_looks(spec, agents_side_by_side(engine(chosen_engine), healthy))
     kill_tests = _kill_tests(spec.kill_tests or default_kill_tests(spec), "kill_tests")
+    boundary = boundary_plan(spec, definition, kill_tests)
     return ResolvedCampaign(
         name=spec.name,
         notes=_notes(spec, definition),
@@ -76,13 +73,13 @@ def _resolve(spec: CampaignSpec) -> ResolvedCampaign:
         mutants=mutants,
         seeds=resolved_seeds(spec, looks, kill_tests),
         kill_tests=kill_tests,
-        margins=_margins(spec, kill_tests, _reward_threshold(spec, chosen, definition)),
+        margins=_margins(spec, kill_tests, boundary.tests, _reward_threshold(spec, chosen, definition)),
         repeats=spec.repeats,
         evaluation=EvaluationPlan(
             spec.evaluation.episodes, spec.evaluation.seed, evaluation_method(spec.evaluation.engine, chosen_engine)
         ),
         selection=_selection(spec),
-        boundary=_boundary(spec, definition, kill_tests),
+        boundary=boundary,
         higher_order=HigherOrderPlan(
             spec.higher_order.enabled, spec.higher_order.order, spec.higher_order.maximum, explicit
         ),
@@ -189,48 +186,6 @@ def _kill_tests(names: list[str], field: str) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _boundary(spec: CampaignSpec, definition: EnvironmentDefinition, kill_tests: tuple[str, ...]) -> BoundaryPlan:
-    section = spec.boundary
-    tests: tuple[str, ...] = ()
-    if section.enabled:
-        names = section.tests or [name for name in kill_tests if gives_verdicts(name)]
-        tests = _kill_tests(names, "boundary.tests")
-        for index, name in enumerate(tests):
-            _refuse_search_test(name, kill_tests, f"boundary.tests[{index}]")
-        if not definition.parameters:
-            raise InputError(
-                f"{definition.name} declares no parameter to search over",
-                "environment.parameters",
-                "at least one parameter, or boundary: {enabled: false}",
-            )
-        _refuse_endless_search(definition, spec)
-    return BoundaryPlan(tests, definition.parameters, section.batch, section.scaling)
-
-
-def _refuse_endless_search(definition: EnvironmentDefinition, spec: CampaignSpec) -> None:
-    """The search refuses what it cannot do (a precision too fine for its limits); the error names the spec's field."""
-    try:
-        BoundarySearch(definition.parameters, spec.boundary.batch, scaling=spec.boundary.scaling)
-    except InputError as error:
-        name, _, setting = error.field.rpartition(".")
-        field = f"boundary.{setting}.{name}" if name else f"boundary.{setting}"
-        raise InputError(error.problem, field, error.expected) from error
-
-
-@cache
-def gives_verdicts(name: str) -> bool:
-    """Whether a kill test says killed or survived, or only gives a number: tried on two populations far apart."""
-    healthy = np.arange(20.0)
-    return kill_test(name).judge(healthy, healthy + 100.0, np.random.default_rng(0)).outcome is not None
-
-
-def _refuse_search_test(name: str, kill_tests: tuple[str, ...], field: str) -> None:
-    if not gives_verdicts(name):
-        raise InputError(f"{name!r} gives no verdict", field, "a kill test that says killed or survived")
-    if name not in kill_tests:
-        raise unknown_name("test of this campaign", name, kill_tests, field)
-
-
 def _threshold(spec: CampaignSpec, chosen: Preset, definition: EnvironmentDefinition) -> float | None:
     threshold = spec.sanity.threshold
     if threshold == "off":
@@ -246,12 +201,15 @@ def _reward_threshold(spec: CampaignSpec, chosen: Preset, definition: Environmen
     return chosen.threshold if spec.preset is None else definition.reward_threshold
 
 
-def _margins(spec: CampaignSpec, kill_tests: tuple[str, ...], threshold: float | None) -> Margins:
-    """The spec's margins; set without a test that takes them, they would be ignored, so they are refused."""
+def _margins(
+    spec: CampaignSpec, kill_tests: tuple[str, ...], searches: tuple[str, ...], threshold: float | None
+) -> Margins:
+    """The spec's margins; where nothing takes them, they would be ignored, so they are refused."""
     section = spec.margins
-    taken = spec.magnitudes.operators or any(takes_margins(kill_test(name)) for name in kill_tests)
+    taken = spec.magnitudes.operators or need_margins(kill_tests, searches)
     if section.model_fields_set and not taken:
         problem = f"no kill test of this campaign takes margins ({', '.join(kill_tests)})"
+        problem += ", and no boundary search by equivalence"
         raise InputError(problem, "margins", "margin_permutation among kill_tests, or no margins")
     if section.scale != "healthy":
         return Margins(section.mean, section.collapsed, section.scale)

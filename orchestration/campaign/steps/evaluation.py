@@ -8,14 +8,19 @@ from orchestration.campaign.blocks import evaluation_blocks
 from orchestration.campaign.context import RunContext
 from orchestration.campaign.population import Population
 from orchestration.campaign.result import Point
+from orchestration.campaign.spec.campaign import EvaluationPurpose
 from orchestration.execution.work import EvaluationKey
 
 
 def evaluate_populations(
-    context: RunContext, populations: Iterable[Population], points: Sequence[Point], phase: str
+    context: RunContext,
+    populations: Iterable[Population],
+    points: Sequence[Point],
+    phase: str,
+    purpose: EvaluationPurpose = "verdicts",
 ) -> None:
-    """Evaluate every trained agent of some populations at every point."""
-    evaluate(context, [key for population in populations for key in population.evaluations(points)], phase)
+    """Evaluate every trained agent of some populations at every point; the purpose decides which episodes are run."""
+    evaluate(context, [key for population in populations for key in population.evaluations(points, purpose)], phase)
 
 
 def evaluate(context: RunContext, keys: Sequence[EvaluationKey], phase: str) -> None:

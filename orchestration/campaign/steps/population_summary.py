@@ -7,10 +7,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestration.campaign import result_facts as facts
 from orchestration.campaign.context import RunContext
 from orchestration.campaign.population import Population, living
-from orchestration.campaign.result import LearningCurve, PopulationResult
+from orchestration.campaign.result import LearningCurve, PopulationResult, total
 from orchestration.campaign.steps.sanity import identical_seeds
 from orchestration.execution.results import AgentRecord
 
@@ -47,7 +46,7 @@ def population_result(
         recipe_address=population.recipe.address,
         dead=tuple(seed for seed in everybody if seed not in rewards),
         selected_steps=tuple(records[seed].selected_step for seed in rewards) if best else (),
-        cpu_seconds=facts.total([record.cpu_seconds for record in records.values()]),
+        cpu_seconds=total([record.cpu_seconds for record in records.values()]),
         same_agents_as=same_agents.get(mutant.id, ""),
     )
 

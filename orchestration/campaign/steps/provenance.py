@@ -10,9 +10,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from orchestration.campaign import result_facts as facts
 from orchestration.campaign.context import RunContext
-from orchestration.campaign.result import PopulationResult
+from orchestration.campaign.result import PopulationResult, total
 from orchestration.campaign.spec.campaign import ResolvedCampaign
 
 PACKAGES = (
@@ -32,7 +31,7 @@ def provenance(
     context: RunContext, campaign: ResolvedCampaign, populations: Sequence[PopulationResult]
 ) -> dict[str, Any]:
     """Plain data for the report and the tracker."""
-    cpu_seconds = facts.total([population.cpu_seconds for population in populations])
+    cpu_seconds = total([population.cpu_seconds for population in populations])
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "run_id": campaign.run_id,

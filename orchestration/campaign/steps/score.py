@@ -9,12 +9,12 @@ import numpy as np
 
 from envsearch.canonical import canonical_json
 from mutations.kill_matrix import KillMatrix
-from mutations.killing.error_control import PValues, error_control
+from mutations.killing.error_control import PValues
 from mutations.killing.kill_test import Outcome
 from mutations.killing.registry import kill_test
 from mutations.killing.resampled_kills import ResampledKillTest, is_resampled
 from mutations.score import MutationScore, mutation_score
-from mutations.score_bootstrap import Resampling, ScoredCell, resampled_matrices, score_uncertainty
+from mutations.score_bootstrap import Resampling, ScoredCell, resampled_matrices, score_uncertainty, weight_of
 from orchestration.campaign.findings import Findings
 from orchestration.campaign.result import MutantVerdict, ScoreResult
 from orchestration.campaign.steps.judging import populations_of
@@ -44,8 +44,8 @@ def _with_uncertainty(
     resampling = Resampling(
         shape=(len(matrix.mutants), len(matrix.environments)),
         others=_other_p_values(findings, score.test),
-        control=error_control(findings.campaign.error_control),
-        rng=np.random.default_rng(_seed(findings.campaign.seed, score.test)),
+        control=findings.campaign.error_control,
+        seed=_seed(findings.campaign.seed, score.test),
     )
     kills = resampled_matrices(test, cells, resampling)
     chosen = [matrix.environments.index(point) for point in score.minimal_environments]
@@ -60,7 +60,8 @@ def _cell(findings: Findings, test: ResampledKillTest, matrix: KillMatrix, entry
     mutant = next(population for population in findings.live if population.id == entry.mutant)
     healthy = findings.populations.healthy.rewards_at(entry.environment)
     sides = populations_of(test, healthy, mutant.rewards_at(entry.environment), findings.campaign.seeds)
-    return ScoredCell(row, column, sides, level_share=entry.verdict.level_share or 1.0)
+    weight = weight_of(entry.verdict.p_value, entry.verdict.p_adjusted or 0.0)
+    return ScoredCell(row, column, sides, weight=weight, level_share=entry.verdict.level_share or 1.0)
 
 
 def _other_p_values(findings: Findings, test: str) -> PValues:

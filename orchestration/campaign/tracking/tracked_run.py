@@ -18,9 +18,9 @@ from typing import Any
 from agents.deeprl.recipe import TrainingRecipe
 from envsearch.canonical import content_address, plain
 from mutations.killing.kill_test import Direction, KillVerdict, Outcome
+from mutations.killing.registry import power_labels
 from mutations.mutant import HEALTHY
-from orchestration.campaign import result_facts as facts
-from orchestration.campaign.result import CampaignResult, MutantVerdict, PopulationResult
+from orchestration.campaign.result import CampaignResult, MutantVerdict, PopulationResult, total
 from orchestration.campaign.result_facts import is_better_apart, is_kill
 
 PHASES = ("train", "evaluate", "boundary", "kill_matrix", "higher_order")
@@ -128,7 +128,7 @@ def _train_numbers(result: CampaignResult) -> Iterator[tuple[str, float | None]]
     yield "dead_agents", sum(len(population.dead) for population in result.populations)
     yield "failed_agents", sum(len(population.failed) for population in result.populations)
     yield "train_seconds", sum(population.train_seconds for population in result.populations)
-    yield "cpu_seconds", facts.total([population.cpu_seconds for population in result.populations])
+    yield "cpu_seconds", total([population.cpu_seconds for population in result.populations])
 
 
 def _evaluate_numbers(result: CampaignResult) -> Iterator[tuple[str, float | None]]:
@@ -249,11 +249,11 @@ def kill_matrix_csv(result: CampaignResult) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     numbers = ("p_value", "p_adjusted", "effect_size", "power", "difference", "margin")
-    writer.writerow(["test", "mutant", *result.parameters, "outcome", "direction", *numbers])
+    writer.writerow(["test", "mutant", *result.parameters, "outcome", "direction", *numbers, "power_label"])
     for cell in result.kill_matrix:
         values, verdict = dict(cell.environment), cell.verdict
         point = [values.get(name, "") for name in result.parameters]
-        values_of = [getattr(verdict, name) for name in numbers]
+        values_of = [*(getattr(verdict, name) for name in numbers), power_labels([verdict])]
         writer.writerow([verdict.test, cell.mutant, *point, verdict.outcome, verdict.direction, *values_of])
     return text.getvalue()
 

@@ -17,6 +17,7 @@ import pytest
 
 from mutations.kill_table import read_kill_table
 from mutations.killing.kill_test import Direction, KillVerdict, Outcome
+from mutations.killing.registry import power_labels
 from orchestration.campaign.report import report, tables
 from orchestration.campaign.report.report import page_html, write_report
 from orchestration.campaign.result import (
@@ -87,7 +88,7 @@ def test_csv_and_json_hold_the_same_rows(name: str, campaign_result: CampaignRes
     table = tables.TABLES[name](campaign_result)
     objects = json.loads(table.json_text())
     rows = list(csv.DictReader(io.StringIO(table.csv_text(), newline="")))
-    assert len(objects) == len(rows) > 0 or name == "best_checkpoints"  # its own test fills it
+    assert len(objects) == len(rows) > 0 or name in ("best_checkpoints", "boundary_edges")  # own tests
     assert objects == [dict(row) for row in table.rows]
     for row, values in zip(rows, objects, strict=True):
         assert list(row) == list(table.columns)
@@ -102,6 +103,7 @@ def test_every_verdict_number_is_in_the_files(campaign_result: CampaignResult, t
     ):
         for row, entry in zip(objects_of(tmp_path, name), entries, strict=True):
             assert row["mutant"] == entry.mutant
+            assert (row["power_label"] is None) == (row["power"] is None)
             for field in dataclasses.fields(KillVerdict):
                 assert row[field.name] == getattr(entry.verdict, field.name)
             if name == "kill_matrix_verdicts":
@@ -173,6 +175,7 @@ def test_probes_environments_scores_and_properties_are_in_the_files(
         assert {name: row[name] for name in campaign_result.parameters} == dict(probe.point)
         assert (row["outcome"], row["healthy_mean"]) == (probe.outcome, probe.healthy_mean)
         assert row["accepted"] is (probe.outcome is not Outcome.KILLED)
+        assert row["answer"] == ("rejected" if probe.outcome is Outcome.KILLED else "accepted")
     labels = {row["label"]: row for row in objects_of(tmp_path, "boundary_environments")}
     assert labels["E0"]["kind"] == "initial"
     for row, score in zip(objects_of(tmp_path, "score"), campaign_result.scores, strict=True):
@@ -247,6 +250,17 @@ def test_pictures_have_text_alternatives_and_header_cells_a_scope(campaign_resul
     assert len(pictures) > 10
     assert all("aria-label=" in tag or 'aria-hidden="true"' in tag for tag in pictures)
     assert all("scope=" in tag for tag in re.findall(r"<th\b[^>]*>", html))
+
+
+def test_columns_of_power_have_a_label(campaign_result: CampaignResult) -> None:
+    heads = re.findall(r'<th[^>]*>power<span class="param">([^<]+)</span></th>', page_html(campaign_result))
+    by_test: dict[str, list[KillVerdict]] = {}
+    for entry in campaign_result.verdicts:
+        by_test.setdefault(entry.verdict.test, []).append(entry.verdict)
+    expected = [power_labels(verdicts) for verdicts in by_test.values()]
+    assert len(heads) >= 3
+    assert sorted(heads) == sorted(label for label in expected if label)
+    assert page_html(campaign_result).count(">power") == len(heads)
 
 
 def test_every_population_failure_and_warning_is_on_the_page(campaign_result: CampaignResult) -> None:

@@ -173,11 +173,11 @@ ALONE: dict[str, Any] = {"boundary": {"enabled": False}, "higher_order": {"enabl
 
 def test_with_looks_it_gets_as_many_agents_as_the_counted_one(store: ResultStore) -> None:
     looks = {"seeds": {"looks": [6, 8, 12]}, "kill_tests": ["margin_permutation"], **ALONE}
-    both, one = run(store, "NR", "M_1.0", "Ra_1.0", **looks), run(store, "NR", "M_1.0", **looks)
+    both, without = run(store, "NR", "M_1.0", "Ra_1.0", **looks), run(store, "NR", "M_1.0", **looks)
     agents = {row.mutant: len(row.seeds) for row in both.populations}
     assert agents["Ra_1.0"] == agents["M_1.0"]
-    assert agents == {**{row.mutant: len(row.seeds) for row in one.populations}, "Ra_1.0": agents["M_1.0"]}
-    assert NOTE in both.notes and both.verdicts == one.verdicts
+    assert agents == {**{row.mutant: len(row.seeds) for row in without.populations}, "Ra_1.0": agents["M_1.0"]}
+    assert NOTE in both.notes and both.verdicts == without.verdicts
 
 
 def test_a_swept_magnitude_has_the_verdict_of_both(store: ResultStore) -> None:

@@ -12,7 +12,8 @@ from mutations.killing.margins import Margins
 from mutations.killing.sequential_looks import Looks
 from orchestration.campaign.spec.campaign import ResolvedCampaign
 from orchestration.campaign.spec.loading import experiment_names, load_spec, parse_spec
-from orchestration.campaign.spec.resolving import gives_verdicts, resolve
+from orchestration.campaign.spec.resolving import resolve
+from orchestration.campaign.spec.searching import gives_verdicts
 from orchestration.campaign.spec.yaml_source import MAXIMUM_BYTES, parse_yaml
 
 BASE = "environment: CartPole-v1\nalgorithm: ppo\n"
@@ -45,7 +46,8 @@ def test_defaults() -> None:
     campaign = resolved(BASE)
     assert campaign.seeds == tuple(range(20))
     assert campaign.healthy.total_steps == 200_000
-    assert campaign.kill_tests == ("margin_permutation",) == campaign.boundary.tests
+    assert campaign.kill_tests == ("margin_permutation",)
+    assert campaign.boundary.tests == ("equivalence",)
     assert (campaign.evaluation.episodes, campaign.evaluation.seed) == (10, 420)
     assert campaign.selection.kind == "final"
     assert campaign.sanity.threshold == 475.0
@@ -88,7 +90,7 @@ seed: 9
     assert dict(campaign.healthy.hyperparameters)["gamma"] == 0.9
     assert dict(campaign.healthy.hyperparameters)["learning_rate"] == 0.001
     assert [mutant.id for mutant in campaign.mutants] == ["RN_0.2", "PAC_ReLU", "PAC_Sigmoid"]
-    assert campaign.boundary.tests == ("reward_distribution",)
+    assert campaign.boundary.tests == ("equivalence",)
     cart, pole = campaign.boundary.parameters
     assert (cart.low, cart.high, pole.precision) == (0.5, 4.0, 0.1)
     assert (campaign.boundary.batch, campaign.boundary.scaling) == (8, "published")
@@ -270,7 +272,15 @@ def test_preset_of_another_environment() -> None:
         ),
         (
             BASE + "boundary: {tests: [reward_distribution]}\n",
-            "spec.yaml: boundary.tests[0]: unknown test of this campaign 'reward_distribution'; expected one of m",
+            "spec.yaml: boundary.tests[0]: unknown search or kill test of this campaign 'reward_distribution'",
+        ),
+        (
+            BASE + "boundary: {tests: [margin_permutation], scan: 8}\n",
+            "spec.yaml: boundary.scan: a kill test searches without a scan; expected equivalence in boundary.tests",
+        ),
+        (
+            BASE + "boundary: {tests: [equivalence, equivalence]}\n",
+            "spec.yaml: boundary.tests[1]: 'equivalence' appears twice; expected distinct searches",
         ),
         (
             BASE + "boundary: {limits: {cart_mas: [1, 2]}}\n",
@@ -464,12 +474,16 @@ def test_wrong_margins_are_one_line(section: str, line: str) -> None:
 
 
 def test_margins_without_a_test_that_takes_them_are_refused() -> None:
-    line = complaint(BASE + "kill_tests: [paired_permutation]\nmargins: {mean: 0.1}\n")
+    search = "boundary: {tests: [paired_permutation]}\n"
+    line = complaint(BASE + search + "kill_tests: [paired_permutation]\nmargins: {mean: 0.1}\n")
     assert line.startswith("spec.yaml: margins: no kill test of this campaign takes margins (paired_permutation)")
+    assert resolved(BASE + "kill_tests: [paired_permutation]\nmargins: {mean: 0.1}\n").margins.mean == 0.1
 
 
 def test_margins_are_identity_only_where_a_test_takes_them() -> None:
     margin, pairs = BASE + "kill_tests: [margin_permutation]\n", BASE + "kill_tests: [paired_permutation]\n"
+    searched = pairs + "boundary: {tests: [paired_permutation]}\n"
     assert resolved(margin).run_id == resolved(margin + "margins: {mean: 0.05}\n").run_id
     assert resolved(margin).run_id != resolved(margin + "margins: {mean: 0.06}\n").run_id
-    assert "margins" not in resolved(pairs).canonical()
+    assert "margins" in resolved(pairs).canonical()
+    assert "margins" not in resolved(searched).canonical()

@@ -144,11 +144,14 @@ def test_digest_tells_changed_runs_from_unchanged_ones(result: CampaignResult) -
     assert [x == y for x, y in zip(before, after, strict=True)] == [True] * 7 + [False]
 
 
+LABEL = '"uncorrected, at the observed effect, as published"'
+
+
 def test_kill_matrix_is_a_tidy_table(result: CampaignResult) -> None:
     lines = kill_matrix_csv(result).splitlines()
-    columns = "outcome,direction,p_value,p_adjusted,effect_size,power,difference,margin"
+    columns = "outcome,direction,p_value,p_adjusted,effect_size,power,difference,margin,power_label"
     assert lines[0] == f"test,mutant,cart_mass,pole_mass,{columns}"
-    assert lines[1] == "reward_distribution,NDF,1.0,0.1,killed,worse,0.01,,0.9,0.97,,"
+    assert lines[1] == "reward_distribution,NDF,1.0,0.1,killed,worse,0.01,,0.9,0.97,,," + LABEL
 
 
 def test_flattened_keeps_lists_of_scalars_whole() -> None:

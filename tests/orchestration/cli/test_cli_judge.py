@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,6 +74,36 @@ def test_json_has_one_object_per_mutant_and_test_in_input_order(proctor: Proctor
     assert keys == [("C", alg, mutant, test) for alg in ("ppo", "a2c") for mutant in mutants for test in KILL_TESTS]
     wanted = {"outcome", "direction", "statistic", "p_value", "effect_size", "power"}
     assert all(wanted <= set(row) for row in ended.rows)
+
+
+def test_reliability_is_in_table_and_json(proctor: Proctor, table: Path) -> None:
+    rows = proctor("--table", table, "--test", "average_ratio", "--format", "json").rows
+    worse, better = (next(row for row in rows if row["mutant"] == mutant) for mutant in ("NDF", "NA"))
+    assert (worse["improvement"], better["improvement"]) == (0.0, 1.0)
+    assert worse["iqm_low"] <= worse["iqm"] <= worse["iqm_high"]
+    assert better["iqm"] - worse["iqm"] == pytest.approx(600.0)
+    again = proctor("--table", table, "--test", "average_ratio", "--format", "json", "--seed", 0)
+    assert again.rows == rows
+    printed = proctor("--table", table, "--test", "average_ratio").out
+    assert printed.count("reliability, with 95 % bootstrap intervals") == 2
+    assert re.search(r"Healthy +402 +40[0-9.]+ to 40[0-9.]+ +- +-", printed)
+    assert re.search(r"NDF +102 +10[0-9.]+ to 10[0-9.]+ +0 +0 to 0", printed)
+
+
+def test_power_is_labelled_in_table_and_json(proctor: Proctor, table: Path) -> None:
+    names = ("average_ratio", "paired_permutation", "margin_permutation", "reward_distribution")
+    tests = [argument for name in names for argument in ("--test", name)]
+    rows = proctor("--table", table, *tests, "--format", "json").rows
+    labels = {row["test"]: row["power_label"] for row in rows}
+    assert labels == {
+        "average_ratio": None,
+        "paired_permutation": "corrected, at a shift of 0.8 sd",
+        "margin_permutation": "corrected, at the margin",
+        "reward_distribution": "uncorrected, at the observed effect, as published",
+    }
+    printed = proctor("--table", table, *tests).out.splitlines()
+    lines = [line for line in printed if line.startswith("power: ")]
+    assert lines == 2 * [f"power: {label}" for label in labels.values() if label]
 
 
 def test_verdicts_and_directions(proctor: Proctor, table: Path) -> None:
