@@ -90,6 +90,20 @@ def _per(share: NDArray[np.float64], chance: NDArray[np.float64]) -> NDArray[np.
     return np.where(share == 0, 0.0, share / np.maximum(chance, 1e-300))
 
 
+def agents_to_exclude(healthy: float, mutant: float, margin: float, level: float) -> float:
+    """About how many agents per population exclude a mutant's share `margin` above the healthy one.
+
+    It holds if both shares do. The variance is that of the score test, at the most likely shares with exactly this
+    margin. Infinite where the shares differ by the margin or more.
+    """
+    room = margin - (mutant - healthy)
+    if room <= 0:
+        return math.inf
+    fitted = float(_fitted_share(np.array([healthy]), np.array([mutant]), 1, 1, margin)[0])
+    variance = fitted * (1 - fitted) + (fitted + margin) * (1 - fitted - margin)
+    return (float(stats.norm.isf(level)) / room) ** 2 * variance
+
+
 def fewest_without_collapse(margin: float, level: float) -> int:
     """The smallest size at which no collapsed agent among two equal populations shows equivalence within `margin`."""
     if margin >= 1:

@@ -8,7 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from envsearch.errors import InputError
-from mutations.killing.collapse import fewest_without_collapse, not_inferior_p, share_interval
+from mutations.killing.collapse import (
+    agents_to_exclude,
+    fewest_without_collapse,
+    not_inferior_p,
+    share_interval,
+)
 from mutations.killing.mean_interval import MeanReplicates, independent_replicates, paired_replicates
 from mutations.killing.statistics import Rewards, mean_difference
 
@@ -202,11 +207,10 @@ def agents_for_equivalence(evidence: MarginEvidence, margins: Margins) -> int | 
     """Agents per population with which equivalence would be shown if the estimates held; None beyond 1,000."""
     if evidence.scale is None or math.isinf(evidence.mean_slack):
         return None
-    healthy, mutant = evidence.collapsed_healthy / evidence.n, evidence.collapsed_mutant / evidence.m
-    room = margins.survivable - abs(mutant - healthy)
-    if room <= 0:
-        return None
-    for_mean = math.ceil(min(evidence.n, evidence.m) * evidence.mean_slack**2)
-    for_shares = math.ceil((1.645 / room) ** 2 * (healthy * (1 - healthy) + mutant * (1 - mutant)))
-    needed = max(for_mean, for_shares, margins.fewest_agents)
-    return needed if needed <= _MOST_SEEDS else None
+    smaller = min(evidence.n, evidence.m)
+    fewer, more = sorted((evidence.collapsed_healthy / evidence.n, evidence.collapsed_mutant / evidence.m))
+    for_mean = smaller * evidence.mean_slack**2
+    for_shares = agents_to_exclude(fewer, more, margins.survivable, EQUIVALENCE_LEVEL)
+    least = margins.fewest_agents if evidence.equivalent else max(margins.fewest_agents, smaller + 1)
+    needed = max(for_mean, for_shares, least)
+    return math.ceil(needed) if needed <= _MOST_SEEDS else None

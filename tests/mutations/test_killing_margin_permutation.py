@@ -111,6 +111,22 @@ def test_a_verdict_has_its_numbers_in_units_of_reward():
     assert (without.difference, without.agents_for_equivalence) == (0.0, None)
 
 
+@pytest.mark.parametrize(("collapsed", "margin"), [(1, 0.15), (1, 0.2), (2, 0.2), (3, 0.3)])
+def test_the_agents_for_equivalence_are_more_than_there_are_and_about_right(collapsed, margin):
+    """With two fifths more agents and the same shares the mutant survives, with a third fewer it does not."""
+    test = MarginPermutation(margins=Margins(mean=margin, collapsed=margin))
+    verdict = judge(PERFECT, with_low(20, collapsed, 240.0), test=test)
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+    needed = verdict.agents_for_equivalence
+    assert needed > 20
+    outcomes = []
+    for size in (round(needed / 1.5), round(1.4 * needed)):
+        mutant = with_low(size, round(collapsed / 20 * size), 240.0)
+        outcomes.append(judge(np.full(size, 500.0), mutant, test=test).outcome)
+    assert outcomes[0] is not Outcome.SURVIVED
+    assert outcomes[1] is Outcome.SURVIVED
+
+
 def test_agents_for_a_kill_follow_the_level_in_force():
     verdict = judge(PERFECT, with_low(20, 5, 10.0))
     family = correct_family([verdict] * 3, [TEST] * 3, "familywise").verdicts

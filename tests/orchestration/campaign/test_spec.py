@@ -402,6 +402,7 @@ def test_the_demo_is_what_it_promises() -> None:
     assert any(mutant.mutations[0].operator in ("RN", "M", "Ra", "R") for mutant in campaign.mutants)
     assert campaign.boundary.tests
     assert campaign.higher_order.mutants
+    assert len(campaign.seeds) >= campaign.margins.fewest_agents, "a mutant can survive"
 
 
 def test_which_kill_tests_give_verdicts() -> None:
