@@ -11,7 +11,6 @@ from functools import cache
 
 from envsearch.errors import InputError
 from mutations.killing.kill_test import Direction, KillVerdict, Outcome, better_is_killed
-from mutations.killing.registry import kill_test
 from mutations.mutant import HEALTHY
 from orchestration.campaign.result import (
     BoundaryEdge,
@@ -178,6 +177,8 @@ def killed_but_better(verdict: KillVerdict) -> bool:
 @cache
 def _better_counts(test: str) -> bool:
     """A test of somewhere else, which cannot be imported here, counts what is better as tests usually do."""
+    from mutations.killing.registry import kill_test  # commands that need no scipy import this module too
+
     try:
         return better_is_killed(kill_test(test))
     except InputError:

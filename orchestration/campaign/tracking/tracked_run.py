@@ -18,7 +18,6 @@ from typing import Any
 from agents.deeprl.recipe import TrainingRecipe
 from envsearch.canonical import content_address, plain
 from mutations.killing.kill_test import Direction, KillVerdict, Outcome
-from mutations.killing.registry import power_labels
 from mutations.mutant import HEALTHY
 from orchestration.campaign.result import CampaignResult, MutantVerdict, PopulationResult, total
 from orchestration.campaign.result_facts import is_better_apart, is_kill
@@ -246,6 +245,8 @@ def _learning_curve(population: PopulationResult) -> Iterator[Measurement]:
 
 def kill_matrix_csv(result: CampaignResult) -> str:
     """The kill matrix as a tidy table: one line per test, mutant and environment."""
+    from mutations.killing.registry import power_labels  # commands that need no scipy import this module too
+
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     numbers = ("p_value", "p_adjusted", "effect_size", "power", "difference", "margin")
