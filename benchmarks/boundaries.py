@@ -11,7 +11,6 @@ edge is where the mean over the law of the agents has lost 5 %.
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import sys
 from collections.abc import Callable, Sequence
@@ -20,6 +19,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks import sections
+from benchmarks.sections import Measurement, as_json
 from envsearch.boundary import BoundaryResult, BoundarySearch
 from envsearch.boundary_answer import Answer, Behaviour
 from envsearch.spec import Parameter
@@ -33,15 +34,6 @@ FULL, EPISODES = 500.0, 10
 AXIS = Parameter("cart_mass", 1.0, 1.0, 20.0, 0.5)
 SPAN = AXIS.high - AXIS.initial
 AGENTS = (8, 20, 50)
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One line of a table: shares, or distances in units of the parameter."""
-
-    section: str
-    case: str
-    values: dict[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +144,7 @@ def answered(search_: BoundarySearch, answer: Callable[[float], Answer | bool]) 
     return search_.result()
 
 
-def populations(searches: int, seed: int) -> list[Row]:
+def populations(searches: int, seed: int) -> list[Measurement]:
     """Edge, interval and environment by law and number of agents."""
     rows, margins = [], Margins()
     for number, (name, law) in enumerate(LAWS.items()):
@@ -160,7 +152,7 @@ def populations(searches: int, seed: int) -> list[Row]:
         for agents in AGENTS:
             rng = np.random.default_rng([seed, number, agents])
             results = [search(law, agents, margins, rng) for _ in range(searches)]
-            rows.append(Row("populations", f"{name}, n = {agents}", _summary(results, truth)))
+            rows.append(Measurement("populations", f"{name}, n = {agents}", _summary(results, truth)))
     return rows
 
 
@@ -179,7 +171,7 @@ def _summary(results: Sequence[Searched], truth: float) -> dict[str, float]:
     }
 
 
-def islands(searches: int, seed: int) -> list[Row]:
+def islands(searches: int, seed: int) -> list[Measurement]:
     """Normal behaviour up to an edge and again in one interval further out; is the island named?"""
     laws: dict[str, Callable[[np.random.Generator], tuple[float, float, float]]] = {
         "edge, start and end uniform": _uniform_island,
@@ -192,7 +184,7 @@ def islands(searches: int, seed: int) -> list[Row]:
             outcomes = [_island_search(*law(rng), batch) for _ in range(searches)]
             named, ended, points = (float(np.mean(column)) for column in zip(*outcomes, strict=True))
             values = {"named": named, "ended on the island": ended, "points": points}
-            rows.append(Row("islands", f"{name}, batch {batch}", values))
+            rows.append(Measurement("islands", f"{name}, batch {batch}", values))
     return rows
 
 
@@ -219,7 +211,7 @@ def _island_search(edge: float, start: float, end: float, batch: int) -> tuple[b
     return named, last > edge, len(result.probes)
 
 
-def exact(searches: int, seed: int) -> list[Row]:
+def exact(searches: int, seed: int) -> list[Measurement]:
     """Monotone answers without noise: by how much the search misses the edge."""
     rng = np.random.default_rng(seed)
     misses = []
@@ -231,22 +223,19 @@ def exact(searches: int, seed: int) -> list[Row]:
         result = answered(BoundarySearch([AXIS]), accepted)
         misses.append(edge - (result.environments[-1].point[0][1] - AXIS.initial))
     values = {"largest error": max(misses), "smallest": min(misses), "precision": AXIS.precision}
-    return [Row("exact", "edge uniform", {name: float(value) for name, value in values.items()})]
+    return [Measurement("exact", "edge uniform", {name: float(value) for name, value in values.items()})]
 
 
-SECTIONS: dict[str, Callable[[int, int], list[Row]]] = {"populations": populations, "islands": islands, "exact": exact}
+SECTIONS: dict[str, Callable[[int, int], list[Measurement]]] = {
+    "populations": populations,
+    "islands": islands,
+    "exact": exact,
+}
 
 
-def as_table(rows: Sequence[Row]) -> str:
+def as_table(rows: Sequence[Measurement]) -> str:
     """Markdown, a table per section."""
-    parts = []
-    for section in dict.fromkeys(row.section for row in rows):
-        members = [row for row in rows if row.section == section]
-        columns = list(members[0].values)
-        lines = [f"| {section} | {' | '.join(columns)} |", "|---|" + "---:|" * len(columns)]
-        lines += [f"| {row.case} | {' | '.join(f'{row.values[name]:.3g}' for name in columns)} |" for row in members]
-        parts.append("\n".join(lines))
-    return "\n\n".join(parts)
+    return sections.as_table(rows, lambda _column, value: f"{value:.3g}")
 
 
 def main() -> None:
@@ -260,12 +249,11 @@ def main() -> None:
     options = parser.parse_args()
     if options.searches < 1 or options.seed < 0:
         parser.error("--searches must be at least 1 and --seed at least 0")
-    rows: list[Row] = []
+    rows: list[Measurement] = []
     for name in dict.fromkeys(options.section or SECTIONS):
         print(f"{name} ...", file=sys.stderr, flush=True)
         rows += SECTIONS[name](5 if options.quick else options.searches, options.seed)
-    measured = [{"section": row.section, "case": row.case, **row.values} for row in rows]
-    print(json.dumps(measured, indent=2) if options.format == "json" else as_table(rows))
+    print(as_json(rows) if options.format == "json" else as_table(rows))
 
 
 if __name__ == "__main__":

@@ -10,16 +10,15 @@ there go together through a Gaussian copula, and the healthy population is the s
 from __future__ import annotations
 
 import argparse
-import json
 import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 from scipy import stats
 
+from benchmarks.sections import Measurement, as_json, as_table, run_sections
 from benchmarks.verdict_laws import (
     EXCHANGEABLE,
     Law,
@@ -32,7 +31,6 @@ from benchmarks.verdict_laws import (
     saturated,
     shifted,
 )
-from benchmarks.verdicts import Measurement, as_table
 from mutations.killing.error_control import ERROR_CONTROLS
 from mutations.killing.family import correct_family
 from mutations.killing.kill_test import KillVerdict, Outcome
@@ -206,14 +204,8 @@ SECTIONS: dict[str, Callable[[Simulation], Iterator[Measurement]]] = {
 
 
 def run(names: list[str], campaigns: int, seed: int, report: Callable[[str], None]) -> list[Measurement]:
-    """The named sections, each with its own generator, so that leaving one out changes no other."""
-    started, rows = time.monotonic(), []
-    for name in names:
-        rng = np.random.default_rng([seed, list(SECTIONS).index(name)])
-        for row in SECTIONS[name](Simulation(campaigns, rng)):
-            report(f"{time.monotonic() - started:5.0f} s  {row.section}: {row.case}  {row.values}")
-            rows.append(row)
-    return rows
+    """The named sections."""
+    return run_sections(SECTIONS, names, partial(Simulation, campaigns), seed, report)
 
 
 def main() -> None:
@@ -230,8 +222,7 @@ def main() -> None:
     names = list(dict.fromkeys(options.section or SECTIONS))
     campaigns = 10 if options.quick else options.campaigns
     rows = run(names, campaigns, options.seed, lambda line: print(line, file=sys.stderr, flush=True))
-    measured = [{"section": row.section, "case": row.case, **row.values} for row in rows]
-    print(json.dumps(measured, indent=2) if options.format == "json" else as_table(rows))
+    print(as_json(rows) if options.format == "json" else as_table(rows))
 
 
 if __name__ == "__main__":

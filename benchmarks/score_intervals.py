@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.null_campaigns import ENVIRONMENTS, MUTANTS, TEST, Simulation, p_values_of
+from benchmarks.sections import Measurement, as_table
 from benchmarks.verdict_laws import Law, Rewards, collapsing, normal, saturated
-from benchmarks.verdicts import Measurement, as_table
 from mutations.killing.error_control import error_control
 from mutations.score import minimal_cover
 from mutations.score_bootstrap import Kills, Resampling, ScoredCell, resampled_matrices, score_uncertainty

@@ -10,14 +10,15 @@ comparisons that are rejected at any look, at a level that is given: 5 %, or tha
 from __future__ import annotations
 
 import argparse
-import json
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
+from benchmarks import sections
+from benchmarks.sections import Measurement, as_json, run_sections
 from benchmarks.verdict_laws import (
     ALTERNATIVES,
     EXCHANGEABLE,
@@ -30,7 +31,6 @@ from benchmarks.verdict_laws import (
     normal,
     saturated,
 )
-from benchmarks.verdicts import Measurement
 from mutations.killing.error_control import error_control
 from mutations.killing.margin_permutation_at_look import REFINED_DRAWS, refined_p_value
 from mutations.killing.margins import Margins, examine
@@ -212,28 +212,13 @@ SECTIONS: dict[str, Callable[[Simulation], Iterator[Measurement]]] = {
 
 
 def run(names: Sequence[str], families: int, pairs: int, seed: int, report: Callable[[str], None]) -> list[Measurement]:
-    """The named sections, each with its own generator, so that leaving one out changes no other."""
-    started, rows = time.monotonic(), []
-    for name in names:
-        rng = np.random.default_rng([seed, list(SECTIONS).index(name)])
-        for row in SECTIONS[name](Simulation(families, pairs, rng)):
-            report(f"{time.monotonic() - started:5.0f} s  {row.section}: {row.case}")
-            rows.append(row)
-    return rows
+    """The named sections."""
+    return run_sections(SECTIONS, names, partial(Simulation, families, pairs), seed, report)
 
 
 def as_table(rows: Sequence[Measurement]) -> str:
     """Markdown: a table per section; shares in per cent, agents as they are."""
-    parts = []
-    for section in dict.fromkeys(row.section for row in rows):
-        members = [row for row in rows if row.section == section]
-        columns = list(members[0].values)
-        lines = [f"| {section} | {' | '.join(columns)} |", "|---|" + "---:|" * len(columns)]
-        lines += [
-            f"| {row.case} | {' | '.join(_cell(column, row.values[column]) for column in columns)} |" for row in members
-        ]
-        parts.append("\n".join(lines))
-    return "\n\n".join(parts)
+    return sections.as_table(rows, _cell)
 
 
 def _cell(column: str, value: float) -> str:
@@ -257,8 +242,7 @@ def main() -> None:
     families, pairs = (10, 20) if options.quick else (options.families, options.pairs)
     names = list(dict.fromkeys(options.section or SECTIONS))
     rows = run(names, families, pairs, options.seed, lambda line: print(line, file=sys.stderr, flush=True))
-    measured = [{"section": row.section, "case": row.case, **row.values} for row in rows]
-    print(json.dumps(measured, indent=2) if options.format == "json" else as_table(rows))
+    print(as_json(rows) if options.format == "json" else as_table(rows))
 
 
 if __name__ == "__main__":

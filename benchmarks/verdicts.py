@@ -9,14 +9,14 @@ for a mutant that lies exactly at a margin. Intervals are those of the differenc
 from __future__ import annotations
 
 import argparse
-import json
 import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
+from benchmarks.sections import Measurement, as_json, as_table, run_sections
 from benchmarks.verdict_laws import (
     ALTERNATIVES,
     EXCHANGEABLE,
@@ -49,15 +49,6 @@ UNEQUAL = ((8, 20), (20, 8), (10, 30), (50, 20))
 FAMILY = 12
 BATCH = 250
 """Comparisons that share their drawn splits."""
-
-
-@dataclass(frozen=True, slots=True)
-class Measurement:
-    """One row of a section: what was simulated, and shares by the name of a column."""
-
-    section: str
-    case: str
-    values: dict[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,28 +240,8 @@ def _sizes(sizes: tuple[int, int]) -> str:
 
 
 def run(names: list[str], pairs: int, seed: int, report: Callable[[str], None]) -> list[Measurement]:
-    """The named sections, each with its own generator, so that leaving one out changes no other."""
-    started, rows = time.monotonic(), []
-    for name in names:
-        rng = np.random.default_rng([seed, list(SECTIONS).index(name)])
-        for row in SECTIONS[name](Simulation(pairs, rng)):
-            report(f"{time.monotonic() - started:5.0f} s  {row.section}: {row.case}")
-            rows.append(row)
-    return rows
-
-
-def as_table(rows: list[Measurement]) -> str:
-    """Markdown: a table per section, shares in per cent."""
-    parts = []
-    for section in dict.fromkeys(row.section for row in rows):
-        members = [row for row in rows if row.section == section]
-        columns = list(members[0].values)
-        lines = [f"| {section} | {' | '.join(columns)} |", "|---|" + "---:|" * len(columns)]
-        lines += [
-            f"| {row.case} | {' | '.join(f'{100 * row.values[column]:.1f}' for column in columns)} |" for row in members
-        ]
-        parts.append("\n".join(lines))
-    return "\n\n".join(parts)
+    """The named sections."""
+    return run_sections(SECTIONS, names, partial(Simulation, pairs), seed, report)
 
 
 def main() -> None:
@@ -287,8 +258,7 @@ def main() -> None:
     pairs = 50 if options.quick else options.pairs
     names = list(dict.fromkeys(options.section or SECTIONS))
     rows = run(names, pairs, options.seed, lambda line: print(line, file=sys.stderr, flush=True))
-    measured = [{"section": row.section, "case": row.case, **row.values} for row in rows]
-    print(json.dumps(measured, indent=2) if options.format == "json" else as_table(rows))
+    print(as_json(rows) if options.format == "json" else as_table(rows))
 
 
 if __name__ == "__main__":

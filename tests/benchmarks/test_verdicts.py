@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from benchmarks.sections import as_table
 from benchmarks.verdict_laws import ALTERNATIVES, EXCHANGEABLE, atoms, draw_pairs, lognormal, mean_of, saturated
-from benchmarks.verdicts import as_table, run
+from benchmarks.verdicts import run
 
 
 def test_laws_have_their_means() -> None:
