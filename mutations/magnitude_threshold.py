@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import special, stats
 
-from mutations.killing.margins import Margins, scale_of
+from mutations.killing.margins import Margins, is_share_of_mean, scale_of
 from mutations.killing.statistics import Rewards
 from mutations.psychometric import LEAST_MAGNITUDES, PsychometricFunction, ThresholdFinding
 from mutations.psychometric_fit import NoticedAgents, confidence_of_threshold, fit_psychometric
@@ -107,7 +107,7 @@ def _limits(healthy: Rewards, margins: Margins, rng: np.random.Generator) -> Rew
     weights = rng.dirichlet(np.ones(size), size=_LIMITS)
     means = mean + (weights @ (living - mean)) * math.sqrt((size + 1) / (size - 1))
     means = np.concatenate(([mean], means))
-    limits: Rewards = means - margins.mean * (np.abs(means) if scale == abs(mean) else scale)
+    limits: Rewards = means - margins.mean * (np.abs(means) if is_share_of_mean(living, margins) else scale)
     return limits
 
 

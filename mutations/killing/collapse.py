@@ -22,19 +22,25 @@ def share_interval(
     Source: Newcombe, "Interval estimation for the difference between independent proportions", Statistics in Medicine
     17(8), 1998, method 10.
     """
+    shares = np.array([collapsed_healthy / n]), np.array([collapsed_mutant / m])
+    low, high = share_intervals(shares[0], n, shares[1], m, confidence)
+    return float(low[0]), float(high[0])
+
+
+def share_intervals(healthy: Rewards, n: int, mutant: Rewards, m: int, confidence: float) -> tuple[Rewards, Rewards]:
+    """`share_interval` of many comparisons of the same sizes, from their shares; all of shape (comparisons,)."""
     z = float(stats.norm.isf((1 - confidence) / 2))
-    healthy, mutant = collapsed_healthy / n, collapsed_mutant / m
     (healthy_low, healthy_high), (mutant_low, mutant_high) = _wilson(healthy, n, z), _wilson(mutant, m, z)
     difference = mutant - healthy
-    low = difference - math.hypot(mutant - mutant_low, healthy_high - healthy)
-    high = difference + math.hypot(mutant_high - mutant, healthy - healthy_low)
-    return max(low, -1.0), min(high, 1.0)
+    low = difference - np.hypot(mutant - mutant_low, healthy_high - healthy)
+    high = difference + np.hypot(mutant_high - mutant, healthy - healthy_low)
+    return np.maximum(low, -1.0), np.minimum(high, 1.0)
 
 
-def _wilson(share: float, size: int, z: float) -> tuple[float, float]:
+def _wilson(share: Rewards, size: int, z: float) -> tuple[Rewards, Rewards]:
     middle = (share + z * z / (2 * size)) / (1 + z * z / size)
-    half = z / (1 + z * z / size) * math.sqrt(share * (1 - share) / size + z * z / (4 * size * size))
-    return max(0.0, middle - half), min(1.0, middle + half)
+    half = z / (1 + z * z / size) * np.sqrt(share * (1 - share) / size + z * z / (4 * size * size))
+    return np.maximum(0.0, middle - half), np.minimum(1.0, middle + half)
 
 
 @lru_cache(maxsize=4096)

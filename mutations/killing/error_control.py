@@ -64,6 +64,8 @@ class FalseDiscovery:
 
     def adjust(self, p_values: PValues) -> PValues:
         """Smallest level at which each comparison is rejected: the running minimum of m p / rank from above."""
+        # scipy.stats.false_discovery_control multiplies in another order, so that it disagrees with `levels` in the
+        # last bit: a p-value exactly at its level would be rejected by one and not by the other.
         order = np.argsort(p_values, axis=-1, kind="stable")
         ordered = np.take_along_axis(p_values, order, axis=-1)
         scaled = self._scaled(ordered, np.arange(1, p_values.shape[-1] + 1))

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from mutations.killing.collapse import share_intervals
 from mutations.killing.kill_test import CorrectedKillTest, KillTest, is_corrected
 from mutations.killing.margins import EQUIVALENCE_LEVEL, Margins, collapse_limit, scale_of
 from mutations.killing.resampled_law import Draws, ResampledLaw, sign_flip_p_values
@@ -99,19 +100,10 @@ def _means_within(healthy: _Side, mutant: _Side, margins: Margins) -> Flags:
 
 def _collapse_within(healthy: _Side, mutant: _Side, margins: Margins) -> Flags:
     """Newcombe's 95 % interval of the difference of the shares lies inside the margin, or no difference was seen."""
-    (first_low, first_high), (low, high) = _wilson(healthy), _wilson(mutant)
-    difference = mutant.collapsed - healthy.collapsed
-    lower = difference - np.hypot(mutant.collapsed - low, first_high - healthy.collapsed)
-    upper = difference + np.hypot(high - mutant.collapsed, healthy.collapsed - first_low)
-    within: Flags = np.isclose(difference, 0.0) | (np.maximum(-lower, upper) < margins.collapsed)
+    low, high = share_intervals(healthy.collapsed, healthy.size, mutant.collapsed, mutant.size, 0.95)
+    alike = np.isclose(mutant.collapsed - healthy.collapsed, 0.0)
+    within: Flags = alike | (np.maximum(-low, high) < margins.collapsed)
     return within
-
-
-def _wilson(side: _Side) -> tuple[Rewards, Rewards]:
-    z, n, share = float(stats.norm.isf(0.025)), side.size, side.collapsed
-    middle = (share + z * z / (2 * n)) / (1 + z * z / n)
-    half = z / (1 + z * z / n) * np.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    return np.maximum(0.0, middle - half), np.minimum(1.0, middle + half)
 
 
 def _better(healthy: _Side, mutant: _Side) -> Flags:

@@ -6,6 +6,7 @@ drawn with replacement, or a reference law), the mutant's are changed as an `Eff
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -135,11 +136,8 @@ class Comparisons:
 
 def fewest(reached: Callable[[int], bool], sizes: Sequence[int] = SIZES) -> int | None:
     """The smallest of some rising sizes for which a condition holds that stays true once it is true; None: none."""
-    low, high = 0, len(sizes)
-    while low < high:
-        middle = (low + high) // 2
-        low, high = (low, middle) if reached(sizes[middle]) else (middle + 1, high)
-    return sizes[low] if low < len(sizes) else None
+    position = bisect.bisect_left(sizes, True, key=reached)
+    return sizes[position] if position < len(sizes) else None
 
 
 def agents_for_kill(comparisons: Comparisons, level: float, power: float) -> int | None:
