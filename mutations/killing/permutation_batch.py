@@ -45,17 +45,25 @@ def smallest_single_p(healthy: Rewards, mutant: Rewards, splits: Splits) -> Rewa
 
 def _sums(healthy: Rewards, mutant: Rewards, splits: Splits) -> list[tuple[Rewards, Rewards, Rewards]]:
     """What each statistic sums up: steps of all splits, of the observed one, and the weights of the steps."""
-    n, m = healthy.shape[1], mutant.shape[1]
-    pooled = np.concatenate((healthy, mutant), axis=1)
-    order = np.argsort(pooled, axis=1, kind="stable")
-    observed = steps_of(order < n, np.ones(n + m), n, m)
-    gaps = np.diff(np.take_along_axis(pooled, order, axis=1), axis=1)
-    rank_gaps = np.diff(np.sort(stats.rankdata(pooled, axis=1), axis=1), axis=1)
+    observed, gaps, rank_gaps = observed_steps(healthy, mutant)
     return [
         (splits.steps, observed, gaps),
         (splits.steps, observed, rank_gaps),
         (splits.squares, observed**2, gaps),
     ]
+
+
+def observed_steps(healthy: Rewards, mutant: Rewards) -> tuple[Rewards, Rewards, Rewards]:
+    """Steps of the observed splits, and the gaps between neighbouring rewards and between their mean ranks.
+
+    Of populations of shapes (comparisons, n) and (comparisons, m), each has shape (comparisons, n + m - 1).
+    """
+    n, m = healthy.shape[1], mutant.shape[1]
+    pooled = np.concatenate((healthy, mutant), axis=1)
+    order = np.argsort(pooled, axis=1, kind="stable")
+    ordered = np.take_along_axis(pooled, order, axis=1)
+    observed = steps_of(order < n, np.ones(n + m), n, m)
+    return observed, np.diff(ordered, axis=1), np.diff(stats.rankdata(ordered, axis=1), axis=1)
 
 
 def _tails(values: Rewards) -> Rewards:

@@ -15,7 +15,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from mutations.killing.splits import DRAWS, drawn_splits, steps_of
+from mutations.killing.permutation_batch import observed_steps
+from mutations.killing.splits import DRAWS, drawn_splits
 from mutations.killing.statistics import Rewards, merge_rounding
 
 _TIE = 1e-5
@@ -90,13 +91,9 @@ def _statistics(healthy: Rewards, mutant: Rewards) -> Iterator[tuple[_Single, _S
 
     Each is on a scale of its own, on which the range of the pooled agents is 1.
     """
-    n, m = healthy.shape[1], mutant.shape[1]
-    steps, squares = _shared_steps(n, m)
-    pooled = np.concatenate((healthy, mutant), axis=1)
-    order = np.argsort(pooled, axis=1, kind="stable")
-    ordered = np.take_along_axis(pooled, order, axis=1)
-    observed = steps_of(order < n, np.ones(n + m), n, m)
-    gaps, ranks = _scaled(ordered), _scaled(_midranks(ordered))
+    steps, squares = _shared_steps(healthy.shape[1], mutant.shape[1])
+    observed, gaps, rank_gaps = observed_steps(healthy, mutant)
+    gaps, ranks = _shares(gaps), _shares(rank_gaps)
     for own, drawn, widths in ((observed, steps, gaps), (observed, steps, ranks), (observed**2, squares, gaps)):
         yield np.abs(np.sum(own * widths, axis=1)).astype(np.float32), np.abs(drawn @ widths.T.astype(np.float32))
 
@@ -124,22 +121,8 @@ def _shared_steps(n: int, m: int) -> tuple[_Single, _Single]:
     return splits.steps.astype(np.float32), splits.squares.astype(np.float32)
 
 
-def _scaled(ordered: Rewards) -> Rewards:
+def _shares(gaps: Rewards) -> Rewards:
     """Gaps between neighbours as shares of the whole range, shape (replicates, agents - 1); 0 in a constant row."""
-    gaps = np.diff(ordered, axis=1)
     whole = np.sum(gaps, axis=1, keepdims=True)
     shares: Rewards = gaps / np.where(whole > 0, whole, 1.0)
     return shares
-
-
-def _midranks(ordered: Rewards) -> Rewards:
-    """Mean rank of every position in rows in rising order."""
-    size = ordered.shape[1]
-    positions = np.arange(size)
-    changes = np.diff(ordered, axis=1) > 0
-    edge = np.ones((ordered.shape[0], 1), dtype=np.bool_)
-    starts = np.maximum.accumulate(np.where(np.concatenate((edge, changes), axis=1), positions, 0), axis=1)
-    last = np.where(np.concatenate((changes, edge), axis=1), positions, size)
-    ends = np.minimum.accumulate(last[:, ::-1], axis=1)[:, ::-1]
-    ranks: Rewards = (starts + ends) / 2
-    return ranks
