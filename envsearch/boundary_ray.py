@@ -143,13 +143,14 @@ def corner_rays(parameters: Sequence[Parameter], axes: Iterable[Ray], scaling: S
             corner = list(initial)
             corner[first], corner[second] = bounds[0][first], bounds[1][second]
             pair = (parameters[first], parameters[second])
-            levels = _corner_levels(pair, (corner[first], corner[second]), scaling)
+            lengths = [abs(corner[axis] - initial[axis]) for axis in (first, second)]
+            levels = corner_levels(pair, lengths, scaling)
             rays.append(Ray("corner", ", ".join(labels), Segment(initial, tuple(corner), levels), scan))
     return rays
 
 
-def _corner_levels(pair: tuple[Parameter, Parameter], corner: tuple[float, float], scaling: Scaling) -> int:
-    lengths = [abs(end - parameter.initial) for parameter, end in zip(pair, corner, strict=True)]
+def corner_levels(pair: tuple[Parameter, Parameter], lengths: Sequence[float], scaling: Scaling) -> int:
+    """How often the diagonal to a corner is halved; `lengths` of its two sides."""
     if scaling == "published":
         return halvings(math.hypot(*lengths), math.hypot(*(parameter.precision for parameter in pair)))
     scaled = [length / parameter.precision for length, parameter in zip(lengths, pair, strict=True)]

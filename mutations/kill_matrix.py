@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envsearch.errors import InputError
-from mutations.killing.kill_test import Direction, KillVerdict, Outcome
+from mutations.killing.kill_test import KillVerdict, Outcome, killed_but_better
 
 Point = tuple[tuple[str, float], ...]
 """(parameter, value) pairs of one environment."""
@@ -83,9 +83,8 @@ class KillMatrix:
             if item.verdict.outcome is None:
                 problem = f"{item.verdict.test} gives no outcome for {item.mutant}"
                 raise InputError(problem, "kill matrix", "a test that says killed, survived or inconclusive")
-            cells.append(
-                (item.mutant, item.environment, _counted(item.verdict.outcome, item.verdict, better_is_killed))
-            )
+            survived = killed_but_better(item.verdict) and not better_is_killed
+            cells.append((item.mutant, item.environment, Outcome.SURVIVED if survived else item.verdict.outcome))
         return cls.from_cells(cells)
 
     @property
@@ -123,11 +122,6 @@ class KillMatrix:
     def _where(self, outcome: Outcome) -> NDArray[np.bool_]:
         shape = (len(self.mutants), len(self.environments))
         return np.array([[cell is outcome for cell in row] for row in self.outcomes], dtype=np.bool_).reshape(shape)
-
-
-def _counted(outcome: Outcome, verdict: KillVerdict, better_is_killed: bool) -> Outcome:
-    improved = outcome is Outcome.KILLED and verdict.direction is Direction.BETTER
-    return Outcome.SURVIVED if improved and not better_is_killed else outcome
 
 
 def point_label(point: Point) -> str:

@@ -190,10 +190,14 @@ def power_label(verdict: KillVerdict, test: KillTest | None) -> str | None:
     return f"{corrected}, at {getattr(test, 'power_alternative', UNKNOWN_ALTERNATIVE)}"
 
 
+def killed_but_better(verdict: KillVerdict) -> bool:
+    """Whether the test kills the mutant because it is better than the healthy agents."""
+    return verdict.outcome is Outcome.KILLED and verdict.direction is Direction.BETTER
+
+
 def counts_as_kill(test: KillTest, verdict: KillVerdict) -> bool:
     """Whether a verdict of this test is a kill in a score."""
-    improved = verdict.direction is Direction.BETTER and not better_is_killed(test)
-    return verdict.outcome is Outcome.KILLED and not improved
+    return verdict.outcome is Outcome.KILLED and (better_is_killed(test) or not killed_but_better(verdict))
 
 
 def takes_dead(test: KillTest) -> bool:

@@ -29,7 +29,6 @@ class Findings:
         verdicts: in the initial environment; like the two matrices without correction, until all is judged.
         first_order: the kill matrix of the first-order mutants.
         above_first_order: the kill matrix of the higher-order mutants.
-        live_above: higher-order mutants that differ from healthy agents, from `live` and from each other.
         same_agents: mutant that is not counted -> the mutant whose agents it has, bit for bit.
         higher_order: properties of the higher-order mutants.
         error_control: how the verdicts were corrected; None until they are.
@@ -46,7 +45,6 @@ class Findings:
     boundaries: list[BoundaryReport] = field(default_factory=list)
     first_order: list[MutantVerdict] = field(default_factory=list)
     above_first_order: list[MutantVerdict] = field(default_factory=list)
-    live_above: list[Population] = field(default_factory=list)
     same_agents: dict[str, str] = field(default_factory=dict)
     higher_order: list[HigherOrderResult] = field(default_factory=list)
     error_control: ErrorControlResult | None = None

@@ -78,9 +78,8 @@ def train_mutants(context: RunContext, findings: Findings) -> None:
 
 def keep_live(findings: Findings, mutants: Sequence[Population]) -> None:
     """Note the first-order mutants that are not live or have the agents of another mutant; the others go on."""
-    live, notes = sanity.live_mutants(findings.populations.healthy, mutants)
-    findings.live, findings.same_agents, merged = sanity.distinct_mutants(live)
-    findings.notes += [*notes, *merged]
+    findings.live, findings.same_agents, notes = sanity.counted_mutants(findings.populations.healthy, mutants)
+    findings.notes += notes
 
 
 def _trained(context: RunContext, findings: Findings, mutants: list[Population], name: str) -> list[Population]:
@@ -133,10 +132,9 @@ def judge_higher_order(context: RunContext, findings: Findings) -> None:
         return
     mutants = _trained(context, findings, mutants, "higher order")
     findings.trained += mutants
-    live, notes = sanity.live_mutants(healthy, mutants)
-    live, same_agents, merged = sanity.distinct_mutants(live, findings.live)
-    findings.live_above, findings.same_agents = live, findings.same_agents | same_agents
-    findings.notes += [*notes, *merged]
+    live, same_agents, notes = sanity.counted_mutants(healthy, mutants, findings.live)
+    findings.same_agents |= same_agents
+    findings.notes += notes
     environments, initial = environments_of(findings), _initial_environment(campaign)
     findings.above_first_order = judge_everywhere(context, healthy, live, environments, "kill matrix, higher order")
     findings.verdicts += judge_everywhere(context, healthy, live, initial, "judge higher order")
@@ -166,10 +164,9 @@ def sweep_magnitudes(context: RunContext, findings: Findings) -> None:
     train_populations(context, populations.in_sweeps, "train magnitudes")
     evaluate_populations(context, populations.in_sweeps, [campaign.initial_point], "evaluate magnitudes")
     findings.trained += swept
-    live, notes = sanity.live_mutants(healthy, swept)
-    live, same_agents, merged = sanity.distinct_mutants(live, findings.live)
+    live, same_agents, notes = sanity.counted_mutants(healthy, swept, findings.live)
     findings.same_agents |= same_agents
-    findings.notes += [*notes, *merged, *left_out(populations)]
+    findings.notes += [*notes, *left_out(populations)]
     verdicts = judge_everywhere(context, healthy, live, _initial_environment(campaign), "judge magnitudes")
     verdicts = corrected(verdicts, campaign.error_control)
     judged = sanity.with_same_agents([*findings.verdicts, *verdicts], findings.same_agents)

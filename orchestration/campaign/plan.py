@@ -272,5 +272,4 @@ def _higher_order(counter: _Counter, populations: Populations, findings: Finding
 
 def _counted(mutants: Sequence[Population], findings: Findings) -> Sequence[Population]:
     """The trained higher-order mutants that are judged."""
-    live, _ = sanity.live_mutants(findings.populations.healthy, mutants)
-    return sanity.distinct_mutants(live, findings.live)[0]
+    return sanity.counted_mutants(findings.populations.healthy, mutants, findings.live)[0]

@@ -32,6 +32,12 @@ def living(rewards: Mapping[int, float]) -> Rewards:
     return {seed: reward for seed, reward in rewards.items() if reward != DEAD}
 
 
+def mean_of_living(rewards: Mapping[int, float]) -> float:
+    """Mean reward of the agents that are not dead; 0 if there are none."""
+    alive = living(rewards)
+    return sum(alive.values()) / len(alive) if alive else 0.0
+
+
 @dataclass(eq=False, slots=True)
 class Population:
     """The agents of one mutant; the healthy population is that of the mutant without mutations.

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from envsearch.errors import InputError
-from mutations.killing.kill_test import Direction, KillVerdict, Outcome, better_is_killed
+from mutations.killing.kill_test import Direction, KillVerdict, Outcome, better_is_killed, killed_but_better
 from mutations.mutant import HEALTHY
 from orchestration.campaign.result import (
     BoundaryEdge,
@@ -167,11 +167,6 @@ def is_kill(verdict: KillVerdict) -> bool:
 def is_better_apart(verdict: KillVerdict) -> bool:
     """Whether the mutant differs by being better, and its test does not count that as a kill."""
     return killed_but_better(verdict) and not _better_counts(verdict.test)
-
-
-def killed_but_better(verdict: KillVerdict) -> bool:
-    """Whether the test kills the mutant because it is better than the healthy agents."""
-    return verdict.outcome is Outcome.KILLED and verdict.direction is Direction.BETTER
 
 
 @cache

@@ -11,6 +11,7 @@ import math
 
 from envsearch.bisection import halvings
 from envsearch.boundary import CORNER_SCAN
+from envsearch.boundary_ray import corner_levels
 from envsearch.spec import Parameter
 from orchestration.campaign.result import EQUIVALENCE
 from orchestration.campaign.spec.campaign import BoundaryPlan
@@ -28,15 +29,10 @@ def most_answers(plan: BoundaryPlan, test: str) -> int:
     answers = 1 + sum(_most_on(level, scan) for level in levels)
     for first, second in itertools.combinations(plan.parameters, 2):
         for length, width in itertools.product(_sides(first), _sides(second)):
-            answers += _most_on(_corner_levels(plan, (first, second), (length, width)), max(1, scan // CORNER_SCAN))
+            answers += _most_on(
+                corner_levels((first, second), (length, width), plan.scaling), max(1, scan // CORNER_SCAN)
+            )
     return answers
-
-
-def _corner_levels(plan: BoundaryPlan, pair: tuple[Parameter, Parameter], lengths: tuple[float, float]) -> int:
-    if plan.scaling == "published":
-        return halvings(math.hypot(*lengths), math.hypot(*(parameter.precision for parameter in pair)))
-    scaled = (length / parameter.precision for length, parameter in zip(lengths, pair, strict=True))
-    return halvings(math.hypot(*scaled), math.sqrt(2.0))
 
 
 def _most_on(levels: int, scan: int) -> int:

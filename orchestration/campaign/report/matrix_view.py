@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from mutations.killing.kill_test import Direction, KillVerdict, Outcome
+from mutations.killing.kill_test import Direction, KillVerdict, Outcome, killed_but_better
 from orchestration.campaign import result_facts as facts
 from orchestration.campaign.report import formatting
 from orchestration.campaign.result import CampaignResult, Point, ScoreResult
@@ -29,7 +29,7 @@ def outcome_view(verdict: KillVerdict | None) -> View:
     parts += [f"effect {effect}", verdict.reason]
     return {
         "css": "better" if apart else str(verdict.outcome),
-        "mark": ("" if apart else MARKS[verdict.outcome]) + ("↑" if facts.killed_but_better(verdict) else ""),
+        "mark": ("" if apart else MARKS[verdict.outcome]) + ("↑" if killed_but_better(verdict) else ""),
         "text": text,
         "hint": "; ".join(part for part in parts if part),
     }
@@ -38,7 +38,7 @@ def outcome_view(verdict: KillVerdict | None) -> View:
 def _words(verdict: KillVerdict) -> str:
     if facts.is_better_apart(verdict):
         return "better"
-    side = "better" if facts.killed_but_better(verdict) else ""
+    side = "better" if killed_but_better(verdict) else ""
     if facts.is_kill(verdict) and verdict.direction is Direction.LESS_RELIABLE:
         side = "less reliable"
     return f"{verdict.outcome}, {side}" if side else str(verdict.outcome)

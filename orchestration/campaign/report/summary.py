@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from mutations.killing.kill_test import Direction, Outcome
+from mutations.killing.kill_test import Direction, Outcome, killed_but_better
 from orchestration.campaign import result_facts as facts
 from orchestration.campaign.report import formatting
 from orchestration.campaign.report.magnitude_view import magnitude_lines
@@ -59,7 +59,7 @@ def _initial_sentences(result: CampaignResult, test: str) -> list[str]:
         sentences.append(f"Inconclusive: {_names(unsure)}{_why(unsure)}.")
     if survived:
         sentences.append(f"Survived: {_names(survived)}.")
-    better = [entry for entry in killed if facts.killed_but_better(entry.verdict)]
+    better = [entry for entry in killed if killed_but_better(entry.verdict)]
     if better:
         sentences.append(f"Killed because better than the healthy agents: {_names(better)}.")
     if apart := facts.better_apart(verdicts):
@@ -191,7 +191,7 @@ def _outcome_text(entry: MutantVerdict | None) -> Text:
         return Text(formatting.number(verdict.statistic))
     if facts.is_better_apart(verdict):
         return Text("better ↑", style="cyan")
-    better = " ↑" if facts.killed_but_better(verdict) else ""
+    better = " ↑" if killed_but_better(verdict) else ""
     return Text(f"{verdict.outcome}{better}", style=_STYLES[verdict.outcome])
 
 

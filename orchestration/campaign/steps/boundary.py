@@ -19,7 +19,7 @@ from envsearch.boundary_answer import Answer, Behaviour
 from mutations.killing.behaviour import BehaviourComparison, compare_behaviour
 from mutations.killing.kill_test import Outcome
 from orchestration.campaign.context import RunContext
-from orchestration.campaign.population import Population, living
+from orchestration.campaign.population import Population, living, mean_of_living
 from orchestration.campaign.result import EQUIVALENCE, BoundaryEnvironment, BoundaryProbe, BoundaryReport, Point
 from orchestration.campaign.steps.boundary_by_test import search_by_test
 from orchestration.campaign.steps.boundary_edges import advice, edges_of
@@ -83,8 +83,7 @@ def _probes(healthy: Population, comparisons: Comparisons) -> tuple[BoundaryProb
 
 
 def _probe(healthy: Population, point: Point, comparison: BehaviourComparison | None) -> BoundaryProbe:
-    alive = living(healthy.rewards_at(point, "boundary"))
-    mean = sum(alive.values()) / len(alive) if alive else 0.0
+    mean = mean_of_living(healthy.rewards_at(point, "boundary"))
     if comparison is None:
         return BoundaryProbe(point, Outcome.INCONCLUSIVE, mean)
     return BoundaryProbe(

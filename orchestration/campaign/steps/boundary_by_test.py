@@ -12,7 +12,7 @@ from envsearch.boundary import BoundaryResult, BoundarySearch
 from mutations.killing.kill_test import KillVerdict, Outcome
 from mutations.killing.registry import kill_test
 from orchestration.campaign.context import RunContext
-from orchestration.campaign.population import Population, Rewards, living
+from orchestration.campaign.population import Population, Rewards, mean_of_living
 from orchestration.campaign.result import BoundaryEnvironment, BoundaryProbe, BoundaryReport, Point
 from orchestration.campaign.steps.evaluation import evaluate_populations
 from orchestration.campaign.steps.judging import compare, comparison_seed
@@ -61,9 +61,7 @@ def _compare(healthy: Population, test: str, initial: Rewards, moved: Rewards, p
 
 
 def _probe(point: Point, verdict: KillVerdict, rewards: Rewards) -> BoundaryProbe:
-    alive = living(rewards)
-    mean = sum(alive.values()) / len(alive) if alive else 0.0
-    return BoundaryProbe(point, verdict.outcome or Outcome.INCONCLUSIVE, mean)
+    return BoundaryProbe(point, verdict.outcome or Outcome.INCONCLUSIVE, mean_of_living(rewards))
 
 
 def _doubts(probes: list[BoundaryProbe]) -> list[str]:

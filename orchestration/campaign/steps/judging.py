@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,8 +37,12 @@ LEAST_SHARE = 2 / 3
 
 def comparison_seed(seed: int, mutant: str, point: Point, test: str) -> int:
     """The seed of one comparison's generator: the same whatever else is judged, and in whatever order."""
-    text = canonical_json([seed, mutant, [list(pair) for pair in point], test])
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
+    return statistics_seed(seed, mutant, [list(pair) for pair in point], test)
+
+
+def statistics_seed(*parts: Any) -> int:
+    """The seed of a generator that belongs to these parts alone, plain data; the campaign's own seed is the first."""
+    return int.from_bytes(hashlib.sha256(canonical_json(list(parts)).encode()).digest()[:8], "big")
 
 
 def compare(

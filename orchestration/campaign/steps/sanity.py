@@ -73,6 +73,15 @@ def distinct_mutants(
     return counted, merged, [_same_agents(same, names) for same, names in equal.items()]
 
 
+def counted_mutants(
+    healthy: Population, mutants: Sequence[Population], known: Sequence[Population] = ()
+) -> tuple[list[Population], dict[str, str], list[str]]:
+    """The mutants that are judged: live ones, each set of equal agents once. As `distinct_mutants`, with all notes."""
+    live, notes = live_mutants(healthy, mutants)
+    counted, same_agents, merged = distinct_mutants(live, known)
+    return counted, same_agents, [*notes, *merged]
+
+
 def _weights(mutant: Population) -> frozenset[tuple[int, str]] | None:
     """(seed, digest of the weights) of every agent; None if none of them is alive."""
     records = mutant.records()

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import replace
 
 import numpy as np
 
-from envsearch.canonical import canonical_json
 from mutations.kill_matrix import KillMatrix
 from mutations.killing.error_control import PValues
 from mutations.killing.kill_test import Outcome
@@ -16,8 +14,9 @@ from mutations.killing.resampled_kills import ResampledKillTest, is_resampled
 from mutations.score import MutationScore, mutation_score
 from mutations.score_bootstrap import Resampling, ScoredCell, resampled_matrices, score_uncertainty
 from orchestration.campaign.findings import Findings
+from orchestration.campaign.population import Population
 from orchestration.campaign.result import MutantVerdict, ScoreResult
-from orchestration.campaign.steps.judging import populations_of
+from orchestration.campaign.steps.judging import populations_of, statistics_seed
 from orchestration.campaign.steps.kill_matrix import matrix_of
 
 
@@ -40,26 +39,29 @@ def _with_uncertainty(
     findings: Findings, test: ResampledKillTest, matrix: KillMatrix, score: MutationScore
 ) -> MutationScore:
     entries = [entry for entry in findings.first_order if entry.verdict.test == score.test]
-    cells = [_cell(findings, test, matrix, entry) for entry in entries]
+    mutants = {population.id: population for population in findings.live}
+    healthy = findings.populations.healthy
+    cells = [_cell(test, matrix, entry, (healthy, mutants[entry.mutant])) for entry in entries]
     resampling = Resampling(
         shape=(len(matrix.mutants), len(matrix.environments)),
         others=_other_p_values(findings, score.test),
         control=findings.campaign.error_control,
-        seed=_seed(findings.campaign.seed, score.test),
+        seed=statistics_seed(findings.campaign.seed, "score", score.test),
     )
     kills = resampled_matrices(test, cells, resampling)
     chosen = [matrix.environments.index(point) for point in score.minimal_environments]
     return replace(score, uncertainty=score_uncertainty(kills, score.mutation_score, chosen, test.level))
 
 
-def _cell(findings: Findings, test: ResampledKillTest, matrix: KillMatrix, entry: MutantVerdict) -> ScoredCell:
+def _cell(
+    test: ResampledKillTest, matrix: KillMatrix, entry: MutantVerdict, populations: tuple[Population, Population]
+) -> ScoredCell:
     """A verdict without a p-value (killed by crash, too few agents) does not depend on which agents are drawn."""
     row, column = matrix.index(entry.mutant), matrix.environments.index(entry.environment)
     if entry.verdict.p_value is None:
         return ScoredCell(row, column, None, entry.verdict.outcome is Outcome.KILLED)
-    mutant = next(population for population in findings.live if population.id == entry.mutant)
-    healthy = findings.populations.healthy.rewards_at(entry.environment)
-    sides = populations_of(test, healthy, mutant.rewards_at(entry.environment), findings.campaign.seeds)
+    healthy, mutant = (population.rewards_at(entry.environment) for population in populations)
+    sides = populations_of(test, healthy, mutant, populations[0].campaign.seeds)
     weight = 1.0 - (entry.verdict.p_adjusted or 0.0)
     return ScoredCell(row, column, sides, weight=weight, level_share=entry.verdict.level_share or 1.0)
 
@@ -76,8 +78,3 @@ def _other_p_values(findings: Findings, test: str) -> PValues:
     ]
     claims = (1.0 if verdict.p_adjusted == 1.0 else verdict.p_value for verdict in others)
     return np.array([1.0 if claim is None else claim for claim in claims], dtype=np.float64)
-
-
-def _seed(seed: int, test: str) -> int:
-    text = canonical_json([seed, "score", test])
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")

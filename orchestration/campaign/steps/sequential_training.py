@@ -18,7 +18,7 @@ from orchestration.campaign.result import MutantVerdict
 from orchestration.campaign.steps.correction import corrected
 from orchestration.campaign.steps.evaluation import evaluate_populations
 from orchestration.campaign.steps.kill_matrix import judge_everywhere
-from orchestration.campaign.steps.sanity import distinct_mutants, live_mutants, with_same_agents
+from orchestration.campaign.steps.sanity import counted_mutants, with_same_agents
 from orchestration.campaign.steps.training import train_populations
 
 
@@ -55,7 +55,7 @@ def undecided_mutants(context: RunContext, healthy: Population, mutants: Sequenc
     equal another mutant's need as many as that one: further agents may differ.
     """
     campaign = healthy.campaign
-    live, same_agents, _ = distinct_mutants(live_mutants(healthy, mutants)[0])
+    live, same_agents, _ = counted_mutants(healthy, mutants)
     initial = {test: [campaign.initial_point] for test in campaign.kill_tests}
     entries = judge_everywhere(context, healthy, live, initial, "judge mutants")
     after = with_same_agents(corrected(entries, campaign.error_control), same_agents)
