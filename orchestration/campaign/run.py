@@ -20,6 +20,7 @@ from orchestration.execution.executors.base import Executor
 from orchestration.execution.executors.registry import executor
 from orchestration.execution.results import ResultStore
 from orchestration.runtime.progress import Progress
+from orchestration.runtime.ray import said_at_once
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +68,13 @@ def run_campaign(
     campaign: ResolvedCampaign,
     settings: RunSettings,
     make_executor: Callable[[], Executor] | None = None,
+    interrupted: Callable[[], None] | None = None,
 ) -> CampaignRun:
     """Run a campaign, or continue it, and write everything about it.
 
     Args:
         make_executor: instead of the one that `settings` names.
+        interrupted: called before the executor is closed, see `said_at_once`.
 
     Raises:
         InputError: the campaign is running already, the store or the tracking URI cannot be used.
@@ -83,7 +86,7 @@ def run_campaign(
         folder.write_spec(campaign)
         folder.append_log(f"run {campaign.name} ({campaign.run_id})")
         populations = Populations(campaign, settings.result_store())
-        result = _run_steps(populations, settings, folder, make_executor)
+        result = _run_steps(populations, settings, folder, make_executor, interrupted)
         folder.write_result(result)
         page = write_report(result, folder.report)
         chosen_tracker.log_campaign(result, folder.report, populations.recipes())
@@ -96,8 +99,9 @@ def _run_steps(
     settings: RunSettings,
     folder: CampaignFolder,
     make_executor: Callable[[], Executor] | None,
+    interrupted: Callable[[], None] | None,
 ) -> CampaignResult:
     populations.store.mark()  # a store that cannot be written is refused before anything is computed for it
     chosen = make_executor() if make_executor else executor(settings.executor, settings.cpus, settings.address)
-    with closing(chosen), Progress(settings.progress) as progress:
+    with closing(chosen), said_at_once(interrupted), Progress(settings.progress) as progress:
         return run_steps(RunContext(chosen, populations.store, progress, folder.append_log), populations)

@@ -135,14 +135,10 @@ def resolved(spec: str) -> ResolvedCampaign:
 def run_resumable(campaign: ResolvedCampaign, settings: RunSettings) -> CampaignRun:
     """Run it; an interruption prints how to continue and exits with 130."""
     from orchestration.campaign.run import run_campaign
-    from orchestration.cli.errors import INTERRUPTED
+    from orchestration.cli.errors import resumable
 
-    try:
-        return run_campaign(campaign, settings)
-    except KeyboardInterrupt:
-        command = " ".join(["proctor", *sys.argv[1:]])
-        print(f"interrupted; finished items are kept. To continue: {command}", file=sys.stderr)
-        sys.exit(INTERRUPTED)
+    with resumable("items") as interrupted:
+        return run_campaign(campaign, settings, interrupted=interrupted)
 
 
 def finish(done: CampaignRun) -> None:

@@ -5,7 +5,7 @@
 | `InputError`, a store that cannot be used, wrong command line | one line | 2 |
 | a file or folder that cannot be used: its name, its disk, its permissions | one line | 2 |
 | `CampaignStoppedError` | its text | 3 |
-| Ctrl-C | nothing | 130 |
+| Ctrl-C, SIGTERM | how to continue, where that is possible (`resumable`) | 130 |
 | the reader of the output closed it | nothing | 1 |
 
 Anything else is a defect in the program and keeps its traceback.
@@ -14,9 +14,10 @@ Anything else is a defect in the program and keeps its traceback.
 from __future__ import annotations
 
 import errno
+import functools
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
@@ -95,6 +96,29 @@ def user_errors() -> Iterator[None]:
         if not _is_usage_error(error):
             raise
         _leave_usage_error(error)
+
+
+@contextmanager
+def resumable(things: str) -> Iterator[Callable[[], None]]:
+    """Say how to continue after an interruption, once, and exit with its code.
+
+    Args:
+        things: that are kept when they are finished, in the plural.
+
+    Yields:
+        A function that says it before the block's end, where leaving the block takes long.
+    """
+
+    @functools.cache
+    def say() -> None:
+        command = " ".join(["proctor", *sys.argv[1:]])
+        print(f"interrupted; finished {things} are kept. To continue: {command}", file=sys.stderr, flush=True)
+
+    try:
+        yield say
+    except KeyboardInterrupt:
+        say()
+        sys.exit(INTERRUPTED)
 
 
 def _leave(text: str, code: int) -> NoReturn:

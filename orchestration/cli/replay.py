@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -144,15 +143,11 @@ def source(history: Path | None, synthetic: str | None, form: str | None, cycles
 def _locally(
     request: ReplayRequest, home: Path, progress: Progress, executor: str, cpus: int | None, address: str | None
 ) -> list[ReplayedPair]:
-    from orchestration.cli.errors import INTERRUPTED
+    from orchestration.cli.errors import resumable
     from orchestration.studies.replay import run_replays
 
-    try:
-        return run_replays(request, str(home / "store"), progress, executor, cpus, address)
-    except KeyboardInterrupt:
-        command = " ".join(["proctor", *sys.argv[1:]])
-        print(f"interrupted; finished replays are kept. To continue: {command}", file=sys.stderr)
-        sys.exit(INTERRUPTED)
+    with resumable("replays") as interrupted:
+        return run_replays(request, str(home / "store"), progress, executor, cpus, address, interrupted)
 
 
 def _through(url: str, token: str | None, request: ReplayRequest, progress: Progress, keep: bool) -> list[ReplayedPair]:

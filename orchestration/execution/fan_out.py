@@ -17,6 +17,7 @@ from orchestration.runtime.ray import (
     abandon,
     end_on_sigterm,
     extend_search_path,
+    said_at_once,
     search_path,
     start_ray,
     stop_ray,
@@ -38,6 +39,7 @@ def fan_out(
     executor: str = "auto",
     cpus: int | None = None,
     address: str | None = None,
+    interrupted: Callable[[], None] | None = None,
 ) -> Iterator[tuple[Item, Result]]:
     """Every item with its result, as they complete. When the iterator is closed or interrupted, the rest is cancelled.
 
@@ -46,6 +48,7 @@ def fan_out(
         executor: ``ray``, ``inline`` (one after another, in this process), or ``auto``: Ray for several items where it
             is installed and there is a cluster or more than one CPU.
         cpus, address: see `orchestration.runtime.ray.start_ray`.
+        interrupted: called before Ray is left, see `said_at_once`.
 
     Raises:
         InputError: no such executor; also whatever the function raised.
@@ -55,7 +58,7 @@ def fan_out(
     if (executor == "ray" or address) and not is_installed("ray"):
         raise missing_extra("executor ray", "ray", "executor")
     if executor == "ray" or (executor == "auto" and len(items) > 1 and _several_cpus(cpus, address)):
-        yield from _as_tasks(function, items, cpus, address)
+        yield from _as_tasks(function, items, cpus, address, interrupted)
         return
     end_on_sigterm()
     for item in items:
@@ -69,7 +72,11 @@ def _several_cpus(cpus: int | None, address: str | None) -> bool:
 
 
 def _as_tasks(
-    function: Callable[[Item], Result], items: Sequence[Item], cpus: int | None, address: str | None
+    function: Callable[[Item], Result],
+    items: Sequence[Item],
+    cpus: int | None,
+    address: str | None,
+    interrupted: Callable[[], None] | None,
 ) -> Iterator[tuple[Item, Result]]:
     import ray
 
@@ -85,7 +92,8 @@ def _as_tasks(
                 running[task.remote(function, item, search_path())] = item
             if not running:
                 return
-            done, _ = ray.wait(list(running), num_returns=1)
+            with said_at_once(interrupted):
+                done, _ = ray.wait(list(running), num_returns=1)
             yield running.pop(done[0]), _result(done[0])
     finally:
         abandon(running, runtime)

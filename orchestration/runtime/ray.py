@@ -11,7 +11,8 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -44,6 +45,21 @@ def end_on_sigterm() -> None:
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt("SIGTERM")
+
+
+@contextmanager
+def said_at_once(interrupted: Callable[[], None] | None) -> Iterator[None]:
+    """Call `interrupted` if Ctrl-C or SIGTERM ends the block, before anything around the block is closed.
+
+    Leaving Ray (`stop_ray`) with tasks at work can end the process: a worker that dies in these milliseconds makes Ray
+    write to the connection it has just closed, and exit (Ray 2.60). And `ray job stop` kills after three seconds.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        if interrupted is not None:
+            interrupted()
+        raise
 
 
 @dataclass(frozen=True, slots=True)

@@ -128,12 +128,13 @@ def run_replays(
     executor: str = "auto",
     cpus: int | None = None,
     address: str | None = None,
+    interrupted: Callable[[], None] | None = None,
 ) -> list[ReplayedPair]:
     """Replay each item that has not been replayed before, once.
 
     Args:
         store_url: folder or fsspec URL; results are kept there under their content addresses.
-        executor, cpus, address: see `fan_out`.
+        executor, cpus, address, interrupted: see `fan_out`.
 
     Raises:
         InputError: the history or a setting is wrong; nothing is replayed then.
@@ -145,7 +146,7 @@ def run_replays(
     results = {item: result for item, stored in stored_items.items() if (result := finished(stored)) is not None}
     missing = [stored for item, stored in stored_items.items() if item not in results]
     with progress.phase("replay", len(stored_items), len(results)) as phase:
-        for stored, result in fan_out(run_item, missing, executor, cpus, address):
+        for stored, result in fan_out(run_item, missing, executor, cpus, address, interrupted):
             results[stored.item] = result
             phase.advance()
     return collected(request, lambda item: from_plain(item, results[item]))

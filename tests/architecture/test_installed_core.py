@@ -60,15 +60,13 @@ def test_nothing_is_missing(programs: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout
 
 
-def test_the_library_is_imported_in_half_a_second(programs: Path, tmp_path: Path) -> None:
-    script = (
-        "import time; start = time.process_time()\n"
-        "import agents.scheduling.scheduler, agents.scheduling.registry, agents.scheduling.history_replay\n"
-        "print(time.process_time() - start)"
-    )
-    # The first import compiles; the best of the others says what the code itself costs.
-    seconds = [float(run(programs / "python", "-c", script, folder=tmp_path).stdout) for _ in range(4)]
-    assert min(seconds) < 0.5
+def test_the_library_costs_little_more_to_import_than_numpy(programs: Path, tmp_path: Path) -> None:
+    library = "agents.scheduling.scheduler, agents.scheduling.registry, agents.scheduling.history_replay"
+    script = "import time; start = time.process_time()\nimport {}\nprint(time.process_time() - start)"
+    seconds: dict[str, list[float]] = {library: [], "numpy": []}
+    for names in [*seconds] * 4:  # the first import compiles; the best of the others says what the code itself costs
+        seconds[names].append(float(run(programs / "python", "-c", script.format(names), folder=tmp_path).stdout))
+    assert min(seconds[library]) < 4 * min(seconds["numpy"])
 
 
 def test_the_inline_service_serves(programs: Path, tmp_path: Path) -> None:

@@ -131,6 +131,19 @@ def test_an_interrupted_campaign_goes_on_where_it_was(blocks: int, tmp_path: Pat
     assert agents(resumed) == agents(whole)
 
 
+def test_an_interruption_is_said_before_the_executor_is_closed(tmp_path: Path) -> None:
+    happened = []
+
+    class Closes(Stops):
+        def close(self) -> None:
+            happened.append("closed")
+
+    settings = RunSettings(home=tmp_path, tracking_uri="none", progress="silent")
+    with pytest.raises(KeyboardInterrupt):
+        run_campaign(campaign(), settings, lambda: Closes(5), interrupted=lambda: happened.append("said"))
+    assert happened == ["said", "closed"]
+
+
 def test_many_cores_train_the_first_look_beside_the_healthy_agents(tmp_path: Path) -> None:
     class Wide(InlineExecutor):
         slots = 64

@@ -146,8 +146,11 @@ def test_home_from_the_environment(proctor: Proctor, tmp_path: Path, monkeypatch
     assert not (tmp_path / "proctor-data").exists()
 
 
-def test_interrupted(proctor: Proctor, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(*_arguments: object) -> None:
+@pytest.mark.parametrize("said_before", [False, True])
+def test_interrupted(proctor: Proctor, monkeypatch: pytest.MonkeyPatch, said_before: bool) -> None:
+    def interrupted(*_arguments: object, interrupted: Callable[[], None]) -> None:
+        if said_before:
+            interrupted()
         raise KeyboardInterrupt
 
     monkeypatch.setattr("orchestration.campaign.run.run_campaign", interrupted)
