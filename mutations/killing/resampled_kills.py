@@ -16,7 +16,7 @@ from scipy import stats
 
 from mutations.killing.collapse import share_intervals
 from mutations.killing.kill_test import CorrectedKillTest, KillTest, is_corrected
-from mutations.killing.margins import EQUIVALENCE_LEVEL, Margins, collapse_limit, scale_of
+from mutations.killing.margins import EQUIVALENCE_LEVEL, Margins, collapse_limit, is_share_of_mean, scale_of
 from mutations.killing.resampled_law import Draws, ResampledLaw, sign_flip_p_values
 from mutations.killing.statistics import Rewards
 
@@ -69,9 +69,10 @@ def margin_kills(healthy: Rewards, mutant: Rewards, draws: Draws, margins: Margi
     else:
         sides = draws.populations(healthy, mutant)
         p_values = ResampledLaw(healthy, mutant).p_values(draws)
-    limit = collapse_limit(healthy, scale_of(healthy, margins))
-    first, second = (_Side(side, limit) for side in sides)
-    may_exceed = ~(_means_within(first, second, margins) & _collapse_within(first, second, margins))
+    scale = scale_of(healthy, margins)
+    margin = None if is_share_of_mean(healthy, margins) else margins.mean * (scale or 0.0)
+    first, second = (_Side(side, collapse_limit(healthy, scale)) for side in sides)
+    may_exceed = ~(_means_within(first, second, margins.mean, margin) & _collapse_within(first, second, margins))
     return ResampledKills(np.where(may_exceed, p_values, 1.0), ~_better(first, second))
 
 
@@ -85,13 +86,13 @@ class _Side:
         self.collapsed = np.mean(rewards < limit, axis=1)
 
 
-def _means_within(healthy: _Side, mutant: _Side, margins: Margins) -> Flags:
-    """Two one-sided Welch tests; the margin is a share of the healthy mean unless a scale is set."""
+def _means_within(healthy: _Side, mutant: _Side, share: float, margin: float | None) -> Flags:
+    """Two one-sided Welch tests; `margin` in units of reward, None for a share of the healthy mean."""
     quantile = float(stats.t.isf(EQUIVALENCE_LEVEL, healthy.size + mutant.size - 2))
     within = np.ones(healthy.mean.shape, dtype=np.bool_)
     for side in (-1.0, 1.0):
-        shift = 0.0 if margins.scale is not None else side * margins.mean * np.sign(healthy.mean)
-        offset = 0.0 if margins.scale is None else side * margins.mean * margins.scale
+        shift = side * share * np.sign(healthy.mean) if margin is None else 0.0
+        offset = 0.0 if margin is None else side * margin
         estimate = mutant.mean - (1 + shift) * healthy.mean - offset
         error = np.sqrt(mutant.variance / mutant.size + (1 + shift) ** 2 * healthy.variance / healthy.size)
         within &= -side * estimate > quantile * error

@@ -9,6 +9,7 @@ import pytest
 
 from mutations.killing.kill_test import Direction, Outcome
 from mutations.killing.margin_permutation import MarginPermutation
+from mutations.killing.margins import Margins
 from mutations.killing.paired_permutation import PairedPermutation
 from mutations.killing.registry import KILL_TESTS
 from mutations.killing.resampled_kills import is_resampled
@@ -117,6 +118,18 @@ def test_replicates_are_judged_as_the_test_itself_would(name, law):
         counted = verdict.outcome is Outcome.KILLED and verdict.p_value <= 0.02 and not better
         agree += counted == (fast.p_values[row] <= 0.02 and fast.counted[row])
     assert agree >= 55
+
+
+def test_where_the_healthy_mean_is_near_zero_replicates_have_the_margin_in_units_of_reward():
+    """2 points less are within 5 % of the scale 100 for this case; of a healthy mean of .1 they would be far more."""
+    rng = np.random.default_rng(8)
+    populations = rng.normal(0.1, 0.8, 20), rng.normal(-1.9, 0.8, 20)
+    test = MarginPermutation(margins=Margins(scale_near_zero=100.0))
+    assert test.judge(*populations, rng).outcome is not Outcome.KILLED
+    healthy, mutant = rng.integers(0, 20, (2, 60, 20))
+    nobody = np.zeros((60, 20), dtype=np.bool_)
+    kills = test.resampled_kills(*populations, Draws(healthy, mutant, nobody, healthy, nobody))
+    assert np.mean(kills.p_values < 1.0) < 0.1
 
 
 def kills_of(*rows):
