@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -25,6 +26,16 @@ from orchestration.campaign.result import (
     PopulationResult,
     ScoreResult,
 )
+
+
+@pytest.fixture
+def fake_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Specs resolve without building models, but for the tests that ask for the real engine."""
+    from agents.deeprl.engines import registry
+
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "fakes"))
+    monkeypatch.setitem(registry.ENGINES, "fake", ("fake_campaign", "FakeEngine"))
+
 
 PRIMARY = "paired_permutation"
 START: Point = (("cart_mass", 1.0), ("pole_mass", 0.1))

@@ -17,7 +17,7 @@ from envsearch.errors import CorruptArtifactError, InputError
 from mutations.folding import mutate
 from mutations.killing.kill_test import Outcome
 from mutations.parsing import parse_mutant
-from orchestration.campaign.folder import CampaignFolder, campaign_home
+from orchestration.campaign.folder import CampaignFolder
 from orchestration.campaign.result import CampaignResult, MutantVerdict
 from orchestration.campaign.result_file import read_result, result_json, result_tables
 from orchestration.campaign.run import CampaignRun, RunSettings, run_campaign
@@ -393,12 +393,3 @@ def test_results_survive_json(complete: CampaignResult, tmp_path: Path) -> None:
         path.write_text(text, encoding="utf-8")
         with pytest.raises(CorruptArtifactError, match=str(path)):
             read_result(path)
-
-
-def test_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("PROCTOR_HOME", raising=False)
-    assert campaign_home() == tmp_path / "proctor-data"
-    monkeypatch.setenv("PROCTOR_HOME", "elsewhere")
-    assert campaign_home() == tmp_path / "elsewhere"
-    assert campaign_home(Path("here")) == tmp_path / "here"
