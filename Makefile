@@ -5,7 +5,7 @@ STAMP := .venv/.installed
 LOCKS := requirements.lock requirements-dev.lock requirements-torch.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: install help demo test check fmt lint test-services chaos bench lock clean
+.PHONY: install help demo test check fmt lint test-services chaos bench lock sbom clean
 
 install: $(STAMP)  ## install everything into .venv, in the versions of the locks
 
@@ -51,6 +51,13 @@ $(STAMP): $(LOCKS) pyproject.toml client/pyproject.toml
 	$(BIN)/python -m pip install -qq --no-deps --no-build-isolation --editable . --editable client
 	$(BIN)/python -m pip check
 	touch $(STAMP)
+
+# CycloneDX. The first file has what `pip install` of the run-time lock brings, with hashes; the second has what is installed
+# here, torch and the development tools included, with licences.
+sbom: $(STAMP)  ## write the software bill of materials: sbom/run.cdx.json and sbom/installed.cdx.json
+	mkdir -p sbom
+	$(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible -o sbom/run.cdx.json requirements.lock
+	$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible -o sbom/installed.cdx.json .venv
 
 # Needed after a change of the dependencies in pyproject.toml. Pins that still fit are kept; delete a lock to move them.
 COMPILE := $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --no-header --no-emit-options \

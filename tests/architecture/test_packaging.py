@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
 import re
+import subprocess
+import sys
 import tomllib
 from functools import cache
 from pathlib import Path
@@ -175,6 +178,22 @@ def test_notice_names_every_package_with_binary_parts() -> None:
     assert {"torch", "numpy"} < binary
     assert binary - listed == set()
     assert listed - {*locked("requirements.lock"), *locked("requirements-torch.txt")} == set()
+
+
+# -- software bill of materials --
+
+
+def test_the_bill_of_materials_has_every_package_of_the_lock_with_its_hashes(tmp_path: Path) -> None:
+    """The command of `make sbom`."""
+    command = next(
+        line for line in (ROOT / "Makefile").read_text(encoding="utf-8").splitlines() if "-o sbom/run" in line
+    )
+    arguments = command.replace("sbom/run.cdx.json", str(tmp_path / "run.json")).split()[1:]
+    subprocess.run([Path(sys.executable).parent / "cyclonedx-py", *arguments], cwd=ROOT, check=True)
+    bill = json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))
+    assert {canonical(each["name"]): each["version"] for each in bill["components"]} == locked("requirements.lock")
+    assert all(each["externalReferences"][0]["hashes"] for each in bill["components"])
+    assert bill["metadata"]["component"]["name"] == "proctor"
 
 
 def test_the_citation_has_the_version() -> None:
