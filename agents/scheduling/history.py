@@ -26,6 +26,12 @@ FAILURE_DECAY = 0.8
 MAX_TESTS = 200_000
 """Tests kept; beyond this, those that had no result for the longest time are forgotten."""
 
+MAX_EXECUTIONS = 10_000_000
+"""Executions kept of all tests: 250 MB. It bounds the tests of an agent with a long history; see `most_tests`."""
+
+SPARE_EXECUTIONS = 1_000_000
+"""Executions for which room is made ahead, at most."""
+
 CODES: dict[Verdict, int] = {verdict: code for code, verdict in enumerate(Verdict)}
 """Passed is 0 and failed is 1, as in the array of past failures."""
 _VERDICTS = tuple(Verdict)
@@ -46,6 +52,11 @@ _RINGS: dict[str, tuple[type, float]] = {
 }
 
 
+def most_tests(length: int) -> int:
+    """Tests kept by a history of `length` executions per test."""
+    return min(MAX_TESTS, MAX_EXECUTIONS // length)
+
+
 class History:
     """The last `length` executions of each test; older ones are truncated after each execution.
 
@@ -56,16 +67,16 @@ class History:
     Args:
         length: executions kept per test.
         keep_truncated: keep truncated executions for `drain_truncated`; without it they are dropped.
-        max_tests: most tests kept.
+        max_tests: most tests kept; None: `most_tests` of the length.
 
     Attributes:
         changes: how often the history changed; while it is the same, every read gives the same.
     """
 
-    def __init__(self, length: int, keep_truncated: bool = False, max_tests: int = MAX_TESTS) -> None:
+    def __init__(self, length: int, keep_truncated: bool = False, max_tests: int | None = None) -> None:
         self.length = length
         self.keep_truncated = keep_truncated
-        self.max_tests = max_tests
+        self.max_tests = most_tests(length) if max_tests is None else max_tests
         self.changes = 0
         self._rows: dict[str, int] = {}
         self._jobs: dict[str, int] = {}
@@ -90,6 +101,12 @@ class History:
     def cycles(self, job: str = "") -> int:
         """How many cycles of the job had results."""
         return self._clock[self._jobs[job]] if job in self._jobs else 0
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the arrays."""
+        rings = sum(self._columns[name].nbytes for name in _RINGS)
+        return self._integers.nbytes + self._sums.nbytes + self._heads.nbytes + rings
 
     # -- reading ------------------------------------------------------------------------------------------------
 
@@ -220,7 +237,7 @@ class History:
         old = len(self._heads)
         if count < old:
             return
-        capacity = max(64, 2 * count)
+        capacity = max(64, min(2 * count, count + SPARE_EXECUTIONS // self.length + 1))
         filled = max(0, min(old - 1, len(self._rows)))
         self._integers = np.repeat(np.array([*_INTEGERS.values()], np.int64)[:, None], capacity, axis=1)
         self._sums = np.repeat(np.array([*_SUMS.values()], np.float64)[:, None], capacity, axis=1)

@@ -94,7 +94,21 @@ PREFIXES = ("team-", "TEAM-", "team_", "t%", "team", "_", "%", "team-a", "a")
 @pytest.mark.parametrize("prefix", PREFIXES)
 def test_a_prefix_is_compared_exactly(store: StateStore, prefix: str) -> None:
     """Neither the case of letters nor a wildcard of SQL lets an agent of another tenant in."""
-    names = ["team-a", "TEAM-a", "Team-a", "team_a", "teamXa", "team", "tea", "t%a", "txa", "a", "_a", "%a", "team-\x7e"]
+    names = [
+        "team-a",
+        "TEAM-a",
+        "Team-a",
+        "team_a",
+        "teamXa",
+        "team",
+        "tea",
+        "t%a",
+        "txa",
+        "a",
+        "_a",
+        "%a",
+        "team-\x7e",
+    ]
     for name in names:
         store.create_agent(name, "{}", "", 1.0)
     own = sorted(name for name in names if name.startswith(prefix))

@@ -1,0 +1,92 @@
+"""Quotas: what a tenant occupies is measured now and then, and what passes in between is added."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pytest
+
+from orchestration.service.errors import QuotaError
+from orchestration.service.quotas import FULL_SECONDS, MEASURED_SECONDS, QuotaKeeper, Quotas
+
+
+@dataclass
+class Table:
+    """What a store says."""
+
+    agents: int = 0
+    episodes: int = 0
+    size: int = 0
+    asked: list[str] = field(default_factory=list)
+
+    def agents_of(self, prefix: str) -> int:
+        self.asked.append(prefix)
+        return self.agents
+
+    def open_episodes_of(self, prefix: str) -> int:
+        self.asked.append(prefix)
+        return self.episodes
+
+    def stored_bytes_of(self, prefix: str) -> int:
+        self.asked.append(prefix)
+        return self.size
+
+
+class Clock:
+    """A clock that is set."""
+
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_without_quotas_nothing_is_measured() -> None:
+    table = Table()
+    QuotaKeeper(table).take("team-", Quotas(), ("agents", "open_episodes", "stored_bytes"), 10)
+    assert table.asked == []
+
+
+def test_what_passes_between_measurements_counts() -> None:
+    table, clock = Table(episodes=1), Clock()
+    keeper = QuotaKeeper(table, clock)
+    for _ in range(2):
+        keeper.take("team-", Quotas(open_episodes=3), ("open_episodes",), 0)
+    with pytest.raises(QuotaError, match="quota is 3 episodes without a reward"):
+        keeper.take("team-", Quotas(open_episodes=3), ("open_episodes",), 0)
+    assert table.asked == ["team-"]
+    keeper.take("other-", Quotas(open_episodes=3), ("open_episodes",), 0)
+
+
+def test_what_was_given_back_counts_soon() -> None:
+    table, clock = Table(agents=2), Clock()
+    keeper = QuotaKeeper(table, clock)
+    with pytest.raises(QuotaError):
+        keeper.take("", Quotas(agents=2), ("agents",), 0)
+    table.agents, clock.now = 1, clock.now + FULL_SECONDS
+    keeper.take("", Quotas(agents=2), ("agents",), 0)
+
+
+def test_a_measurement_ages() -> None:
+    table, clock = Table(size=10), Clock()
+    keeper, quotas = QuotaKeeper(table, clock), Quotas(stored_bytes=1000)
+    keeper.take("a", quotas, ("stored_bytes",), 900)
+    clock.now += MEASURED_SECONDS
+    table.size = 2000
+    with pytest.raises(QuotaError, match="1000 stored bytes"):
+        keeper.take("a", quotas, ("stored_bytes",), 1)
+
+
+def test_a_refused_call_counts_nowhere() -> None:
+    table = Table(size=10)
+    keeper, quotas = QuotaKeeper(table), Quotas(open_episodes=1, stored_bytes=5)
+    for _ in range(3):
+        with pytest.raises(QuotaError, match="stored bytes"):
+            keeper.take("a", quotas, ("open_episodes", "stored_bytes"), 1)
+
+
+def test_what_is_remembered_is_bounded() -> None:
+    keeper = QuotaKeeper(Table())
+    for number in range(1500):
+        keeper.take(f"team{number}-", Quotas(agents=1), ("agents",), 0)
+    assert len(keeper._measured) <= 1000
