@@ -7,7 +7,10 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from envsearch.errors import StoreUnavailableError
 from orchestration.service.errors import UnavailableError
@@ -15,6 +18,21 @@ from orchestration.service.errors import UnavailableError
 if TYPE_CHECKING:
     from orchestration.service.store.roles import StateStore
     from orchestration.service.tokens import Tokens
+
+
+StoreOption = Annotated[
+    str | None,
+    typer.Option(
+        "--store",
+        envvar="PROCTOR_STORE",
+        help="The service's store, a file or postgresql://... (default: service.db in the home)",
+    ),
+]
+
+
+def store_place(store: str | None) -> str:
+    """The store; by default the store that `proctor serve` uses."""
+    return store or str(Path(os.environ.get("PROCTOR_HOME") or "proctor-data") / "service.db")
 
 
 @contextmanager

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from dataclasses import fields
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from orchestration.cli.output import OutputFormat, print_json, print_rows
-from orchestration.cli.stores import tokens_of
+from orchestration.cli.stores import StoreOption, store_place, tokens_of
 from orchestration.service.quotas import Quotas
 from orchestration.service.store.rows import TokenRow
 from orchestration.service.tokens import Scope
@@ -24,14 +22,6 @@ token = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-StoreOption = Annotated[
-    str | None,
-    typer.Option(
-        "--store",
-        envvar="PROCTOR_STORE",
-        help="The service's store, a file or postgresql://... (default: service.db in the home)",
-    ),
-]
 QUOTAS = tuple(field.name for field in fields(Quotas))
 FormatOption = Annotated[OutputFormat, typer.Option("--format", help="How to print.")]
 
@@ -55,7 +45,7 @@ def create(
     """Create a token. It is printed once and never stored."""
     stored_bytes = None if max_stored_mib is None else int(max_stored_mib * 2**20)
     quotas = Quotas(max_agents, max_open_episodes, stored_bytes, max_rate)
-    with tokens_of(_place(store)) as tokens:
+    with tokens_of(store_place(store)) as tokens:
         text, row = tokens.create(scope, agents, note, quotas)
     if output_format is OutputFormat.JSON:
         print_json({"token": text, **_fields(row)})
@@ -70,7 +60,7 @@ def revoke(
     store: StoreOption = None,
 ) -> None:
     """Revoke a token for good."""
-    with tokens_of(_place(store)) as tokens:
+    with tokens_of(store_place(store)) as tokens:
         row = tokens.revoke(token_id)
     print(f"token {row.id} is revoked")
 
@@ -83,7 +73,7 @@ def rotate(
     output_format: FormatOption = OutputFormat.TABLE,
 ) -> None:
     """Replace a token with a new one; both work until the overlap is over. No restart is needed."""
-    with tokens_of(_place(store)) as tokens:
+    with tokens_of(store_place(store)) as tokens:
         text, row = tokens.rotate(token_id, 3600 * overlap_hours)
     if output_format is OutputFormat.JSON:
         print_json({"token": text, **_fields(row), "replaces": token_id})
@@ -96,17 +86,12 @@ def rotate(
 def list_tokens(store: StoreOption = None, output_format: FormatOption = OutputFormat.TABLE) -> None:
     """List the tokens; their secrets are not stored."""
     columns = ("id", "scopes", "agents", "note", "created_at", "revoked_at", "quotas")
-    with tokens_of(_place(store)) as tokens:
+    with tokens_of(store_place(store)) as tokens:
         rows = tokens.all()
     shown = [_fields(row) for row in rows]
     if output_format is OutputFormat.TABLE:
         shown = [{**row, "quotas": [f"{name}={most:g}" for name, most in row["quotas"].items()]} for row in shown]
     print_rows(shown, output_format, columns)
-
-
-def _place(store: str | None) -> str:
-    """The store; by default the store that `proctor serve` uses."""
-    return store or str(Path(os.environ.get("PROCTOR_HOME") or "proctor-data") / "service.db")
 
 
 def _fields(row: TokenRow) -> dict[str, Any]:

@@ -67,7 +67,8 @@ class JsonLines(logging.Formatter):
         """The line; a traceback is a list of its lines, because escaped line breaks are hard to read."""
         agent, episode = _ABOUT.get()
         at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        line = {"at": at, "level": record.levelname, "logger": record.name, "process": record.process}
+        line: dict[str, object] = {"at": at, "level": record.levelname}
+        line |= {"logger": record.name, "process": record.process}
         named = {"agent": getattr(record, "agent", agent), "episode": getattr(record, "episode", episode)}
         line |= {name: value for name, value in named.items() if value}
         line["message"] = record.getMessage()[:LONGEST_MESSAGE]

@@ -135,7 +135,7 @@ def test_no_name_has_marks_of_direction(kind: type[Any], body: dict[str, Any], c
 
 def test_what_says_nothing_is_the_same_as_nothing() -> None:
     """A caller's library may write null, an empty object, an empty list, or leave the field out."""
-    bodies = [
+    bodies: list[dict[str, Any]] = [
         {"id": "a"},
         {"id": "a", "duration": None, "features": None, "history": None},
         {"id": "a", "features": {}, "history": []},

@@ -7,7 +7,11 @@ from dataclasses import dataclass, field
 import pytest
 
 from orchestration.service.errors import QuotaError
-from orchestration.service.quotas import FULL_SECONDS, MEASURED_SECONDS, QuotaKeeper, Quotas
+from orchestration.service.quotas import FULL_SECONDS, MEASURED_SECONDS, Occupied, QuotaKeeper, Quotas
+
+AGENTS: tuple[Occupied, ...] = ("agents",)
+EPISODES: tuple[Occupied, ...] = ("open_episodes",)
+BYTES: tuple[Occupied, ...] = ("stored_bytes",)
 
 
 @dataclass
@@ -43,7 +47,7 @@ class Clock:
 
 def test_without_quotas_nothing_is_measured() -> None:
     table = Table()
-    QuotaKeeper(table).take("team-", Quotas(), ("agents", "open_episodes", "stored_bytes"), 10)
+    QuotaKeeper(table).take("team-", Quotas(), (*AGENTS, *EPISODES, *BYTES), 10)
     assert table.asked == []
 
 
@@ -51,30 +55,30 @@ def test_what_passes_between_measurements_counts() -> None:
     table, clock = Table(episodes=1), Clock()
     keeper = QuotaKeeper(table, clock)
     for _ in range(2):
-        keeper.take("team-", Quotas(open_episodes=3), ("open_episodes",), 0)
+        keeper.take("team-", Quotas(open_episodes=3), EPISODES, 0)
     with pytest.raises(QuotaError, match="quota is 3 episodes without a reward"):
-        keeper.take("team-", Quotas(open_episodes=3), ("open_episodes",), 0)
+        keeper.take("team-", Quotas(open_episodes=3), EPISODES, 0)
     assert table.asked == ["team-"]
-    keeper.take("other-", Quotas(open_episodes=3), ("open_episodes",), 0)
+    keeper.take("other-", Quotas(open_episodes=3), EPISODES, 0)
 
 
 def test_what_was_given_back_counts_soon() -> None:
     table, clock = Table(agents=2), Clock()
     keeper = QuotaKeeper(table, clock)
     with pytest.raises(QuotaError):
-        keeper.take("", Quotas(agents=2), ("agents",), 0)
+        keeper.take("", Quotas(agents=2), AGENTS, 0)
     table.agents, clock.now = 1, clock.now + FULL_SECONDS
-    keeper.take("", Quotas(agents=2), ("agents",), 0)
+    keeper.take("", Quotas(agents=2), AGENTS, 0)
 
 
 def test_a_measurement_ages() -> None:
     table, clock = Table(size=10), Clock()
     keeper, quotas = QuotaKeeper(table, clock), Quotas(stored_bytes=1000)
-    keeper.take("a", quotas, ("stored_bytes",), 900)
+    keeper.take("a", quotas, BYTES, 900)
     clock.now += MEASURED_SECONDS
     table.size = 2000
     with pytest.raises(QuotaError, match="1000 stored bytes"):
-        keeper.take("a", quotas, ("stored_bytes",), 1)
+        keeper.take("a", quotas, BYTES, 1)
 
 
 def test_a_refused_call_counts_nowhere() -> None:
@@ -82,11 +86,11 @@ def test_a_refused_call_counts_nowhere() -> None:
     keeper, quotas = QuotaKeeper(table), Quotas(open_episodes=1, stored_bytes=5)
     for _ in range(3):
         with pytest.raises(QuotaError, match="stored bytes"):
-            keeper.take("a", quotas, ("open_episodes", "stored_bytes"), 1)
+            keeper.take("a", quotas, (*EPISODES, *BYTES), 1)
 
 
 def test_what_is_remembered_is_bounded() -> None:
     keeper = QuotaKeeper(Table())
     for number in range(1500):
-        keeper.take(f"team{number}-", Quotas(agents=1), ("agents",), 0)
+        keeper.take(f"team{number}-", Quotas(agents=1), AGENTS, 0)
     assert len(keeper._measured) <= 1000

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 
 from orchestration.service.store.schema import agents, episodes, events, rewards, snapshots
 from orchestration.service.store.tables.agents import begins_with
 from orchestration.service.store.tables.connection import SqlTables
 
-_SIZES: tuple[tuple[sa.Table, sa.ColumnElement[int]], ...] = (
+_SIZES: tuple[tuple[sa.Table, sa.ColumnElement[Any]], ...] = (
     (episodes, sa.func.length(episodes.c.payload)),
     (events, sa.func.length(events.c.payload)),
     (rewards, sa.func.length(rewards.c.payload)),
@@ -36,11 +38,11 @@ class SqlUsage(SqlTables):
     def stored_bytes_of(self, prefix: str) -> int:
         """See `UsageTable.stored_bytes_of`."""
         total = self._sum(sa.select(sa.func.sum(sa.func.length(agents.c.settings))).where(begins_with(prefix)))
-        return total + sum(
-            self._sum(sa.select(sa.func.sum(size)).where(_belongs(table, prefix))) for table, size in _SIZES
-        )
+        for table, size in _SIZES:
+            total += self._sum(sa.select(sa.func.sum(size)).where(_belongs(table, prefix)))
+        return total
 
-    def _sum(self, query: sa.Select[tuple[int]]) -> int:
+    def _sum(self, query: sa.Select[Any]) -> int:
         with self._reading() as connection:
             return int(connection.execute(query).scalar() or 0)
 
