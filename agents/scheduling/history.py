@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from itertools import repeat
+from itertools import islice, repeat
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,9 @@ MAX_EXECUTIONS = 10_000_000
 
 SPARE_EXECUTIONS = 1_000_000
 """Executions for which room is made ahead, at most."""
+
+_KEY_BYTES = 150
+"""Bytes of a key's entry, besides its characters."""
 
 CODES: dict[Verdict, int] = {verdict: code for code, verdict in enumerate(Verdict)}
 """Passed is 0 and failed is 1, as in the array of past failures."""
@@ -79,6 +82,7 @@ class History:
         self.max_tests = most_tests(length) if max_tests is None else max_tests
         self.changes = 0
         self._rows: dict[str, int] = {}
+        self._key_characters = 0
         self._jobs: dict[str, int] = {}
         self._clock: list[int] = []
         self._last_number: list[int] = []
@@ -104,9 +108,10 @@ class History:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the arrays."""
+        """About the bytes that the arrays and the keys occupy."""
         rings = sum(self._columns[name].nbytes for name in _RINGS)
-        return self._integers.nbytes + self._sums.nbytes + self._heads.nbytes + rings
+        keys = self._key_characters + len(self) * _KEY_BYTES
+        return self._integers.nbytes + self._sums.nbytes + self._heads.nbytes + rings + keys
 
     # -- reading ------------------------------------------------------------------------------------------------
 
@@ -220,6 +225,7 @@ class History:
         keys = json.loads(np.asarray(state["keys"]).tobytes())
         jobs = json.loads(np.asarray(state["jobs"]).tobytes())
         self._rows = {key: row for row, key in enumerate(keys)}
+        self._key_characters = sum(map(len, keys))
         self._jobs = {job: index for index, job in enumerate(jobs["jobs"])}
         self._clock, self._last_number = jobs["clock"], jobs["last_number"]
         self._truncated = TruncatedExecutions()
@@ -269,6 +275,7 @@ class History:
             # `_reserve` copies what the arrays hold, and the new rows lie beyond it.
             self._reserve(len(self))
             fresh = rows >= known
+            self._key_characters += sum(map(len, islice(reversed(self._rows), len(self) - known)))
             self._columns["first_seen"][rows[fresh]] = clocks[fresh]
             self._columns["job"][rows[fresh]] = [jobs[job] for job, new in zip(job_names, fresh, strict=True) if new]
         return rows, clocks

@@ -44,7 +44,8 @@ class OwnerSettings:
         snapshot_every: rewards after which a snapshot is saved; it bounds how much of the log is read on waking.
         snapshots_kept: see `Snapshots`.
         agents_in_memory: of one owner; the least recently used are saved and dropped, and come back when called.
-        bytes_in_memory: of the histories of these agents; the agent that was called last stays, however large it is.
+        bytes_in_memory: of the histories and the episodes of these agents; the agent that was called last stays,
+            however large it is.
     """
 
     store_url: str
@@ -194,7 +195,7 @@ class AgentOwner:
             due = rewards >= every or others >= 4 * every or live.restored
             if due and not self._saver.save(live):
                 self._live.pop(name, None)
-            live.size = live.scheduler.history.nbytes
+            live.measure()
         while len(self._live) > self.settings.agents_in_memory or (
             len(self._live) > 1 and self._bytes() > self.settings.bytes_in_memory
         ):

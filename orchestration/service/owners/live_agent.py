@@ -70,7 +70,7 @@ class LiveAgent:
         write: writes what is pending of all agents of the owner; called before the log or an old episode is read.
 
     Attributes:
-        size: bytes of its history; whoever holds the agent keeps it up to date.
+        size: about the bytes of its history and its episodes, when it was measured last.
         restored: a version was, after the newest snapshot: it cannot be off-loaded before there is a newer one.
     """
 
@@ -119,6 +119,10 @@ class LiveAgent:
         """What is to be written; None: nothing."""
         pending, self._pending = self._pending, None
         return pending
+
+    def measure(self) -> None:
+        """Bring `size` up to date."""
+        self.size = self.scheduler.history.nbytes + self._cache.nbytes
 
     @property
     def settings_text(self) -> str:

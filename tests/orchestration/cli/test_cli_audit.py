@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,8 @@ from typer.testing import CliRunner
 
 from envsearch.errors import InputError
 from orchestration.cli import audit
-from orchestration.cli.app import loaded
+from orchestration.cli.app import app, loaded
+from orchestration.cli.errors import run_app
 from orchestration.cli.token import token as token_commands
 from orchestration.service.store.rows import AuditRow
 from orchestration.service.store.sql import SqlStore
@@ -87,3 +89,20 @@ def test_commands_about_tokens_name_their_user(tmp_path: Path, monkeypatch: pyte
     assert quotas == {"agents": 3, "open_episodes": 20, "stored_bytes": 524_288, "requests_per_second": 2.5}
     table = CliRunner().invoke(token_commands, ["list", "--store", str(place)])
     assert "agents=3" in table.stdout
+
+
+DOCS = Path(__file__).parents[3] / "docs"
+COMMANDS = ("    proctor audit", "    proctor token create")
+
+
+@pytest.mark.parametrize("page", ["operating.md", "service.md"])
+def test_the_commands_of_the_documentation_run(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("PROCTOR_STORE", raising=False)
+    monkeypatch.setenv("PROCTOR_HOME", str(tmp_path / "home"))
+    lines = [line for line in (DOCS / page).read_text().splitlines() if line.startswith(COMMANDS)]
+    assert lines
+    for line in lines:
+        with pytest.raises(SystemExit) as end:
+            run_app(app, shlex.split(line, comments=True)[1:])
+        assert end.value.code in (0, None), line

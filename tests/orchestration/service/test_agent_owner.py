@@ -544,6 +544,17 @@ def test_an_owner_keeps_a_bounded_number_of_bytes(make_owner: Callable[..., Agen
     assert Driver(owner, "big1").tell("e1", a="passed").repeated == 1, "it comes back when it is called"
 
 
+def test_the_bytes_of_ids_and_episodes_count(make_owner: Callable[..., AgentOwner], store: SqlStore) -> None:
+    small, large = (Driver(make_owner(), "bandit") for _ in range(2))
+    small.open("e1", [f"{number:04}" for number in range(1000)])
+    large.open("e2", [f"{number:01000}" for number in range(1000)])
+    sizes = [driver.owner._live["bandit"].size for driver in (small, large)]
+    assert sizes[0] > 500_000
+    assert sizes[1] - sizes[0] > 990_000
+    large.tell("e2", **{f"{number:01000}": "passed" for number in range(1000)})
+    assert large.owner._live["bandit"].size - sizes[1] > 1_000_000, "the history keeps the ids"
+
+
 def test_settings_that_a_listing_could_not_carry_are_refused(driver: Driver) -> None:
     must_run = tuple(f"{number:0300}" for number in range(4000))
     refused = driver.ask("patch", PatchAgent(budget=AgentBudget(must_run=must_run)))
