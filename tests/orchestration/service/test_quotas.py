@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from orchestration.service.errors import QuotaError
-from orchestration.service.quotas import FULL_SECONDS, MEASURED_SECONDS, Occupied, QuotaKeeper, Quotas
+from orchestration.service.quotas import FULL_SHARE, MEASURES, Occupied, QuotaKeeper, Quotas
 
 AGENTS: tuple[Occupied, ...] = ("agents",)
 EPISODES: tuple[Occupied, ...] = ("open_episodes",)
@@ -67,7 +67,7 @@ def test_what_was_given_back_counts_soon() -> None:
     keeper = QuotaKeeper(table, clock)
     with pytest.raises(QuotaError):
         keeper.take("", Quotas(agents=2), AGENTS, 0)
-    table.agents, clock.now = 1, clock.now + FULL_SECONDS
+    table.agents, clock.now = 1, clock.now + FULL_SHARE * MEASURES["agents"].seconds
     keeper.take("", Quotas(agents=2), AGENTS, 0)
 
 
@@ -75,7 +75,7 @@ def test_a_measurement_ages() -> None:
     table, clock = Table(size=10), Clock()
     keeper, quotas = QuotaKeeper(table, clock), Quotas(stored_bytes=1000)
     keeper.take("a", quotas, BYTES, 900)
-    clock.now += MEASURED_SECONDS
+    clock.now += MEASURES["stored_bytes"].seconds
     table.size = 2000
     with pytest.raises(QuotaError, match="1000 stored bytes"):
         keeper.take("a", quotas, BYTES, 1)
@@ -94,3 +94,20 @@ def test_what_is_remembered_is_bounded() -> None:
     for number in range(1500):
         keeper.take(f"team{number}-", Quotas(agents=1), AGENTS, 0)
     assert len(keeper._measured) <= 1000
+
+
+def test_while_one_call_measures_others_use_what_was_measured_before() -> None:
+    table, clock = Table(size=10), Clock()
+    keeper, quotas = QuotaKeeper(table, clock), Quotas(stored_bytes=1000)
+    keeper.take("a", quotas, BYTES, 1)
+    clock.now += MEASURES["stored_bytes"].seconds
+    asked = list(table.asked)
+
+    def slow(prefix: str) -> int:
+        table.asked.append(prefix)
+        keeper.take("a", quotas, BYTES, 1)  # another call meanwhile
+        return 20
+
+    table.stored_bytes_of = slow  # type: ignore[method-assign]
+    keeper.take("a", quotas, BYTES, 1)
+    assert table.asked == [*asked, "a"]
