@@ -47,7 +47,10 @@ def audit(
             return
         rows = opened.audit(replace(query, limit=limit, newest=True))
     columns = ("at", "token_id", "action", "subject", "origin", "outcome")
-    print_rows([_fields(row) for row in rows], output_format, columns)
+    shown = [_fields(row) for row in rows]
+    if output_format is OutputFormat.TABLE:  # milliseconds would not fit into the width of a pipe
+        shown = [{**row, "at": f"{row['at'][:19]}Z"} for row in shown]
+    print_rows(shown, output_format, columns)
 
 
 def _exported(table: AuditTable, query: AuditQuery, place: Path) -> int:
@@ -74,5 +77,5 @@ def _entries(table: AuditTable, query: AuditQuery) -> Iterator[AuditRow]:
 
 
 def _fields(row: AuditRow) -> dict[str, Any]:
-    at = datetime.fromtimestamp(row.at, UTC).isoformat(timespec="milliseconds")
+    at = datetime.fromtimestamp(row.at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return {**asdict(row), "at": at}

@@ -64,6 +64,12 @@ def test_entries_are_shown_and_chosen(place: Path) -> None:
     assert len(shown(place, "--token", "t0", "--since", "1970-01-02")) == 1
 
 
+def test_a_line_of_the_table_is_one_entry(place: Path) -> None:
+    result = CliRunner().invoke(_command(), ["--store", str(place)])
+    (line,) = [line for line in result.stdout.splitlines() if "1970-01-02" in line]
+    assert line.split() == ["1970-01-02T00:00:00Z", "t1", "delete_agent", "agent1", "192.0.2.1", "ok"]
+
+
 def test_all_entries_are_exported_as_lines(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(audit, "PAGE", 2)
     target = tmp_path / "audit.jsonl"
