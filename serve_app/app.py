@@ -21,6 +21,7 @@ from orchestration.runtime.ray import spare_collector
 from orchestration.runtime.serve import is_loopback
 from orchestration.service.service import SchedulingService
 from serve_app.admission import RETRY_SECONDS
+from serve_app.audit import Audit
 from serve_app.auth import Gate
 from serve_app.body_limits import BODY_BYTES, BODY_SECONDS
 from serve_app.calls import CALLS
@@ -60,6 +61,7 @@ def build_api(
     async def lifespan(_: Any) -> AsyncIterator[None]:
         state.service = open_service()
         state.gate = Gate(state.service.tokens, await loopback())
+        state.audit = Audit(state.service.audit_log)
         try:
             yield
         finally:

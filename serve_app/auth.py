@@ -6,6 +6,7 @@
 | no token | to any other | 401: create a token first |
 | a token | without or with a wrong one | 401 |
 | a token | with a new one, after too many wrong ones from its address | 429 |
+| a token | with one whose quota of requests per second is used up | 429 |
 | a token | with one whose scope is too small | 403 |
 | a token | for an agent that is not one of the token's | 404, as if the agent did not exist |
 """
@@ -22,12 +23,29 @@ from starlette.types import Scope as Asgi
 
 from orchestration.service.errors import ForbiddenError, NotFoundError, UnauthenticatedError
 from orchestration.service.tokens import TRUSTED_SECONDS, Grant, Scope, Tokens
+from serve_app.rates import RateLimiter
 from serve_app.throttling import FailureCounter, ThrottledError, client_address, trusted_networks
 
 _REMEMBERED = 1000
 _EVERYTHING: Final = Grant("", frozenset(Scope), "")
 NOBODY: Final = Grant("", frozenset(), "\0")
 """Of a call without a token: it sees no agent."""
+
+
+def check_grant(grant: Grant, scope: Scope, agent: str) -> None:
+    """Raise unless a call may be made.
+
+    Args:
+        agent: that the call is for; "": none in particular.
+
+    Raises:
+        ForbiddenError: the scope of the token is too small.
+        NotFoundError: the agent is not one of the token's.
+    """
+    if agent and not grant.sees(agent):
+        raise NotFoundError(f"there is no agent {agent!r}", "agent")
+    if not grant.allows(scope):
+        raise ForbiddenError(f"the token lacks the scope {scope.value!r}")
 
 
 class Gate:
@@ -44,26 +62,21 @@ class Gate:
         self._trusted: dict[str, tuple[float, Grant]] = {}
         self._in_use: tuple[float, bool] = (0.0, False)
         self._failures = FailureCounter()
+        self._rates = RateLimiter()
         self._proxies = trusted_networks()
 
-    async def admit(self, authorization: str | None, host: str, scope: Scope, agent: str, request: Asgi) -> Grant:
-        """What the caller may do, if the call may be made.
+    async def identify(self, authorization: str | None, host: str, request: Asgi) -> Grant:
+        """What the caller may do.
 
         Args:
             authorization, host: headers of the request; None: it has no such header.
-            agent: that the call is for; "": none in particular.
 
         Raises:
             UnauthenticatedError: no token, or one that is not valid.
-            ForbiddenError: its scope is too small.
-            NotFoundError: the agent is not one of the token's.
-            ThrottledError: too many wrong tokens came from the caller's address.
+            ThrottledError: too many wrong tokens came from the caller's address, or too many requests with this token.
         """
         grant = await self._grant(authorization, host, request)
-        if agent and not grant.sees(agent):
-            raise NotFoundError(f"there is no agent {agent!r}", "agent")
-        if not grant.allows(scope):
-            raise ForbiddenError(f"the token lacks the scope {scope.value!r}")
+        self._rates.take(grant.token_id, grant.quotas.requests_per_second)
         return grant
 
     async def _grant(self, authorization: str | None, host: str, request: Asgi) -> Grant:
@@ -89,6 +102,10 @@ class Gate:
             self._trusted.clear()
         self._trusted[text] = (now + TRUSTED_SECONDS, grant)
         return grant
+
+    def address(self, request: Asgi) -> str:
+        """Where the request comes from; behind a trusted proxy, the address that the proxy names."""
+        return client_address(request, self._proxies)
 
     def _refuse_throttled(self, client: str) -> None:
         seconds = self._failures.wait(client)

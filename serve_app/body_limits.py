@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
-from starlette.types import Receive
+from starlette.types import Message, Receive
 
 BODY_BYTES: Final = 64 * 1024 * 1024
 """Largest body of a call, bytes: 100,000 test cases of 600 bytes each, with room."""
@@ -69,7 +69,7 @@ async def _read(receive: Receive, limit: int) -> bytes:
     parts: list[bytes] = []
     size = 0
     while True:
-        message = await receive()
+        message = await _received(receive)
         if message["type"] != "http.request":
             raise DisconnectedError
         parts.append(message.get("body", b""))
@@ -78,3 +78,15 @@ async def _read(receive: Receive, limit: int) -> bytes:
             raise BodyTooLargeError(limit)
         if not message.get("more_body", False):
             return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+async def _received(receive: Receive) -> Message:
+    """The next part.
+
+    Raises:
+        DisconnectedError: it cannot be received. Servers say so by errors of their own; nobody waits for an answer.
+    """
+    try:
+        return await receive()
+    except Exception as error:
+        raise DisconnectedError from error

@@ -63,6 +63,7 @@ CALLS: Final[dict[str, tuple[HttpCall, ...]]] = {
             ("key",),
             (409,),
             count=ServiceMetrics.recommendation,
+            begins=("open_episodes", "stored_bytes"),
         ),
         HttpCall(
             "report_results",
@@ -117,6 +118,8 @@ CALLS: Final[dict[str, tuple[HttpCall, ...]]] = {
             problems=(409,),
             status=201,
             repeated=200,
+            begins=("agents", "stored_bytes"),
+            audited=True,
         ),
         HttpCall(
             "list_agents", "GET", AGENTS, _READ, list_agents, "List agents", "Agents by name.", AgentsPage, None, _PAGE
@@ -133,6 +136,8 @@ CALLS: Final[dict[str, tuple[HttpCall, ...]]] = {
             AgentInfo,
             PatchAgent,
             problems=(409,),
+            begins=("stored_bytes",),
+            audited=True,
         ),
         HttpCall(
             "delete_agent",
@@ -144,6 +149,7 @@ CALLS: Final[dict[str, tuple[HttpCall, ...]]] = {
             "Deletes everything that it learned and recorded. This cannot be undone.",
             parameters=("confirm",),
             status=204,
+            audited=True,
         ),
         HttpCall(
             "list_versions",
@@ -169,6 +175,7 @@ CALLS: Final[dict[str, tuple[HttpCall, ...]]] = {
             None,
             ("key",),
             (409,),
+            audited=True,
         ),
     ),
     "episodes": (

@@ -19,6 +19,7 @@ from orchestration.service.errors import (
     NotFoundError,
     NotOwnerError,
     OverloadedError,
+    QuotaError,
     ServiceError,
     TooLargeError,
     UnauthenticatedError,
@@ -28,7 +29,7 @@ from serve_app.admission import RETRY_SECONDS
 from serve_app.body_limits import BodyTooLargeError, BodyTooSlowError
 from serve_app.metrics import ServiceMetrics
 from serve_app.problems import TYPE_PREFIX, FieldProblem, Problem, problem, problem_response
-from serve_app.throttling import ThrottledError
+from serve_app.throttling import RateError, ThrottledError
 
 log = logging.getLogger(__name__)
 
@@ -39,8 +40,10 @@ STATUS: Final[dict[type[Exception], tuple[int, str]]] = {
     UnauthenticatedError: (401, UnauthenticatedError.slug),
     ForbiddenError: (403, ForbiddenError.slug),
     ThrottledError: (429, ThrottledError.slug),
+    RateError: (429, RateError.slug),
     NotFoundError: (404, NotFoundError.slug),
     ConflictError: (409, ConflictError.slug),
+    QuotaError: (409, QuotaError.slug),
     OverloadedError: (429, OverloadedError.slug),
     UnavailableError: (503, UnavailableError.slug),
     NotOwnerError: (503, UnavailableError.slug),
@@ -63,14 +66,25 @@ HEADERS: Final[dict[int, dict[str, str]]] = {
 }
 
 
+def slug_of(error: Exception) -> str:
+    """The sort of an error; of one that is in no table, that of a defect."""
+    if isinstance(error, BodyTooLargeError):
+        return TooLargeError.slug
+    if isinstance(error, BodyTooSlowError):
+        return "too-slow"
+    if isinstance(error, HTTPException):
+        return HTTP_SLUGS.get(error.status_code, "http-error")
+    return next((STATUS[cls][1] for cls in type(error).__mro__ if cls in STATUS), InternalError.slug)
+
+
 def problem_from(error: Exception) -> Problem:
     """What the caller sees; an error that is in no table is a defect of the program and reveals nothing more."""
     if isinstance(error, BodyTooLargeError):
-        return problem("too-large", 413, f"the body is larger than {error.limit} bytes")
+        return problem(slug_of(error), 413, f"the body is larger than {error.limit} bytes")
     if isinstance(error, BodyTooSlowError):
-        return problem("too-slow", 408, f"the body did not arrive within {error.seconds:g} s")
+        return problem(slug_of(error), 408, f"the body did not arrive within {error.seconds:g} s")
     if isinstance(error, HTTPException):
-        return problem(HTTP_SLUGS.get(error.status_code, "http-error"), error.status_code, str(error.detail))
+        return problem(slug_of(error), error.status_code, str(error.detail))
     for cls in type(error).__mro__:
         if cls in STATUS:
             return _listed(error, *STATUS[cls])

@@ -9,10 +9,13 @@ from typing import Any
 import msgspec
 from starlette.responses import Response
 
+from orchestration.service.api.fields import is_name
 from orchestration.service.owners.owner_call import OwnerAnswer
+from orchestration.service.quotas import Occupied
 from orchestration.service.service import SchedulingService
 from orchestration.service.tokens import Grant, Scope
 from serve_app.admission import Capacity
+from serve_app.audit import Audit
 from serve_app.auth import Gate
 from serve_app.metrics import ServiceMetrics
 
@@ -20,28 +23,30 @@ JSON = "application/json"
 
 
 class State:
-    """What a running application holds; service and gate exist once it has started."""
+    """What a running application holds; service, gate and audit log exist once it has started."""
 
     service: SchedulingService
     gate: Gate
+    audit: Audit
 
     def __init__(self) -> None:
         self.metrics = ServiceMetrics()
         self.capacity = Capacity()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class HttpRequest:
     """A request whose parameters were checked and whose caller was let in.
 
     Attributes:
         values: of the path, the query and the headers, by the names in `parameters`.
         grant: what the caller may do; `NOBODY` of a call without a token.
+        body: b"" until it is read.
     """
 
     values: Mapping[str, Any]
     grant: Grant
-    body: bytes
+    body: bytes = b""
 
     @property
     def agent(self) -> str:
@@ -49,10 +54,27 @@ class HttpRequest:
         return str(self.values["agent"])
 
     @property
+    def subject(self) -> str:
+        """The agent that the call is for or creates; "": none, or the body does not name one."""
+        if "agent" in self.values:
+            return self.agent
+        try:
+            name = _named.decode(self.body).name
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return ""
+        return name if is_name(name) else ""
+
+    @property
     def page(self) -> tuple[str, int]:
         """Cursor and length of the page."""
         return self.values["cursor"], self.values["limit"]
 
+
+class _Named(msgspec.Struct):
+    name: str = ""
+
+
+_named = msgspec.json.Decoder(_Named)
 
 Handler = Callable[[State, HttpRequest], Awaitable[OwnerAnswer | msgspec.Struct | Response]]
 Count = Callable[[ServiceMetrics, Mapping[str, float]], None]
@@ -72,6 +94,8 @@ class HttpCall:
         status, repeated: of the answer; of the same answer to the same call again, None: the same.
         count: counts the numbers of an owner's answer.
         anonymous: a token is checked only where the request has one.
+        begins: quotas of which the call uses something up.
+        audited: the call is entered into the audit log, also where it is refused to the bearer of a token.
     """
 
     name: str
@@ -89,3 +113,5 @@ class HttpCall:
     repeated: int | None = None
     count: Count | None = None
     anonymous: bool = False
+    begins: tuple[Occupied, ...] = ()
+    audited: bool = False

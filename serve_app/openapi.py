@@ -29,11 +29,11 @@ PROBLEMS: Final = {
     403: "The token lacks the scope.",
     404: "No such agent, episode or version.",
     408: "The body did not arrive in time.",
-    409: "Contradicts what is already stored; nothing was changed.",
+    409: "Contradicts what is already stored, or would exceed a quota of the token; nothing was changed.",
     413: "Larger than the limits.",
     415: "The body does not say that it is JSON.",
     422: "The call is wrong; the problem names the field.",
-    429: "Too many calls are waiting, or too many with wrong tokens came from this address; see `retry-after`.",
+    429: "Too many calls are waiting, came with this token, or with wrong ones from this address; see `retry-after`.",
     503: "Not possible now; the same call again is safe.",
 }
 _REFERENCE: Final = "#/components/schemas/"

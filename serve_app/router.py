@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Callable
@@ -19,9 +20,11 @@ from orchestration.service.api.decoding import encode
 from orchestration.service.api.limits import NAME
 from orchestration.service.errors import OverloadedError
 from orchestration.service.owners.owner_call import OwnerAnswer
-from serve_app.auth import NOBODY
+from orchestration.service.quotas import UNLIMITED
+from serve_app.audit import OK
+from serve_app.auth import NOBODY, check_grant
 from serve_app.body_limits import BodyTooLargeError, DisconnectedError, announced_length, read_body
-from serve_app.errors import problem_answer
+from serve_app.errors import problem_answer, slug_of
 from serve_app.http_call import JSON, HttpCall, HttpRequest, State
 from serve_app.parameters import Headers, read_parameters
 
@@ -29,6 +32,10 @@ log = logging.getLogger(__name__)
 
 _JSON_HEADER: Final = (b"content-type", JSON.encode())
 Page = Callable[[], Response]
+Answer = OwnerAnswer | msgspec.Struct | Response
+
+LEFT: Final = 499
+"""Counted as the status of a request whose caller left before the answer: nobody failed, and nobody reads it."""
 
 
 class Api:
@@ -79,13 +86,16 @@ class Api:
     async def _serve(
         self, path: str, call: HttpCall | None, names: dict[str, str], scope: Scope, receive: Receive, send: Send
     ) -> None:
-        started, status = time.perf_counter(), 500
+        started, status = time.perf_counter(), LEFT
         try:
             status, headers, body = await self._answer(path, call, names, scope, receive)
             await send({"type": "http.response.start", "status": status, "headers": headers})
             await send({"type": "http.response.body", "body": body})
         except DisconnectedError:
             return
+        except Exception:
+            status = 500
+            raise
         finally:
             elapsed = time.perf_counter() - started
             log.debug("%s %s: %d in %.1f ms", scope["method"], path, status, 1000 * elapsed)
@@ -100,7 +110,7 @@ class Api:
             if announced_length(headers.get(b"content-length")) > self._limit:
                 raise BodyTooLargeError(self._limit)
             if call is None:
-                answer: OwnerAnswer | msgspec.Struct | Response = self._page(path, scope)
+                answer: Answer = self._page(path, scope)
             else:
                 answer = await self._checked(call, names, scope, headers, receive)
         except DisconnectedError:
@@ -116,25 +126,58 @@ class Api:
 
     async def _checked(
         self, call: HttpCall, names: dict[str, str], scope: Scope, headers: Headers, receive: Receive
-    ) -> OwnerAnswer | msgspec.Struct | Response:
+    ) -> Answer:
         """The call's own answer, after its parameters, its token, its place and its body were checked."""
         values = read_parameters(call.parameters, names, scope, headers)
-        grant, body = NOBODY, b""
-        token = headers.get(b"authorization")
+        grant, token = NOBODY, headers.get(b"authorization")
         if call.scope is not None and not (call.anonymous and token is None):
             authorization = None if token is None else token.decode("latin-1")
             host = headers.get(b"host", b"").decode("latin-1")
-            grant = await self.state.gate.admit(authorization, host, call.scope, values.get("agent", ""), scope)
+            grant = await self.state.gate.identify(authorization, host, scope)
+        request = HttpRequest(values, grant)
+        if not call.audited:
+            return await self._carried_out(call, request, headers, receive)
+        # A caller who leaves ends the wait for the call, not the call: what was changed is entered in any case.
+        work = self._audited(call, request, headers, receive, self.state.gate.address(scope))
+        return await asyncio.shield(asyncio.ensure_future(work))
+
+    async def _audited(
+        self, call: HttpCall, request: HttpRequest, headers: Headers, receive: Receive, origin: str
+    ) -> Answer:
+        outcome = ""
+        try:
+            answer = await self._carried_out(call, request, headers, receive)
+            outcome = OK
+        except DisconnectedError:
+            raise
+        except Exception as error:
+            outcome = slug_of(error)
+            raise
+        finally:
+            if outcome:
+                entered = (request.grant.token_id, call.name, request.subject, origin, outcome)
+                await self.state.audit.note(*entered)
+        return answer
+
+    async def _carried_out(self, call: HttpCall, request: HttpRequest, headers: Headers, receive: Receive) -> Answer:
+        if request.grant is not NOBODY and call.scope is not None:
+            check_grant(request.grant, call.scope, request.values.get("agent", ""))
         if call.scope is None or call.anonymous:  # operators look in, however busy it is
-            return await call.handler(self.state, HttpRequest(values, grant, body))
+            return await call.handler(self.state, request)
         with self.state.capacity.place(headers):
             if call.request is not None:
                 _check_content_type(headers)
-                body = await read_body(receive, self._limit, self._seconds)
-            answer = await call.handler(self.state, HttpRequest(values, grant, body))
+                request.body = await read_body(receive, self._limit, self._seconds)
+            if call.begins and request.grant.quotas != UNLIMITED:
+                await asyncio.to_thread(self._take_quotas, call, request)
+            answer = await call.handler(self.state, request)
         if call.count is not None and isinstance(answer, OwnerAnswer):
             call.count(self.state.metrics, dict(answer.numbers))
         return answer
+
+    def _take_quotas(self, call: HttpCall, request: HttpRequest) -> None:
+        key = request.values.get("key", "")
+        self.state.service.tenants.take(request.grant, call.begins, request.subject, key, len(request.body))
 
     def _page(self, path: str, scope: Scope) -> Response:
         """What is not a call.

@@ -41,13 +41,21 @@ class ThrottledError(ServiceError):
     """
 
     slug = "too-many-failures"
+    cause = "too many calls with wrong tokens came from this address"
 
     def __init__(self, seconds: float) -> None:
-        super().__init__("too many calls with wrong tokens came from this address")
+        super().__init__(self.cause)
         self.retry_after = max(1, math.ceil(seconds))
 
     def __reduce__(self) -> tuple[type[ThrottledError], tuple[float]]:
-        return ThrottledError, (float(self.retry_after),)
+        return type(self), (float(self.retry_after),)
+
+
+class RateError(ThrottledError):
+    """The token's quota of requests per second is used up."""
+
+    slug = "too-many-requests"
+    cause = "the token's quota of requests per second is used up"
 
 
 class FailureCounter:

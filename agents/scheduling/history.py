@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from itertools import repeat
+from itertools import islice, repeat
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,15 @@ FAILURE_DECAY = 0.8
 
 MAX_TESTS = 200_000
 """Tests kept; beyond this, those that had no result for the longest time are forgotten."""
+
+MAX_EXECUTIONS = 10_000_000
+"""Executions kept of all tests: 250 MB. It bounds the tests of an agent with a long history; see `most_tests`."""
+
+SPARE_EXECUTIONS = 1_000_000
+"""Executions for which room is made ahead, at most."""
+
+_KEY_BYTES = 150
+"""Bytes of a key's entry, besides its characters."""
 
 CODES: dict[Verdict, int] = {verdict: code for code, verdict in enumerate(Verdict)}
 """Passed is 0 and failed is 1, as in the array of past failures."""
@@ -46,6 +55,11 @@ _RINGS: dict[str, tuple[type, float]] = {
 }
 
 
+def most_tests(length: int) -> int:
+    """Tests kept by a history of `length` executions per test."""
+    return min(MAX_TESTS, MAX_EXECUTIONS // length)
+
+
 class History:
     """The last `length` executions of each test; older ones are truncated after each execution.
 
@@ -56,18 +70,19 @@ class History:
     Args:
         length: executions kept per test.
         keep_truncated: keep truncated executions for `drain_truncated`; without it they are dropped.
-        max_tests: most tests kept.
+        max_tests: most tests kept; None: `most_tests` of the length.
 
     Attributes:
         changes: how often the history changed; while it is the same, every read gives the same.
     """
 
-    def __init__(self, length: int, keep_truncated: bool = False, max_tests: int = MAX_TESTS) -> None:
+    def __init__(self, length: int, keep_truncated: bool = False, max_tests: int | None = None) -> None:
         self.length = length
         self.keep_truncated = keep_truncated
-        self.max_tests = max_tests
+        self.max_tests = most_tests(length) if max_tests is None else max_tests
         self.changes = 0
         self._rows: dict[str, int] = {}
+        self._key_characters = 0
         self._jobs: dict[str, int] = {}
         self._clock: list[int] = []
         self._last_number: list[int] = []
@@ -90,6 +105,13 @@ class History:
     def cycles(self, job: str = "") -> int:
         """How many cycles of the job had results."""
         return self._clock[self._jobs[job]] if job in self._jobs else 0
+
+    @property
+    def nbytes(self) -> int:
+        """About the bytes that the arrays and the keys occupy."""
+        rings = sum(self._columns[name].nbytes for name in _RINGS)
+        keys = self._key_characters + len(self) * _KEY_BYTES
+        return self._integers.nbytes + self._sums.nbytes + self._heads.nbytes + rings + keys
 
     # -- reading ------------------------------------------------------------------------------------------------
 
@@ -203,6 +225,7 @@ class History:
         keys = json.loads(np.asarray(state["keys"]).tobytes())
         jobs = json.loads(np.asarray(state["jobs"]).tobytes())
         self._rows = {key: row for row, key in enumerate(keys)}
+        self._key_characters = sum(map(len, keys))
         self._jobs = {job: index for index, job in enumerate(jobs["jobs"])}
         self._clock, self._last_number = jobs["clock"], jobs["last_number"]
         self._truncated = TruncatedExecutions()
@@ -220,7 +243,7 @@ class History:
         old = len(self._heads)
         if count < old:
             return
-        capacity = max(64, 2 * count)
+        capacity = max(64, min(2 * count, count + SPARE_EXECUTIONS // self.length + 1))
         filled = max(0, min(old - 1, len(self._rows)))
         self._integers = np.repeat(np.array([*_INTEGERS.values()], np.int64)[:, None], capacity, axis=1)
         self._sums = np.repeat(np.array([*_SUMS.values()], np.float64)[:, None], capacity, axis=1)
@@ -252,6 +275,7 @@ class History:
             # `_reserve` copies what the arrays hold, and the new rows lie beyond it.
             self._reserve(len(self))
             fresh = rows >= known
+            self._key_characters += sum(map(len, islice(reversed(self._rows), len(self) - known)))
             self._columns["first_seen"][rows[fresh]] = clocks[fresh]
             self._columns["job"][rows[fresh]] = [jobs[job] for job, new in zip(job_names, fresh, strict=True) if new]
         return rows, clocks

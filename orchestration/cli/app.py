@@ -34,6 +34,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "record": ("orchestration.cli.record", "record", "Run a test command and append the run to a CI history."),
     "check": ("orchestration.cli.check", "check", "Run the contract of the built-in parts on a part of your own."),
     "token": ("orchestration.cli.token", "token", "Create, rotate, revoke and list the tokens of a service."),
+    "audit": ("orchestration.cli.audit", "audit", "Show who changed agents and tokens, or export it."),
     "doctor": (
         "orchestration.cli.doctor",
         "doctor",

@@ -278,7 +278,7 @@ def _token(installation: Installation) -> Outcome:
     finally:
         store.close()
     now = time.time()
-    valid = [row for row in rows if row.revoked_at is None or row.revoked_at > now]
+    valid = [row for row in rows if not row.revoked and (row.revoked_at is None or row.revoked_at > now)]
     expiring = [row.id for row in valid if row.revoked_at is not None and row.revoked_at < now + SOON_SECONDS]
     if not valid:
         return True, "none; only this machine may call (others need `proctor token create`)", ""

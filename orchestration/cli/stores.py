@@ -2,21 +2,55 @@
 
 from __future__ import annotations
 
+import getpass
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from envsearch.errors import StoreUnavailableError
 from orchestration.service.errors import UnavailableError
 
 if TYPE_CHECKING:
+    from orchestration.service.store.roles import StateStore
     from orchestration.service.tokens import Tokens
+
+
+StoreOption = Annotated[
+    str | None,
+    typer.Option(
+        "--store",
+        envvar="PROCTOR_STORE",
+        help="The service's store, a file or postgresql://... (default: service.db in the home)",
+    ),
+]
+
+
+def store_place(store: str | None) -> str:
+    """The store; by default the store that `proctor serve` uses."""
+    return store or str(Path(os.environ.get("PROCTOR_HOME") or "proctor-data") / "service.db")
 
 
 @contextmanager
 def tokens_of(place: str) -> Iterator[Tokens]:
-    """The tokens of a store, which is closed afterwards.
+    """The tokens of a store, which is closed afterwards; changes are entered into the audit log.
+
+    Raises:
+        InputError, StoreUnavailableError: see `store_of`.
+    """
+    from orchestration.service.tokens import Tokens
+
+    with store_of(place) as store:
+        yield Tokens(store, f"command of {_user()}")
+
+
+@contextmanager
+def store_of(place: str) -> Iterator[StateStore]:
+    """A store, which is closed afterwards.
 
     Args:
         place: a file or URL.
@@ -27,14 +61,13 @@ def tokens_of(place: str) -> Iterator[Tokens]:
     """
     from orchestration.service.store.connecting import IN_LOG, RECOVERY
     from orchestration.service.store.registry import state_store
-    from orchestration.service.tokens import Tokens
 
     log, silent = logging.getLogger("orchestration.service.store"), logging.NullHandler()
     log.addHandler(silent)  # without any handler Python prints the line, and the error below says the same
     try:
         store = state_store(place)
         try:
-            yield Tokens(store)
+            yield store
         finally:
             store.close()
     except UnavailableError as error:
@@ -43,3 +76,10 @@ def tokens_of(place: str) -> Iterator[Tokens]:
         raise StoreUnavailableError(error.detail.removesuffix(IN_LOG), "store", expected, place) from error
     finally:
         log.removeHandler(silent)
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()[:100]
+    except (KeyError, OSError):  # a container may run as a user without a name
+        return f"user {os.getuid()}"

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import sys
+from dataclasses import fields
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from orchestration.cli.output import OutputFormat, print_json, print_rows
-from orchestration.cli.stores import tokens_of
+from orchestration.cli.stores import StoreOption, store_place, tokens_of
+from orchestration.service.quotas import Quotas
 from orchestration.service.store.rows import TokenRow
 from orchestration.service.tokens import Scope
 
@@ -22,14 +22,7 @@ token = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-StoreOption = Annotated[
-    str | None,
-    typer.Option(
-        "--store",
-        envvar="PROCTOR_STORE",
-        help="The service's store, a file or postgresql://... (default: service.db in the home)",
-    ),
-]
+QUOTAS = tuple(field.name for field in fields(Quotas))
 FormatOption = Annotated[OutputFormat, typer.Option("--format", help="How to print.")]
 
 
@@ -40,12 +33,20 @@ def create(
     ],
     agents: Annotated[str, typer.Option("--agents", help="Only agents whose name begins with this.")] = "",
     note: Annotated[str, typer.Option("--note", help="What it is for, for the list.")] = "",
+    max_agents: Annotated[int | None, typer.Option(min=0, help="Most agents of the prefix.")] = None,
+    max_open_episodes: Annotated[int | None, typer.Option(min=0, help="Most episodes without a reward.")] = None,
+    max_stored_mib: Annotated[
+        float | None, typer.Option("--max-stored-mib", min=0, help="MiB in the store; then nothing new is begun.")
+    ] = None,
+    max_rate: Annotated[float | None, typer.Option(min=0.01, help="Requests per second, per replica.")] = None,
     store: StoreOption = None,
     output_format: FormatOption = OutputFormat.TABLE,
 ) -> None:
     """Create a token. It is printed once and never stored."""
-    with tokens_of(_place(store)) as tokens:
-        text, row = tokens.create(scope, agents, note)
+    stored_bytes = None if max_stored_mib is None else int(max_stored_mib * 2**20)
+    quotas = Quotas(max_agents, max_open_episodes, stored_bytes, max_rate)
+    with tokens_of(store_place(store)) as tokens:
+        text, row = tokens.create(scope, agents, note, quotas)
     if output_format is OutputFormat.JSON:
         print_json({"token": text, **_fields(row)})
         return
@@ -59,7 +60,7 @@ def revoke(
     store: StoreOption = None,
 ) -> None:
     """Revoke a token for good."""
-    with tokens_of(_place(store)) as tokens:
+    with tokens_of(store_place(store)) as tokens:
         row = tokens.revoke(token_id)
     print(f"token {row.id} is revoked")
 
@@ -72,7 +73,7 @@ def rotate(
     output_format: FormatOption = OutputFormat.TABLE,
 ) -> None:
     """Replace a token with a new one; both work until the overlap is over. No restart is needed."""
-    with tokens_of(_place(store)) as tokens:
+    with tokens_of(store_place(store)) as tokens:
         text, row = tokens.rotate(token_id, 3600 * overlap_hours)
     if output_format is OutputFormat.JSON:
         print_json({"token": text, **_fields(row), "replaces": token_id})
@@ -84,18 +85,16 @@ def rotate(
 @token.command("list")
 def list_tokens(store: StoreOption = None, output_format: FormatOption = OutputFormat.TABLE) -> None:
     """List the tokens; their secrets are not stored."""
-    columns = ("id", "scopes", "agents", "note", "created_at", "revoked_at")
-    with tokens_of(_place(store)) as tokens:
+    columns = ("id", "scopes", "agents", "note", "created_at", "revoked_at", "quotas")
+    with tokens_of(store_place(store)) as tokens:
         rows = tokens.all()
-    print_rows([_fields(row) for row in rows], output_format, columns)
+    shown = [_fields(row) for row in rows]
+    if output_format is OutputFormat.TABLE:
+        shown = [{**row, "quotas": [f"{name}={most:g}" for name, most in row["quotas"].items()]} for row in shown]
+    print_rows(shown, output_format, columns)
 
 
-def _place(store: str | None) -> str:
-    """The store; by default the store that `proctor serve` uses."""
-    return store or str(Path(os.environ.get("PROCTOR_HOME") or "proctor-data") / "service.db")
-
-
-def _fields(row: TokenRow) -> dict[str, str | None]:
+def _fields(row: TokenRow) -> dict[str, Any]:
     return {
         "id": row.id,
         "scopes": row.scopes,
@@ -103,6 +102,8 @@ def _fields(row: TokenRow) -> dict[str, str | None]:
         "note": row.note,
         "created_at": _time(row.created_at),
         "revoked_at": None if row.revoked_at is None else _time(row.revoked_at),
+        "revoked": row.revoked,
+        "quotas": {name: most for name in QUOTAS if (most := getattr(row, f"most_{name}")) is not None},
     }
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import sys
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
@@ -33,6 +34,8 @@ PROJECT_LOGGERS: Final = ("orchestration", "serve_app", "agents")
 FILE_BYTES: Final = 10_000_000
 FILES: Final = 5
 LONGEST_MESSAGE: Final = 20_000
+
+_COLOURS: Final = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 _ABOUT: ContextVar[tuple[str, str]] = ContextVar("about", default=("", ""))
 
@@ -61,17 +64,23 @@ class JsonLines(logging.Formatter):
     """One line of JSON for each record; line breaks and control characters of a message are escaped."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line."""
+        """The line; a traceback is a list of its lines, because escaped line breaks are hard to read."""
         agent, episode = _ABOUT.get()
         at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        line = {"at": at, "level": record.levelname, "logger": record.name, "process": record.process}
+        line: dict[str, object] = {"at": at, "level": record.levelname}
+        line |= {"logger": record.name, "process": record.process}
         named = {"agent": getattr(record, "agent", agent), "episode": getattr(record, "episode", episode)}
         line |= {name: value for name, value in named.items() if value}
         line["message"] = record.getMessage()[:LONGEST_MESSAGE]
         if record.exc_info and record.exc_info[0] is not None:
             line["error"] = record.exc_info[0].__name__
-            line["traceback"] = self.formatException(record.exc_info)[-LONGEST_MESSAGE:]
+            line["traceback"] = _readable(self.formatException(record.exc_info))
         return json.dumps(line, ensure_ascii=True, default=str)
+
+
+def _readable(traceback: str) -> list[str]:
+    """One entry for each line, without the colours that some libraries put into the texts of their errors."""
+    return _COLOURS.sub("", traceback)[-LONGEST_MESSAGE:].splitlines()
 
 
 def start_logs(name: str, environment: Mapping[str, str] | None = None) -> logging.Handler:

@@ -9,6 +9,7 @@
         ├── ForbiddenError             a valid token that does not cover the call
         ├── NotFoundError              no such agent, episode, version or token
         ├── ConflictError              contradicts what is already stored
+        ├── QuotaError                 would exceed a quota of the caller's token; nothing was changed
         ├── OverloadedError            too many calls are already waiting; nothing was done
         ├── UnavailableError           could not be done now; the same call again is safe
         │   └── NotOwnerError              this owner was replaced by a newer one; the directory asks that one
@@ -85,6 +86,12 @@ class ConflictError(ServiceError):
     slug = "conflict"
 
 
+class QuotaError(ServiceError):
+    """Would exceed a quota of the caller's token; nothing was changed."""
+
+    slug = "quota-exceeded"
+
+
 class OverloadedError(ServiceError):
     """Too many calls wait already. Nothing was done; the same call a second later is right."""
 
@@ -117,6 +124,7 @@ SERVICE_ERRORS: tuple[type[ServiceError], ...] = (
     ForbiddenError,
     NotFoundError,
     ConflictError,
+    QuotaError,
     OverloadedError,
     UnavailableError,
     NotOwnerError,

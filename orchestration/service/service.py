@@ -8,10 +8,8 @@ answer = await service.recommend("nightly", RecommendationRequest([Candidate("a"
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 import time
-import uuid
 from collections.abc import Collection
 from dataclasses import replace
 
@@ -21,7 +19,15 @@ from agents.scheduling.registry import import_paths
 from agents.scheduling.scheduler import Scheduler
 from envsearch.errors import InputError
 from orchestration.runtime.artifacts import ArtifactStore
-from orchestration.service.api.agents import AgentInfo, AgentsPage, CreateAgent, VersionInfo, VersionsPage
+from orchestration.service.api import limits
+from orchestration.service.api.agents import (
+    AgentInfo,
+    AgentsPage,
+    CreateAgent,
+    VersionInfo,
+    VersionsPage,
+    checked_settings_text,
+)
 from orchestration.service.api.columns import reported_results
 from orchestration.service.api.decoding import decode, encode_checked
 from orchestration.service.api.episodes import EpisodeDetail, EpisodesPage, MetricsPage
@@ -49,16 +55,18 @@ from orchestration.service.owners.call_statistics import ServiceStatistics
 from orchestration.service.owners.directory import Directory
 from orchestration.service.owners.inline import InlineOwners
 from orchestration.service.owners.open_episode import load_episode
-from orchestration.service.owners.owner_call import OwnerAnswer, OwnerCall
+from orchestration.service.owners.owner_call import OwnerAnswer, OwnerCall, new_episode_id
 from orchestration.service.owners.ownership import DirectorySettings
 from orchestration.service.owners.snapshots import Snapshots
 from orchestration.service.owners.state_recovery import reachable
 from orchestration.service.settings import ServiceSettings
 from orchestration.service.store.archive import Archive
-from orchestration.service.store.codec import settings_of, settings_text
+from orchestration.service.store.codec import settings_of
 from orchestration.service.store.registry import state_store
+from orchestration.service.store.roles import AuditTable
 from orchestration.service.store.rows import AgentRow
-from orchestration.service.stored_answers import Sees, agent_info, episode_summary, metrics_row, version_info
+from orchestration.service.stored_answers import Sees, agent_info, episode_summary, fitting, metrics_row, version_info
+from orchestration.service.tenants import Tenants
 from orchestration.service.tokens import Tokens
 from orchestration.service.tracking import ServiceTracker
 from orchestration.service.typed_calls import TypedCalls
@@ -89,6 +97,8 @@ class SchedulingService(TypedCalls):
         self._store = state_store(settings.store_url)
         artifacts = ArtifactStore(settings.artifact_url)
         self.tokens = Tokens(self._store)
+        self.audit_log: AuditTable = self._store
+        self.tenants = Tenants(self._store)
         self._owner_settings = OwnerSettings(
             store_url=self._store.url,
             artifact_url=artifacts.url,
@@ -126,10 +136,12 @@ class SchedulingService(TypedCalls):
         return agent_info(row), created
 
     async def list_agents(self, cursor: str = "", limit: int = 100, prefix: str = "") -> AgentsPage:
-        """Agents by name, those whose name begins with `prefix`."""
-        rows = await asyncio.to_thread(self._store.agents, name_cursor(cursor), page_limit(limit) + 1, prefix)
-        more = rows[limit - 1].name if len(rows) > limit else None
-        return AgentsPage(list(map(agent_info, rows[:limit])), more)
+        """Agents by name, those whose name begins with `prefix`; a page ends early where it would be too large."""
+        after, count = name_cursor(cursor), page_limit(limit)
+        rows = await asyncio.to_thread(self._store.agents, after, count + 1, prefix, limits.PAGE_BYTES)
+        shown = fitting(rows, count)
+        more = shown[-1].name if len(shown) < len(rows) else None
+        return AgentsPage(list(map(agent_info, shown)), more)
 
     async def agent(self, agent: str) -> AgentInfo:
         """One agent."""
@@ -158,7 +170,7 @@ class SchedulingService(TypedCalls):
             check_episode(call.episode_id)
         if call.kind == "recommend":
             await self._check_observers(call, sees)
-            call = replace(call, episode_id=_episode_id(call.agent, call.idempotency_key))
+            call = replace(call, episode_id=new_episode_id(call.agent, call.idempotency_key))
         answer = await self._all_owners().call(call)
         self._track(call, answer)
         if answer.observers:
@@ -249,7 +261,8 @@ class SchedulingService(TypedCalls):
         await self._all_owners().passivate(agent)
 
     async def housekeep(self) -> None:
-        """One round: passivate owners that are idle for long, off-load what is old."""
+        """One round: revoke expired tokens, passivate owners that are idle for long, off-load what is old."""
+        await asyncio.to_thread(self.tokens.expire)
         await self._all_owners().sweep()
         if self._archivist is not None:
             await asyncio.to_thread(self._archivist.run)
@@ -313,13 +326,6 @@ class SchedulingService(TypedCalls):
         return EpisodeDetail(**listed, ranking=opened.ranking(), results=results, reward=opened.reward)
 
 
-def _episode_id(agent: str, idempotency_key: str) -> str:
-    """Id of a new episode; the same again under the same key."""
-    if not idempotency_key:
-        return uuid.uuid4().hex
-    return hashlib.sha256(f"{agent}\n{idempotency_key}".encode()).hexdigest()[:32]
-
-
 def _settings_text(request: CreateAgent, allowed_paths: Collection[str]) -> str:
     """The settings as they are stored, after an agent was made of them.
 
@@ -335,6 +341,6 @@ def _settings_text(request: CreateAgent, allowed_paths: Collection[str]) -> str:
                 )
                 raise InvalidRequestError(f"this service does not import {path[:200]!r}; expected {allowed}", field)
         Scheduler(settings)
-        return settings_text(settings)
+        return checked_settings_text(settings)
     except InputError as error:
         raise invalid(error) from error

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from orchestration.service.api.agents import AgentBudget, AgentInfo, VersionInfo
 from orchestration.service.api.episodes import EpisodeSummary, MetricsRow
+from orchestration.service.api.limits import PAGE_BYTES
 from orchestration.service.store.codec import metrics_of, restore_of, settings_of
-from orchestration.service.store.rows import AgentRow, EpisodeRow, EventKind, EventRow, RewardRow
+from orchestration.service.store.rows import AgentRow, EpisodeRow, EventKind, EventRow, RewardRow, text_bytes
 
 Sees = Callable[[str], bool]
 """Whether the caller may know of an agent."""
+
+
+def fitting(rows: Sequence[AgentRow], count: int) -> Sequence[AgentRow]:
+    """The first rows that one page holds, at least one."""
+    size = 0
+    for place, row in enumerate(rows[:count]):
+        size += text_bytes(row)
+        if place and size > PAGE_BYTES:
+            return rows[:place]
+    return rows[:count]
 
 
 def agent_info(row: AgentRow) -> AgentInfo:

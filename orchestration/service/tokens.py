@@ -13,12 +13,13 @@ import secrets
 import threading
 import time
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 
 from envsearch.errors import InputError
-from orchestration.service.store.roles import TokenTable
-from orchestration.service.store.rows import TokenRow
+from orchestration.service.quotas import UNLIMITED, Quotas
+from orchestration.service.store.roles import TokenStore
+from orchestration.service.store.rows import AuditRow, TokenRow
 from orchestration.service.store.schema import TEXT_LENGTH
 
 TRUSTED_SECONDS = 2.0
@@ -30,6 +31,7 @@ LONGEST_OVERLAP = 90 * 86_400.0
 _TOKEN = re.compile(r"proctor_([0-9a-f]{12})_([A-Za-z0-9_-]{43})")
 _PREFIX = re.compile(r"(?!\.)[A-Za-z0-9._-]{0,100}")
 _CACHED = 1000
+_LISTED = "the id of a valid token, see `proctor token list`"
 
 
 class Scope(StrEnum):
@@ -55,6 +57,7 @@ class Grant:
     token_id: str
     scopes: frozenset[Scope]
     agent_prefix: str
+    quotas: Quotas = UNLIMITED
 
     def allows(self, scope: Scope) -> bool:
         """Whether a scope of the token includes this scope."""
@@ -66,19 +69,27 @@ class Grant:
 
 
 class Tokens:
-    """The tokens of a store. Thread-safe."""
+    """The tokens of a store. Thread-safe.
 
-    def __init__(self, table: TokenTable) -> None:
-        self._table = table
+    Args:
+        origin: who makes, rotates and revokes tokens here, for the audit log.
+    """
+
+    def __init__(self, table: TokenStore, origin: str = "") -> None:
+        self._table, self._origin = table, origin
         self._trusted: dict[str, tuple[float, Grant]] = {}
         self._lock = threading.Lock()
 
-    def create(self, scopes: Collection[Scope], agent_prefix: str = "", note: str = "") -> tuple[str, TokenRow]:
+    def create(
+        self, scopes: Collection[Scope], agent_prefix: str = "", note: str = "", quotas: Quotas = UNLIMITED
+    ) -> tuple[str, TokenRow]:
         """Make a token: its text, which is stored nowhere, and the row that is stored.
 
         Raises:
-            InputError: no scope, a prefix that no agent's name can begin with, or a note that is too long.
+            InputError: no scope, a prefix that no agent's name can begin with, a note that is too long, or a quota that
+                makes no sense.
         """
+        quotas.check()
         if not scopes:
             raise InputError("a token needs a scope", "scope", ", ".join(Scope))
         if not _PREFIX.fullmatch(agent_prefix):
@@ -87,11 +98,10 @@ class Tokens:
             )
         if len(note) > TEXT_LENGTH:
             raise InputError(f"{len(note)} characters are too many", "note", f"at most {TEXT_LENGTH}")
-        token_id = secrets.token_hex(6)
-        text = f"proctor_{token_id}_{secrets.token_urlsafe(32)}"
         ordered = ",".join(scope for scope in Scope if scope in scopes)
-        row = TokenRow(token_id, _digest(text), ordered, agent_prefix, note, time.time())
+        text, row = _made(ordered, agent_prefix, note, quotas)
         self._table.add_token(row)
+        self._note("token create", row.id)
         return text, row
 
     def verify(self, text: str) -> Grant | None:
@@ -112,9 +122,9 @@ class Tokens:
         row = self._table.token(match[1])
         # The comparison takes the same time wherever the digests differ, and also for an unknown id.
         same = hmac.compare_digest(digest, row.sha256 if row is not None else "0" * 64)
-        if row is None or not same or not _is_valid(row):
+        if row is None or not same or not self._is_valid(row):
             return None
-        grant = Grant(row.id, frozenset(map(Scope, row.scopes.split(","))), row.agent_prefix)
+        grant = Grant(row.id, frozenset(map(Scope, row.scopes.split(","))), row.agent_prefix, _quotas(row))
         with self._lock:
             if len(self._trusted) >= _CACHED:
                 self._trusted.clear()
@@ -133,29 +143,35 @@ class Tokens:
         if not 0 <= overlap_seconds <= LONGEST_OVERLAP:
             raise InputError(f"{overlap_seconds:g} seconds", "overlap", f"0 to {LONGEST_OVERLAP:g} seconds")
         old = self._table.token(token_id)
-        if old is None or old.revoked_at is not None:
-            missing = f"there is no token {token_id!r}"
-            problem = missing if old is None else f"token {token_id!r} is already revoked or about to expire"
-            raise InputError(problem, "token", "the id of a valid token, see `proctor token list`")
-        successor = self.create(tuple(map(Scope, old.scopes.split(","))), old.agent_prefix, old.note)
-        self.revoke(token_id, time.time() + overlap_seconds)
-        return successor
+        if old is None:
+            raise InputError(f"there is no token {token_id!r}", "token", _LISTED)
+        text, row = _made(old.scopes, old.agent_prefix, old.note, _quotas(old))
+        if not self._table.replace_token(token_id, time.time() + overlap_seconds, row):
+            raise InputError(f"token {token_id!r} is already revoked or about to expire", "token", _LISTED)
+        if not overlap_seconds:
+            self._table.revoke_token(token_id, time.time())
+        self._trust_nobody()
+        self._note("token rotate", token_id)
+        self._note("token create", row.id)
+        return text, row
 
-    def revoke(self, token_id: str, at: float | None = None) -> TokenRow:
-        """Revoke a token for good; a token that is already revoked stays revoked.
-
-        Args:
-            at: Unix time from which the token is refused; None: now.
+    def revoke(self, token_id: str) -> TokenRow:
+        """Revoke a token at once and for good, whatever a clock says later; a revoked token stays revoked.
 
         Raises:
             InputError: no such token.
         """
-        row = self._table.revoke_token(token_id, time.time() if at is None else at)
+        row = self._table.revoke_token(token_id, time.time())
         if row is None:
-            raise InputError(f"there is no token {token_id!r}", "token", "an id of `proctor token list`")
-        with self._lock:
-            self._trusted.clear()
+            raise InputError(f"there is no token {token_id!r}", "token", _LISTED)
+        self._trust_nobody()
+        self._note("token revoke", token_id)
         return row
+
+    def expire(self) -> None:
+        """Revoke the tokens whose time is over, so that a clock that is set back does not bring them back."""
+        for row in self._table.tokens():
+            self._is_valid(row)
 
     def all(self) -> list[TokenRow]:
         """All tokens, also revoked ones, the oldest first."""
@@ -163,11 +179,35 @@ class Tokens:
 
     def in_use(self) -> bool:
         """Whether any token is valid: without a token, a service must not be reachable from other machines."""
-        return any(map(_is_valid, self._table.tokens()))
+        return any(map(self._is_valid, self._table.tokens()))
+
+    def _is_valid(self, row: TokenRow) -> bool:
+        """Whether the token works now. One that is seen to have expired is revoked: no clock brings it back."""
+        if row.revoked:
+            return False
+        if row.revoked_at is not None and row.revoked_at <= time.time():
+            self._table.revoke_token(row.id, row.revoked_at)
+            return False
+        return True
+
+    def _trust_nobody(self) -> None:
+        with self._lock:
+            self._trusted.clear()
+
+    def _note(self, action: str, token_id: str) -> None:
+        self._table.add_audit(AuditRow(time.time(), "", action, token_id, self._origin, "ok"))
 
 
-def _is_valid(row: TokenRow) -> bool:
-    return row.revoked_at is None or row.revoked_at > time.time()
+def _made(scopes: str, agent_prefix: str, note: str, quotas: Quotas) -> tuple[str, TokenRow]:
+    """A new token: its text, and its row."""
+    token_id = secrets.token_hex(6)
+    text = f"proctor_{token_id}_{secrets.token_urlsafe(32)}"
+    limits = {f"most_{name}": most for name, most in asdict(quotas).items()}
+    return text, TokenRow(token_id, _digest(text), scopes, agent_prefix, note, time.time(), **limits)
+
+
+def _quotas(row: TokenRow) -> Quotas:
+    return Quotas(row.most_agents, row.most_open_episodes, row.most_stored_bytes, row.most_requests_per_second)
 
 
 def _digest(text: str) -> str:

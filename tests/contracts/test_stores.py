@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
 
 from orchestration.service.errors import ConflictError, NotOwnerError
+from orchestration.service.store.connecting import connect
 from orchestration.service.store.registry import STORES, state_store
 from orchestration.service.store.roles import StateStore
 from orchestration.service.store.rows import (
     AgentCommit,
     AgentRow,
+    AuditQuery,
+    AuditRow,
     EpisodeRow,
     EventRow,
     RewardRow,
@@ -79,6 +86,59 @@ def test_agents_are_listed_by_name_in_pages(store: StateStore) -> None:
     assert [row.name for row in store.agents("b", 10)] == ["c"]
     assert [row.name for row in store.agents("", 10, prefix="a_")] == ["a_1"]
     assert store.count_agents() == 4
+
+
+PREFIXES = ("team-", "TEAM-", "team_", "t%", "team", "_", "%", "team-a", "a")
+
+
+@pytest.mark.parametrize("prefix", PREFIXES)
+def test_a_prefix_is_compared_exactly(store: StateStore, prefix: str) -> None:
+    """Neither the case of letters nor a wildcard of SQL lets an agent of another tenant in."""
+    names = [
+        "team-a",
+        "TEAM-a",
+        "Team-a",
+        "team_a",
+        "teamXa",
+        "team",
+        "tea",
+        "t%a",
+        "txa",
+        "a",
+        "_a",
+        "%a",
+        "team-\x7e",
+    ]
+    for name in names:
+        store.create_agent(name, "{}", "", 1.0)
+    own = sorted(name for name in names if name.startswith(prefix))
+    assert [row.name for row in store.agents("", 100, prefix)] == own
+    assert store.agents_of(prefix) == len(own)
+    assert [row.name for row in store.agents(own[0], 100, prefix)] == own[1:]
+
+
+def test_a_listing_of_bounded_bytes_ends_with_the_row_that_exceeds_them(store: StateStore) -> None:
+    for name in "abcd":
+        store.create_agent(name, "x" * 1000, "", 1.0)
+    assert [row.name for row in store.agents("", 10, most_bytes=2500)] == ["a", "b", "c"]
+    assert [row.name for row in store.agents("c", 10, most_bytes=1)] == ["d"]
+    assert len(store.agents("", 3, most_bytes=100_000)) == 3
+
+
+def test_what_a_tenant_occupies(store: StateStore, owned: AgentRow) -> None:
+    store.create_agent("NIGHTLY", "{}", "", 1.0)
+    other = store.take_over("NIGHTLY")
+    assert other is not None
+    empty = store.stored_bytes_of("night")
+    rows = {"new_episodes": [_episode(owned, 0), _episode(owned, 1)], "new_rewards": [_reward(owned, 2, 0, 1)]}
+    store.commit([_commit(owned, new_events=[_event(owned, 2)], **rows)])
+    store.commit([_commit(other, new_episodes=[_episode(other, 0)])])
+    store.add_snapshot(SnapshotRow(owned.id, 2, 0, 1.0, "{}", "ab" * 32, 300), owned.owner_epoch)
+    assert (store.agents_of("night"), store.open_episodes_of("night")) == (1, 1)
+    payloads = 2 * len(_episode(owned, 0).payload) + len(b"payload") + len(b"rewards")
+    assert store.stored_bytes_of("night") - empty == payloads + 300
+    assert store.open_episodes_of("") == 2
+    assert (store.agents_of("x"), store.open_episodes_of("x"), store.stored_bytes_of("x")) == (0, 0, 0)
 
 
 def test_a_commit_is_read_back(store: StateStore, owned: AgentRow) -> None:
@@ -235,6 +295,61 @@ def test_tokens(store: StateStore) -> None:
     assert revoked.revoked_at == 9.0
     assert store.revoke_token("t1", 10.0) == revoked
     assert store.revoke_token("nobody", 1.0) is None
+
+
+def _token(token_id: str, **changes: Any) -> TokenRow:
+    return replace(TokenRow(token_id, "ab" * 32, "read", "", "note", 1.0), **changes)
+
+
+def test_a_revoked_token_stays_revoked_and_is_not_replaced(store: StateStore) -> None:
+    store.add_token(_token("old", most_agents=3, most_requests_per_second=0.5))
+    row = store.revoke_token("old", 100.0)
+    assert row == _token("old", most_agents=3, most_requests_per_second=0.5, revoked=True, revoked_at=100.0)
+    assert not store.replace_token("old", 200.0, _token("new"))
+    assert store.token("new") is None
+    assert store.token("old") == row
+
+
+def test_of_several_replacements_of_a_token_one_is_made(store: StateStore) -> None:
+    store.add_token(_token("first"))
+    with ThreadPoolExecutor(8) as threads:
+        made = list(threads.map(lambda n: store.replace_token("first", 10.0, _token(f"n{n}")), range(8)))
+    assert sum(made) == 1
+    assert len([row for row in store.tokens() if row.id.startswith("n")]) == 1
+    first = store.token("first")
+    assert first is not None
+    assert (first.revoked, first.revoked_at) == (False, 10.0)
+    revoked = store.revoke_token("first", 90.0)
+    assert revoked is not None
+    assert (revoked.revoked, revoked.revoked_at) == (True, 10.0)
+
+
+def _entry(at: float, subject: str = "nightly", token_id: str = "t1") -> AuditRow:
+    return AuditRow(at, token_id, "delete_agent", subject, "192.0.2.1", "ok")
+
+
+def test_the_audit_log_is_read_in_its_order(store: StateStore) -> None:
+    entries = [_entry(1.0), _entry(2.0, "other"), _entry(3.0, token_id="t2"), _entry(4.0)]
+    for entry in entries:
+        store.add_audit(entry)
+    rows = store.audit(AuditQuery())
+    assert [replace(row, id=0) for row in rows] == entries
+    assert [row.id for row in rows] == sorted({row.id for row in rows})
+    assert store.audit(AuditQuery(limit=2, newest=True)) == rows[2:]
+    assert store.audit(AuditQuery(after=rows[1].id)) == rows[2:]
+    assert store.audit(AuditQuery(subject="other")) == [rows[1]]
+    assert store.audit(AuditQuery(token_id="t2")) == [rows[2]]
+    assert store.audit(AuditQuery(since=3.0)) == rows[2:]
+
+
+@pytest.mark.parametrize("statement", ["UPDATE audit SET outcome = 'ok'", "DELETE FROM audit"])
+def test_the_database_refuses_to_change_the_audit_log(store: StateStore, statement: str) -> None:
+    store.add_audit(_entry(1.0))
+    engine = connect(store.url)
+    with pytest.raises(DBAPIError, match="never changed"), engine.execution_options(write=True).begin() as connection:
+        connection.execute(sa.text(statement))
+    engine.dispose()
+    assert len(store.audit(AuditQuery())) == 1
 
 
 def test_a_store_survives_pickling(store: StateStore, owned: AgentRow) -> None:

@@ -24,6 +24,8 @@ from orchestration.service.api.fields import (
     Settings,
     Text,
 )
+from orchestration.service.errors import TooLargeError
+from orchestration.service.store.codec import settings_text
 
 
 class AgentBudget(Body, frozen=True):
@@ -92,6 +94,22 @@ class CreateAgent(Body, frozen=True):
             seed=self.seed,
             budget=Budget() if self.budget is None else self.budget.budget(),
         )
+
+
+def checked_settings_text(settings: AgentSettings, before: str = "") -> str:
+    """The settings as they are stored.
+
+    Args:
+        before: what they replace; settings that an earlier version accepted may stay as long as they are.
+
+    Raises:
+        TooLargeError: they are longer than a listing can carry.
+    """
+    text = settings_text(settings)
+    if len(text) > max(limits.AGENT_TEXT, len(before)):
+        problem = f"the settings have {len(text)} characters; expected at most {limits.AGENT_TEXT}"
+        raise TooLargeError(problem, "budget.must_run" if settings.budget.must_run else "")
+    return text
 
 
 class PatchAgent(Body, frozen=True):

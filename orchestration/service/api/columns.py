@@ -13,7 +13,7 @@ from typing import Final
 from agents.scheduling.columns import RankedColumns, TestColumns
 from agents.scheduling.testcase import TestResult
 from orchestration.service.api.decoding import decode
-from orchestration.service.api.fields import is_plain
+from orchestration.service.api.fields import PATTERNS, PLAIN, is_plain
 from orchestration.service.api.recommendations import (
     Candidate,
     RankedCandidate,
@@ -60,7 +60,7 @@ def columns_of(candidates: Sequence[Candidate], job: str) -> TestColumns:
     """
     ids = tuple([test.id for test in candidates])
     durations = tuple([test.duration for test in candidates])
-    features = [test.features for test in candidates]
+    features = [test.features or None for test in candidates]  # {} says no more than nothing
     if not "".join(ids).isprintable():
         _refuse_control_characters(ids)
     if _is_empty(features):
@@ -107,4 +107,4 @@ def _check_texts(features: dict[str, float | bool | str], field: str) -> None:
 
 def _check(text: str, field: str) -> None:
     if not (text.isprintable() or is_plain(text)):
-        raise InvalidRequestError("expected a text without control characters", field)
+        raise InvalidRequestError(f"expected {PATTERNS[PLAIN]}", field)

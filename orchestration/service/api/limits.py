@@ -42,6 +42,12 @@ OBSERVERS: Final = 16
 PAGE: Final = 500
 """Longest page of a listing."""
 
+PAGE_BYTES: Final = 4 << 20
+"""Texts of one page of a listing, bytes; a page that would have more ends before. One entry is always shown."""
+
+AGENT_TEXT: Final = 1 << 20
+"""Longest settings of one agent as they are stored, characters: each listing carries them."""
+
 CURSOR: Final = 400
 """Longest cursor, characters."""
 

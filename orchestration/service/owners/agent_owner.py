@@ -44,6 +44,8 @@ class OwnerSettings:
         snapshot_every: rewards after which a snapshot is saved; it bounds how much of the log is read on waking.
         snapshots_kept: see `Snapshots`.
         agents_in_memory: of one owner; the least recently used are saved and dropped, and come back when called.
+        bytes_in_memory: of the histories and the episodes of these agents; the agent that was called last stays,
+            however large it is.
     """
 
     store_url: str
@@ -51,6 +53,7 @@ class OwnerSettings:
     snapshot_every: int = 100
     snapshots_kept: int = 8
     agents_in_memory: int = 200
+    bytes_in_memory: int = 1 << 30
 
 
 class AgentOwner:
@@ -192,8 +195,14 @@ class AgentOwner:
             due = rewards >= every or others >= 4 * every or live.restored
             if due and not self._saver.save(live):
                 self._live.pop(name, None)
-        while len(self._live) > self.settings.agents_in_memory:
+            live.measure()
+        while len(self._live) > self.settings.agents_in_memory or (
+            len(self._live) > 1 and self._bytes() > self.settings.bytes_in_memory
+        ):
             self._drop(next(iter(self._live)))
+
+    def _bytes(self) -> int:
+        return sum(live.size for live in self._live.values())
 
     def _drop(self, name: str) -> None:
         live = self._live.pop(name, None)

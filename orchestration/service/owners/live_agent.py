@@ -7,7 +7,6 @@ learner, and nothing is acknowledged that is not in the log.
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -23,7 +22,7 @@ from agents.scheduling.episode_codec import episode_to_bytes
 from agents.scheduling.observation import FloatArray
 from agents.scheduling.reward import RewardOutcome
 from agents.scheduling.scheduler import Scheduler
-from orchestration.service.api.agents import PatchAgent, RestoreAnswer, RestoreRequest
+from orchestration.service.api.agents import PatchAgent, RestoreAnswer, RestoreRequest, checked_settings_text
 from orchestration.service.api.columns import Job, read_job, results_of
 from orchestration.service.api.decoding import decode, encode
 from orchestration.service.api.recommendations import (
@@ -35,6 +34,7 @@ from orchestration.service.api.recommendations import (
 )
 from orchestration.service.errors import ConflictError, NotFoundError
 from orchestration.service.owners.insights import insights_answer
+from orchestration.service.owners.job_checks import check_size, job_digest, past_runs
 from orchestration.service.owners.open_episode import OpenEpisode, load_episode, without_payload
 from orchestration.service.owners.owner_call import CallKind, OwnerAnswer, OwnerCall
 from orchestration.service.owners.snapshots import Snapshots
@@ -48,7 +48,6 @@ from orchestration.service.store.codec import (
     packed_rewards,
     plain_rewards,
     restore_of,
-    settings_text,
 )
 from orchestration.service.store.roles import RecoveryStore
 from orchestration.service.store.rows import (
@@ -71,6 +70,7 @@ class LiveAgent:
         write: writes what is pending of all agents of the owner; called before the log or an old episode is read.
 
     Attributes:
+        size: about the bytes of its history and its episodes, when it was measured last.
         restored: a version was, after the newest snapshot: it cannot be off-loaded before there is a newer one.
     """
 
@@ -96,7 +96,7 @@ class LiveAgent:
         self._cache = folded.episodes
         self._pending: AgentCommit | None = None
         newest = store.snapshots(row.id)
-        self.restored = False
+        self.restored, self.size = False, 0
         self.snapshot_seq, self.snapshot_version = (newest[-1].seq, newest[-1].version) if newest else (0, 0)
 
     def perform(self, call: OwnerCall) -> OwnerAnswer:
@@ -120,6 +120,10 @@ class LiveAgent:
         pending, self._pending = self._pending, None
         return pending
 
+    def measure(self) -> None:
+        """Bring `size` up to date."""
+        self.size = self.scheduler.history.nbytes + self._cache.nbytes
+
     @property
     def settings_text(self) -> str:
         """The settings of now, as stored."""
@@ -129,7 +133,7 @@ class LiveAgent:
 
     def _recommend(self, call: OwnerCall, job: Job) -> OwnerAnswer:
         observers = () if call.observed_agent else tuple(job.request.observe)
-        digest = _digest(job, observers, call.idempotency_key) if call.idempotency_key else ""
+        digest = job_digest(job, observers, call.idempotency_key) if call.idempotency_key else ""
         opened = self._known(call.episode_id) if call.again or digest else None
         if opened is None:
             opened = self._open(call, job, observers, digest)
@@ -139,6 +143,7 @@ class LiveAgent:
         return OwnerAnswer(encode(answer), answer.observers, numbers=(("exploration", answer.exploration),))
 
     def _open(self, call: OwnerCall, job: Job, observers: Sequence[str], digest: str) -> OpenEpisode:
+        check_size(len(job.tests), self.scheduler.settings.history_length)
         past, name, opened_at = self._unknown_histories(job), job.request.job, time.time()
         # Refused requests change nothing, so reported histories are entered into a state that can be left again.
         before = self.scheduler.history.state() if past else None
@@ -198,7 +203,7 @@ class LiveAgent:
         if not any(histories):
             return None
         rows = self.scheduler.history.rows(keys_of(job.tests))
-        chosen = [(job.tests.ids[place], _past_runs(histories[place])) for place in np.flatnonzero(rows < 0).tolist()]
+        chosen = [(job.tests.ids[place], past_runs(histories[place])) for place in np.flatnonzero(rows < 0).tolist()]
         chosen = [entry for entry in chosen if entry[1]]
         return ([name for name, _ in chosen], [runs for _, runs in chosen]) if chosen else None
 
@@ -261,7 +266,8 @@ class LiveAgent:
             exploration_settings=explored,
             budget=old.budget if request.budget is None else request.budget.budget(),
         )
-        changed, text = with_settings(self.scheduler, settings), settings_text(settings)
+        text = checked_settings_text(settings, self._settings)
+        changed = with_settings(self.scheduler, settings)
         if request.description is not None and request.description != self._description:
             self._description = request.description
             self._commit()
@@ -283,7 +289,7 @@ class LiveAgent:
         if call.idempotency_key:
             for event in self._store.events_of(self.row.id, call.idempotency_key):
                 if event.kind == EventKind.RESTORED:
-                    return OwnerAnswer(encode(RestoreAnswer(event.version, restore_of(event.payload)[0])))
+                    return _repeated_restore(event, request)
         row = self._store.agent(self.name)  # what was off-loaded meanwhile cannot be restored any more
         if row is None:
             raise NotFoundError(f"there is no agent {self.name!r}", "agent")
@@ -345,24 +351,17 @@ def _reward_row(opened: OpenEpisode, outcome: RewardOutcome, rewards: FloatArray
     )
 
 
-def _past_runs(history: Sequence[Any] | None) -> tuple[PastRun, ...]:
-    return tuple([(run.verdict.value, run.duration, run.finished_at) for run in history or ()])
+def _repeated_restore(event: EventRow, request: RestoreRequest) -> OwnerAnswer:
+    """The first answer.
 
-
-def _digest(job: Job, observers: Sequence[str], key: str) -> str:
-    """What tells two requests with one key apart: the same text since the first version, because it is stored."""
-    request, tests = job.request, job.tests
-    histories = [_past_runs(test.history) for test in request.test_cases]
-    candidates = (
-        f"Candidates(ids={tests.ids!r}, durations={tests.durations!r}, features={tests.features!r}, "
-        f"histories={tuple(histories) if any(test.history is not None for test in request.test_cases) else ()!r})"
-    )
-    text = (
-        f"RecommendationRequest(candidates={candidates}, job={request.job!r}, "
-        f"time_budget_seconds={request.time_budget_seconds!r}, must_run={tuple(request.must_run)!r}, "
-        f"observe={tuple(observers)!r}, idempotency_key={key!r})"
-    )
-    return hashlib.sha256(text.encode()).hexdigest()
+    Raises:
+        ConflictError: the first call with this key restored another version.
+    """
+    restored = restore_of(event.payload)[0]
+    if restored != request.version:
+        detail = f"this idempotency key was used to restore version {restored}; expected a new key"
+        raise ConflictError(detail, "idempotency_key")
+    return OwnerAnswer(encode(RestoreAnswer(event.version, restored)))
 
 
 def _no_body(body: bytes) -> None:

@@ -120,14 +120,23 @@ class EpisodeCache:
     """The episodes used last, up to a number of tests in all.
 
     An episode counts for `EPISODE_TESTS` tests more than it has: that is what it weighs without any.
+
+    Attributes:
+        TEST_BYTES: about what a test occupies, besides its id.
     """
 
     EPISODE_TESTS = 50
+    TEST_BYTES = 500
 
     def __init__(self, capacity_tests: int) -> None:
         self._capacity = capacity_tests
-        self._tests = 0
+        self._tests = self._characters = 0
         self._kept: OrderedDict[str, OpenEpisode] = OrderedDict()
+
+    @property
+    def nbytes(self) -> int:
+        """About the bytes that the episodes occupy."""
+        return self._characters + self._tests * self.TEST_BYTES
 
     def get(self, episode_id: str) -> OpenEpisode | None:
         """The episode, if it is kept."""
@@ -140,10 +149,16 @@ class EpisodeCache:
         """Keep it; the least recently used ones make room. The newest stays, however large it is."""
         self._kept[opened.row.id] = opened
         self._tests += opened.row.tests + self.EPISODE_TESTS
+        self._characters += _id_characters(opened)
         while self._tests > self._capacity and len(self._kept) > 1:
             _, dropped = self._kept.popitem(last=False)
             self._tests -= dropped.row.tests + self.EPISODE_TESTS
+            self._characters -= _id_characters(dropped)
         return opened
+
+
+def _id_characters(opened: OpenEpisode) -> int:
+    return sum(map(len, ids_of(opened.episode.tests)))
 
 
 def without_payload(row: EpisodeRow) -> EpisodeRow:

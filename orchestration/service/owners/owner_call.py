@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import uuid
 from dataclasses import dataclass
 from typing import Literal
 
@@ -52,3 +54,10 @@ class OwnerAnswer:
 
     def __reduce__(self) -> tuple[type[OwnerAnswer], tuple[object, ...]]:
         return OwnerAnswer, (self.body, self.observers, self.version, self.numbers)
+
+
+def new_episode_id(agent: str, idempotency_key: str) -> str:
+    """Id of a new episode; the same again under the same key."""
+    if not idempotency_key:
+        return uuid.uuid4().hex
+    return hashlib.sha256(f"{agent}\n{idempotency_key}".encode()).hexdigest()[:32]

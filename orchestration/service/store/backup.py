@@ -35,11 +35,11 @@ from orchestration.service.store.compatibility import store_state
 from orchestration.service.store.connecting import absolute_url, connect
 from orchestration.service.store.migrating import readable_state
 from orchestration.service.store.rows import SnapshotRow
-from orchestration.service.store.schema import REVISION, agents, episodes, events, rewards, snapshots, tokens
+from orchestration.service.store.schema import REVISION, agents, audit, episodes, events, rewards, snapshots, tokens
 
 FORMAT = 1
 MANIFEST = "manifest.json"
-TABLES = (agents, episodes, events, rewards, snapshots, tokens)
+TABLES = (agents, episodes, events, rewards, snapshots, tokens, audit)
 """In the order in which they are restored. Owners are left out: they are processes of the moment."""
 
 TRIES = 3

@@ -33,10 +33,11 @@ from orchestration.service.store.backup import (
 from orchestration.service.store.compatibility import StoredFormat, record_formats, refuse_formats, unrecorded_formats
 from orchestration.service.store.connecting import absolute_url, connect
 from orchestration.service.store.migrating import prepare, readable_state
-from orchestration.service.store.schema import REVISION, agents, episodes, owners
+from orchestration.service.store.schema import REVISION, agents, audit, episodes, owners
 
-READABLE = ("0002", REVISION)
-"""Revisions of backups. 0003 only adds the table of formats, whose rows the manifest holds."""
+READABLE = ("0002", "0003", REVISION)
+"""Revisions of backups. 0003 only adds the table of formats, whose rows the manifest holds; 0004 adds the audit log
+and columns of tokens that have defaults."""
 
 MOST_MANIFEST_BYTES = 256 << 20
 _ROWS = 500
@@ -62,11 +63,12 @@ def restore_backup(source: Path, places: Places) -> Copied:
         with engine.execution_options(write=True).begin() as connection:
             if any(_rows(connection, table) for table in (*TABLES, owners)):
                 raise _not_empty(places.store)
-            for table in TABLES:
+            for table in (table for table in TABLES if table.name in body["rows"]):  # older backups lack the newest
                 _restore_table(connection, table, source / "tables" / f"{table.name}.jsonl.gz")
                 if _rows(connection, table) != body["rows"][table.name]:
                     raise CorruptArtifactError(f"{table.name} lacks rows", "", "a whole backup", str(source))
-            _go_on_after(connection, int(body["last_agent_id"]))
+            _go_on_after(connection, agents, int(body["last_agent_id"]))
+            _go_on_after(connection, audit, connection.execute(sa.select(sa.func.max(audit.c.id))).scalar() or 0)
             record_formats(connection, formats)
     except SQLAlchemyError as error:
         problem = f"cannot be written ({type(error).__name__})"
@@ -215,11 +217,12 @@ def _read(path: Path, binary: list[str]) -> Iterator[dict[str, Any]]:
             yield row
 
 
-def _go_on_after(connection: sa.Connection, last: int) -> None:
-    """Give the next agent a number that no agent ever had."""
+def _go_on_after(connection: sa.Connection, table: sa.Table, last: int) -> None:
+    """Give the next row of the table a number that no row ever had."""
+    values = {"name": table.name, "last": last}
     if connection.dialect.name == "sqlite":
-        connection.execute(sa.text("DELETE FROM sqlite_sequence WHERE name = 'agents'"))
-        connection.execute(sa.text("INSERT INTO sqlite_sequence (name, seq) VALUES ('agents', :last)"), {"last": last})
+        connection.execute(sa.text("DELETE FROM sqlite_sequence WHERE name = :name"), values)
+        connection.execute(sa.text("INSERT INTO sqlite_sequence (name, seq) VALUES (:name, :last)"), values)
     elif last:
-        sequence = sa.func.pg_get_serial_sequence(agents.name, "id")
+        sequence = sa.func.pg_get_serial_sequence(table.name, "id")
         connection.execute(sa.select(sa.func.setval(sequence, last)))

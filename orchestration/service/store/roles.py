@@ -14,6 +14,8 @@ from typing import Protocol
 from orchestration.service.store.rows import (
     AgentCommit,
     AgentRow,
+    AuditQuery,
+    AuditRow,
     EpisodeRow,
     EventRow,
     RewardRow,
@@ -33,8 +35,13 @@ class AgentTable(Protocol):
         """The agent, or None."""
         ...
 
-    def agents(self, after: str, limit: int, prefix: str = "") -> list[AgentRow]:
-        """Agents by name, those after `after`."""
+    def agents(self, after: str, limit: int, prefix: str = "", most_bytes: int | None = None) -> list[AgentRow]:
+        """Agents by name, those after `after`.
+
+        Args:
+            prefix: only agents whose name begins with it, compared exactly.
+            most_bytes: the row whose texts exceed so many bytes in all is the last.
+        """
         ...
 
     def count_agents(self) -> int:
@@ -191,7 +198,48 @@ class TokenTable(Protocol):
         ...
 
     def revoke_token(self, token_id: str, at: float) -> TokenRow | None:
-        """Revoke a token from `at` on; a second call can only bring that time forward. None: no such token."""
+        """Revoke a token for good; a token that is revoked stays as it is. None: no such token.
+
+        Args:
+            at: when, for people; no later clock can bring the token back.
+        """
+        ...
+
+    def replace_token(self, token_id: str, expires_at: float, successor: TokenRow) -> bool:
+        """Enter the successor of a token, which is refused from `expires_at` on.
+
+        Returns:
+            False: the token is revoked, expires already, or does not exist; nothing was changed. Of several calls at
+            once one succeeds.
+        """
+        ...
+
+
+class AuditTable(Protocol):
+    """Who did what; entries are added, and never changed or removed."""
+
+    def add_audit(self, row: AuditRow) -> None:
+        """Add an entry; its `id` is given by the store."""
+        ...
+
+    def audit(self, query: AuditQuery) -> list[AuditRow]:
+        """Entries, in the order in which they were added."""
+        ...
+
+
+class UsageTable(Protocol):
+    """What the agents whose names begin with a prefix occupy; "": all agents."""
+
+    def agents_of(self, prefix: str) -> int:
+        """Their number."""
+        ...
+
+    def open_episodes_of(self, prefix: str) -> int:
+        """Their episodes in the store that are not rewarded."""
+        ...
+
+    def stored_bytes_of(self, prefix: str) -> int:
+        """Bytes of their settings, episodes, events, rewards and snapshots, without what is in the archive."""
         ...
 
 
@@ -211,7 +259,11 @@ class OwnerDirectory(AgentTable, OwnerTable, Protocol):
     """Agents and their owners."""
 
 
-class StateStore(ArchivedStore, OwnerTable, TokenTable, Protocol):
+class TokenStore(TokenTable, AuditTable, Protocol):
+    """Tokens, and the log of who changed them."""
+
+
+class StateStore(ArchivedStore, OwnerTable, TokenStore, UsageTable, Protocol):
     """All roles in one store: what an entry of `STORES` makes."""
 
     url: str

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 
 class EventKind(StrEnum):
@@ -16,6 +17,11 @@ class EventKind(StrEnum):
     RESULTS = "results"
     REWARD = "reward"
     RESTORED = "restored"
+
+
+def text_bytes(row: Any) -> int:
+    """Bytes of a row's texts, which is nearly all that a listing carries of it; characters count as one byte each."""
+    return sum(len(value) for name in row.__dataclass_fields__ if isinstance(value := getattr(row, name), str))
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +123,13 @@ class SnapshotRow:
 
 @dataclass(frozen=True, slots=True)
 class TokenRow:
-    """A bearer token without its secret."""
+    """A bearer token without its secret.
+
+    Attributes:
+        revoked_at: Unix time from which the token is refused; None: none is set.
+        revoked: for good, whatever a clock says. A token that is seen to have expired is revoked too.
+        most_agents, most_open_episodes, most_stored_bytes, most_requests_per_second: see `Quotas`.
+    """
 
     id: str
     sha256: str
@@ -126,6 +138,52 @@ class TokenRow:
     note: str
     created_at: float
     revoked_at: float | None = None
+    revoked: bool = False
+    most_agents: int | None = None
+    most_open_episodes: int | None = None
+    most_stored_bytes: int | None = None
+    most_requests_per_second: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRow:
+    """One entry of the audit log: who did what, when, from where, and how it ended.
+
+    Attributes:
+        token_id: "": a call without a token, or a command on the machine of the service.
+        action: name of the call (`delete_agent`) or of the command (`token revoke`).
+        subject: the agent, or the token that was made, rotated or revoked.
+        origin: address of the caller, or the user who gave the command.
+        outcome: `ok`, or the type of the problem (`forbidden`).
+        id: grows with every entry; 0 before it is stored.
+    """
+
+    at: float
+    token_id: str
+    action: str
+    subject: str
+    origin: str
+    outcome: str
+    id: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class AuditQuery:
+    """Which entries of the audit log are read.
+
+    Attributes:
+        after: entries with a greater id.
+        newest: the newest entries; otherwise the oldest. Both come in the order in which they were added.
+        subject, token_id: only these; "": all.
+        since: Unix time.
+    """
+
+    after: int = 0
+    limit: int = 1000
+    newest: bool = False
+    subject: str = ""
+    token_id: str = ""
+    since: float = 0.0
 
 
 @dataclass(slots=True)

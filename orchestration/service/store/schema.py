@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-REVISION = "0003"
+REVISION = "0004"
 """The newest migration; this code works with its tables."""
 
 NAME_LENGTH = 100
@@ -125,6 +125,25 @@ tokens = sa.Table(
     sa.Column("note", sa.String(TEXT_LENGTH), nullable=False),
     sa.Column("created_at", sa.Double, nullable=False),
     sa.Column("revoked_at", sa.Double, nullable=True),
+    sa.Column("revoked", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("most_agents", sa.BigInteger, nullable=True),
+    sa.Column("most_open_episodes", sa.BigInteger, nullable=True),
+    sa.Column("most_stored_bytes", sa.BigInteger, nullable=True),
+    sa.Column("most_requests_per_second", sa.Double, nullable=True),
+)
+
+audit = sa.Table(
+    "audit",
+    metadata,
+    # SQLite numbers rows by itself only in a column of this very type.
+    sa.Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True),
+    sa.Column("at", sa.Double, nullable=False),
+    sa.Column("token_id", sa.String(32), nullable=False),
+    sa.Column("action", sa.String(40), nullable=False),
+    sa.Column("subject", sa.String(NAME_LENGTH), nullable=False),
+    sa.Column("origin", sa.String(TEXT_LENGTH), nullable=False),
+    sa.Column("outcome", sa.String(60), nullable=False),
+    sqlite_autoincrement=True,
 )
 
 formats = sa.Table(

@@ -11,14 +11,26 @@ from orchestration.service.store.migrating import prepare
 from orchestration.service.store.roles import StateStore
 from orchestration.service.store.sqlite_commits import SqliteCommits
 from orchestration.service.store.tables.agents import SqlAgents
+from orchestration.service.store.tables.audit import SqlAudit
 from orchestration.service.store.tables.event_log import SqlEventLog
 from orchestration.service.store.tables.offloading import SqlOffloading
 from orchestration.service.store.tables.owners import SqlOwners
 from orchestration.service.store.tables.snapshots import SqlSnapshots
 from orchestration.service.store.tables.tokens import SqlTokens
+from orchestration.service.store.tables.usage import SqlUsage
 
 
-class SqlStore(SqlAgents, SqlEventLog, SqlOffloading, SqlSnapshots, SqlOwners, SqlTokens, StateStore):
+class SqlStore(
+    SqlAgents,
+    SqlEventLog,
+    SqlOffloading,
+    SqlSnapshots,
+    SqlOwners,
+    SqlTokens,
+    SqlAudit,
+    SqlUsage,
+    StateStore,
+):
     """See `StateStore`. Thread-safe; a process that forks must open its own.
 
     Args:

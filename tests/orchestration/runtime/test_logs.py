@@ -55,8 +55,28 @@ def test_a_line_says_what_it_is_about(tmp_path: Path) -> None:
     assert first["at"].endswith("Z")
     assert (inner["agent"], inner.get("episode")) == ("other", None)
     assert (failed["agent"], failed["error"]) == ("named", "ValueError")
-    assert "broken" in failed["traceback"]
+    assert failed["traceback"][0].startswith("Traceback")
+    assert failed["traceback"][-1] == "ValueError: broken"
     assert "agent" not in other
+
+
+def test_a_traceback_is_readable_without_unescaping(tmp_path: Path) -> None:
+    handler = start_logs("test", {"PROCTOR_LOGS": str(tmp_path)})
+    coloured = "\x1b[36mray::task()\x1b[39m failed\nin two lines"
+    try:
+        try:
+            raise KeyError("inner")
+        except KeyError as error:
+            raise RuntimeError(coloured) from error
+    except RuntimeError:
+        logging.getLogger("orchestration.x").exception("failed")
+    handler.flush()
+    (text,) = (file.read_text() for file in tmp_path.glob("*.jsonl"))
+    assert "\\n" not in text
+    assert "u001b" not in text
+    (line,) = lines(tmp_path)
+    assert line["traceback"][-2:] == ["RuntimeError: ray::task() failed", "in two lines"]
+    assert "KeyError: 'inner'" in line["traceback"]
 
 
 def test_a_long_message_is_cut() -> None:

@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import dataclasses
+import gzip
 import json
 import shutil
 import sqlite3
+import time
 import zipfile
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+from alembic import command
+from alembic.config import Config
 
 from envsearch.errors import CorruptArtifactError, InputError
 from orchestration.cli.app import app
 from orchestration.cli.errors import run_app
 from orchestration.service.service import SchedulingService, ServiceSettings
 from orchestration.service.store import formats
-from orchestration.service.store.backup import MANIFEST, Places, back_up, body_digest
+from orchestration.service.store.backup import MANIFEST, Places, back_up, body_digest, digest_of
 from orchestration.service.store.connecting import connect
-from orchestration.service.store.migrating import readable_state
+from orchestration.service.store.migrating import MIGRATIONS, readable_state
 from orchestration.service.store.restoring import restore_backup
+from orchestration.service.store.rows import AuditQuery, AuditRow, TokenRow
 from orchestration.service.store.sql import SqlStore
 
 STORES = Path(__file__).parent / "stores"
@@ -51,6 +56,7 @@ COMMANDS = {
     "serve": ["serve", "--port", "1"],
     "token create": ["token", "create", "--scope", "read"],
     "token list": ["token", "list"],
+    "audit": ["audit"],
     "backup": ["backup", "COPY"],
 }
 
@@ -220,6 +226,86 @@ def test_a_backup_of_0_1_is_restored(tmp_path: Path) -> None:
     recorded = readable_state(engine).formats["episode"]
     engine.dispose()
     assert dataclasses.astuple(recorded) == (2, 2, "0.1.0")
+
+
+def _as_0003(place: Path) -> None:
+    """The store as the revision before tenants had it."""
+    engine = connect(f"sqlite:///{place}")
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    with engine.execution_options(write=True).begin() as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0003")
+    engine.dispose()
+
+
+def test_a_store_without_an_audit_log_is_upgraded_and_keeps_its_tokens(tmp_path: Path) -> None:
+    """A token that was revoked before stays so, though the clock has been set back since."""
+    place = unpacked("0.1", tmp_path) / "service.db"
+    SqlStore(str(place)).close()
+    _as_0003(place)
+    later = time.time() + 3600
+    statement = "INSERT INTO tokens VALUES (?, 'ab', 'read', 'team-', 'note', ?, ?)"
+    with closing(sqlite3.connect(place)) as connection, connection:
+        connection.execute("DELETE FROM tokens")
+        connection.execute("UPDATE agents SET updated_at = ?", (later,))
+        rows = [("valid", 1.0, None), ("revoked", 1.0, later - 60), ("rotated", 1.0, later + 60)]
+        connection.executemany(statement, rows)
+    store = SqlStore(str(place))
+    kept = {row.id: (row.revoked, row.revoked_at, row.most_agents) for row in store.tokens()}
+    assert kept == {
+        "valid": (False, None, None),
+        "revoked": (True, later - 60, None),
+        "rotated": (False, later + 60, None),
+    }
+    assert store.audit(AuditQuery()) == []
+    assert len(store.agents("", 100)) == 8
+    with closing(sqlite3.connect(place)) as connection, connection:  # a service of the version before goes on
+        columns = "tokens (id, sha256, scopes, agent_prefix, note, created_at, revoked_at)"
+        connection.execute(statement.replace("tokens", columns), ("new", 1.0, None))
+    new = store.token("new")
+    assert new is not None
+    assert not new.revoked
+    store.close()
+
+
+def test_a_backup_without_an_audit_log_is_restored(tmp_path: Path) -> None:
+    places = Places(str(tmp_path / "service.db"), str(tmp_path / "states"))
+    store = SqlStore(places.store)
+    store.add_token(TokenRow("t1", "ab" * 32, "read", "", "", 1.0))
+    store.close()
+    copy = tmp_path / "copy"
+    back_up(places, copy)
+    body = json.loads((copy / MANIFEST).read_text())["body"]
+    body["revision"] = "0003"
+    del body["rows"]["audit"], body["files"]["tables/audit.jsonl.gz"]
+    tokens = copy / "tables" / "tokens.jsonl.gz"
+    (row,) = [json.loads(line) for line in gzip.decompress(tokens.read_bytes()).splitlines()]
+    old = {name: value for name, value in row.items() if name != "revoked" and not name.startswith("most_")}
+    tokens.write_bytes(gzip.compress(json.dumps(old).encode()))
+    body["files"]["tables/tokens.jsonl.gz"] = {"size": tokens.stat().st_size, "sha256": digest_of(tokens)}
+    (copy / MANIFEST).write_text(json.dumps({"format": 1, "sha256": body_digest(body), "body": body}))
+    restore_backup(copy, Places(str(tmp_path / "new.db"), str(tmp_path / "new")))
+    restored = SqlStore(str(tmp_path / "new.db"))
+    assert restored.tokens() == [TokenRow("t1", "ab" * 32, "read", "", "", 1.0)]
+    restored.close()
+
+
+def test_the_audit_log_is_in_the_backup_and_goes_on_after_it(tmp_path: Path) -> None:
+    places = Places(str(tmp_path / "service.db"), str(tmp_path / "states"))
+    store = SqlStore(places.store)
+    entry = AuditRow(1.0, "t1", "delete_agent", "a", "192.0.2.1", "ok")
+    for _ in range(3):
+        store.add_audit(entry)
+    rows = store.audit(AuditQuery())
+    store.close()
+    back_up(places, tmp_path / "copy")
+    restore_backup(tmp_path / "copy", Places(str(tmp_path / "new.db"), str(tmp_path / "new")))
+    restored = SqlStore(str(tmp_path / "new.db"))
+    assert restored.audit(AuditQuery()) == rows
+    restored.add_audit(entry)
+    assert [row.id for row in restored.audit(AuditQuery())] == [1, 2, 3, 4]
+    restored.close()
 
 
 def test_a_backup_with_unreadable_formats_is_refused(tmp_path: Path) -> None:

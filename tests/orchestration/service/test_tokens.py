@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ from typer.testing import CliRunner
 
 from envsearch.errors import InputError
 from orchestration.cli.token import token as token_commands
+from orchestration.service.quotas import Quotas
+from orchestration.service.store.rows import AuditQuery
 from orchestration.service.store.sql import SqlStore
 from orchestration.service.tokens import Scope, Tokens
 
@@ -74,6 +77,83 @@ def test_another_process_notices_a_revocation(tokens: Tokens, place: Path, monke
     assert tokens.verify(text) is not None
     Tokens(SqlStore(str(place))).revoke(row.id)
     assert tokens.verify(text) is None
+
+
+HOUR = 3600.0
+
+
+def set_clock(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    monkeypatch.setattr("orchestration.service.tokens.time.time", lambda: seconds)
+
+
+def test_a_clock_that_is_set_back_revives_no_token(tokens: Tokens, monkeypatch: pytest.MonkeyPatch) -> None:
+    set_clock(monkeypatch, 10 * HOUR)
+    revoked, row = tokens.create([Scope.ADMIN])
+    tokens.revoke(row.id)
+    rotated, row = tokens.create([Scope.ADMIN])
+    tokens.rotate(row.id, 1 * HOUR)
+    unused, row = tokens.create([Scope.ADMIN])
+    tokens.rotate(row.id, 1 * HOUR)
+    set_clock(monkeypatch, 9 * HOUR)
+    assert tokens.verify(revoked) is None
+    tokens._trust_nobody()
+    assert tokens.verify(rotated) is not None
+    tokens._trust_nobody()
+    set_clock(monkeypatch, 11 * HOUR)
+    assert tokens.verify(rotated) is None
+    tokens.expire()  # what a service does each minute: nobody called with the third token after it expired
+    set_clock(monkeypatch, 0.0)
+    assert [tokens.verify(text) for text in (revoked, rotated, unused)] == [None, None, None]
+
+
+def test_of_rotations_at_once_one_makes_a_token(tokens: Tokens, place: Path) -> None:
+    _, row = tokens.create([Scope.ADMIN])
+
+    def rotate(_: int) -> str | None:
+        own = Tokens(SqlStore(str(place)))
+        try:
+            return own.rotate(row.id, HOUR)[0]
+        except InputError:
+            return None
+
+    with ThreadPoolExecutor(8) as threads:
+        made = [text for text in threads.map(rotate, range(8)) if text is not None]
+    assert len(made) == 1
+    assert tokens.verify(made[0]) is not None
+    assert [listed.revoked_at is None for listed in tokens.all()].count(True) == 1
+
+
+def test_quotas_are_granted_and_pass_to_the_successor(tokens: Tokens) -> None:
+    quotas = Quotas(3, 20, 2**20, 5.0)
+    text, row = tokens.create([Scope.ADMIN], "team-", quotas=quotas)
+    successor, _ = tokens.rotate(row.id, HOUR)
+    grants = [tokens.verify(text), tokens.verify(successor)]
+    assert [grant and grant.quotas for grant in grants] == [quotas, quotas]
+
+
+@pytest.mark.parametrize(
+    ("quotas", "field"),
+    [(Quotas(-1), "agents"), (Quotas(stored_bytes=-5), "stored_bytes"), (Quotas(None, None, None, 0.0), "requests")],
+)
+def test_a_quota_that_makes_no_sense_is_refused(tokens: Tokens, quotas: Quotas, field: str) -> None:
+    with pytest.raises(InputError, match=field):
+        tokens.create([Scope.READ], quotas=quotas)
+    assert tokens.all() == []
+
+
+def test_changes_of_tokens_are_in_the_audit_log_without_secrets(place: Path) -> None:
+    store = SqlStore(str(place))
+    tokens = Tokens(store, "command of ann")
+    text, first = tokens.create([Scope.READ])
+    successor, second = tokens.rotate(first.id, HOUR)
+    tokens.revoke(second.id)
+    rows = store.audit(AuditQuery())
+    actions = ["token create", "token rotate", "token create", "token revoke"]
+    assert [(row.action, row.subject) for row in rows] == list(
+        zip(actions, [first.id, first.id, second.id, second.id], strict=True)
+    )
+    assert {(row.origin, row.outcome) for row in rows} == {("command of ann", "ok")}
+    assert not any(secret.split("_", 2)[2] in repr(rows) for secret in (text, successor))
 
 
 @pytest.mark.parametrize(("scopes", "prefix"), [([], ""), ([Scope.READ], "a/b"), ([Scope.READ], ".hidden")])

@@ -9,10 +9,14 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 
 from orchestration.service.store.connecting import service_errors
+from orchestration.service.store.rows import text_bytes
 
 Row = TypeVar("Row")
 PARAMETERS = 500
 """Values per IN list; old versions of SQLite allow 999 parameters in all."""
+
+READ_AT_ONCE = 8
+"""Rows that a listing of bounded bytes reads at a time."""
 
 
 class SqlTables:
@@ -40,6 +44,18 @@ class SqlTables:
     def _all(self, kind: type[Row], query: sa.Select[Any]) -> list[Row]:
         with self._reading() as connection:
             return [_row(kind, values) for values in connection.execute(query).mappings()]
+
+    def _until(self, kind: type[Row], query: sa.Select[Any], most_bytes: int | None) -> list[Row]:
+        """Rows up to the one whose texts exceed so many bytes in all; later rows are not read."""
+        rows: list[Row] = []
+        size = 0
+        with self._reading() as connection:
+            for values in connection.execution_options(yield_per=READ_AT_ONCE).execute(query).mappings():
+                rows.append(_row(kind, values))
+                size += text_bytes(rows[-1])
+                if most_bytes is not None and size > most_bytes:
+                    break
+        return rows
 
     def _first(self, kind: type[Row], query: sa.Select[Any]) -> Row | None:
         rows = self._all(kind, query.limit(1))
