@@ -45,9 +45,9 @@ def metrics_of(client: TestClient) -> dict[str, set[str]]:
     """Sample name -> its labels, of a service that has answered, refused and been asked for nothing it knows."""
     client.get("/v1/agents/nobody")
     lines = client.get("/metrics").text.splitlines()
-    found = (re.match(r"([a-z_]+)(?:\{(.*)\})? ", line) for line in lines if not line.startswith("#"))
+    matches = (re.match(r"([a-z_]+)(?:\{(.*)\})? ", line) for line in lines if not line.startswith("#"))
     samples: dict[str, set[str]] = {}
-    for match in filter(None, found):
+    for match in filter(None, matches):
         samples.setdefault(match[1], set()).update(re.findall(r'(\w+)="', match[2] or ""))
     return samples | {"up": {"job", "instance"}} | {name: set() for name in RECORDS}
 
