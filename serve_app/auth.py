@@ -13,6 +13,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from functools import lru_cache
 from ipaddress import ip_address
@@ -20,6 +21,7 @@ from typing import Final
 
 from starlette.types import Scope as Asgi
 
+from orchestration.runtime.edge import secret_of
 from orchestration.service.errors import ForbiddenError, NotFoundError, UnauthenticatedError
 from orchestration.service.tokens import TRUSTED_SECONDS, Grant, Scope, Tokens
 from serve_app.throttling import FailureCounter, ThrottledError, client_address, trusted_networks
@@ -44,7 +46,7 @@ class Gate:
         self._trusted: dict[str, tuple[float, Grant]] = {}
         self._in_use: tuple[float, bool] = (0.0, False)
         self._failures = FailureCounter()
-        self._proxies = trusted_networks()
+        self._proxies, self._secret = trusted_networks(), secret_of(os.environ)
 
     async def admit(self, authorization: str | None, host: str, scope: Scope, agent: str, request: Asgi) -> Grant:
         """What the caller may do, if the call may be made.
@@ -74,7 +76,7 @@ class Gate:
         trusted = self._trusted.get(text)
         if trusted is not None and now < trusted[0] and kind.lower() == "bearer":
             return trusted[1]
-        client = client_address(request, self._proxies)
+        client = client_address(request, self._proxies, self._secret)
         if trusted is None:  # a token that was valid once is checked again, whoever else shares its address
             self._refuse_throttled(client)
         if kind.lower() != "bearer":
@@ -118,4 +120,5 @@ def _names_this_machine(authority: str) -> bool:
     try:
         return ip_address(name).is_loopback
     except ValueError:
+        name = name.lower().rstrip(".")  # names have no case, and may end with the root's dot
         return name == "localhost" or name.endswith(".localhost")
