@@ -83,6 +83,9 @@ def ended_by_sigterm() -> Iterator[None]:
     except KeyboardInterrupt as interrupt:
         if str(interrupt) != "SIGTERM":
             raise
+    except SystemExit as end:  # of the handler that Ray has while it starts
+        if end.code != signal.SIGTERM:
+            raise
 
 
 def tokens_in_use(store_url: str) -> bool:
