@@ -71,7 +71,7 @@ def serve(
         print("tokens   " + ("are required" if guarded else "none: every program on this machine may call the service"))
         print("stop     Ctrl-C", flush=True)
         _wait()
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it ends already; a second one would leave processes behind
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one would leave processes behind
         print("stopping", flush=True)
 
 

