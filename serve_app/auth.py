@@ -14,6 +14,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from functools import lru_cache
 from ipaddress import ip_address
@@ -21,6 +22,7 @@ from typing import Final
 
 from starlette.types import Scope as Asgi
 
+from orchestration.runtime.edge import secret_of
 from orchestration.service.errors import ForbiddenError, NotFoundError, UnauthenticatedError
 from orchestration.service.tokens import TRUSTED_SECONDS, Grant, Scope, Tokens
 from serve_app.rates import RateLimiter
@@ -63,7 +65,7 @@ class Gate:
         self._in_use: tuple[float, bool] = (0.0, False)
         self._failures = FailureCounter()
         self._rates = RateLimiter()
-        self._proxies = trusted_networks()
+        self._proxies, self._secret = trusted_networks(), secret_of(os.environ)
 
     async def identify(self, authorization: str | None, host: str, request: Asgi) -> Grant:
         """What the caller may do.
@@ -87,7 +89,7 @@ class Gate:
         trusted = self._trusted.get(text)
         if trusted is not None and now < trusted[0] and kind.lower() == "bearer":
             return trusted[1]
-        client = client_address(request, self._proxies)
+        client = self.address(request)
         if trusted is None:  # a token that was valid once is checked again, whoever else shares its address
             self._refuse_throttled(client)
         if kind.lower() != "bearer":
@@ -105,7 +107,7 @@ class Gate:
 
     def address(self, request: Asgi) -> str:
         """Where the request comes from; behind a trusted proxy, the address that the proxy names."""
-        return client_address(request, self._proxies)
+        return client_address(request, self._proxies, self._secret)
 
     def _refuse_throttled(self, client: str) -> None:
         seconds = self._failures.wait(client)
@@ -135,4 +137,5 @@ def _names_this_machine(authority: str) -> bool:
     try:
         return ip_address(name).is_loopback
     except ValueError:
+        name = name.lower().rstrip(".")  # names have no case, and may end with the root's dot
         return name == "localhost" or name.endswith(".localhost")

@@ -9,8 +9,9 @@ from http import HTTPStatus
 from typing import Any, Final
 
 import msgspec
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import Response
 
+from serve_app.docs_page import docs_page
 from serve_app.http_call import JSON, HttpCall
 from serve_app.parameters import PARAMETERS, path_names
 from serve_app.problems import MEDIA_TYPE, Problem
@@ -42,27 +43,16 @@ _SCHEME: Final = {
     "scheme": "bearer",
     "description": "proctor token create --scope SCOPE; without tokens only this machine may call the service.",
 }
-_SWAGGER: Final = """<!DOCTYPE html>
-<html><head><meta charset="utf-8"><title>{title}</title>
-<link rel="stylesheet" href="https://cdn.jsdelivr.net/npm/swagger-ui-dist@5/swagger-ui.css"></head>
-<body><div id="swagger-ui"></div><script src="https://cdn.jsdelivr.net/npm/swagger-ui-dist@5/swagger-ui-bundle.js">
-</script><script>SwaggerUIBundle({{url: "/openapi.json", dom_id: "#swagger-ui", deepLinking: true}})</script>
-</body></html>
-"""
-_REDOC: Final = """<!DOCTYPE html>
-<html><head><meta charset="utf-8"><title>{title}</title></head>
-<body><redoc spec-url="/openapi.json"></redoc>
-<script src="https://cdn.jsdelivr.net/npm/redoc@2/bundles/redoc.standalone.js"></script></body></html>
-"""
 
 
 def pages(calls: Mapping[str, tuple[HttpCall, ...]], version: str) -> dict[str, Page]:
-    """The document as JSON, and two pages that show it, by path."""
-    text = msgspec.json.encode(document(calls, version))
+    """The document as JSON, and for people, by path."""
+    whole = document(calls, version)
+    page = docs_page(whole)
     return {
-        "/openapi.json": partial(Response, text, media_type=JSON),
-        "/docs": partial(HTMLResponse, _SWAGGER.format(title=TITLE)),
-        "/redoc": partial(HTMLResponse, _REDOC.format(title=TITLE)),
+        "/openapi.json": partial(Response, msgspec.json.encode(whole), media_type=JSON),
+        "/docs": lambda: page,
+        "/redoc": lambda: page,
     }
 
 

@@ -209,6 +209,10 @@ def _check_content_type(headers: Headers) -> None:
     Raises:
         HTTPException: 415.
     """
+    coding = headers.get(b"content-encoding", b"identity").decode("latin-1").strip().lower()
+    if coding != "identity":
+        expected = {"accept-encoding": "identity"}
+        raise HTTPException(415, f"the body's content-encoding is {coding[:50]!r}; expected none", expected)
     kind = headers.get(b"content-type", b"").decode("latin-1").partition(";")[0].strip().lower()
     if kind != JSON:
         raise HTTPException(415, f"the body's content-type is {kind or 'missing'!r}; expected {JSON}")

@@ -5,6 +5,7 @@ A secret of 256 bits cannot be guessed. What is limited here is the load of the 
 
 from __future__ import annotations
 
+import hmac
 import math
 import os
 import time
@@ -15,7 +16,7 @@ from typing import Final
 
 from starlette.types import Scope
 
-from envsearch.errors import InputError
+from orchestration.runtime.edge import MARK, PROXIES, proxies_of
 from orchestration.service.errors import ServiceError
 
 BURST: Final = 20
@@ -26,9 +27,6 @@ SECONDS_EACH: Final = 3.0
 
 ADDRESSES: Final = 10_000
 """Addresses that are remembered; the least recent is forgotten first."""
-
-PROXIES: Final = "PROCTOR_TRUSTED_PROXIES"
-"""Environment variable: networks of proxies whose ``x-forwarded-for`` is believed, besides this machine's own."""
 
 Network = IPv4Network | IPv6Network
 
@@ -90,37 +88,39 @@ class FailureCounter:
 
 
 def trusted_networks(text: str | None = None) -> tuple[Network, ...]:
-    """The networks named in the environment, separated by commas.
+    """The networks of trusted proxies, by default those of the environment.
 
     Raises:
         InputError: one of them is not a network.
     """
-    names = os.environ.get(PROXIES, "") if text is None else text
-    try:
-        return tuple(ip_network(part.strip()) for part in names.split(",") if part.strip())
-    except ValueError as error:
-        raise InputError(str(error), PROXIES, "networks as 10.0.0.0/8, separated by commas") from error
+    return tuple(map(ip_network, proxies_of(os.environ if text is None else {PROXIES: text})))
 
 
-def client_address(scope: Scope, trusted: tuple[Network, ...] = ()) -> str:
-    """The caller: the peer or, behind a trusted proxy, the last address that the proxy names. IPv6 counts by its /64.
+def client_address(scope: Scope, trusted: tuple[Network, ...] = (), secret: str = "") -> str:
+    """The caller: the peer or the last address that the edge or a trusted proxy names. IPv6 counts by its /64.
 
-    What a caller writes into ``x-forwarded-for`` precedes the proxy's entry, and is never read.
+    Args:
+        secret: by which the edge is known; "": there is none.
     """
     peer = str((scope.get("client") or ("", 0))[0])
-    if _is_trusted(peer, trusted):
+    if _is_edge(scope, secret) or _is_trusted(peer, trusted):
         forwarded = [value for name, value in scope["headers"] if name == b"x-forwarded-for"]
         if forwarded:
             peer = forwarded[-1].decode("latin-1").rpartition(",")[2].strip() or peer
     return _grouped(peer)
 
 
+def _is_edge(scope: Scope, secret: str) -> bool:
+    marks = [value for name, value in scope["headers"] if name == MARK.encode()]
+    return bool(secret) and any(hmac.compare_digest(mark, secret.encode()) for mark in marks)
+
+
 def _is_trusted(peer: str, trusted: tuple[Network, ...]) -> bool:
     try:
         address = ip_address(peer)
     except ValueError:
-        return not peer  # a socket of this machine has no address
-    return address.is_loopback or any(address in network for network in trusted)
+        return False
+    return any(address in network for network in trusted)
 
 
 def _grouped(peer: str) -> str:

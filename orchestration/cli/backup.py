@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +13,9 @@ from orchestration.cli.output import OutputFormat, print_json
 
 if TYPE_CHECKING:
     from orchestration.service.store.backup import Copied, Places
+
+PRIVATE = 0o077
+"""The mask of what is written: a backup holds the tests of a company, and the hashes of its tokens."""
 
 HomeOption = Annotated[
     Path | None, typer.Option("--home", help="Folder of all data (env: PROCTOR_HOME; default: ./proctor-data).")
@@ -40,6 +44,7 @@ def backup(
     """Copy the state of a service into a new folder. The service may run; the copy shows a single moment."""
     from orchestration.service.store.backup import back_up
 
+    os.umask(PRIVATE)
     copied = back_up(_places(home, store, artifacts, archive), destination.expanduser().absolute())
     _print("backed up to", destination, copied, output_format)
 
@@ -55,6 +60,7 @@ def restore(
     """Put a backup into an empty service. A damaged backup is refused before anything is written."""
     from orchestration.service.store.restoring import restore_backup
 
+    os.umask(PRIVATE)
     copied = restore_backup(source.expanduser().absolute(), _places(home, store, artifacts, archive))
     _print("restored from", source, copied, output_format)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import resource
 import shutil
 import socket
 import sys
@@ -21,6 +22,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 from envsearch.errors import InputError
+from orchestration.runtime.edge import CONNECTIONS, LEAST_CONNECTIONS, fitting_connections
 from orchestration.service.errors import ServiceError
 from orchestration.service.store.connecting import absolute_url, connect
 from orchestration.service.store.migrating import readable_state
@@ -159,6 +161,13 @@ def _disk(installation: Installation) -> Outcome:
             f"let this user write it, or name another folder ({', '.join(places)})",
         )
     return not short, ", ".join(seen), f"make room on the disk of {', '.join(short)} (at least 1 GiB)"
+
+
+def _files(_installation: Installation) -> Outcome:
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    connections = fitting_connections(2**31 if files == resource.RLIM_INFINITY else files)
+    seen = f"{files} may be open: {connections} of {CONNECTIONS} connections"
+    return connections >= LEAST_CONNECTIONS, seen, "ulimit -n 16384 where the service is started (at least 1024)"
 
 
 def _local(place: str) -> Path | None:
@@ -311,6 +320,7 @@ CHECKS: dict[str, Callable[[Installation], Outcome]] = {
     "python": _python,
     "versions": _versions,
     "disk": _disk,
+    "open files": _files,
     "store": _store,
     "tracking": _tracking,
     "ray": _ray,

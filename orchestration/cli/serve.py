@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -38,9 +40,10 @@ def serve(
 ) -> None:
     """Start the scheduling service on this machine and serve until Ctrl-C."""
     from orchestration.runtime.ray import end_on_sigterm
-    from orchestration.runtime.serve import serving
+    from orchestration.runtime.serve import operator_port, serving
 
     end_on_sigterm()
+    os.umask(0o077)  # store, logs and sockets are for this user alone; all processes of the service inherit it
     place = campaign_home(home)
     store_url = store or str(place / "service.db")
     guarded = tokens_in_use(store_url)
@@ -60,12 +63,29 @@ def serve(
     }
     os.environ.setdefault(FOLDER, str(place / "logs"))
     print(f"starting; data in {place}", flush=True)
-    with serving(host, port, arguments) as url:
+    with ended_by_sigterm(), serving(host, port, arguments) as url:
         print(f"service  {url}/v1", f"docs     {url}/docs", f"check    proctor smoke {url}", sep="\n")
+        print(
+            f"health   http://127.0.0.1:{operator_port()}/healthz, also while all connections of the service are taken"
+        )
         print("tokens   " + ("are required" if guarded else "none: every program on this machine may call the service"))
         print("stop     Ctrl-C", flush=True)
         _wait()
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one would leave processes behind
         print("stopping", flush=True)
+
+
+@contextmanager
+def ended_by_sigterm() -> Iterator[None]:
+    """Let SIGTERM end the block without an error, also while the service starts: who sends it wants the end."""
+    try:
+        yield
+    except KeyboardInterrupt as interrupt:
+        if str(interrupt) != "SIGTERM":
+            raise
+    except SystemExit as end:  # of the handler that Ray has while it starts
+        if end.code != signal.SIGTERM:
+            raise
 
 
 def tokens_in_use(store_url: str) -> bool:

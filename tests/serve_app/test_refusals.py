@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from typing import Any
 
@@ -272,3 +273,16 @@ def test_a_defect_tells_nothing(caplog: pytest.LogCaptureFixture) -> None:
     assert (problem.status, problem.type) == (500, PREFIX + "internal-error")
     assert "1234" not in str(problem)
     assert "1234" in caplog.text
+
+
+def test_a_compressed_body_is_refused(client: TestClient) -> None:
+    headers = {"content-type": "application/json", "content-encoding": "gzip"}
+    answer = client.post("/v1/agents", content=gzip.compress(b'{"name": "a", "kind": "random"}'), headers=headers)
+    assert answer.status_code == 415
+    assert "content-encoding" in answer.json()["detail"]
+    assert answer.headers["accept-encoding"] == "identity"
+
+
+@pytest.mark.parametrize("host", ["LOCALHOST", "Localhost:8000", "localhost.", "a.LocalHost"])
+def test_names_of_this_machine_have_no_case(client: TestClient, host: str) -> None:
+    assert client.get("/v1/agents", headers={"host": host}).status_code == 200

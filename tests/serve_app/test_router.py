@@ -109,6 +109,9 @@ def test_pages_for_people(client: TestClient) -> None:
         answer = client.get(path)
         assert answer.headers["content-type"].startswith("text/html")
         assert "/openapi.json" in answer.text
+        assert "://" not in answer.text.replace("postgresql://", ""), "it loads nothing from elsewhere"
+        assert "<script" not in answer.text
+        assert answer.headers["content-security-policy"].startswith("default-src 'none'")
         assert client.post(path).status_code == 404
 
 

@@ -10,6 +10,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from envsearch.errors import InputError
+from orchestration.runtime.edge import MARK, SECRET
 from orchestration.service.store.sql import SqlStore
 from orchestration.service.tokens import Scope, Tokens
 from serve_app import throttling
@@ -64,19 +65,28 @@ def test_memory_is_bounded_however_many_addresses_fail(monkeypatch: pytest.Monke
     [
         ("192.0.2.1", [], "192.0.2.1"),
         ("192.0.2.1", ["198.51.100.7"], "192.0.2.1"),  # a caller's own claim
-        ("127.0.0.1", ["198.51.100.7"], "198.51.100.7"),
-        ("127.0.0.1", ["10.0.0.1", "198.51.100.7"], "198.51.100.7"),
-        ("127.0.0.1", ["10.0.0.1, 198.51.100.7"], "198.51.100.7"),
-        ("::1", ["2001:db8:1:2:3:4:5:6"], "2001:db8:1:2::/64"),
-        ("::ffff:192.0.2.1", [], "192.0.2.1"),
+        ("127.0.0.1", ["198.51.100.7"], "127.0.0.1"),  # that of a caller on this machine
         ("10.1.2.3", ["198.51.100.7"], "198.51.100.7"),
-        ("", ["x" * 1000], "x" * 45),
+        ("10.1.2.3", ["10.0.0.1", "198.51.100.7"], "198.51.100.7"),
+        ("10.1.2.3", ["10.0.0.1, 198.51.100.7"], "198.51.100.7"),
+        ("fd00::1", ["2001:db8:1:2:3:4:5:6"], "2001:db8:1:2::/64"),
+        ("::ffff:192.0.2.1", [], "192.0.2.1"),
+        ("", ["x" * 1000], ""),
     ],
 )
 def test_the_address_is_the_peers_or_what_a_trusted_proxy_adds(peer: str, forwarded: list[str], expected: str) -> None:
     headers = [(b"x-forwarded-for", value.encode()) for value in forwarded]
     scope: dict[str, Any] = {"client": (peer, 1) if peer else None, "headers": headers}
     assert client_address(scope, trusted_networks("10.0.0.0/8, fd00::/8")) == expected
+
+
+@pytest.mark.parametrize(
+    ("mark", "secret", "expected"),
+    [(b"good", "good", "198.51.100.7"), (b"bad", "good", "10.0.0.5"), (b"", "", "10.0.0.5"), (b"\xff", "", "10.0.0.5")],
+)
+def test_the_edge_is_believed_by_its_mark_on_any_node(mark: bytes, secret: str, expected: str) -> None:
+    headers = [(b"x-forwarded-for", b"198.51.100.7"), (MARK.encode(), mark)]
+    assert client_address({"client": ("10.0.0.5", 1), "headers": headers}, (), secret) == expected
 
 
 def test_a_wrong_network_is_told() -> None:
@@ -89,8 +99,12 @@ def token(tmp_path: Path) -> str:
     return Tokens(SqlStore(str(tmp_path / "service.db"))).create([Scope.ADMIN])[0]
 
 
-def test_guessing_is_answered_429_and_others_go_on(make_client: Any, token: str) -> None:
+def test_guessing_is_answered_429_and_others_go_on(
+    make_client: Any, token: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(SECRET, "of the edge")
     client: TestClient = make_client()
+    client.headers[MARK] = "of the edge"
     other = {"x-forwarded-for": "198.51.100.9"}
     assert client.get("/v1/agents", headers=bearer(token, **{"x-forwarded-for": "198.51.100.7"})).status_code == 200
     guess = bearer(WRONG, **{"x-forwarded-for": "198.51.100.7"})

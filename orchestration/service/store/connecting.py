@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -79,9 +80,10 @@ def connect(url: str) -> sa.Engine:
             event.listen(engine, "begin", _begin_postgresql)
             return engine
         file = Path(sa.make_url(url).database or "")
-        file.parent.mkdir(parents=True, exist_ok=True)
+        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         refuse_cut_log(file)
         refuse_unreadable_file(file)
+        _make_private(file)
         engine = sa.create_engine(url, connect_args={"timeout": BUSY_SECONDS})
     except (ImportError, NoSuchModuleError) as error:
         raise InputError(f"its driver is not installed ({error})", "store", "the Python package it needs") from error
@@ -90,6 +92,19 @@ def connect(url: str) -> sa.Engine:
     event.listen(engine, "connect", _set_up_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _make_private(file: Path) -> None:
+    """Create the file for this user alone; one that others could read is closed to them, with its log and index.
+
+    SQLite gives a new log and index the permissions of the file.
+    """
+    with suppress(PermissionError):  # another user's file, or a disk that is read-only
+        os.close(os.open(file, os.O_CREAT | os.O_RDONLY, 0o600))
+    for part in (file, *(file.with_name(file.name + ending) for ending in ("-wal", "-shm", ".lock"))):
+        with suppress(OSError):
+            if part.stat().st_mode & 0o077:
+                part.chmod(0o600)
 
 
 def stale(error: BaseException, path: str) -> bool:
