@@ -30,6 +30,9 @@ PAIRS = ("cartpole_ppo", "cartpole_a2c", "cartpole_dqn")
 LEVEL = 0.05
 """From this p-value on Fisher's exact test cannot distinguish two average ratios; that is not agreement."""
 
+FIGURES = ("estimate", "low", "high", "accepted_until", "rejected_from")
+"""Columns of an edge."""
+
 SIGNS = {"killed": "K", "survived": "N", "inconclusive": "?"}
 
 
@@ -73,7 +76,7 @@ def comparison(folder: Path) -> str:
     ]
     for mutant in dict.fromkeys(str(row["mutant"]) for row in rows):
         name = _named(mutant, [str(each) for each in populations.index])
-        judged = _judged(name, populations)
+        judged = judged_as(name, populations)
         verdict = calibrated.loc[judged, "outcome"] if judged in calibrated.index else "–"
         mean = str(round(float(str(populations.loc[name, "mean_reward"])))) if name in populations.index else "–"
         shown = " | ".join(cells[mutant, test] for test in tests)
@@ -83,7 +86,7 @@ def comparison(folder: Path) -> str:
     return "\n".join([*lines, "", f"Agreement: {agreeing}."])
 
 
-def _judged(name: str, populations: pd.DataFrame) -> str:
+def judged_as(name: str, populations: pd.DataFrame) -> str:
     """The mutant that has the verdicts: another one where both have the same agents."""
     if "same_agents_as" not in populations.columns:
         return name
@@ -110,10 +113,27 @@ def _cell(row: dict[str, Any]) -> str:
     return f"**{text}**" + ("" if p_value is None or p_value < LEVEL else " †")
 
 
-def boundaries(folder: Path) -> str:
-    """Published and our boundary of each search."""
-    path = folder / "published_boundaries.csv"
+def edges(folder: Path) -> str:
+    """The edges of behaviour; nothing where they were not searched."""
+    path = folder / "boundary_edges.csv"
     if not path.exists():
+        return ""
+    lines = [
+        "| moved | parameter | edge | 95 % interval | accepted until | rejected from |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in pd.read_csv(path).to_dict("records"):
+        figures = {name: "–" if pd.isna(row[name]) else f"{row[name]:.3g}" for name in FIGURES}
+        interval = f"{figures['low']} to {figures['high']}"
+        ends = f"{figures['accepted_until']} | {figures['rejected_from']}"
+        lines.append(f"| {row['direction']} | {row['parameter']} | {figures['estimate']} | {interval} | {ends} |")
+    return "\n".join(lines)
+
+
+def boundaries(folder: Path) -> str:
+    """Published and our boundary of each search by a published test; nothing where there was none."""
+    path = folder / "published_boundaries.csv"
+    if not path.exists() or pd.read_csv(path).empty:
         return ""
     lines = ["| kill test | moved | parameter | published | ours |", "|---|---|---|---|---|"]
     lines += [
@@ -144,7 +164,8 @@ def main() -> None:
         for name in (pair, f"{pair}_published"):
             folder = arguments.folder / name
             if (folder / "published_comparison.csv").exists():
-                print(f"### {name}\n\n{comparison(folder)}\n\n{boundaries(folder)}\n")
+                parts = (f"### {name}", comparison(folder), boundaries(folder), edges(folder))
+                print("\n\n".join(part for part in parts if part) + "\n")
     print(total(arguments.folder / pair for pair in PAIRS))
 
 
