@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from orchestration.runtime.edge import MARK, SECRET
 from orchestration.service.api import limits
 from orchestration.service.quotas import Quotas
 from orchestration.service.service import ServiceSettings
@@ -141,10 +142,13 @@ def test_a_page_has_bounded_bytes(make_client: Any, store: StateStore, monkeypat
     assert max(sizes) < 12_000
 
 
-def test_changes_of_agents_are_in_the_audit_log(make_client: Any, store: StateStore) -> None:
+def test_changes_of_agents_are_in_the_audit_log(
+    make_client: Any, store: StateStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(SECRET, "of the edge")
     team, client = token(store, "team-"), make_client()
     reader = token(store, "team-", Scope.READ)
-    proxied = {**team, "x-forwarded-for": "203.0.113.9, 198.51.100.7"}
+    proxied = {**team, "x-forwarded-for": "203.0.113.9, 198.51.100.7", MARK: "of the edge"}
     path = "/v1/agents/team-a"
     create(client, "team-a", proxied)
     create(client, "team-a", team, seed=5)
