@@ -114,11 +114,13 @@ def test_a_broken_cluster_is_refused(breaking: Callable[[dict[str, Any]], None])
         _check_cluster(broken)
 
 
-def test_the_cluster_asks_for_the_token_on_every_node() -> None:
+def test_the_cluster_asks_for_the_token_on_every_node_and_is_private() -> None:
     config = _cluster()
     for kind in ("head", "worker"):
         (start,) = [line for line in config[f"{kind}_start_ray_commands"] if "ray start" in line]
+        assert start.startswith("umask 077; ")
         assert "RAY_AUTH_MODE=token" in start
+        assert "RAY_USAGE_STATS_ENABLED=0" in start
         assert "object-store-memory" in start
     assert any(path.endswith("/.ray/auth_token") for path in config["file_mounts"])
     head = " ".join(config["head_start_ray_commands"])
