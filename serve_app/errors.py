@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from envsearch.errors import CorruptArtifactError, InputError, StoreUnavailableError
+from orchestration.runtime.edge import TYPE_PREFIX
 from orchestration.service.errors import (
     ConflictError,
     ForbiddenError,
@@ -28,7 +29,7 @@ from orchestration.service.errors import (
 from serve_app.admission import RETRY_SECONDS
 from serve_app.body_limits import BodyTooLargeError, BodyTooSlowError
 from serve_app.metrics import ServiceMetrics
-from serve_app.problems import TYPE_PREFIX, FieldProblem, Problem, problem, problem_response
+from serve_app.problems import FieldProblem, Problem, problem, problem_response
 from serve_app.throttling import RateError, ThrottledError
 
 log = logging.getLogger(__name__)

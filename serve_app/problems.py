@@ -9,10 +9,9 @@ from typing import Final
 import msgspec
 from starlette.responses import Response
 
-MEDIA_TYPE: Final = "application/problem+json"
+from orchestration.runtime.edge import TYPE_PREFIX
 
-TYPE_PREFIX: Final = "urn:proctor:problem:"
-"""`type` of a problem is this and its slug; slugs never change their meaning."""
+MEDIA_TYPE: Final = "application/problem+json"
 
 
 class FieldProblem(msgspec.Struct, frozen=True):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from typing import Final
 
+from serve_app.leaky_buckets import LeakyBuckets
 from serve_app.throttling import RateError
 
 BURST_SECONDS: Final = 2.0
@@ -17,27 +17,21 @@ KEYS: Final = 10_000
 
 
 class RateLimiter:
-    """A bucket for each key: every request takes one out, time fills it.
+    """A leaky bucket of requests for each key.
 
     Args:
         clock: monotonic, seconds.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
+        self._buckets = LeakyBuckets(KEYS, clock)
 
     def wait(self, key: str, per_second: float) -> float:
         """Count a request that may be made now, and return 0; otherwise the seconds until one may be."""
-        now, most = self._clock(), max(1.0, per_second * BURST_SECONDS)
-        left, at = self._buckets.get(key, (most, now))
-        left = min(most, left + (now - at) * per_second)
-        allowed = left >= 1.0
-        self._buckets[key] = (left - allowed, now)
-        self._buckets.move_to_end(key)
-        if len(self._buckets) > KEYS:
-            self._buckets.popitem(last=False)
-        return 0.0 if allowed else (1.0 - left) / per_second
+        level = self._buckets.level(key, per_second)
+        beyond = level + 1.0 - max(1.0, per_second * BURST_SECONDS)
+        self._buckets.fill(key, level if beyond > 0 else level + 1.0)
+        return max(0.0, beyond) / per_second
 
     def take(self, key: str, per_second: float | None) -> None:
         """Count a request; None: there is no limit.

@@ -9,7 +9,6 @@ import hmac
 import math
 import os
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final
@@ -18,6 +17,7 @@ from starlette.types import Scope
 
 from orchestration.runtime.edge import MARK, PROXIES, proxies_of
 from orchestration.service.errors import ServiceError
+from serve_app.leaky_buckets import LeakyBuckets
 
 BURST: Final = 20
 """Failures of one address that are checked in a row."""
@@ -57,18 +57,17 @@ class RateError(ThrottledError):
 
 
 class FailureCounter:
-    """A leaky bucket for each address: every failure fills it, time empties it.
+    """A leaky bucket of failures for each address.
 
     Args:
         clock: monotonic, seconds.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._levels: OrderedDict[str, tuple[float, float]] = OrderedDict()
+        self._buckets = LeakyBuckets(ADDRESSES, clock)
 
     def __len__(self) -> int:
-        return len(self._levels)
+        return len(self._buckets)
 
     def wait(self, address: str) -> float:
         """Seconds until the next token from this address is checked; 0: now."""
@@ -76,15 +75,10 @@ class FailureCounter:
 
     def note(self, address: str) -> None:
         """One more failure."""
-        level = self._level(address) + 1
-        self._levels[address] = (level, self._clock())
-        self._levels.move_to_end(address)
-        if len(self._levels) > ADDRESSES:
-            self._levels.popitem(last=False)
+        self._buckets.fill(address, self._level(address) + 1)
 
     def _level(self, address: str) -> float:
-        level, at = self._levels.get(address, (0.0, 0.0))
-        return max(0.0, level - (self._clock() - at) / SECONDS_EACH)
+        return self._buckets.level(address, 1 / SECONDS_EACH)
 
 
 def trusted_networks(text: str | None = None) -> tuple[Network, ...]:

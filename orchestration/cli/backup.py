@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,12 +9,10 @@ import typer
 
 from orchestration.campaign.folder import campaign_home
 from orchestration.cli.output import OutputFormat, print_json
+from orchestration.runtime.private_files import keep_files_private
 
 if TYPE_CHECKING:
     from orchestration.service.store.backup import Copied, Places
-
-PRIVATE = 0o077
-"""The mask of what is written: a backup holds the tests of a company, and the hashes of its tokens."""
 
 HomeOption = Annotated[
     Path | None, typer.Option("--home", help="Folder of all data (env: PROCTOR_HOME; default: ./proctor-data).")
@@ -44,7 +41,7 @@ def backup(
     """Copy the state of a service into a new folder. The service may run; the copy shows a single moment."""
     from orchestration.service.store.backup import back_up
 
-    os.umask(PRIVATE)
+    keep_files_private()
     copied = back_up(_places(home, store, artifacts, archive), destination.expanduser().absolute())
     _print("backed up to", destination, copied, output_format)
 
@@ -60,7 +57,7 @@ def restore(
     """Put a backup into an empty service. A damaged backup is refused before anything is written."""
     from orchestration.service.store.restoring import restore_backup
 
-    os.umask(PRIVATE)
+    keep_files_private()
     copied = restore_backup(source.expanduser().absolute(), _places(home, store, artifacts, archive))
     _print("restored from", source, copied, output_format)
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-import resource
 import shutil
 import socket
 import sys
@@ -22,12 +21,13 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 from envsearch.errors import InputError
-from orchestration.runtime.edge import CONNECTIONS, LEAST_CONNECTIONS, fitting_connections
+from orchestration.runtime.edge import CONNECTIONS, LEAST_CONNECTIONS
+from orchestration.runtime.haproxy import files_and_connections
 from orchestration.service.errors import ServiceError
 from orchestration.service.store.connecting import absolute_url, connect
 from orchestration.service.store.migrating import readable_state
 from orchestration.service.store.sql import SqlStore
-from orchestration.service.tokens import Tokens
+from orchestration.service.tokens import Tokens, is_valid
 
 FREE_BYTES = 1 << 30
 """Least free space on each disk in use: the log and its snapshots need room."""
@@ -164,8 +164,7 @@ def _disk(installation: Installation) -> Outcome:
 
 
 def _files(_installation: Installation) -> Outcome:
-    files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    connections = fitting_connections(2**31 if files == resource.RLIM_INFINITY else files)
+    files, connections = files_and_connections()
     seen = f"{files} may be open: {connections} of {CONNECTIONS} connections"
     return connections >= LEAST_CONNECTIONS, seen, "ulimit -n 16384 where the service is started (at least 1024)"
 
@@ -287,7 +286,7 @@ def _token(installation: Installation) -> Outcome:
     finally:
         store.close()
     now = time.time()
-    valid = [row for row in rows if not row.revoked and (row.revoked_at is None or row.revoked_at > now)]
+    valid = [row for row in rows if is_valid(row, now)]
     expiring = [row.id for row in valid if row.revoked_at is not None and row.revoked_at < now + SOON_SECONDS]
     if not valid:
         return True, "none; only this machine may call (others need `proctor token create`)", ""

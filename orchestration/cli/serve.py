@@ -39,11 +39,12 @@ def serve(
     replicas: Annotated[int, typer.Option(min=1, max=64, help="Processes that answer HTTP.")] = 1,
 ) -> None:
     """Start the scheduling service on this machine and serve until Ctrl-C."""
+    from orchestration.runtime.private_files import keep_files_private
     from orchestration.runtime.ray import end_on_sigterm
     from orchestration.runtime.serve import operator_port, serving
 
     end_on_sigterm()
-    os.umask(0o077)  # store, logs and sockets are for this user alone; all processes of the service inherit it
+    keep_files_private()  # all processes of the service inherit it
     place = campaign_home(home)
     store_url = store or str(place / "service.db")
     guarded = tokens_in_use(store_url)
@@ -64,10 +65,9 @@ def serve(
     os.environ.setdefault(FOLDER, str(place / "logs"))
     print(f"starting; data in {place}", flush=True)
     with ended_by_sigterm(), serving(host, port, arguments) as url:
+        health = f"http://127.0.0.1:{operator_port()}/healthz, also while all connections of the service are taken"
         print(f"service  {url}/v1", f"docs     {url}/docs", f"check    proctor smoke {url}", sep="\n")
-        print(
-            f"health   http://127.0.0.1:{operator_port()}/healthz, also while all connections of the service are taken"
-        )
+        print(f"health   {health}")
         print("tokens   " + ("are required" if guarded else "none: every program on this machine may call the service"))
         print("stop     Ctrl-C", flush=True)
         _wait()

@@ -42,6 +42,9 @@ METHODS: Final = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 
 HEALTH: Final = ("/healthz", "/readyz")
 
+TYPE_PREFIX: Final = "urn:proctor:problem:"
+"""`type` of a problem (RFC 9457) is this and its slug, whoever answers; slugs never change their meaning."""
+
 MARK: Final = "x-proctor-edge"
 """Header by which a replica knows the edge, and believes its `x-forwarded-for`."""
 
@@ -268,7 +271,7 @@ _ERRORFILES: Final[Mapping[int, str]] = {
 def _document(slug: str) -> str:
     refusal = REFUSALS[slug]
     phrase = HTTPStatus(refusal.status).phrase
-    problem = {"type": f"urn:proctor:problem:{slug}", "title": phrase, "status": refusal.status}
+    problem = {"type": TYPE_PREFIX + slug, "title": phrase, "status": refusal.status}
     return json.dumps(problem | {"detail": refusal.detail}, separators=(",", ":"))
 
 

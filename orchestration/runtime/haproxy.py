@@ -25,6 +25,7 @@ from orchestration.runtime.edge import (
     secret_of,
     secured,
 )
+from orchestration.runtime.private_files import keep_files_private
 
 _DEATH_SIGNAL = 1
 """Linux's PR_SET_PDEATHSIG."""
@@ -36,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     An error ends the process with one line, which Ray writes to its log.
     """
     options = list(sys.argv[1:] if arguments is None else arguments)
-    os.umask(0o077)
+    keep_files_private()
     try:
         if "-f" in options:
             secure(Path(options[options.index("-f") + 1]), os.environ)
@@ -69,11 +70,16 @@ def connections_allowed() -> int:
     Raises:
         InputError: too few.
     """
-    files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    connections = fitting_connections(2**31 if files == resource.RLIM_INFINITY else files)
+    files, connections = files_and_connections()
     if connections < LEAST_CONNECTIONS:
         raise InputError(f"only {files} open files are allowed", "ulimit -n", "1024 or more")
     return connections
+
+
+def files_and_connections() -> tuple[int, int]:
+    """How many files this process may open, and for how many connections they suffice."""
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    return files, fitting_connections(2**31 if files == resource.RLIM_INFINITY else files)
 
 
 def make_private(folder: Path) -> None:
@@ -82,12 +88,12 @@ def make_private(folder: Path) -> None:
     Raises:
         InputError: another user owns one of them.
     """
-    for place in (folder, folder.parent):
-        status = place.lstat()
+    for each in (folder, folder.parent):
+        status = each.lstat()
         if status.st_uid != os.geteuid() or not stat.S_ISDIR(status.st_mode):
             expected = "a folder of this user: RAY_SERVE_HAPROXY_CONFIG_FILE_LOC and RAY_SERVE_HAPROXY_SOCKET_PATH"
-            raise InputError(f"{place} belongs to another user", "HAProxy's folder", expected)
-        place.chmod(0o700)
+            raise InputError(f"{each} belongs to another user", "HAProxy's folder", expected)
+        each.chmod(0o700)
     for file in folder.iterdir():
         if file.is_file() and not file.is_symlink():
             file.chmod(0o600)

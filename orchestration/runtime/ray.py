@@ -145,7 +145,7 @@ def _knock(address: str) -> None:
 def _start_local(ray: Any, cpus: int | None, object_store_bytes: int) -> None:
     if cpus is not None and cpus < 1:
         raise InputError(f"{cpus} is out of range", "cpus", "a positive whole number")
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is reported to anybody
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray would report its usage over the network
     os.environ.update(ONE_THREAD)  # workers inherit it before they load a numerical library
     token = Path.home() / ".ray" / "auth_token"
     had_token = token.exists()

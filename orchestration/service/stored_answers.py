@@ -17,10 +17,10 @@ Sees = Callable[[str], bool]
 def fitting(rows: Sequence[AgentRow], count: int) -> Sequence[AgentRow]:
     """The first rows that one page holds, at least one."""
     size = 0
-    for place, row in enumerate(rows[:count]):
+    for number, row in enumerate(rows[:count]):
         size += text_bytes(row)
-        if place and size > PAGE_BYTES:
-            return rows[:place]
+        if number and size > PAGE_BYTES:
+            return rows[:number]
     return rows[:count]
 
 

@@ -183,12 +183,10 @@ class Tokens:
 
     def _is_valid(self, row: TokenRow) -> bool:
         """Whether the token works now. One that is seen to have expired is revoked: no clock brings it back."""
-        if row.revoked:
-            return False
-        if row.revoked_at is not None and row.revoked_at <= time.time():
+        valid = is_valid(row, time.time())
+        if not (valid or row.revoked or row.revoked_at is None):
             self._table.revoke_token(row.id, row.revoked_at)
-            return False
-        return True
+        return valid
 
     def _trust_nobody(self) -> None:
         with self._lock:
@@ -196,6 +194,11 @@ class Tokens:
 
     def _note(self, action: str, token_id: str) -> None:
         self._table.add_audit(AuditRow(time.time(), "", action, token_id, self._origin, "ok"))
+
+
+def is_valid(row: TokenRow, now: float) -> bool:
+    """Whether a token works at that Unix time."""
+    return not row.revoked and (row.revoked_at is None or row.revoked_at > now)
 
 
 def _made(scopes: str, agent_prefix: str, note: str, quotas: Quotas) -> tuple[str, TokenRow]:

@@ -13,6 +13,7 @@ from orchestration.campaign.spec.loading import parse_spec
 from orchestration.campaign.spec.resolving import resolve
 from orchestration.execution.executors.inline import InlineExecutor
 from orchestration.execution.tasks import TaskFunctions
+from tests.fakes.fake_engine import use_fake_engine
 
 SPEC = {
     "environment": "CartPole-v1",
@@ -27,10 +28,7 @@ SPEC = {
 
 @pytest.fixture(autouse=True)
 def _fake_world(monkeypatch: pytest.MonkeyPatch) -> None:
-    from agents.deeprl.engines import registry
-
-    monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "fakes"))
-    monkeypatch.setitem(registry.ENGINES, "fake", ("fake_campaign", "FakeEngine"))
+    use_fake_engine(monkeypatch)
 
 
 def _run(home: Path, store: str | None) -> CampaignRun:

@@ -19,8 +19,8 @@ class Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 # Patterns end with \Z, because $ also matches before a last line feed. The OpenAPI document shows $.
 PLAIN: Final = r"^[^\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]*\Z"
-"""No control characters, line separators or marks of direction: logs, terminals and one of the databases would mind
-them, and a text with such marks can look like another one."""
+"""No control characters, line separators or marks of direction: logs, terminals and one of the databases cannot
+take them, and a text with such marks can look like another one."""
 WITHOUT_NUL: Final = r"^[^\x00]*\Z"
 NAME: Final = rf"^[A-Za-z0-9_-][A-Za-z0-9._-]{{0,{limits.NAME - 1}}}\Z"
 EPISODE: Final = rf"^[A-Za-z0-9._:-]{{1,{limits.EPISODE}}}\Z"

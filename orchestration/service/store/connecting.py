@@ -16,6 +16,7 @@ from sqlalchemy import event
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError, SQLAlchemyError
 
 from envsearch.errors import InputError
+from orchestration.runtime.private_files import OTHERS
 from orchestration.service.errors import ConflictError, UnavailableError
 from orchestration.service.store.compatibility import refuse_unreadable_file
 from orchestration.service.store.write_ahead import refuse_cut_log
@@ -103,7 +104,7 @@ def _make_private(file: Path) -> None:
         os.close(os.open(file, os.O_CREAT | os.O_RDONLY, 0o600))
     for part in (file, *(file.with_name(file.name + ending) for ending in ("-wal", "-shm", ".lock"))):
         with suppress(OSError):
-            if part.stat().st_mode & 0o077:
+            if part.stat().st_mode & OTHERS:
                 part.chmod(0o600)
 
 

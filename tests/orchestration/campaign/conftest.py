@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -26,15 +25,13 @@ from orchestration.campaign.result import (
     PopulationResult,
     ScoreResult,
 )
+from tests.fakes.fake_engine import use_fake_engine
 
 
 @pytest.fixture
 def fake_engine(monkeypatch: pytest.MonkeyPatch) -> None:
     """Specs resolve without building models, but for the tests that ask for the real engine."""
-    from agents.deeprl.engines import registry
-
-    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "fakes"))
-    monkeypatch.setitem(registry.ENGINES, "fake", ("fake_campaign", "FakeEngine"))
+    use_fake_engine(monkeypatch)
 
 
 PRIMARY = "paired_permutation"

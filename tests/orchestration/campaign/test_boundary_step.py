@@ -22,16 +22,14 @@ from orchestration.execution.executors.inline import InlineExecutor
 from orchestration.execution.results import ResultStore
 from orchestration.execution.tasks import TaskFunctions
 from orchestration.runtime.progress import Progress
+from tests.fakes.fake_engine import use_fake_engine
 
 START: Point = (("cart_mass", 1.0), ("pole_mass", 0.1))
 
 
 @pytest.fixture(autouse=True)
 def _fakes(monkeypatch: pytest.MonkeyPatch) -> None:
-    from agents.deeprl.engines import registry
-
-    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "fakes"))
-    monkeypatch.setitem(registry.ENGINES, "fake", ("fake_campaign", "FakeEngine"))
+    use_fake_engine(monkeypatch)
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)
 
 

@@ -28,6 +28,7 @@ from orchestration.execution.block_progress import ProgressCallback
 from orchestration.execution.executors.inline import InlineExecutor
 from orchestration.execution.tasks import TaskFunctions
 from orchestration.execution.work import BlockReport, WorkBlock
+from tests.fakes.fake_engine import use_fake_engine
 
 FUNCTIONS = TaskFunctions(evaluate="fake_campaign:evaluate")
 SPEC: dict[str, Any] = {
@@ -42,10 +43,7 @@ SPEC: dict[str, Any] = {
 
 def fake_world(patch: pytest.MonkeyPatch) -> None:
     """The fake engine in the table; no waiting for the disk (durability is tested with the stores)."""
-    from agents.deeprl.engines import registry
-
-    patch.syspath_prepend(str(Path(__file__).parents[2] / "fakes"))
-    patch.setitem(registry.ENGINES, "fake", ("fake_campaign", "FakeEngine"))
+    use_fake_engine(patch)
     patch.setattr(os, "fsync", lambda descriptor: None)
 
 

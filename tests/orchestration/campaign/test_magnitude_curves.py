@@ -25,6 +25,7 @@ from orchestration.campaign.tracking.tracked_run import campaign_run
 from orchestration.execution.executors.inline import InlineExecutor
 from orchestration.execution.results import ResultStore
 from orchestration.execution.tasks import TaskFunctions
+from tests.fakes.fake_engine import use_fake_engine
 
 SPEC: dict[str, Any] = {
     "environment": "CartPole-v1",
@@ -46,10 +47,7 @@ def _fakes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def fake_world(patch: pytest.MonkeyPatch) -> None:
-    from agents.deeprl.engines import registry
-
-    patch.syspath_prepend(str(Path(__file__).parents[2] / "fakes"))
-    patch.setitem(registry.ENGINES, "fake", ("fake_campaign", "FakeEngine"))
+    use_fake_engine(patch)
     patch.setattr(os, "fsync", lambda descriptor: None)
 
 

@@ -18,6 +18,7 @@ from orchestration.campaign.result_file import encode, read_result
 from orchestration.campaign.spec.loading import load_spec, parse_spec
 from orchestration.campaign.spec.model import BoundarySection
 from orchestration.campaign.spec.resolving import resolve
+from tests.fakes.fake_engine import use_fake_engine
 
 FILE = Path(__file__).parent / "results" / "before_margins.json"
 SPEC: dict[str, Any] = {
@@ -67,10 +68,7 @@ def test_an_old_result_becomes_a_report_and_tables(tmp_path: Path) -> None:
 
 
 def test_an_old_campaign_keeps_its_run_id(monkeypatch: pytest.MonkeyPatch) -> None:
-    from agents.deeprl.engines import registry
-
-    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "fakes"))
-    monkeypatch.setitem(registry.ENGINES, "fake", ("fake_campaign", "FakeEngine"))
+    use_fake_engine(monkeypatch)
     assert resolve(parse_spec(SPEC, name="before")).run_id == read_result(FILE).run_id == "4b6dbee2f092"
 
 

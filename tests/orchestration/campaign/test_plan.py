@@ -28,6 +28,7 @@ from orchestration.execution.executors.inline import InlineExecutor
 from orchestration.execution.results import ResultStore
 from orchestration.execution.tasks import TaskFunctions
 from orchestration.runtime.progress import Progress
+from tests.fakes.fake_engine import use_fake_engine
 
 COSTS = Costs(train=10.0, evaluation=0.5, source="measured")
 CARTPOLE = (Parameter("cart_mass", 1, 1, 20, 0.5), Parameter("pole_mass", 0.1, 0.1, 20, 0.05))
@@ -36,10 +37,7 @@ LUNARLANDER = (Parameter("gravity", -10, -20, 0, 0.5), Parameter("side_engine_po
 
 @pytest.fixture(autouse=True)
 def _fakes(monkeypatch: pytest.MonkeyPatch) -> None:
-    from agents.deeprl.engines import registry
-
-    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "fakes"))
-    monkeypatch.setitem(registry.ENGINES, "fake", ("fake_campaign", "FakeEngine"))
+    use_fake_engine(monkeypatch)
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)
 
 

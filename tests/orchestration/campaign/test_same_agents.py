@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Iterator
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -32,6 +31,7 @@ from orchestration.execution.executors.inline import InlineExecutor
 from orchestration.execution.results import ResultStore
 from orchestration.execution.tasks import TaskFunctions
 from orchestration.runtime.progress import Progress
+from tests.fakes.fake_engine import use_fake_engine
 
 FUNCTIONS = TaskFunctions(evaluate="fake_campaign:evaluate")
 NOTE = "M_1.0 and Ra_1.0 are the same agents bit for bit; counted once as M_1.0."
@@ -75,10 +75,7 @@ def test_a_mutant_that_is_known_counts_first() -> None:
 
 
 def fakes(patch: pytest.MonkeyPatch) -> None:
-    from agents.deeprl.engines import registry
-
-    patch.syspath_prepend(str(Path(__file__).parents[2] / "fakes"))
-    patch.setitem(registry.ENGINES, "fake", ("fake_campaign", "FakeEngine"))
+    use_fake_engine(patch)
     patch.setattr(os, "fsync", lambda descriptor: None)
 
 

@@ -26,6 +26,7 @@ from orchestration.execution.executors.inline import InlineExecutor
 from orchestration.execution.results import ResultStore
 from orchestration.execution.tasks import TaskFunctions
 from orchestration.runtime.progress import Progress
+from tests.fakes.fake_engine import use_fake_engine
 
 FUNCTIONS = TaskFunctions(evaluate="fake_campaign:evaluate")
 SPEC: dict[str, Any] = {
@@ -42,10 +43,7 @@ COSTS = Costs(train=10.0, evaluation=0.5, source="measured")
 
 @pytest.fixture(autouse=True)
 def _fakes(monkeypatch: pytest.MonkeyPatch) -> None:
-    from agents.deeprl.engines import registry
-
-    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "fakes"))
-    monkeypatch.setitem(registry.ENGINES, "fake", ("fake_campaign", "FakeEngine"))
+    use_fake_engine(monkeypatch)
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)
 
 

@@ -21,6 +21,7 @@ from orchestration.cli.app import COMMANDS, loaded
 from orchestration.execution.executors import registry as executors
 from orchestration.execution.executors.inline import InlineExecutor
 from orchestration.execution.tasks import TaskFunctions
+from tests.fakes.fake_engine import use_fake_engine
 
 SPEC = """
 environment: CartPole-v1
@@ -45,13 +46,10 @@ Proctor = Callable[..., Ended]
 @pytest.fixture
 def proctor(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Proctor:
     """Run the command line in an empty folder with the fake engine in the tables."""
-    from agents.deeprl.engines import registry
-
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("PROCTOR_HOME", raising=False)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "fakes"))
-    monkeypatch.setitem(registry.ENGINES, "fake", ("fake_campaign", "FakeEngine"))
+    use_fake_engine(monkeypatch)
     fake = InlineExecutor(TaskFunctions(evaluate="fake_campaign:evaluate"))
     monkeypatch.setitem(executors.EXECUTORS, "inline", lambda cpus, address: fake)
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)
