@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
@@ -15,6 +16,7 @@ from starlette.responses import Response
 from starlette.routing import Match, Route, Router
 from starlette.types import Receive, Scope, Send
 
+from orchestration.runtime.edge import REQUEST_ID, REQUEST_ID_FORM
 from orchestration.runtime.logs import about
 from orchestration.service.api.decoding import encode
 from orchestration.service.api.limits import NAME
@@ -30,6 +32,8 @@ from serve_app.parameters import Headers, read_parameters
 
 log = logging.getLogger(__name__)
 
+_REQUEST_ID: Final = REQUEST_ID.encode()
+_NAMED: Final = re.compile(REQUEST_ID_FORM + r"\Z")
 _JSON_HEADER: Final = (b"content-type", JSON.encode())
 Page = Callable[[], Response]
 Answer = OwnerAnswer | msgspec.Struct | Response
@@ -69,7 +73,7 @@ class Api:
             await self.router(scope, receive, send)
             return
         path, call, names = self._match(scope)
-        with about(names.get("agent", "")[:NAME], names.get("episode", "")[:NAME]):
+        with about(names.get("agent", "")[:NAME], names.get("episode", "")[:NAME], _request_id(scope)):
             await self._serve(path, call, names, scope, receive, send)
 
     def _match(self, scope: Scope) -> tuple[str, HttpCall | None, dict[str, str]]:
@@ -192,6 +196,12 @@ class Api:
             raise HTTPException(404)
         allowed = next(call.method for _, call in self._routes if call.path == path)
         raise HTTPException(405, headers={"Allow": allowed})
+
+
+def _request_id(scope: Scope) -> str:
+    """The request's name, which the edge has checked or made; "" without an edge, or of another form."""
+    name = next((value for header, value in scope["headers"] if header == _REQUEST_ID), b"").decode("latin-1")
+    return name if _NAMED.search(name) else ""
 
 
 def _route(call: HttpCall) -> Route:

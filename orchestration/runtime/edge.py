@@ -48,6 +48,12 @@ TYPE_PREFIX: Final = "urn:proctor:problem:"
 MARK: Final = "x-proctor-edge"
 """Header by which a replica knows the edge, and believes its `x-forwarded-for`."""
 
+REQUEST_ID: Final = "x-request-id"
+"""Header that names a request, by the caller or by the edge. The answer and all lines logged for it carry the name."""
+
+REQUEST_ID_FORM: Final = "^[0-9A-Za-z._-]{1,64}$"
+"""A caller's name of another form is replaced: it would be written into logs."""
+
 SECRET: Final = "PROCTOR_EDGE_SECRET"
 """Environment variable: value of that header. Without it, nodes derive one from the token of their Ray cluster."""
 
@@ -223,6 +229,7 @@ def _head_rules(edge: Edge) -> list[str]:
     return [
         # HTTP/2 has bodies without a length, and trailers, which would reach a replica as chunks.
         "option disable-h2-upgrade",
+        *_request_id_rules(),
         f"acl health path {' '.join(HEALTH)}",
         _refusal("method-not-allowed", f"unless {{ method {' '.join(METHODS)} }}"),
         _refusal("malformed-request", "unless { path_beg / }"),
@@ -233,6 +240,17 @@ def _head_rules(edge: Edge) -> list[str]:
         "http-request set-header x-forwarded-for %[src] unless own_proxy { req.hdr(x-forwarded-for) -m found }",
         f"http-request set-header {MARK} {edge.secret}" if edge.secret else f"http-request del-header {MARK}",
         f"http-request wait-for-body time {HEAD_SECONDS}s",
+    ]
+
+
+def _request_id_rules() -> list[str]:
+    """Before every refusal, so that its answer is named too; what HAProxy cannot read as a request has no name."""
+    named = f"{{ req.fhdr_cnt({REQUEST_ID}) eq 1 }} {{ req.fhdr({REQUEST_ID}) -m reg {REQUEST_ID_FORM} }}"
+    return [
+        f"http-request set-var(txn.request_id) req.fhdr({REQUEST_ID}) if {named}",
+        "http-request set-var(txn.request_id) uuid() unless { var(txn.request_id) -m found }",
+        f"http-request set-header {REQUEST_ID} %[var(txn.request_id)]",
+        f"http-after-response set-header {REQUEST_ID} %[var(txn.request_id)] if {{ var(txn.request_id) -m found }}",
     ]
 
 

@@ -1,9 +1,10 @@
-"""Logs of the service as JSON lines, each with the agent and the episode that it concerns.
+"""Logs of the service as JSON lines, each with the agent, the episode and the request that it concerns.
 
     {"at": "2026-11-20T17:00:00.123Z", "level": "WARNING", "logger": "orchestration.service.service",
-     "agent": "nightly", "episode": "5f0c...", "message": "..."}
+     "agent": "nightly", "episode": "5f0c...", "request": "8d1e...", "message": "..."}
 
-`about` names the agent and episode of some work; every line logged during that work carries them, from any module.
+`about` names the agent, episode and request of some work; every line logged during that work carries them, from any
+module. A request has one name in the client's errors, the answer's headers, and the logs of replicas and owners.
 """
 
 from __future__ import annotations
@@ -37,12 +38,17 @@ LONGEST_MESSAGE: Final = 20_000
 
 _COLOURS: Final = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
-_ABOUT: ContextVar[tuple[str, str]] = ContextVar("about", default=("", ""))
+_ABOUT: ContextVar[tuple[str, str, str]] = ContextVar("about", default=("", "", ""))
 
 
-def about(agent: str = "", episode: str = "") -> AbstractContextManager[None]:
-    """The agent and episode of the lines logged in this context."""
-    return _About((agent, episode))
+def about(agent: str = "", episode: str = "", request: str = "") -> AbstractContextManager[None]:
+    """The agent, the episode and the request of the lines logged in this context."""
+    return _About((agent, episode, request))
+
+
+def request_in_work() -> str:
+    """Name of the request that this context works for; "": none."""
+    return _ABOUT.get()[2]
 
 
 class _About:
@@ -50,7 +56,7 @@ class _About:
 
     __slots__ = ("_subject", "_token")
 
-    def __init__(self, subject: tuple[str, str]) -> None:
+    def __init__(self, subject: tuple[str, str, str]) -> None:
         self._subject = subject
 
     def __enter__(self) -> None:
@@ -65,11 +71,12 @@ class JsonLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """The line; a traceback is a list of its lines, because escaped line breaks are hard to read."""
-        agent, episode = _ABOUT.get()
+        agent, episode, request = _ABOUT.get()
         at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         line: dict[str, object] = {"at": at, "level": record.levelname}
         line |= {"logger": record.name, "process": record.process}
         named = {"agent": getattr(record, "agent", agent), "episode": getattr(record, "episode", episode)}
+        named["request"] = request
         line |= {name: value for name, value in named.items() if value}
         line["message"] = record.getMessage()[:LONGEST_MESSAGE]
         if record.exc_info and record.exc_info[0] is not None:

@@ -12,16 +12,19 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from envsearch.errors import InputError
+from envsearch.errors import InputError, ProctorError
 
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1")
 """Environment of a worker: numerical libraries read it when they are loaded, before any code of this project runs."""
+
+STARTS = 3
+"""Attempts to start a local cluster."""
 
 OBJECT_STORE_BYTES = 500_000_000
 """Tasks exchange a few kilobytes; Ray's own default would take 30 % of the memory."""
@@ -87,6 +90,7 @@ def start_ray(
 
     Raises:
         InputError: there is no cluster at the address, or it refuses this user.
+        ProctorError: a cluster of its own did not start.
     """
     import ray
 
@@ -149,16 +153,27 @@ def _start_local(ray: Any, cpus: int | None, object_store_bytes: int) -> None:
     os.environ.update(ONE_THREAD)  # workers inherit it before they load a numerical library
     token = Path.home() / ".ray" / "auth_token"
     had_token = token.exists()
-    ray.init(
-        address="local",
-        num_cpus=cpus,
-        include_dashboard=False,
-        object_store_memory=object_store_bytes,
-        log_to_driver=False,
-        logging_level="error",
-    )
+    _start_patiently(ray, num_cpus=cpus, object_store_memory=object_store_bytes)
     if not had_token and token.exists():
         token.chmod(0o600)  # Ray creates the cluster's new token readable by everybody
+
+
+def _start_patiently(ray: Any, **options: Any) -> None:
+    """Start a cluster here, also where a busy machine takes longer than the 30 s for which Ray waits.
+
+    Raises:
+        ProctorError: Ray did not start.
+    """
+    for attempt in range(1, STARTS + 1):
+        try:
+            ray.init(address="local", include_dashboard=False, log_to_driver=False, logging_level="error", **options)
+            return
+        except Exception as error:  # Ray raises plain Exception
+            with suppress(Exception):
+                ray.shutdown()  # ends the processes of the half-started node
+            if attempt == STARTS:
+                reason = str(error).strip().partition("\n")[0] or type(error).__name__
+                raise ProctorError(f"Ray did not start, tried {STARTS} times ({reason})") from error
 
 
 def search_path() -> tuple[str, ...]:

@@ -216,7 +216,7 @@ def test_a_port_where_nothing_listens_breaks_no_job():
 
 def test_the_twin_sends_the_same_requests(make_client, make_async_client, service):
     def plain(requests):
-        hidden = {"idempotency-key"}
+        hidden = {"idempotency-key", "x-request-id"}
         heads = [{k: v for k, v in r.headers.items() if k not in hidden} for r in requests]
         return [(r.method, str(r.url), r.content, head) for r, head in zip(requests, heads, strict=True)]
 

@@ -79,6 +79,7 @@ def test_a_temporary_failure_is_retried_with_the_same_key(failure, make_client, 
     service.failures = [failure, failure]
     assert make_client(on_failure="raise").recommend("nightly", ["a", "b"]).order == ("b", "a")
     assert len({request.headers["idempotency-key"] for request in service.requests}) == 1
+    assert len({request.headers["x-request-id"] for request in service.requests}) == 1
     assert len(service.requests) == 3
     assert 0.125 <= waits[0] <= 0.25
     assert 0.25 <= waits[1] <= 0.5
@@ -100,6 +101,8 @@ def test_the_client_gives_up_after_the_retries(make_client, service, waits):
     with pytest.raises(ServiceUnavailableError, match=r"HTTP 503: scripted failure 503 \(tried 3 times") as caught:
         make_client(on_failure="raise", retries=2).recommend("nightly", ["a"])
     assert (caught.value.status, caught.value.attempts, len(waits)) == (503, 3, 2)
+    assert {request.headers["x-request-id"] for request in service.requests} == {caught.value.request_id}
+    assert str(caught.value).endswith(f"request {caught.value.request_id})")
 
 
 def test_retry_after_is_respected(make_client, service, waits):
@@ -124,6 +127,7 @@ def test_a_refusal_is_not_retried(status, error, make_client, service):
     with pytest.raises(error, match=f"scripted failure {status}") as caught:
         make_client(on_failure="raise").recommend("nightly", ["a"])
     assert (caught.value.status, caught.value.slug) == (status, "some-slug")
+    assert caught.value.request_id == service.requests[0].headers["x-request-id"]
     assert len(service.requests) == 1
 
 

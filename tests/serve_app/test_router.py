@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from starlette.testclient import TestClient
 
 import serve_app
+from orchestration.runtime.logs import JsonLines
 from serve_app.calls import CALLS
 
 JSON = {"content-type": "application/json"}
@@ -91,6 +93,21 @@ def test_of_two_headers_the_first_counts(client: TestClient, agent: str) -> None
     assert client.post(path, content=BODY, headers=headers).status_code == 200
     wrong = [headers[0], headers[2], headers[1]]
     assert client.post(path, content=BODY, headers=wrong).status_code == 422
+
+
+@pytest.mark.parametrize(("name", "logged"), [("job-17", "job-17"), ("two words", None), ("a" * 65, None)])
+def test_the_owner_logs_the_name_of_the_request(
+    client: TestClient, agent: str, name: str, logged: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.handler.setFormatter(JsonLines())
+    with caplog.at_level("DEBUG", "orchestration"):
+        client.post(
+            f"/v1/agents/{agent}/recommendations",
+            json={"test_cases": [{"id": "a"}]},
+            headers={"x-request-id": name},
+        )
+    lines = [json.loads(line) for line in caplog.text.splitlines()]
+    assert [line.get("request") for line in lines if "carried out" in line["message"]] == [logged]
 
 
 def test_observers_of_others_are_found_however_the_name_is_written(client: TestClient, agent: str) -> None:

@@ -25,17 +25,20 @@ class ServiceUnavailableError(ClientError):
         problem: of the last attempt.
         attempts: how many there were.
         status: of the last response; None: there was none.
+        request_id: name of the call in the service's logs.
     """
 
-    def __init__(self, problem: str, attempts: int, status: int | None = None) -> None:
-        super().__init__(problem, attempts, status)
+    def __init__(self, problem: str, attempts: int, status: int | None = None, request_id: str = "") -> None:
+        super().__init__(problem, attempts, status, request_id)
         self.problem = problem
         self.attempts = attempts
         self.status = status
+        self.request_id = request_id
 
     def __str__(self) -> str:
         tries = "once" if self.attempts == 1 else f"{self.attempts} times"
-        return f"{self.problem} (tried {tries})"
+        name = f"; request {self.request_id}" if self.request_id and self.status is not None else ""
+        return f"{self.problem} (tried {tries}{name})"
 
 
 class RefusedError(ClientError):
@@ -45,13 +48,15 @@ class RefusedError(ClientError):
         detail: one line for people.
         status: the HTTP status.
         slug: a stable name of the problem ("invalid-request").
+        request_id: name of the call in the service's logs.
     """
 
-    def __init__(self, detail: str, status: int, slug: str = "") -> None:
-        super().__init__(detail, status, slug)
+    def __init__(self, detail: str, status: int, slug: str = "", request_id: str = "") -> None:
+        super().__init__(detail, status, slug, request_id)
         self.detail = detail
         self.status = status
         self.slug = slug
+        self.request_id = request_id
 
     def __str__(self) -> str:
         return f"{self.detail} (HTTP {self.status})"
@@ -80,6 +85,6 @@ class SchedulerWarning(UserWarning):
 REFUSALS = {401: NotAllowedError, 403: NotAllowedError, 404: NotFoundError, 409: ConflictError}
 
 
-def refusal(detail: str, status: int, slug: str) -> RefusedError:
+def refusal(detail: str, status: int, slug: str, request_id: str = "") -> RefusedError:
     """The error for a 4xx response."""
-    return REFUSALS.get(status, RefusedError)(detail, status, slug)
+    return REFUSALS.get(status, RefusedError)(detail, status, slug, request_id)

@@ -10,7 +10,7 @@ import json
 import random
 import uuid
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Callable, TypeVar, Union
 from urllib.parse import quote
 
@@ -28,6 +28,8 @@ from proctor_client.types import (
 )
 
 BASE = "/v1"
+REQUEST_ID = "x-request-id"
+"""Header that names a call in the service's logs; retries keep it."""
 PAGE = 500
 """Longest page of a listing."""
 RESULTS_PER_CALL = 20_000
@@ -184,14 +186,16 @@ class Protocol:
 
     def _answered(self, request: Request) -> Conversation[Reply]:
         """Send until there is a final answer."""
+        name = uuid.uuid4().hex
+        request = replace(request, headers={**request.headers, REQUEST_ID: name})
         attempt = 1
         while True:
             answer = yield request
             if isinstance(answer, Reply) and not is_retryable(answer.status):
-                return _accepted(answer)
+                return _accepted(answer, name)
             wait = self._wait(attempt, answer)
             if wait is None:
-                raise _gave_up(answer, attempt)
+                raise _gave_up(answer, attempt, name)
             yield Pause(wait)
             attempt += 1
 
@@ -221,23 +225,28 @@ def _post(path: str, body: Mapping[str, Any], headers: Mapping[str, str] | None 
     return Request("POST", path, data, {"content-type": "application/json", **(headers or {})})
 
 
-def _accepted(reply: Reply) -> Reply:
-    """The reply, unless it is a refusal."""
+def _accepted(reply: Reply, name: str) -> Reply:
+    """The reply, unless it is a refusal.
+
+    Args:
+        name: of the request.
+    """
     if 200 <= reply.status < 300:
         return reply
     detail, slug = _problem(reply)
     if 400 <= reply.status < 500:
-        raise refusal(detail or "the call was refused", reply.status, slug)
+        raise refusal(detail or "the call was refused", reply.status, slug, name)
     raise UnexpectedAnswerError(f"HTTP {reply.status}{f': {detail}' if detail else ''}")
 
 
-def _gave_up(answer: Answer, attempts: int) -> ClientError:
+def _gave_up(answer: Answer, attempts: int, name: str) -> ClientError:
     if isinstance(answer, Reply):
         detail, _ = _problem(answer)
         suffix = f": {detail}" if detail else ""
-        return ServiceUnavailableError(f"the service answers HTTP {answer.status}{suffix}", attempts, answer.status)
+        problem = f"the service answers HTTP {answer.status}{suffix}"
+        return ServiceUnavailableError(problem, attempts, answer.status, name)
     reason = answer.reason if isinstance(answer, Lost) else "no answer"
-    return ServiceUnavailableError(f"the service does not answer: {reason}", attempts)
+    return ServiceUnavailableError(f"the service does not answer: {reason}", attempts, request_id=name)
 
 
 def _problem(reply: Reply) -> tuple[str, str]:

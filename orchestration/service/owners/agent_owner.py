@@ -118,7 +118,7 @@ class AgentOwner:
     # -- inside -----------------------------------------------------------------------------------------------------
 
     def _perform(self, index: int, call: OwnerCall) -> OwnerAnswer | ServiceError:
-        with about(call.agent, call.episode_id):
+        with about(call.agent, call.episode_id, call.request):
             return self._carry_out(index, call)
 
     def _carry_out(self, index: int, call: OwnerCall) -> OwnerAnswer | ServiceError:

@@ -21,6 +21,7 @@ class OwnerCall:
         idempotency_key: a retry with the same key gets the first answer; "": every call counts.
         observed_agent: whose recommendation is run, for an agent that only observes.
         again: an earlier try may have been carried out.
+        request: name of the caller's request, for the owner's log lines.
     """
 
     agent: str
@@ -30,11 +31,12 @@ class OwnerCall:
     idempotency_key: str = ""
     observed_agent: str = ""
     again: bool = False
+    request: str = ""
 
     def __reduce__(self) -> tuple[type[OwnerCall], tuple[object, ...]]:
         # What a dataclass does by itself takes longer than all the rest of a hop.
-        key, observed = self.idempotency_key, self.observed_agent
-        return OwnerCall, (self.agent, self.kind, self.body, self.episode_id, key, observed, self.again)
+        key, observed, request = self.idempotency_key, self.observed_agent, self.request
+        return OwnerCall, (self.agent, self.kind, self.body, self.episode_id, key, observed, self.again, request)
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,6 +76,32 @@ def test_what_is_none_of_ours_never_reaches_a_replica(server: EdgeServer, reques
     assert server.replica.seen == []
 
 
+def request_id_of(answer: bytes) -> str:
+    head = answer.partition(b"\r\n\r\n")[0].decode().split("\r\n")
+    names = [line.partition(": ")[2] for line in head if line.lower().startswith("x-request-id:")]
+    assert len(names) == 1, answer
+    return names[0]
+
+
+def test_a_request_has_one_name_in_the_replica_and_in_the_answer(server: EdgeServer) -> None:
+    answer = server.ask(get("/x", "X-Request-ID: job-17.a", "Connection: close"))
+    assert request_id_of(answer) == server.replica.seen[-1]["x-request-id"] == "job-17.a"
+
+
+@pytest.mark.parametrize(
+    "headers", [(), ("X-Request-ID: a b",), ("X-Request-ID: " + "a" * 65,), ("X-Request-ID: a",) * 2]
+)
+def test_a_request_without_a_proper_name_is_named_by_the_edge(server: EdgeServer, headers: tuple[str, ...]) -> None:
+    names = [request_id_of(server.ask(get("/x", *headers, "Connection: close"))) for _ in range(2)]
+    assert len(set(names)) == 2
+    assert all(len(name) == 36 for name in names)
+    assert server.replica.seen[-1]["x-request-id"] == names[-1]
+
+
+def test_a_refusal_of_the_edge_is_named_too(server: EdgeServer) -> None:
+    assert request_id_of(server.ask(get("/x", "X-Request-ID: mine", method="TRACE"))) == "mine"
+
+
 def test_a_refusal_is_a_problem_document_and_ends_the_connection(server: EdgeServer) -> None:
     with server.connect() as caller:
         caller.sendall(CHUNKED + get("/after"))

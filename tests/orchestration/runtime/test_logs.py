@@ -38,7 +38,7 @@ def test_a_line_says_what_it_is_about(tmp_path: Path) -> None:
     start_logs("test", {"PROCTOR_LOGS": str(tmp_path), "PROCTOR_LOG_LEVEL": "info"})
     again = start_logs("test", {"PROCTOR_LOGS": "/nowhere"})
     log = logging.getLogger("orchestration.some.module")
-    with about("nightly", "e1"):
+    with about("nightly", "e1", "r1"):
         log.warning('forged\n{"level": "%s"}\x1b[31m', "INFO")
         with about("other"):
             log.info("inner")
@@ -51,6 +51,7 @@ def test_a_line_says_what_it_is_about(tmp_path: Path) -> None:
     again.flush()
     first, inner, failed, other = lines(tmp_path)
     assert (first["agent"], first["episode"], first["level"]) == ("nightly", "e1", "WARNING")
+    assert (first["request"], inner.get("request")) == ("r1", None)
     assert first["message"].startswith("forged\n")
     assert first["at"].endswith("Z")
     assert (inner["agent"], inner.get("episode")) == ("other", None)
