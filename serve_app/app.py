@@ -1,7 +1,7 @@
 """The application that Ray Serve runs.
 
 serve run serve_app.app:app
-serve deploy serve_app/config.yaml
+proctor deploy serve_app/config.yaml
 """
 
 from __future__ import annotations

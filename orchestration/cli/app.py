@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "Show how higher-order mutants relate to their parts.",
     ),
     "serve": ("orchestration.cli.serve", "serve", "Start the scheduling service on this machine."),
+    "deploy": ("orchestration.cli.deploy", "deploy", "Deploy the scheduling service on a running Ray cluster."),
     "smoke": ("orchestration.cli.smoke", "smoke", "Run the whole protocol against a service and report what works."),
     "tune": ("orchestration.cli.tune", "tune", "Search hyper-parameters around a preset, with Ray Tune."),
     "tune-agent": (

@@ -5,6 +5,7 @@
 | `InputError`, a store that cannot be used, wrong command line | one line | 2 |
 | a file or folder that cannot be used: its name, its disk, its permissions | one line | 2 |
 | `CampaignStoppedError` | its text | 3 |
+| another `ProctorError`: something outside failed, such as Ray at its start | one line | 1 |
 | Ctrl-C, SIGTERM | how to continue, where that is possible (`resumable`) | 130 |
 | the reader of the output closed it | nothing | 1 |
 
@@ -23,9 +24,10 @@ from typing import Any, NoReturn
 
 import typer
 
-from envsearch.errors import CampaignStoppedError, InputError
+from envsearch.errors import CampaignStoppedError, InputError, ProctorError
 from orchestration.service.errors import ServiceError
 
+FAILED = 1
 USAGE = 2
 STOPPED = 3
 INTERRUPTED = 130
@@ -82,6 +84,8 @@ def user_errors() -> Iterator[None]:
         sys.exit(BROKEN_PIPE)
     except ServiceError as error:
         _leave(f"error: {' '.join(str(error).split())}", USAGE)
+    except ProctorError as error:
+        _leave(f"error: {' '.join(str(error).split())}", FAILED)
     except OSError as error:
         if error.errno == errno.ENAMETOOLONG:
             _leave(f"error: {str(error.filename)[:60]}...: the name is too long; expected the name of a file", USAGE)

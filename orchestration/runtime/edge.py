@@ -113,8 +113,13 @@ def secret_of(environment: Mapping[str, str]) -> str:
     """The edge's secret: the same for every process of a service, and known to nobody else."""
     if secret := environment.get(SECRET, ""):
         return secret
-    token = environment.get("RAY_AUTH_TOKEN", "") or _token_in_file(environment)
+    token = cluster_token(environment)
     return hmac.new(token.encode(), b"proctor edge", hashlib.sha256).hexdigest() if token else ""
+
+
+def cluster_token(environment: Mapping[str, str]) -> str:
+    """The token of the Ray cluster, where Ray looks for it; "": there is none."""
+    return environment.get("RAY_AUTH_TOKEN", "") or _token_in_file(environment)
 
 
 def _token_in_file(environment: Mapping[str, str]) -> str:

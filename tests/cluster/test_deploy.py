@@ -1,4 +1,4 @@
-"""``serve deploy serve_app/config.yaml`` on a local head with token authentication."""
+"""``proctor deploy serve_app/config.yaml`` on a local head with token authentication."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import pytest
 
 from orchestration.runtime.serve import SERVE_ENVIRONMENT, free_port
 
-SERVE = [sys.executable, "-c", "from ray.serve.scripts import cli; cli()"]
+PROCTOR = [sys.executable, "-m", "orchestration"]
 READY_SECONDS = 180.0
 CLUSTER_ENVIRONMENT = (
     "RAY_SERVE_ENABLE_HA_PROXY",
@@ -72,12 +72,21 @@ def test_deploy_smoke_and_a_killed_haproxy(service_head: Any, tmp_path: Path, ro
             check=False,
         )
 
-    assert run(*SERVE, "deploy", str(config), RAY_AUTH_TOKEN="0" * 64).returncode != 0
-    deployed = run(*SERVE, "deploy", str(config))
+    refused = run(*PROCTOR, "deploy", str(config), RAY_AUTH_TOKEN="0" * 64)
+    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
+    assert "refuses the token" in refused.stderr
+    broken = tmp_path / "broken.yaml"
+    broken.write_text(config.read_text().replace("serve_app.app:app", "serve_app.app:nothing"))
+    failed = run(*PROCTOR, "deploy", str(broken))
+    assert (failed.returncode, failed.stderr.count("\n")) == (1, 1), failed.stderr
+    assert "has no attribute 'nothing'" in failed.stderr
+    # RAY_ADDRESS alone names the cluster, as it does for jobs.
+    deployed = run(*PROCTOR, "deploy", str(config), RAY_DASHBOARD_ADDRESS="")
     assert deployed.returncode == 0, deployed.stderr
     url = f"http://127.0.0.1:{port}"
+    assert f"service  {url}/v1" in deployed.stdout
     _await_ready(url)
-    smoke = run(sys.executable, "-m", "orchestration", "smoke", url)
+    smoke = run(*PROCTOR, "smoke", url)
     assert smoke.returncode == 0, smoke.stdout + smoke.stderr
     assert (tmp_path / "home" / "service.db").exists(), "data lie where PROCTOR_HOME says"
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import typer
 
-from envsearch.errors import CampaignStoppedError, InputError, MutationRefusedError
+from envsearch.errors import CampaignStoppedError, InputError, MutationRefusedError, ProctorError
 from orchestration.cli import main
 from orchestration.cli.errors import run_app, user_errors
 from orchestration.cli.output import json_value, number_text
@@ -37,6 +37,7 @@ def raising(error: BaseException) -> typer.Typer:
         (InputError("is wrong", "field", "right", "file.csv"), 2, "error: file.csv: field: is wrong; expected right\n"),
         (MutationRefusedError("no-op\nhere"), 2, "error: no-op here\n"),
         (CampaignStoppedError("healthy population too weak"), 3, "healthy population too weak\n"),
+        (ProctorError("Ray did not start"), 1, "error: Ray did not start\n"),
         (
             UnavailableError("the store cannot be used now (locked)"),
             2,
