@@ -22,7 +22,8 @@ DESCRIPTION: Final = """Agents that order the test cases of CI jobs, and learn.
 
 Create an agent once. Then, for every job: request an order (`recommendations`), run the tests, report their results
 (`results`), request the reward (`reward`). Every call can be repeated: nothing happens twice. What is acknowledged is
-stored. Errors are problem documents (RFC 9457) with a stable `type`.
+stored. Errors are problem documents (RFC 9457) with a stable `type`. The answer's `x-request-id` names the request in
+the service's logs; a request may bring its own (1 to 64 letters, digits and `._-`).
 """
 PROBLEMS: Final = {
     400: "The body is not valid JSON.",
@@ -31,11 +32,15 @@ PROBLEMS: Final = {
     404: "No such agent, episode or version.",
     408: "The body did not arrive in time.",
     409: "Contradicts what is already stored, or would exceed a quota of the token; nothing was changed.",
+    411: "The body comes in chunks; send it with a content-length.",
     413: "Larger than the limits.",
     415: "The body does not say that it is JSON.",
     422: "The call is wrong; the problem names the field.",
-    429: "Too many calls are waiting, came with this token, or with wrong ones from this address; see `retry-after`.",
+    429: "Too many calls are waiting or came with this token, or too many connections or wrong tokens came from this "
+    "address; see `retry-after`.",
+    500: "A defect, or damaged state; the service's log says more.",
     503: "Not possible now; the same call again is safe.",
+    504: "No answer in time; the same call again is safe.",
 }
 _REFERENCE: Final = "#/components/schemas/"
 _SCHEME: Final = {
@@ -121,13 +126,13 @@ def _responses(call: HttpCall) -> dict[str, Any]:
 
 
 def _problems(call: HttpCall) -> list[int]:
-    statuses = {503, *call.problems}
+    statuses = {500, 503, 504, *call.problems}
     if call.scope is not None:
         statuses |= {401, 403, 429}
     if call.scope is not None and not call.anonymous:
         statuses |= {422}
     if call.request is not None:
-        statuses |= {400, 408, 413, 415}
+        statuses |= {400, 408, 411, 413, 415}
     if path_names(call.path):
         statuses.add(404)
     return sorted(statuses)

@@ -17,7 +17,10 @@ from schemathesis.specs.openapi.checks import (
 )
 from starlette.testclient import TestClient
 
+from orchestration.runtime.edge import REFUSALS
 from orchestration.service.tokens import Scope
+from serve_app import openapi
+from serve_app.calls import CALLS
 
 CHECKS = [
     not_a_server_error,
@@ -212,3 +215,10 @@ def test_every_reference_of_the_document_leads_somewhere(application: TestClient
         return set().union(*map(references, value)) if isinstance(value, list) else set()
 
     assert references(document) <= known
+
+
+def test_what_the_edge_answers_is_in_the_document() -> None:
+    """But what never comes to a call: other methods, other paths, requests that are not HTTP."""
+    whole = openapi.document(CALLS, "0")
+    documented = {int(status) for status in whole["paths"]["/v1/agents"]["post"]["responses"]}
+    assert {refusal.status for refusal in REFUSALS.values()} - {404, 405} <= documented
