@@ -201,7 +201,7 @@ def is_valid(row: TokenRow, now: float) -> bool:
 
 
 def id_in(text: str) -> str | None:
-    """The id in a token's text; None: the text is no token."""
+    """The id in a token's text; None: the text is not a token."""
     match = _TOKEN.fullmatch(text)
     return match[1] if match is not None else None
 

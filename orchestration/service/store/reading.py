@@ -54,7 +54,7 @@ def readable_state_of(connection: sa.Connection, store: str) -> StoreState:
 
 
 def file_of(store: str) -> Path | None:
-    """The file of a SQLite store; None: the store is no file."""
+    """The file of a SQLite store; None: the store is not a file."""
     url = absolute_url(store)
     return Path(str(sa.make_url(url).database)) if url.startswith("sqlite") else None
 
