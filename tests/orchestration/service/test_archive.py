@@ -341,3 +341,43 @@ def test_an_archive_may_lie_in_any_file_system() -> None:
     frame = pd.read_parquet(archive.location(EXECUTIONS, "agent", 1, 1, 2))
     assert frame.agent.tolist() == ["agent"]
     assert frame.duration.isna().all()
+
+
+def test_an_agent_is_deleted_with_its_archive_on_request(settings: ServiceSettings) -> None:
+    async def test() -> None:
+        service = await _service(settings, "agent", "other")
+        for name in ("agent", "other"):
+            await _cycles(service, name, 20)
+        await service.housekeep()
+        await service.delete_agent("agent")
+        assert {"agent", "other"} <= set(pd.read_parquet(f"{settings.archive_url}/executions").agent)
+        await service.create_agent(CreateAgent("agent", "bandit"))
+        await _cycles(service, "agent", 20)
+        await service.housekeep()
+        before = pd.read_parquet(f"{settings.archive_url}/executions").agent.value_counts()
+        await service.delete_agent("agent", "remove")
+        after = pd.read_parquet(f"{settings.archive_url}/executions").agent.value_counts()
+        assert (after["agent"], after["other"]) == (before["agent"] // 2, before["other"])
+        with pytest.raises(NotFoundError):
+            await service.agent("agent")
+        await service.close()
+
+    asyncio.run(test())
+
+
+def test_an_agent_stays_if_its_archive_cannot_be_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test() -> None:
+        settings = ServiceSettings.in_folder(tmp_path, inline=True, kept_episodes=4, snapshot_every=2)
+        service = await _service(settings, "agent")
+        await _cycles(service, "agent", 20)
+        await service.housekeep()
+        with monkeypatch.context() as broken:
+            broken.setattr(Path, "unlink", lambda *_, **__: (_ for _ in ()).throw(PermissionError(13, "denied")))
+            with pytest.raises(UnavailableError, match="cannot remove"):
+                await service.delete_agent("agent", "remove")
+        assert (await service.agent("agent")).name == "agent"
+        await service.delete_agent("agent", "remove")
+        assert list((tmp_path / "archive").rglob("*.parquet")) == []
+        await service.close()
+
+    asyncio.run(test())
