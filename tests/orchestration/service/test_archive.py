@@ -381,3 +381,13 @@ def test_an_agent_stays_if_its_archive_cannot_be_removed(tmp_path: Path, monkeyp
         await service.close()
 
     asyncio.run(test())
+
+
+def test_pieces_are_removed_from_a_remote_archive() -> None:
+    archive = Archive("memory://removal/archive")
+    for agent_id in (1, 11):
+        archive.write("executions", "agent", agent_id, 1, 6, {"agent": ("text", ["agent"])})
+    assert archive.remove("agent", 1) == 1
+    assert archive.remove("agent", 1) == 0
+    assert archive.remove("nobody", 1) == 0
+    assert len(pd.read_parquet("memory://removal/archive/executions/agent-agent/11-000000000001-000000000006.parquet")) == 1
