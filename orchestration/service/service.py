@@ -109,8 +109,8 @@ class SchedulingService(TypedCalls):
         )
         self._snapshots = Snapshots(self._store, artifacts, settings.snapshots_kept)
         self._archive = Archive(settings.archive_url) if settings.archive_url else None
-        kept = settings.kept_episodes
-        self._archivist = Archivist(self._store, self._archive, kept) if self._archive is not None else None
+        kept = settings.kept_episodes, settings.kept_days
+        self._archivist = Archivist(self._store, self._archive, *kept) if self._archive is not None else None
         self._tracker = ServiceTracker(settings.tracking) if settings.tracking else None
         self._limits = AdmissionLimits(settings.calls_per_agent, settings.calls_per_owner)
         self._owners: Directory | InlineOwners | None = None

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
+import time
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -390,4 +393,26 @@ def test_pieces_are_removed_from_a_remote_archive() -> None:
     assert archive.remove("agent", 1) == 1
     assert archive.remove("agent", 1) == 0
     assert archive.remove("nobody", 1) == 0
-    assert len(pd.read_parquet("memory://removal/archive/executions/agent-agent/11-000000000001-000000000006.parquet")) == 1
+    assert (
+        len(pd.read_parquet("memory://removal/archive/executions/agent-agent/11-000000000001-000000000006.parquet"))
+        == 1
+    )
+
+
+@pytest.mark.parametrize(("days", "leave"), [(0, False), (30, True), (60, False)])
+def test_old_episodes_leave_the_store_by_age(tmp_path: Path, days: int, leave: bool) -> None:
+    """Ten of twenty episodes were opened 45 days ago; the number alone would keep all of them."""
+
+    async def test() -> None:
+        settings = ServiceSettings.in_folder(tmp_path, inline=True, kept_days=days, snapshot_every=2)
+        service = await _service(settings, "agent")
+        await _cycles(service, "agent", 20)
+        with closing(sqlite3.connect(tmp_path / "service.db")) as connection, connection:
+            connection.execute("UPDATE episodes SET opened_at = ? WHERE number < 10", (time.time() - 45 * 86_400,))
+        await service.housekeep()
+        kept = [entry.number for entry in (await service.episodes("agent")).episodes]
+        assert kept == list(range(9 if leave else 0, 20))[::-1]
+        assert len(await _cycles(service, "agent", 1)) == 1
+        await service.close()
+
+    asyncio.run(test())
