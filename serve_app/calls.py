@@ -146,8 +146,9 @@ CALLS: Final[dict[str, tuple[HttpCall, ...]]] = {
             _ADMIN,
             delete_agent,
             "Delete an agent",
-            "Deletes everything that it learned and recorded. This cannot be undone.",
-            parameters=("confirm",),
+            "Deletes everything that it learned and recorded. This cannot be undone. The archive stays, unless "
+            "`archive=remove`.",
+            parameters=("confirm", "archive"),
             status=204,
             audited=True,
         ),

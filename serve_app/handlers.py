@@ -60,7 +60,7 @@ async def get_agent(state: State, request: HttpRequest) -> AgentInfo:
 async def delete_agent(state: State, request: HttpRequest) -> Response:
     if request.values["confirm"] != request.agent:
         raise InvalidRequestError(f"deleting cannot be undone; add ?confirm={request.agent}", "confirm")
-    await state.service.delete_agent(request.agent)
+    await state.service.delete_agent(request.agent, request.values["archive"])
     return Response(status_code=204)
 
 

@@ -13,7 +13,15 @@ from starlette.types import Scope
 
 from orchestration.service.api import limits
 from orchestration.service.api.decoding import violation
-from orchestration.service.api.fields import AgentName, Count, Cursor, EpisodeId, IdempotencyKey, PageLimit
+from orchestration.service.api.fields import (
+    AgentName,
+    ArchiveChoice,
+    Count,
+    Cursor,
+    EpisodeId,
+    IdempotencyKey,
+    PageLimit,
+)
 from orchestration.service.errors import InvalidRequestError
 
 PAGE_LENGTH: Final = 100
@@ -48,6 +56,7 @@ PARAMETERS: Final[dict[str, CallParameter]] = {
         "confirm",
         Annotated[str, msgspec.Meta(max_length=limits.NAME, description="The agent's name once more.")],
     ),
+    "archive": CallParameter("query", "archive", ArchiveChoice, "keep"),
     "key": CallParameter("header", "Idempotency-Key", IdempotencyKey),
 }
 """The explicit table, by the names that handlers use."""

@@ -28,6 +28,7 @@ class ServiceArguments(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         idle_seconds: after which an unused owner goes to sleep.
         namespace: of Ray, for the owners' names.
         replicas: processes that answer HTTP.
+        kept_days: episodes that are older leave the store for the archive; 0: only their number matters.
         import_paths: custom agent kinds, rewards and explorations that clients may name (``module:Class``).
     """
 
@@ -41,6 +42,7 @@ class ServiceArguments(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     idle_seconds: Annotated[float, Meta(gt=0)] = 900.0
     namespace: str = "proctor"
     replicas: Annotated[int, Meta(ge=1, le=64)] = 1
+    kept_days: Annotated[int, Meta(ge=0)] = 0
     import_paths: tuple[str, ...] = ()
 
     def service_settings(self) -> ServiceSettings:
@@ -59,6 +61,7 @@ class ServiceArguments(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             shards=self.shards,
             idle_seconds=self.idle_seconds,
             namespace=self.namespace,
+            kept_days=self.kept_days,
             import_paths=self.import_paths,
         )
 

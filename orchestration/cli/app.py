@@ -43,6 +43,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     ),
     "backup": ("orchestration.cli.backup", "backup", "Copy the state of a service into a folder."),
     "restore": ("orchestration.cli.backup", "restore", "Put a backup into an empty service."),
+    "upgrade": ("orchestration.cli.upgrade", "upgrade", "Upgrade the store of a service, or check whether it can be."),
     "operators": ("orchestration.cli.tables", "operators", "List the mutation operators."),
     "environments": ("orchestration.cli.tables", "environments", "List the environments and their parameters."),
     "kill-tests": ("orchestration.cli.tables", "kill_tests", "List the kill tests."),

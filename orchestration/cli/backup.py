@@ -42,7 +42,7 @@ def backup(
     from orchestration.service.store.backup import back_up
 
     keep_files_private()
-    copied = back_up(_places(home, store, artifacts, archive), destination.expanduser().absolute())
+    copied = back_up(places_of(home, store, artifacts, archive), destination.expanduser().absolute())
     _print("backed up to", destination, copied, output_format)
 
 
@@ -58,11 +58,12 @@ def restore(
     from orchestration.service.store.restoring import restore_backup
 
     keep_files_private()
-    copied = restore_backup(source.expanduser().absolute(), _places(home, store, artifacts, archive))
+    copied = restore_backup(source.expanduser().absolute(), places_of(home, store, artifacts, archive))
     _print("restored from", source, copied, output_format)
 
 
-def _places(home: Path | None, store: str, artifacts: str, archive: str) -> Places:
+def places_of(home: Path | None, store: str, artifacts: str, archive: str) -> Places:
+    """Where a service keeps its state; by default in the home."""
     from orchestration.service.settings import ServiceSettings
     from orchestration.service.store.backup import Places
 

@@ -24,10 +24,10 @@ from envsearch.errors import InputError
 from orchestration.runtime.edge import CONNECTIONS, LEAST_CONNECTIONS
 from orchestration.runtime.haproxy import files_and_connections
 from orchestration.service.errors import ServiceError
-from orchestration.service.store.connecting import absolute_url, connect
-from orchestration.service.store.migrating import readable_state
-from orchestration.service.store.sql import SqlStore
-from orchestration.service.tokens import Tokens, is_valid
+from orchestration.service.store.reading import file_of, read_only, readable_state_of, shown
+from orchestration.service.store.rows import TokenRow
+from orchestration.service.store.schema import tokens
+from orchestration.service.tokens import is_accepted, is_valid
 
 FREE_BYTES = 1 << 30
 """Least free space on each disk in use: the log and its snapshots need room."""
@@ -140,7 +140,7 @@ def _is_installed(name: str) -> bool:
 
 
 def _disk(installation: Installation) -> Outcome:
-    places = {"home": str(installation.home), "store": _file_of(installation.store)}
+    places = {"home": str(installation.home), "store": str(file_of(installation.store) or installation.store)}
     places |= {"artifacts": installation.artifacts, "archive": installation.archive}
     seen, short, closed = [], [], []
     for name, place in places.items():
@@ -175,44 +175,34 @@ def _local(place: str) -> Path | None:
     return Path(place).expanduser().absolute() if place and "://" not in place else None
 
 
-def _file_of(store: str) -> str:
-    url = absolute_url(store)
-    return str(sa.make_url(url).database) if url.startswith("sqlite") else url
-
-
 def _store(installation: Installation) -> Outcome:
-    url = absolute_url(installation.store)
-    shown = sa.make_url(url).render_as_string(hide_password=True)
-    if url.startswith("sqlite") and not Path(_file_of(installation.store)).exists():
-        return True, f"{shown} does not exist yet; the service creates it", ""
+    place, file = shown(installation.store), file_of(installation.store)
+    if file is not None and not file.exists():
+        return True, f"{place} does not exist yet; the service creates it", ""
     try:
-        revision, damage = _inspected(url)
+        revision, damage = _inspected(installation.store)
     except InputError as error:
-        return False, f"{shown} {error.problem}", f"use {error.expected}"
+        return False, f"{place} {error.problem}", f"use {error.expected}"
     except (SQLAlchemyError, ServiceError) as error:
-        problem = f"{shown} cannot be read ({_line(error)})"
+        problem = f"{place} cannot be read ({_line(error)})"
         return False, problem, "start the database, or correct --store or PROCTOR_STORE"
     if damage:
         return (
             False,
-            f"{shown} is damaged ({damage})",
+            f"{place} is damaged ({damage})",
             "stop the service and `proctor restore` a backup into a new store",
         )
-    return True, f"{shown}, revision {revision or 'none, the service creates the tables'}", ""
+    return True, f"{place}, revision {revision or 'none, the service creates the tables'}", ""
 
 
-def _inspected(url: str) -> tuple[str | None, str]:
+def _inspected(store: str) -> tuple[str | None, str]:
     """The revision of a database, and what is damaged in it ("": nothing)."""
-    engine = connect(url)
-    try:
-        revision = readable_state(engine).revision
-        if not url.startswith("sqlite"):
+    with read_only(store) as connection:
+        revision = readable_state_of(connection, store).revision
+        if file_of(store) is None:
             return revision, ""
-        with engine.connect() as connection:
-            report = str(connection.execute(sa.text("PRAGMA quick_check(1)")).scalar())
+        report = str(connection.execute(sa.text("PRAGMA quick_check(1)")).scalar())
         return revision, "" if report == "ok" else report
-    finally:
-        engine.dispose()
 
 
 def _tracking(installation: Installation) -> Outcome:
@@ -271,20 +261,12 @@ def _reached(host: str, port: int, shown: str, fix: str) -> Outcome:
 
 def _token(installation: Installation) -> Outcome:
     """Tokens of the service, and the token that clients on this machine would send."""
-    if not _is_current(installation.store):
+    rows = _tokens_of(installation.store)
+    if rows is None:
         return True, "no store to inspect; without a token only this machine may call", ""
     text = installation.environment.get("PROCTOR_TOKEN", "")
-    store = SqlStore(installation.store)
-    try:
-        rows = store.tokens()
-        if text and Tokens(store).verify(text) is None:
-            return (
-                False,
-                "PROCTOR_TOKEN is not valid for this store",
-                "proctor token create, and set PROCTOR_TOKEN to it",
-            )
-    finally:
-        store.close()
+    if text and not is_accepted(text, rows):
+        return False, "PROCTOR_TOKEN is not valid for this store", "proctor token create, and set PROCTOR_TOKEN to it"
     now = time.time()
     valid = [row for row in rows if is_valid(row, now)]
     expiring = [row.id for row in valid if row.revoked_at is not None and row.revoked_at < now + SOON_SECONDS]
@@ -293,19 +275,15 @@ def _token(installation: Installation) -> Outcome:
     return True, f"{len(valid)} valid" + (f", expires within a week: {', '.join(expiring)}" if expiring else ""), ""
 
 
-def _is_current(store: str) -> bool:
-    """Whether the store exists and can be opened without an upgrade; the check of the store reports what is wrong."""
-    url = absolute_url(store)
-    if url.startswith("sqlite") and not Path(_file_of(store)).exists():
-        return False
+def _tokens_of(store: str) -> list[TokenRow] | None:
+    """The tokens; None: there is no store, or it needs an upgrade (the check of the store reports what is wrong)."""
     try:
-        engine = connect(url)
-        try:
-            return readable_state(engine).is_current
-        finally:
-            engine.dispose()
+        with read_only(store) as connection:
+            if not readable_state_of(connection, store).is_current:
+                return None
+            return [TokenRow(**row) for row in connection.execute(sa.select(tokens)).mappings()]
     except InputError:
-        return False
+        return None
 
 
 def _line(error: BaseException) -> str:

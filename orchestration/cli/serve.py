@@ -36,6 +36,9 @@ def serve(
         int, typer.Option(min=1, help="Most live owners of agents; other agents are passivated in the store.")
     ] = 40,
     shards: Annotated[int, typer.Option(min=0, help="Owners that share all agents; 0: one owner per agent.")] = 0,
+    kept_days: Annotated[
+        int, typer.Option(min=0, help="Episodes older than this leave the store for the archive; 0: only by number.")
+    ] = 0,
     replicas: Annotated[int, typer.Option(min=1, max=64, help="Processes that answer HTTP.")] = 1,
 ) -> None:
     """Start the scheduling service on this machine and serve until Ctrl-C."""
@@ -60,6 +63,7 @@ def serve(
         "artifacts": artifacts,
         "max_live": max_live,
         "shards": shards,
+        "kept_days": kept_days,
         "replicas": replicas,
     }
     os.environ.setdefault(FOLDER, str(place / "logs"))

@@ -17,7 +17,7 @@ import msgspec
 
 from agents.scheduling.registry import import_paths
 from agents.scheduling.scheduler import Scheduler
-from envsearch.errors import InputError
+from envsearch.errors import InputError, StoreUnavailableError
 from orchestration.runtime.artifacts import ArtifactStore
 from orchestration.service.api import limits
 from orchestration.service.api.agents import (
@@ -31,6 +31,7 @@ from orchestration.service.api.agents import (
 from orchestration.service.api.columns import reported_results
 from orchestration.service.api.decoding import decode, encode_checked
 from orchestration.service.api.episodes import EpisodeDetail, EpisodesPage, MetricsPage
+from orchestration.service.api.fields import ArchiveChoice
 from orchestration.service.api.parameters import (
     check_agent,
     check_episode,
@@ -107,8 +108,9 @@ class SchedulingService(TypedCalls):
             agents_in_memory=settings.agents_in_memory,
         )
         self._snapshots = Snapshots(self._store, artifacts, settings.snapshots_kept)
-        archive = Archive(settings.archive_url) if settings.archive_url else None
-        self._archivist = Archivist(self._store, archive, settings.kept_episodes) if archive is not None else None
+        self._archive = Archive(settings.archive_url) if settings.archive_url else None
+        kept = settings.kept_episodes, settings.kept_days
+        self._archivist = Archivist(self._store, self._archive, *kept) if self._archive is not None else None
         self._tracker = ServiceTracker(settings.tracking) if settings.tracking else None
         self._limits = AdmissionLimits(settings.calls_per_agent, settings.calls_per_owner)
         self._owners: Directory | InlineOwners | None = None
@@ -147,9 +149,21 @@ class SchedulingService(TypedCalls):
         """One agent."""
         return agent_info(await self._row(agent))
 
-    async def delete_agent(self, agent: str) -> None:
-        """Delete an agent, its log and its saved states; what was off-loaded to the archive stays there."""
+    async def delete_agent(self, agent: str, archive: ArchiveChoice = "keep") -> None:
+        """Delete an agent, its log and its saved states.
+
+        Args:
+            archive: whether to `keep` what was off-loaded to the archive, or to `remove` that too, which comes first.
+
+        Raises:
+            UnavailableError: the archive could not be removed; the agent is still there, and the same call goes on.
+        """
         row = await self._row(agent)
+        if archive == "remove" and self._archive is not None:
+            try:
+                await asyncio.to_thread(self._archive.remove, row.name, row.id)
+            except StoreUnavailableError as error:
+                raise UnavailableError(str(error)) from error
         saved = await asyncio.to_thread(self._store.snapshots, row.id)
         if await asyncio.to_thread(self._store.delete_agent, agent) is None:
             raise NotFoundError(f"there is no agent {agent!r}", "agent")

@@ -23,6 +23,8 @@ class ServiceSettings:
         snapshot_every, snapshots_kept, agents_in_memory: see `OwnerSettings`.
         kept_episodes: newest episodes of an agent that stay in the store; older ones are off-loaded. At least so many
             versions can be restored.
+        kept_days: episodes that were opened so many days ago are off-loaded too, in pieces of 100, and fewer versions
+            can be restored; 0: their age does not matter.
         tracking: MLflow tracking URI; "": none.
         housekeeping_seconds: pause between two rounds of passivating idle owners and off-loading; 0: never.
     """
@@ -44,6 +46,7 @@ class ServiceSettings:
     snapshots_kept: int = 8
     agents_in_memory: int = 200
     kept_episodes: int = 10_000
+    kept_days: int = 0
     tracking: str = ""
     housekeeping_seconds: float = 60.0
 

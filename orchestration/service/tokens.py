@@ -12,7 +12,7 @@ import re
 import secrets
 import threading
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 
@@ -110,8 +110,8 @@ class Tokens:
         Raises:
             UnavailableError: the store cannot be read.
         """
-        match = _TOKEN.fullmatch(text)
-        if match is None:
+        token_id = id_in(text)
+        if token_id is None:
             return None
         digest = _digest(text)
         now = time.monotonic()
@@ -119,9 +119,8 @@ class Tokens:
             trusted = self._trusted.get(digest)
         if trusted is not None and now < trusted[0]:
             return trusted[1]
-        row = self._table.token(match[1])
-        # The comparison takes the same time wherever the digests differ, and also for an unknown id.
-        same = hmac.compare_digest(digest, row.sha256 if row is not None else "0" * 64)
+        row = self._table.token(token_id)
+        same = _is_text_of(row, digest)
         if row is None or not same or not self._is_valid(row):
             return None
         grant = Grant(row.id, frozenset(map(Scope, row.scopes.split(","))), row.agent_prefix, _quotas(row))
@@ -199,6 +198,23 @@ class Tokens:
 def is_valid(row: TokenRow, now: float) -> bool:
     """Whether a token works at that Unix time."""
     return not row.revoked and (row.revoked_at is None or row.revoked_at > now)
+
+
+def id_in(text: str) -> str | None:
+    """The id in a token's text; None: the text is not a token."""
+    match = _TOKEN.fullmatch(text)
+    return match[1] if match is not None else None
+
+
+def is_accepted(text: str, rows: Iterable[TokenRow]) -> bool:
+    """Whether the text is a token among the rows that works now. Nothing is changed, unlike in `Tokens.verify`."""
+    now = time.time()
+    return any(row.id == id_in(text) and _is_text_of(row, _digest(text)) and is_valid(row, now) for row in rows)
+
+
+def _is_text_of(row: TokenRow | None, digest: str) -> bool:
+    """Whether the row has this digest; takes the same time wherever the digests differ, and also without a row."""
+    return hmac.compare_digest(digest, row.sha256 if row is not None else "0" * 64)
 
 
 def _made(scopes: str, agent_prefix: str, note: str, quotas: Quotas) -> tuple[str, TokenRow]:

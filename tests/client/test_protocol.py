@@ -59,6 +59,8 @@ def test_agents(make_client, service):
     assert [entry.name for entry in client.agents()] == ["a"]
     client.delete_agent("a/b")
     assert service.requests[-1].url.raw_path == b"/v1/agents/a%2Fb?confirm=a%2Fb"
+    client.delete_agent("a", remove_archive=True)
+    assert service.requests[-1].url.raw_path == b"/v1/agents/a?confirm=a&archive=remove"
 
 
 def test_pages_are_joined(make_client, service):

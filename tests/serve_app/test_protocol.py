@@ -153,7 +153,8 @@ def test_an_agent_is_changed_and_deleted(client: TestClient, agent: str) -> None
     assert client.delete(path).status_code == 422
     assert client.delete(path, params={"confirm": "other"}).status_code == 422
     assert client.get(path).status_code == 200
-    gone = client.delete(path, params={"confirm": agent})
+    assert client.delete(path, params={"confirm": agent, "archive": "burn"}).status_code == 422
+    gone = client.delete(path, params={"confirm": agent, "archive": "remove"})
     assert (gone.status_code, gone.content) == (204, b"")
     assert client.get(path).status_code == 404
 

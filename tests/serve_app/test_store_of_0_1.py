@@ -17,7 +17,9 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from orchestration.service.store.backup import Places
 from orchestration.service.store.registry import state_store
+from orchestration.service.store.upgrading import upgrade
 from orchestration.service.tokens import Scope, Tokens
 
 STORE = Path(__file__).parents[1] / "orchestration" / "service" / "stores" / "0.1.zip"
@@ -107,7 +109,10 @@ def home(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_the_store_of_0_1_goes_on(home: Path, make_client: Callable[..., TestClient]) -> None:
+@pytest.mark.parametrize("upgraded", [False, True])
+def test_the_store_of_0_1_goes_on(home: Path, make_client: Callable[..., TestClient], upgraded: bool) -> None:
+    if upgraded:
+        upgrade(Places(str(home / "service.db"), str(home / "states")), home / "backup")
     store = state_store(str(home / "service.db"))
     admin, _ = Tokens(store).create([Scope.ADMIN])
     store.close()

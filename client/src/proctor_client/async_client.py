@@ -121,9 +121,9 @@ class AsyncSchedulerClient:
         """See `SchedulerClient.agents`."""
         return await self._hold(self._calls.protocol.agents())
 
-    async def delete_agent(self, name: str) -> None:
+    async def delete_agent(self, name: str, remove_archive: bool = False) -> None:
         """See `SchedulerClient.delete_agent`."""
-        await self._hold(self._calls.protocol.delete_agent(name))
+        await self._hold(self._calls.protocol.delete_agent(name, remove_archive))
 
     async def metrics(self, agent: str) -> list[MetricsRow]:
         """See `SchedulerClient.metrics`."""

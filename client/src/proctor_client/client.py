@@ -160,9 +160,13 @@ class SchedulerClient:
         """All agents by name; raises as `create_agent`."""
         return self._hold(self._calls.protocol.agents())
 
-    def delete_agent(self, name: str) -> None:
-        """Delete an agent and everything it learned; raises as `create_agent`."""
-        self._hold(self._calls.protocol.delete_agent(name))
+    def delete_agent(self, name: str, remove_archive: bool = False) -> None:
+        """Delete an agent and everything it learned; raises as `create_agent`.
+
+        Args:
+            remove_archive: also what the service off-loaded to its archive, which stays otherwise.
+        """
+        self._hold(self._calls.protocol.delete_agent(name, remove_archive))
 
     def metrics(self, agent: str) -> list[MetricsRow]:
         """The agent's curve, one row per rewarded episode; raises as `create_agent`."""

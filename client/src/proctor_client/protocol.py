@@ -150,9 +150,10 @@ class Protocol:
         """``GET /agents``, all pages."""
         return (yield from self._pages(f"{BASE}/agents", "agents", AgentInfo.from_json))
 
-    def delete_agent(self, name: str) -> Conversation[None]:
-        """``DELETE /agents/{agent}?confirm=name``."""
-        yield from self._call(Request("DELETE", _agent(name), params={"confirm": name}), lambda _: None)
+    def delete_agent(self, name: str, remove_archive: bool = False) -> Conversation[None]:
+        """``DELETE /agents/{agent}?confirm=name``, with ``archive=remove`` if the archive goes too."""
+        params = {"confirm": name, **({"archive": "remove"} if remove_archive else {})}
+        yield from self._call(Request("DELETE", _agent(name), params=params), lambda _: None)
 
     def metrics(self, name: str) -> Conversation[list[MetricsRow]]:
         """``GET /agents/{agent}/metrics``, all pages."""

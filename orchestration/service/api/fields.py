@@ -74,6 +74,9 @@ Features = Annotated[
 SettingValue = bool | Integer | Number | CheckedShortText
 Settings = Annotated[dict[CheckedShortText, SettingValue], Meta(max_length=limits.SETTINGS)]
 
+ArchiveChoice = Annotated[
+    Literal["keep", "remove"], Meta(description="`remove`: also what was off-loaded to the archive.")
+]
 PageLimit = Annotated[int, Meta(ge=1, le=limits.PAGE, description="Longest page.")]
 Cursor = Annotated[
     str, Meta(max_length=limits.CURSOR, description="`next_cursor` of the page before; empty: the first page.")

@@ -7,6 +7,7 @@ processes that archive at the same time write the same files. Rows leave the sto
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -22,6 +23,7 @@ LOG = logging.getLogger(__name__)
 
 EVENTS_PER_FILE = 200
 EPISODES_PER_FILE = 100
+DAY_SECONDS = 86_400.0
 _PAGE = 500
 
 Rows = list[tuple[Any, ...]]
@@ -60,12 +62,14 @@ class Archivist:
 
     Args:
         kept_episodes: newest episodes of an agent that stay in the store.
+        kept_days: episodes older than so many days leave it all the same; 0: their age does not matter.
     """
 
-    def __init__(self, store: ArchivedStore, archive: Archive, kept_episodes: int) -> None:
+    def __init__(self, store: ArchivedStore, archive: Archive, kept_episodes: int, kept_days: int = 0) -> None:
         self._store = store
         self._archive = archive
         self._kept = kept_episodes
+        self._kept_days = kept_days
 
     def run(self) -> int:
         """Archive whatever is due, of all agents; the number of files written.
@@ -121,16 +125,15 @@ class Archivist:
 
     def _episodes(self, row: AgentRow) -> int:
         """Episodes beyond the retention, as far as a snapshot covers all of their events; the number of files."""
-        last = row.episodes - self._kept - EPISODES_PER_FILE
-        if last < row.archived_number:
+        if not self._is_due(row, row.archived_number):
             return 0
         jumps = restored_after(self._store, row.id, row.base_seq)
         base = base_of([snapshot.seq for snapshot in self._store.snapshots(row.id)], row.archived_seq, jumps)
         if base < row.base_seq:
             return 0
         later = sum(at > base for at, _ in jumps)
-        written = 0
-        for first in range(row.archived_number, last + 1, EPISODES_PER_FILE):
+        written, first = 0, row.archived_number
+        while self._is_due(row, first):
             below = first + EPISODES_PER_FILE
             pairs = self._store.episodes_between(row.id, first, below)
             events = [event for episode, _ in pairs for event in self._store.events_of(row.id, episode.id)]
@@ -141,7 +144,18 @@ class Archivist:
             written += 1
             if not self._store.drop_episodes(row.id, first, below, base, len(events), later):
                 break  # an event arrived meanwhile; the next round writes the piece again
+            first = below
         return written
+
+    def _is_due(self, row: AgentRow, first: int) -> bool:
+        """Whether the piece that begins with this episode is full, and beyond the retention by number or by age."""
+        below = first + EPISODES_PER_FILE
+        if below <= row.episodes - self._kept:
+            return True
+        if not self._kept_days or below > row.episodes:
+            return False
+        newest = self._store.episodes(row.id, below, 1)
+        return bool(newest) and newest[0][0].opened_at < time.time() - self._kept_days * DAY_SECONDS
 
     def _write(self, table: str, row: AgentRow, first: int, last: int, kinds: dict[str, str], rows: Rows) -> None:
         columns = dict(zip(kinds, zip(kinds.values(), zip(*rows, strict=True), strict=True), strict=True))

@@ -13,7 +13,8 @@ from __future__ import annotations
 import io
 import os
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -75,6 +76,32 @@ class Archive:
             reason = (error.strerror if isinstance(error, OSError) else None) or f"{type(error).__name__}: {error}"
             expected = "an archive that this user may write"
             raise StoreUnavailableError(f"cannot write ({reason})", "", expected, f"{self.url}/{key}") from error
+
+    def remove(self, agent: str, agent_id: int) -> int:
+        """Remove all pieces of an agent, and none of another agent that had or has its name; their number.
+
+        Raises:
+            StoreUnavailableError: not all pieces could be removed; the same call goes on.
+        """
+        count = 0
+        try:
+            for table in (EXECUTIONS, EPISODES):
+                for remove in self._pieces(f"{table}/agent-{agent}", f"{agent_id}-"):
+                    remove()
+                    count += 1
+        except Exception as error:  # each object store's client has errors of its own
+            reason = (error.strerror if isinstance(error, OSError) else None) or f"{type(error).__name__}: {error}"
+            place, expected = f"{self.url}/*/agent-{agent}", "an archive that this user may write"
+            raise StoreUnavailableError(f"cannot remove ({reason})", "", expected, place) from error
+        return count
+
+    def _pieces(self, folder: str, prefix: str) -> list[Callable[[], None]]:
+        """A function for each piece of a folder whose name begins so, which removes it."""
+        if self._root is not None:
+            return [path.unlink for path in sorted((self._root / folder).glob(f"{prefix}*.parquet"))]
+        self._files.invalidate_cache()
+        paths = map(str, sorted(self._files.find(f"{self._base.rstrip('/')}/{folder}")))
+        return [partial(self._files.rm_file, path) for path in paths if path.rpartition("/")[2].startswith(prefix)]
 
 
 def _key(table: str, agent: str, agent_id: int, first: int, last: int) -> str:

@@ -35,7 +35,7 @@ from orchestration.service.store.compatibility import store_state
 from orchestration.service.store.connecting import absolute_url, connect
 from orchestration.service.store.migrating import readable_state
 from orchestration.service.store.rows import SnapshotRow
-from orchestration.service.store.schema import REVISION, agents, audit, episodes, events, rewards, snapshots, tokens
+from orchestration.service.store.schema import agents, audit, episodes, events, rewards, snapshots, tokens
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -78,6 +78,8 @@ class _MovedOnError(ProctorError):
 def back_up(places: Places, destination: Path) -> Copied:
     """Copy the state of a service, which may be running, into a new folder; complete or not at all.
 
+    A store that an older version of Proctor wrote is copied as it is, if this version can read it.
+
     Raises:
         InputError: the folder exists, there is no store, or another version of Proctor wrote it.
         StoreUnavailableError: a place cannot be read or written.
@@ -117,9 +119,9 @@ def _opened(store: str) -> sa.Engine:
         state = readable_state(engine)
     except SQLAlchemyError as error:
         raise StoreUnavailableError(f"cannot be read ({type(error).__name__})", "store", "", store) from error
-    if not state.is_current:
-        expected = f"revision {REVISION}; start the service once, which upgrades its store"
-        raise InputError(f"its tables are of revision {state.revision or 'none'}", "store", expected, store)
+    if state.revision is None:
+        engine.dispose()
+        raise InputError("holds no tables", "store", "the store of a service; `proctor serve` makes its tables", store)
     return engine
 
 
@@ -132,8 +134,8 @@ def _copy(engine: sa.Engine, places: Places, folder: Path) -> Copied:
     with reading.connect() as connection, connection.begin():
         last_agent_id, state = _last_agent_id(connection), store_state(connection)
         kept = _copy_states(connection, places.artifacts, folder / "states")
-        for table in TABLES:
-            keep = kept.__contains__ if table is snapshots else None
+        for table in _stored_tables(connection):
+            keep = kept.__contains__ if table.name == snapshots.name else None
             rows[table.name] = _write_table(connection, table, folder / "tables" / f"{table.name}.jsonl.gz", keep)
     archived = _copy_archive(places.archive, folder / "archive")
     files = {
@@ -142,7 +144,7 @@ def _copy(engine: sa.Engine, places: Places, folder: Path) -> Copied:
         if path.is_file()
     }
     body = {
-        "revision": REVISION,
+        "revision": state.revision,
         "formats": {kind: asdict(entry) for kind, entry in state.formats.items()},
         "made_at": time.time(),
         "last_agent_id": last_agent_id,
@@ -152,6 +154,21 @@ def _copy(engine: sa.Engine, places: Places, folder: Path) -> Copied:
     _write(folder / MANIFEST, json.dumps({"format": FORMAT, "sha256": body_digest(body), "body": body}).encode())
     size = sum(int(str(entry["size"])) for entry in files.values())
     return Copied(rows, sum(name.startswith("states/") for name in files), archived, size)
+
+
+def _stored_tables(connection: sa.Connection) -> list[sa.Table]:
+    """The tables with the columns that the store has: an older store lacks the newest."""
+    inspector = sa.inspect(connection)
+    stored = set(inspector.get_table_names())
+    return [_with_columns(table, inspector) for table in TABLES if table.name in stored]
+
+
+def _with_columns(table: sa.Table, inspector: sa.Inspector) -> sa.Table:
+    names = {column["name"] for column in inspector.get_columns(table.name)}
+    if names.issuperset(table.columns.keys()):
+        return table
+    columns = [sa.Column(column.name, column.type, primary_key=column.primary_key) for column in table.columns]
+    return sa.Table(table.name, sa.MetaData(), *(column for column in columns if column.name in names))
 
 
 def _last_agent_id(connection: sa.Connection) -> int:

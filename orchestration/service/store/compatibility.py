@@ -129,7 +129,7 @@ def refuse_unreadable_file(file: Path) -> None:
     if not file.exists() or not file.stat().st_size:
         return
     try:
-        with _untouched(file) as connection:
+        with untouched(file) as connection:
             state = store_state(connection)
     except (DBAPIError, OSError):
         return  # whoever opens the file meets the same error and reports it
@@ -170,7 +170,7 @@ def _unreleased_episodes(connection: sa.Connection) -> list[bytes]:
 
 
 @contextmanager
-def _untouched(file: Path) -> Iterator[sa.Connection]:
+def untouched(file: Path) -> Iterator[sa.Connection]:
     """A connection that neither changes nor creates a file, not even a lock.
 
     Transactions that are still in the write-ahead log are read through its index. A log without an index cannot be

@@ -35,9 +35,9 @@ from orchestration.service.store.connecting import absolute_url, connect
 from orchestration.service.store.migrating import prepare, readable_state
 from orchestration.service.store.schema import REVISION, agents, audit, episodes, owners
 
-READABLE = ("0002", "0003", REVISION)
-"""Revisions of backups. 0003 only adds the table of formats, whose rows the manifest holds; 0004 adds the audit log
-and columns of tokens that have defaults."""
+READABLE = ("0001", "0002", "0003", REVISION)
+"""Revisions of backups. 0002 only changes how PostgreSQL sorts names; 0003 only adds the table of formats, whose rows
+the manifest holds; 0004 adds the audit log and columns of tokens that have defaults."""
 
 MOST_MANIFEST_BYTES = 256 << 20
 _ROWS = 500

@@ -142,6 +142,35 @@ def test_tokens_that_are_missing_wrong_or_ending(installation: Installation) -> 
     store.close()
 
 
+def test_an_expired_token_is_reported_and_not_revoked(installation: Installation) -> None:
+    store = SqlStore(installation.store)
+    text, row = Tokens(store).create([Scope.READ])
+    Tokens(store).rotate(row.id, 3600.0)
+    with store._engine.execution_options(write=True).begin() as connection:
+        connection.execute(sa.text("UPDATE tokens SET revoked_at = 1.0 WHERE id = :id"), {"id": row.id})
+    before = store.tokens()
+    assert not finding_for(replace(installation, environment={"PROCTOR_TOKEN": text}), "token").ok
+    assert store.tokens() == before
+    assert not next(token for token in before if token.id == row.id).revoked
+    store.close()
+
+
+def files_in(home: Path) -> dict[Path, tuple[bytes, int, int]]:
+    """Content, permissions and time of the last change of every file."""
+    files = (path for path in home.rglob("*") if path.is_file())
+    return {path: (path.read_bytes(), path.stat().st_mode, path.stat().st_mtime_ns) for path in files}
+
+
+def test_no_file_of_the_store_is_created_or_changed(installation: Installation) -> None:
+    store = SqlStore(installation.store)
+    text, _ = Tokens(store).create([Scope.READ])
+    store.close()
+    Path(installation.store).chmod(0o644)
+    before = files_in(installation.home)
+    assert all(finding.ok for finding in diagnose(replace(installation, environment={"PROCTOR_TOKEN": text})))
+    assert files_in(installation.home) == before
+
+
 def test_a_check_that_breaks_is_a_finding(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
     def breaks(_: Installation) -> diagnosis.Outcome:
         raise RuntimeError("first line\nsecond line")
