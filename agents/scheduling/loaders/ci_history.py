@@ -40,10 +40,15 @@ class Cycle:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CiHistory:
-    """Cycles in the order in which they ran."""
+    """Cycles in the order in which they ran.
+
+    Attributes:
+        notes: what was passed over while it was read, one line each.
+    """
 
     name: str
     cycles: tuple[Cycle, ...]
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.cycles)

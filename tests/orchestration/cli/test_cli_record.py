@@ -102,7 +102,6 @@ BROKEN = {
     "entities": writes('<!DOCTYPE x [<!ENTITY a "b">]><testsuite><testcase name="&a;"/></testsuite>'),
     "other XML": writes("<html/>"),
     "no test": writes("<testsuite/>"),
-    "wrong time": writes('<testsuite><testcase name="a" time="-1"/></testsuite>'),
 }
 
 
@@ -133,6 +132,7 @@ def test_the_command_s_own_exit_code_wins(capsys):
         (("h.parquet", "--", "no-such-program-here"), "cannot be run"),
         (("missing/h.parquet", "--", "true"), "folder does not exist"),
         (("notes.txt", "--", "touch", "ran"), "is not a Parquet file"),
+        (("new.csv", "--", "touch", "ran"), "is not the name of a Parquet file"),
         (("other.parquet", "--", "touch", "ran"), "is not a recorded history (no column cycle"),
         (("h.parquet", "--junit", "", "--", "touch", "ran"), "--junit"),
     ],
