@@ -13,7 +13,8 @@ from xml.parsers import expat
 from agents.scheduling.loaders.report_numbers import seconds_of
 from agents.scheduling.loaders.report_outcomes import ELEMENTS, by_attribute, worst
 from agents.scheduling.loaders.report_text import clean_xml
-from agents.scheduling.loaders.reported import Place, Report, ReportedCase, safe_name
+from agents.scheduling.loaders.reported import Place, Report, ReportedCase
+from agents.scheduling.loaders.safe_names import safe_name
 from agents.scheduling.testcase import Verdict
 from envsearch.errors import InputError
 
@@ -130,7 +131,7 @@ class _Reader:
         seconds = seconds_of(self.times)
         for text, value in zip(self.times, seconds, strict=True):
             if text and text.strip() and value is None:
-                self.skipped["times that are no clear number (untold)"] += 1
+                self.skipped["times that cannot be read (left out)"] += 1
         if self.declared_errors and not self.seen_errors:
             self.outside.append(f"errors that are counted without a test: {self.declared_errors}")
         return Report(

@@ -37,7 +37,7 @@ def load_junit(path: Path, errors_as: Verdict = Verdict.ERROR) -> CiHistory:
     notes = [note for run in runs for note in run.notes] + [note for each in cases for note in each.notes]
     notes += [f"{run.name}: {problem}" for run in runs for report in run.reports for problem in report.outside]
     full = [cycle for cycle in cycles if len(cycle)]
-    notes += [f"{cycle.name}: contains no test case; it is no cycle" for cycle in cycles if not len(cycle)]
+    notes += [f"{cycle.name}: contains no test case; passed over" for cycle in cycles if not len(cycle)]
     if not full:
         raise InputError("contains no test case" + "".join(f"; {note}" for note in notes[:3]), source=str(path))
     return CiHistory(path.stem if path.is_file() else path.name, tuple(full), tuple(notes))

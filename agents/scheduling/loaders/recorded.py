@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from agents.scheduling.loaders.ci_history import CiHistory, Cycle, distinct_ids
 from agents.scheduling.loaders.parquet import column_names, first_null, is_numeric, numbers, read_bounded, read_columns
 from agents.scheduling.loaders.rows import shown
+from agents.scheduling.loaders.safe_names import safe_name
 from agents.scheduling.observation import FloatArray
 from agents.scheduling.testcase import FeatureValue, TestCase, Verdict
 from envsearch.errors import InputError
@@ -52,7 +53,7 @@ def load_recorded(path: Path) -> CiHistory:
     rows = _Rows(
         cycles=table["cycle"].to_numpy(),
         jobs=[str(job) for job in table["job"].to_pylist()],
-        tests=[str(test) for test in table["test"].to_pylist()],
+        tests=_names(table["test"]),
         durations=_seconds(table["duration"], source),
         verdicts=_verdicts(table["verdict"], source),
         finished_at=numbers(table["finished_at"]),
@@ -136,6 +137,12 @@ def _check_columns(table: pa.Table, source: str) -> None:
     for name in ("duration", "finished_at"):
         if not is_numeric(table[name]):
             raise InputError(f"is of type {table[name].type}", name, "numbers", source)
+
+
+def _names(column: pa.ChunkedArray) -> list[str]:
+    names = [str(name) for name in column.to_pylist()]
+    safe = {name: safe_name(name) for name in set(names)}
+    return [safe[name] for name in names]
 
 
 def _seconds(column: pa.ChunkedArray, source: str) -> FloatArray:

@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from agents.scheduling.testcase import Verdict
-
-LONGEST_NAME = 1000
-"""Characters of a test's name, the limit of the service; longer ones end with a digest."""
-
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +65,3 @@ class Report:
 
     def __len__(self) -> int:
         return len(self.cases)
-
-
-def safe_name(text: str) -> str:
-    """A test's name as every part of the product takes it: one line, at most `LONGEST_NAME` characters."""
-    name = _CONTROL.sub(" ", text)
-    if len(name) <= LONGEST_NAME:
-        return name
-    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:16]
-    return f"{name[: LONGEST_NAME - 17]}~{digest}"

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from agents.scheduling.loaders.reported import Place, Report, ReportedCase, safe_name
+from agents.scheduling.loaders.reported import Place, Report, ReportedCase
+from agents.scheduling.loaders.safe_names import safe_name
 from agents.scheduling.testcase import Verdict
 
 SEPARATOR = " > "
@@ -41,10 +42,10 @@ class RunCases:
 
 
 def run_cases(runs: Sequence[Sequence[Report]], known: Collection[str] = ()) -> list[RunCases]:
-    """The executions of some runs. A name that is ambiguous in one of them is told in full in all of them.
+    """The executions of some runs. A name that is ambiguous in one of them is used in full in all of them.
 
     Args:
-        known: names of an earlier history: a test that is told in full there stays so.
+        known: names of an earlier history: a test with a full name there keeps it.
     """
     kept = [_without_doubles(run) for run in runs]
     details = _ambiguous([cases for cases, _ in kept])

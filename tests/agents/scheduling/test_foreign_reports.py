@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from agents.scheduling.loaders.junit_report import parse_report
 from agents.scheduling.loaders.registry import load_history
-from agents.scheduling.loaders.reported import LONGEST_NAME
 from agents.scheduling.loaders.run_cases import run_cases
+from agents.scheduling.loaders.safe_names import LONGEST_NAME
 from agents.scheduling.testcase import Verdict
 from envsearch.errors import InputError
 
@@ -85,14 +85,14 @@ def test_a_bad_value_or_case_is_named_and_the_rest_is_kept():
     assert [(case.name, case.duration) for case in report] == [("C::a", None), ("b", 0.5)]
     assert report.notes == (
         "r.xml: <testcase> without a name (passed over): 2",
-        "r.xml: times that are no clear number (untold): 1",
+        "r.xml: times that cannot be read (left out): 1",
     )
 
 
 def test_names_are_such_as_the_service_takes():
     from orchestration.service.api.limits import TEST_ID
 
-    assert LONGEST_NAME == TEST_ID
+    assert LONGEST_NAME + 10 == TEST_ID
     long = [f"{'a' * 3000}{end}" for end in "xy"]
     cases = "".join(f'<testcase name="{name}"/>' for name in ["two&#10;lines", *long])
     read = [case.name for case in parse(f"<testsuite>{cases}</testsuite>")]
@@ -259,7 +259,7 @@ def test_a_run_without_tests_is_no_cycle(tmp_path):
     (tmp_path / "2.xml").write_text('<testsuite name="s"><error message="setup failed"/></testsuite>')
     history = load_history(tmp_path)
     assert [cycle.name for cycle in history] == ["1"]
-    assert history.notes == ("2: s: setup failed", "2: contains no test case; it is no cycle")
+    assert history.notes == ("2: s: setup failed", "2: contains no test case; passed over")
     with pytest.raises(InputError, match="setup failed"):
         load_history(tmp_path / "2.xml")
 
