@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,6 +17,7 @@ from orchestration.cli.output import OutputFormat, console, json_value, print_js
 if TYPE_CHECKING:
     from orchestration.runtime.progress import Progress
     from orchestration.studies.replay import ReplayedPair, ReplayRequest
+    from orchestration.studies.replay_item import HistorySource
 
 SOURCE = "proctor replay"
 DEFAULT_KINDS = ("failure_model", "failure_rate", "last_failed_first", "random")
@@ -71,6 +73,9 @@ def replay(
     cycles: Annotated[int | None, typer.Option(min=1, help="Only the first cycles.")] = None,
     synthetic: Annotated[str | None, typer.Option(help="A synthetic history instead of a file: flaky.")] = None,
     history_format: Annotated[str | None, typer.Option(help="Format of the file, if detection fails.")] = None,
+    errors_as_failures: Annotated[
+        bool, typer.Option("--errors-as-failures", help="Treat an error in the history as a failure of the test.")
+    ] = False,
     url: Annotated[str | None, typer.Option(help="Replay through this running service, over HTTP.")] = None,
     token: Annotated[str | None, typer.Option(envvar="PROCTOR_TOKEN", help="Bearer token of the service.")] = None,
     keep_agents: Annotated[bool, typer.Option("--keep-agents", help="Leave the agents in the service.")] = False,
@@ -96,7 +101,7 @@ def replay(
 
     flaky_budget = FLAKY_BUDGET if synthetic == "flaky" else None
     request = ReplayRequest(
-        source=source(history, synthetic, history_format, cycles),
+        source=source(history, synthetic, history_format, cycles, errors_as_failures),
         kinds=tuple(dict.fromkeys(agent or (FLAKY_KINDS if synthetic else DEFAULT_KINDS))),
         rewards=tuple(dict.fromkeys(reward or (DEFAULT_REWARD,))),
         seeds=seeds,
@@ -107,6 +112,7 @@ def replay(
         objective=None if objective is None else objective.value,
         settings=AgentSettings("random", exploration=exploration),
     )
+    tell_notes(request.source)
     where = campaign_home(home)
     memory = tracker(tracking_uri, where)
     with Progress("silent" if quiet else "auto") as progress:
@@ -123,7 +129,9 @@ def replay(
     print_result(rows, pairs, request, picture, output)
 
 
-def source(history: Path | None, synthetic: str | None, form: str | None, cycles: int | None) -> Any:
+def source(
+    history: Path | None, synthetic: str | None, form: str | None, cycles: int | None, errors_as_failures: bool = False
+) -> Any:
     """Where the history comes from.
 
     Raises:
@@ -137,7 +145,25 @@ def source(history: Path | None, synthetic: str | None, form: str | None, cycles
     if synthetic is not None:
         return HistorySource.made_up(synthetic, cycles=cycles)
     assert history is not None
-    return HistorySource.of_file(history, form, cycles)
+    return HistorySource.of_file(history, form, cycles, errors_as_failures)
+
+
+def tell_notes(source: HistorySource) -> None:
+    """What was passed over in the history, and why there may be nothing to measure; on the error stream.
+
+    Raises:
+        InputError: see `load_history`.
+    """
+    from orchestration.studies.replay_item import load
+
+    history = load(source)
+    hints = list(history.notes)
+    if not history.failing_cycles:
+        hints.append("no cycle has a failing test: nothing to measure")
+        if history.errors:
+            hints.append(f"errors read as the infrastructure's: {history.errors}; --errors-as-failures counts them")
+    for hint in hints:
+        print(f"note: {hint}", file=sys.stderr)
 
 
 def _locally(
@@ -223,6 +249,9 @@ def print_result(
         print_json(rows)
         return
     first = rows[0]
+    if not first["failing_cycles"]:
+        print(f"{first['history']}: {first['cycles']} cycles, 0 failing: nothing to measure")
+        return
     title = (
         f"{first['history']}: {first['cycles']} cycles, {first['failing_cycles']} failing; {budget_text(request)}, "
         f"{request.fill} fill, {request.feedback} feedback, {request.seeds} seeds"

@@ -29,6 +29,9 @@ def tune_agent(
     seeds: Annotated[int, typer.Option(min=1, help="Replays per point, history and feedback.")] = 1,
     space: Annotated[Path | None, typer.Option(help="JSON file: hyper-parameter -> list of values.")] = None,
     cycles: Annotated[int | None, typer.Option(min=1, help="Only the first cycles of each history.")] = None,
+    errors_as_failures: Annotated[
+        bool, typer.Option("--errors-as-failures", help="Treat an error in a history as a failure of the test.")
+    ] = False,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the draws.")] = 0,
     home: Home = None,
     cpus: Cpus = None,
@@ -46,7 +49,7 @@ def tune_agent(
     from orchestration.studies.tune_agent_request import AgentTuneRequest
 
     request = AgentTuneRequest(
-        sources=histories(folder, cycles),
+        sources=histories(folder, cycles, errors_as_failures),
         kind=agent,
         space=_space(space, agent),
         objective=objective.value,
@@ -67,7 +70,7 @@ def tune_agent(
     _print(summary)
 
 
-def histories(folder: Path, cycles: int | None) -> tuple[HistorySource, ...]:
+def histories(folder: Path, cycles: int | None, errors_as_failures: bool = False) -> tuple[HistorySource, ...]:
     """The history files of a folder, by name.
 
     Raises:
@@ -80,7 +83,7 @@ def histories(folder: Path, cycles: int | None) -> tuple[HistorySource, ...]:
     files = sorted(path for path in folder.iterdir() if path.suffix in ENDINGS)
     if not files:
         raise InputError("holds no history", "FOLDER", f"files that end in {' or '.join(ENDINGS)}", str(folder))
-    return tuple(HistorySource.of_file(path, cycles=cycles) for path in files)
+    return tuple(HistorySource.of_file(path, None, cycles, errors_as_failures) for path in files)
 
 
 def report(result: AgentTuneResult) -> dict[str, Any]:

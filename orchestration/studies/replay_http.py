@@ -29,7 +29,7 @@ class HttpReplay:
     """Replays items through a service.
 
     Attributes:
-        job: name of the job in the service.
+        job: name of the job in the service, for cycles that were recorded without one.
         keep: leave the agents in the service.
     """
 
@@ -61,7 +61,8 @@ class HttpReplay:
             if budget is None and item.budget_share < 1.0:
                 budget = item.budget_share * float(durations.sum())
             started = time.perf_counter()
-            answer = self.client.recommend(agent, [as_case(test) for test in cycle.tests], self.job, budget)
+            job = job_of(cycle) or self.job
+            answer = self.client.recommend(agent, [as_case(test) for test in cycle.tests], job, budget)
             results = results_of(cycle, answer, item.feedback)
             self.client.submit_results(answer, results)
             self.client.assign_reward(answer)
@@ -137,6 +138,19 @@ def create(client: SchedulerClient, name: str, item: ReplayItem) -> None:
         budget={"fill": item.fill},
         description="made by proctor replay",
     )
+
+
+def job_of(cycle: Cycle) -> str:
+    """The job that all tests of a cycle belong to.
+
+    Raises:
+        InputError: there are several.
+    """
+    jobs = sorted({test.job for test in cycle.tests})
+    if len(jobs) > 1:
+        problem = f"has tests of several jobs ({', '.join(jobs)[:200]})"
+        raise InputError(problem, f"cycle {cycle.name}", "one job per cycle for a replay over HTTP", "proctor replay")
+    return jobs[0] if jobs else ""
 
 
 def as_case(test: Any) -> TestCase:

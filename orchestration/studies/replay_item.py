@@ -21,6 +21,7 @@ from agents.scheduling.loaders.registry import load_history
 from agents.scheduling.registry import import_paths
 from agents.scheduling.settings import DEFAULT_REWARD, AgentSettings
 from agents.scheduling.synthetic import flaky_history
+from agents.scheduling.testcase import Verdict
 from envsearch.canonical import content_address
 from envsearch.errors import CorruptArtifactError, unknown_name
 from envsearch.import_path import load_object
@@ -42,6 +43,7 @@ class HistorySource:
         synthetic: name in `SYNTHETIC`; "" for a file.
         seed: of a synthetic history.
         cycles: only the first ones; None: all.
+        errors_as_failures: whether an error is a failure of the test.
     """
 
     path: str = ""
@@ -50,11 +52,15 @@ class HistorySource:
     synthetic: str = ""
     seed: int = 0
     cycles: int | None = None
+    errors_as_failures: bool = False
 
     @classmethod
-    def of_file(cls, path: Path, form: str | None = None, cycles: int | None = None) -> HistorySource:
+    def of_file(
+        cls, path: Path, form: str | None = None, cycles: int | None = None, errors_as_failures: bool = False
+    ) -> HistorySource:
         """A file, or a folder of reports. A missing one is reported when it is loaded."""
-        return cls(str(path.absolute()), _digest(path, "*.xml"), form, cycles=cycles)
+        digest = _digest(path, "*.xml")
+        return cls(str(path.absolute()), digest, form, cycles=cycles, errors_as_failures=errors_as_failures)
 
     @classmethod
     def made_up(cls, name: str, seed: int = 0, cycles: int | None = None) -> HistorySource:
@@ -69,7 +75,8 @@ class HistorySource:
 
     def identity(self) -> list[Any]:
         """What the content depends on, which excludes the file's location."""
-        return [self.digest, self.form, self.synthetic, self.seed, self.cycles]
+        errors = ["errors_as_failures"] if self.errors_as_failures else []  # other addresses stay as they were
+        return [self.digest, self.form, self.synthetic, self.seed, self.cycles, *errors]
 
 
 @lru_cache(maxsize=2)
@@ -83,7 +90,9 @@ def load(source: HistorySource) -> CiHistory:
         history = SYNTHETIC[source.synthetic](np.random.default_rng(source.seed))
     else:
         history = load_history(Path(source.path), source.form)
-    return history if source.cycles is None else CiHistory(history.name, history.cycles[: source.cycles])
+    if source.errors_as_failures:
+        history = history.with_errors_as(Verdict.FAILED)
+    return history if source.cycles is None else replace(history, cycles=history.cycles[: source.cycles])
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from agents.scheduling.loaders.safe_names import safe_name
 from agents.scheduling.observation import BoolArray, FloatArray
 from agents.scheduling.testcase import TestCase, Verdict
 
@@ -37,13 +38,22 @@ class Cycle:
         """Which tests failed, shape (n,)."""
         return np.fromiter((verdict is Verdict.FAILED for verdict in self.verdicts), np.bool_, len(self.verdicts))
 
+    def with_errors_as(self, verdict: Verdict) -> Cycle:
+        """The same cycle with another verdict for its errors."""
+        return replace(self, verdicts=tuple(verdict if own is Verdict.ERROR else own for own in self.verdicts))
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CiHistory:
-    """Cycles in the order in which they ran."""
+    """Cycles in the order in which they ran.
+
+    Attributes:
+        notes: what was passed over while it was read, one line each.
+    """
 
     name: str
     cycles: tuple[Cycle, ...]
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.cycles)
@@ -55,6 +65,15 @@ class CiHistory:
     def failing_cycles(self) -> int:
         """How many cycles have a failing test."""
         return sum(Verdict.FAILED in cycle.verdicts for cycle in self.cycles)
+
+    @property
+    def errors(self) -> int:
+        """How many executions are errors of the infrastructure."""
+        return sum(cycle.verdicts.count(Verdict.ERROR) for cycle in self.cycles)
+
+    def with_errors_as(self, verdict: Verdict) -> CiHistory:
+        """The same history with another verdict for its errors."""
+        return replace(self, cycles=tuple(cycle.with_errors_as(verdict) for cycle in self.cycles))
 
 
 class TestNames:
@@ -72,6 +91,7 @@ class TestNames:
 
     def cases(self, names: Sequence[str]) -> tuple[TestCase, ...]:
         """One test case per row of a cycle, in order."""
+        names = [safe_name(name) for name in names]
         cases = []
         for own, name in zip(distinct_ids(names), names, strict=True):
             case = self._cases.get((own, name))

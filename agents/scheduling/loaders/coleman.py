@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from agents.scheduling.loaders.ci_history import CiHistory
 from agents.scheduling.loaders.parquet import first_null, is_numeric, numbers, read_columns
-from agents.scheduling.loaders.rows import header, read_rows, seconds, shown, whole_number
+from agents.scheduling.loaders.rows import delimiter_of, header, read_rows, seconds, shown, whole_number
 from agents.scheduling.loaders.table import Execution, checked_verdict, history_of
 from envsearch.errors import InputError
 
@@ -25,13 +25,12 @@ COLUMNS = ("Name", "Duration", "Verdict", "BuildId")
 
 
 def load_coleman_csv(path: Path) -> CiHistory:
-    """The history in a COLEMAN csv file; its separator (``;`` or ``,``) is read off the first line.
+    """The history in a COLEMAN csv file; its separator is read off the first line.
 
     Raises:
         InputError: the file cannot be read or a cell is wrong; names the line and the column.
     """
-    first = header(path)
-    return history_of(_csv_rows(path, ";" if first.count(";") > first.count(",") else ","), path.stem, str(path))
+    return history_of(_csv_rows(path, delimiter_of(header(path))), path.stem, str(path))
 
 
 def load_coleman_parquet(path: Path) -> CiHistory:

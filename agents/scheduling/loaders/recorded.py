@@ -6,6 +6,7 @@
     duration     float64, null     seconds; null: not measured
     verdict      text              passed, failed, error, skipped, not_run
     finished_at  float64, null     Unix seconds; null: not recorded
+    build        text, null        optional: name of the run that the shard belongs to
     feature.*    number, text or truth value, null: metadata known before the cycle ran
 
 `pandas.read_parquet` reads it directly. Off-loaded executions have the same columns.
@@ -27,11 +28,13 @@ from numpy.typing import NDArray
 from agents.scheduling.loaders.ci_history import CiHistory, Cycle, distinct_ids
 from agents.scheduling.loaders.parquet import column_names, first_null, is_numeric, numbers, read_bounded, read_columns
 from agents.scheduling.loaders.rows import shown
+from agents.scheduling.loaders.safe_names import safe_name
 from agents.scheduling.observation import FloatArray
 from agents.scheduling.testcase import FeatureValue, TestCase, Verdict
 from envsearch.errors import InputError
 
 COLUMNS = ("cycle", "job", "test", "duration", "verdict", "finished_at")
+BUILD = "build"
 FEATURE_PREFIX = "feature."
 Features = tuple[tuple[str, FeatureValue], ...]
 _TYPES = {"cycle": pa.int64(), "duration": pa.float64(), "finished_at": pa.float64()}
@@ -50,7 +53,7 @@ def load_recorded(path: Path) -> CiHistory:
     rows = _Rows(
         cycles=table["cycle"].to_numpy(),
         jobs=[str(job) for job in table["job"].to_pylist()],
-        tests=[str(test) for test in table["test"].to_pylist()],
+        tests=_names(table["test"]),
         durations=_seconds(table["duration"], source),
         verdicts=_verdicts(table["verdict"], source),
         finished_at=numbers(table["finished_at"]),
@@ -70,21 +73,24 @@ def write_recorded(history: CiHistory, path: Path) -> None:
     _write(_table(history.cycles, first=1), path)
 
 
-def append_cycle(cycle: Cycle, path: Path) -> int:
+def append_cycle(cycle: Cycle, path: Path, build: str = "") -> int:
     """Append a cycle to a recorded file, which is created if missing; returns the number of the cycle.
+
+    Args:
+        build: name of the run; cycles of one run, such as its shards, become one cycle.
 
     Raises:
         InputError: the file exists and is not a recorded history, or it cannot be written.
     """
     if not path.exists():
-        _write(_table([cycle], first=1), path)
+        _write(_with_build(_table([cycle], first=1), build), path)
         return 1
     missing = [name for name in COLUMNS if name not in column_names(path)]
     if missing:
         raise InputError(f"has no column {', '.join(missing)}", "", f"columns {', '.join(COLUMNS)}", str(path))
     old = read_bounded(path)
-    number = int(np.max(old.column("cycle").to_numpy(), initial=0)) + 1
-    added = _table([cycle], first=number)
+    number = _cycle_of_build(old, build) or int(np.max(old.column("cycle").to_numpy(), initial=0)) + 1
+    added = _with_build(_table([cycle], first=number), build)
     try:
         joined = pa.concat_tables([old.replace_schema_metadata(), added], promote_options="default")
     except pa.ArrowException as error:
@@ -93,6 +99,18 @@ def append_cycle(cycle: Cycle, path: Path) -> int:
         ) from error
     _write(joined, path)
     return number
+
+
+def _with_build(table: pa.Table, build: str) -> pa.Table:
+    return table.append_column(BUILD, pa.array([build] * table.num_rows, pa.string())) if build else table
+
+
+def _cycle_of_build(table: pa.Table, build: str) -> int | None:
+    """Number of the cycle that the build has already; None: it has none."""
+    if not build or BUILD not in table.column_names:
+        return None
+    names = table.column(BUILD).to_pylist()
+    return next((int(table.column("cycle")[row].as_py()) for row, name in enumerate(names) if name == build), None)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -119,6 +137,12 @@ def _check_columns(table: pa.Table, source: str) -> None:
     for name in ("duration", "finished_at"):
         if not is_numeric(table[name]):
             raise InputError(f"is of type {table[name].type}", name, "numbers", source)
+
+
+def _names(column: pa.ChunkedArray) -> list[str]:
+    names = [str(name) for name in column.to_pylist()]
+    safe = {name: safe_name(name) for name in set(names)}
+    return [safe[name] for name in names]
 
 
 def _seconds(column: pa.ChunkedArray, source: str) -> FloatArray:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import cast
 
 from agents.scheduling.loaders.ci_history import CiHistory
-from agents.scheduling.loaders.rows import header
+from agents.scheduling.loaders.rows import delimiter_of, header
 from envsearch.errors import InputError, unknown_name
 
 LOADERS: dict[str, tuple[str, str]] = {
@@ -50,8 +50,8 @@ def detect(path: Path) -> str:
         return "junit"
     if suffix == ".csv":
         first = header(path)
-        cells = {cell.strip().strip('"') for cell in first.replace(",", ";").split(";")}
-        return "coleman-csv" if "BuildId" in cells else "retecs"
+        cells = {cell.strip().strip('"').lower() for cell in first.split(delimiter_of(first))}
+        return "coleman-csv" if "buildid" in cells else "retecs"
     if suffix in (".parquet", ".pq"):
         return "coleman-parquet" if "BuildId" in _parquet_columns(path) else "recorded"
     raise InputError(

@@ -57,14 +57,22 @@ def header(path: Path) -> str:
     return line
 
 
+def delimiter_of(first: str) -> str:
+    """What separates the names of the columns in a header: the most frequent of ``;``, ``,``, tab and ``|``."""
+    return max(";,\t|", key=first.count)
+
+
 def _rows(reader: Iterator[list[str]], path: Path, columns: Sequence[str]) -> Iterator[Row]:
     lines = _with_lines(reader, path)
     _, names = next(lines, (1, []))
-    names = [name.strip() for name in names]
-    missing = [name for name in columns if name not in names]
+    names = [name.strip().lower() for name in names]
+    missing = [name for name in columns if name.lower() not in names]
     if missing:
         raise InputError(f"has no column {', '.join(missing)}", "line 1", f"columns {', '.join(columns)}", str(path))
-    places = [names.index(name) for name in columns]
+    doubled = [name for name in columns if names.count(name.lower()) > 1]
+    if doubled:
+        raise InputError(f"has several columns {', '.join(doubled)}", "line 1", "one column of each name", str(path))
+    places = [names.index(name.lower()) for name in columns]
     for number, (line, cells) in enumerate(lines):
         if not cells:
             continue

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import glob
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,7 +12,15 @@ from envsearch.errors import InputError
 DEFAULT_PATTERNS = ("**/*junit*.xml", "**/TEST-*.xml")
 """Where most runners put their reports: pytest and others by option, Maven and Gradle by default."""
 
+_NAMED = re.compile(r"[^\s=:;,'\"]+\.xml\b", re.IGNORECASE)
+"""A report in a command: ``--junitxml=report.xml``, ``--gtest_output=xml:out.xml``, ``sh -c "... -o report.xml"``."""
+
 Stamp = tuple[int, int, int]
+
+
+def named_in(command: Sequence[str]) -> list[str]:
+    """The XML files that a command names, as patterns that match only them."""
+    return list(dict.fromkeys(glob.escape(path) for part in command for path in _NAMED.findall(part)))
 
 
 class ReportFolder:
@@ -19,22 +29,24 @@ class ReportFolder:
     Args:
         folder: that the patterns are relative to.
         patterns: of `pathlib.Path.glob`; an absolute path names a single file.
+        named: patterns that come first: if one matches, the others do not count.
     """
 
-    def __init__(self, folder: Path, patterns: Sequence[str]) -> None:
+    def __init__(self, folder: Path, patterns: Sequence[str], named: Sequence[str] = ()) -> None:
         self._folder = folder
         self._patterns = tuple(patterns)
-        self._before = self._stamps()
+        self._named = tuple(named)
+        self._before = self._stamps((*self._named, *self._patterns))
 
-    def written(self) -> list[Path]:
-        """Reports written since this object was created, sorted by path.
+    def written(self) -> list[list[Path]]:
+        """Reports written since this object was created, sorted by path: the named ones, then those of the patterns.
 
         Raises:
             InputError: there are none.
         """
-        now = self._stamps()
-        written = sorted(path for path, stamp in now.items() if self._before.get(path) != stamp)
-        if not written:
+        groups = [self._new(patterns) for patterns in (self._named, self._patterns)]
+        if not any(groups):
+            now = self._stamps((*self._named, *self._patterns))
             old = f" ({len(now)} from before the run)" if now else ""
             raise InputError(
                 f"the command wrote no report{old}; nothing was recorded",
@@ -42,11 +54,15 @@ class ReportFolder:
                 f"JUnit XML at {' or '.join(self._patterns)} below {self._folder}",
                 "proctor record",
             )
-        return written
+        return [group for group in groups if group]
 
-    def _stamps(self) -> dict[Path, Stamp]:
+    def _new(self, patterns: Sequence[str]) -> list[Path]:
+        now = self._stamps(patterns)
+        return sorted(path for path, stamp in now.items() if self._before.get(path) != stamp)
+
+    def _stamps(self, patterns: Sequence[str]) -> dict[Path, Stamp]:
         stamps: dict[Path, Stamp] = {}
-        for pattern in self._patterns:
+        for pattern in patterns:
             for path in self._matches(pattern):
                 if path.is_file():
                     status = path.stat()

@@ -88,14 +88,8 @@ EXTERNAL = '<!DOCTYPE x SYSTEM "file:///etc/passwd"><testsuite/>'
         ("", "well-formed", "line 1"),
         ("no xml", "well-formed", "line 1, column 1"),
         ("<html/>", "begins with <html>", "line 1, column 1"),
-        ("<testsuite>\n  <testcase/></testsuite>", "no name", "line 2, column 3"),
-        ("<testsuite>\n\n<testcase name='a' time='soon'/></testsuite>", "soon", "line 3, column 1"),
-        ("<testsuite><testcase name='a' time='-1'/></testsuite>", "-1", "line 1"),
-        ("<testsuite><testcase name='a' time='nan'/></testsuite>", "nan", "line 1"),
         ("<testsuite>" + "<testsuite>" * 100, "too deeply", "line 1"),
-        (f"<testsuite><testcase name='{'a' * 5000}'/></testsuite>", "too long", "line 1"),
         (b"<?xml version='1.0' encoding='nonsense'?><testsuite/>", "", "line 1"),
-        (b"<testsuite><testcase name='\xff'/></testsuite>", "well-formed", "line 1"),
     ],
 )
 def test_broken_and_hostile_reports(text, problem, place):
@@ -126,9 +120,9 @@ def test_a_folder_is_a_history(tmp_path):
     history = load_history(tmp_path)
     assert [cycle.name for cycle in history] == ["run-1", "run-2", "run-3", "run-10"]
     third = history.cycles[2]
-    assert [test.id for test in third.tests] == ["s::x", "s::x#2"] and third.tests[1].key == "s::x"
-    np.testing.assert_array_equal(third.durations, [np.nan, 2.0])
-    assert history.failing_cycles == 1
+    assert [test.id for test in third.tests] == ["s::x"] and third.verdicts == (Verdict.PASSED,)
+    np.testing.assert_array_equal(third.durations, [2.0])
+    assert history.notes == ("attempts joined to their tests: 1; flaky tests: 1",)
 
 
 def test_a_file_is_one_cycle_and_a_missing_file_is_reported(tmp_path):

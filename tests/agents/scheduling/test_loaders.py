@@ -159,3 +159,16 @@ def test_the_public_files(ci_history_folder):
     for name, (cycles, failing, rows) in shapes.items():
         history = load_history(ci_history_folder / name)
         assert (len(history), history.failing_cycles, sum(map(len, history))) == (cycles, failing, rows)
+
+
+@pytest.mark.parametrize("delimiter", [";", ",", "\t", "|"])
+@pytest.mark.parametrize("letters", [str, str.lower, str.upper])
+def test_any_delimiter_and_letters_of_a_header(write, delimiter, letters):
+    for columns, row in (("Name;Duration;Verdict;Cycle", "a;500;1;3"), ("Name;Duration;Verdict;BuildId", "a;0.5;1;3")):
+        history = load_history(write(f"{letters(columns)}\n{row}\n".replace(";", delimiter)))
+        assert (history.cycles[0].tests[0].id, history.cycles[0].durations[0], history.failing_cycles) == ("a", 0.5, 1)
+
+
+def test_a_column_that_is_there_twice_is_refused(write):
+    with pytest.raises(InputError, match="several columns Verdict"):
+        load_history(write("Name;Duration;Verdict;verdict;Cycle\na;1;0;1;1\n"))

@@ -102,7 +102,6 @@ BROKEN = {
     "entities": writes('<!DOCTYPE x [<!ENTITY a "b">]><testsuite><testcase name="&a;"/></testsuite>'),
     "other XML": writes("<html/>"),
     "no test": writes("<testsuite/>"),
-    "wrong time": writes('<testsuite><testcase name="a" time="-1"/></testsuite>'),
 }
 
 
@@ -133,6 +132,7 @@ def test_the_command_s_own_exit_code_wins(capsys):
         (("h.parquet", "--", "no-such-program-here"), "cannot be run"),
         (("missing/h.parquet", "--", "true"), "folder does not exist"),
         (("notes.txt", "--", "touch", "ran"), "is not a Parquet file"),
+        (("new.csv", "--", "touch", "ran"), "is not the name of a Parquet file"),
         (("other.parquet", "--", "touch", "ran"), "is not a recorded history (no column cycle"),
         (("h.parquet", "--junit", "", "--", "touch", "ran"), "--junit"),
     ],
@@ -189,3 +189,68 @@ def test_as_a_library(tmp_path):
     assert (done.exit_code, done.cycle, done.tests, done.failed, done.problem) == (3, 1, 4, 1, "")
     with pytest.raises(InputError, match="cannot be run"):
         record_run(tmp_path / "h.parquet", ["no-such-program-here"])
+
+
+# -- the reports of other people --
+
+UNCOLLECTED = (
+    '<testsuites><testsuite name="pytest" errors="1"><testcase classname="" name="pkg.mod">'
+    '<error message="collection failure">ImportError</error></testcase></testsuite></testsuites>'
+)
+
+
+def test_the_summary_names_errors_exit_code_and_reports(capsys):
+    assert run("h.parquet", "--", *writes(XML, code=3)) == 3
+    expected = "h.parquet: cycle 1, 4 tests, 1 failed, 1 error, 1 skipped; exit code 3; read junit.xml\n"
+    assert capsys.readouterr().err == expected
+    green = '<testsuite><testcase name="a"/></testsuite>'
+    assert run("h.parquet", "--", *writes(green, code=1)) == 1
+    assert "exit code 1 although no test failed: the run may have broken off" in capsys.readouterr().err
+
+
+def test_known_tests_of_a_module_that_was_not_collected_are_errors(capsys):
+    assert run("h.parquet", "--", *writes(UNCOLLECTED, code=2)) == 2
+    assert "pkg.mod: could not be collected); nothing was recorded" in capsys.readouterr().err
+    assert not Path("h.parquet").exists()
+    run("h.parquet", "--", *writes(XML))
+    assert run("h.parquet", "--", *writes(UNCOLLECTED, code=2)) == 2
+    assert "4 tests, 0 failed, 4 errors" in capsys.readouterr().err
+    run("h.parquet", "--errors-as-failures", "--", *writes(UNCOLLECTED, code=2))
+    run("h.parquet", "--job", "other", "--", *writes(UNCOLLECTED, code=2))
+    table = pd.read_parquet("h.parquet")
+    assert [set(table[table["cycle"] == cycle]["verdict"]) for cycle in (2, 3)] == [{"error"}, {"failed"}]
+    assert table["cycle"].max() == 3
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--junitxml=report.xml"], ["--log-junit", "out/r.xml"], ["--gtest_output=xml:./r.xml"]]
+)
+def test_a_report_that_the_command_names_is_read_and_others_are_not(arguments, capsys):
+    Path("out").mkdir()
+    place = arguments[-1].replace(":", "=").rpartition("=")[2]
+    both = f"import pathlib\nfor f in ({place!r}, 'fixture-junit.xml'): pathlib.Path(f).write_text({XML!r})"
+    Path("runner.py").write_text(both, encoding="utf-8")
+    assert run("h.parquet", "--", sys.executable, "runner.py", *arguments) == 0
+    assert capsys.readouterr().err.endswith(f"read {Path(place)}\n")
+
+
+def test_a_named_file_that_is_no_report_does_not_hide_the_reports(capsys):
+    script = f"import pathlib; pathlib.Path('coverage.xml').write_text('<coverage/>'); {writes(XML)[2]}"
+    assert run("h.parquet", "--", sys.executable, "-c", script, "--cov-report=xml:coverage.xml") == 0
+    assert "read junit.xml" in capsys.readouterr().err
+
+
+def test_a_report_that_cannot_be_read_is_named_and_the_others_are_recorded(capsys):
+    script = f"import pathlib; pathlib.Path('a-junit.xml').write_text('<testsuite>'); {writes(XML)[2]}"
+    assert run("h.parquet", "--", sys.executable, "-c", script) == 0
+    error = capsys.readouterr().err
+    assert "a-junit.xml" in error.splitlines()[0] and error.startswith("note: ")
+    assert len(pd.read_parquet("h.parquet")) == 4
+
+
+def test_shards_of_one_build_are_one_cycle():
+    for build, shard in (("7", "a"), ("7", "b"), ("8", "a")):
+        run("h.parquet", "--build", build, "--", *writes(XML.replace("pkg", shard)))
+    run("h.parquet", "--", *writes(XML))
+    assert pd.read_parquet("h.parquet")["cycle"].tolist() == [1] * 8 + [2] * 4 + [3] * 4
+    assert [len(cycle) for cycle in load_history(Path("h.parquet"))] == [8, 4, 4]

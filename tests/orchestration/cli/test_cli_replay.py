@@ -229,3 +229,38 @@ def test_the_default_agent_is_the_first_row_and_takes_an_objective(history_file,
     assert [row["agent"] for row in results] == list(replay_cli.DEFAULT_KINDS)
     assert results[0]["agent"] == DEFAULT_KIND
     assert results[0]["napfd"] != rows(capsys, str(history_file), "--seeds", "1")[0]["napfd"]
+
+
+def test_errors_of_a_history_can_be_failures(tmp_path, capsys):
+    path = tmp_path / "errors.xml"
+    path.write_text('<testsuite><testcase name="a"/><testcase name="b"><error/></testcase></testsuite>')
+    arguments = (str(path), "--agent", "file_order", "--seeds", "1", *QUIET)
+    assert run(*arguments) == 0
+    out, err = capsys.readouterr()
+    assert out == "errors: 1 cycles, 0 failing: nothing to measure\n"
+    assert "note: errors read as the infrastructure's: 1; --errors-as-failures counts them" in err
+    (row,) = rows(capsys, *arguments[:-4], "--errors-as-failures")
+    assert row["failing_cycles"] == 1
+    assert HistorySource.of_file(path).identity() != HistorySource.of_file(path, errors_as_failures=True).identity()
+
+
+def test_what_was_passed_over_is_told(tmp_path, capsys):
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "1.xml").write_text('<testsuite><testcase name="a"><failure/></testcase></testsuite>')
+    (tmp_path / "runs" / "2.xml").write_text("<coverage/>")
+    assert run(str(tmp_path / "runs"), "--agent", "file_order", "--seeds", "1", *QUIET) == 0
+    assert "2.xml: line 1, column 1: begins with <coverage>" in capsys.readouterr().err
+
+
+def test_the_job_of_a_cycle_over_http():
+    from agents.scheduling.loaders.ci_history import Cycle
+    from agents.scheduling.testcase import TestCase, Verdict
+    from orchestration.studies.replay_http import job_of
+
+    def cycle(*jobs: str) -> Cycle:
+        tests = tuple(TestCase(f"t{place}", job) for place, job in enumerate(jobs))
+        return Cycle(tests, (Verdict.PASSED,) * len(jobs), np.zeros(len(jobs)))
+
+    assert (job_of(cycle("linux", "linux")), job_of(cycle(""))) == ("linux", "")
+    with pytest.raises(InputError, match="several jobs"):
+        job_of(cycle("linux", "windows"))
