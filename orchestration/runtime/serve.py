@@ -27,7 +27,7 @@ from typing import Any
 import httpx
 
 from envsearch.errors import InputError, ProctorError
-from orchestration.runtime.edge import SECRET
+from orchestration.runtime.edge import ANSWER_SECONDS, SECRET
 from orchestration.runtime.haproxy import connections_allowed
 from orchestration.runtime.ray import RayRuntime, start_ray, stop_ray
 
@@ -47,7 +47,8 @@ SERVE_ENVIRONMENT: Mapping[str, str] = {
     "RAY_SERVE_HAPROXY_NBTHREAD": "2",
     # There is no load balancer in front of one machine: stop at once instead of draining for half a minute.
     "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "0.1",
-    "RAY_SERVE_HAPROXY_HARD_STOP_AFTER_S": "5",
+    # Serve reloads HAProxy when replicas change. The old process first answers its calls, the longest too.
+    "RAY_SERVE_HAPROXY_HARD_STOP_AFTER_S": str(ANSWER_SECONDS + 5),
     "RAY_SERVE_LOG_TO_STDERR": "0",
     # HAProxy ends with the actor that manages it. Serve notices after three checks, by default 10 s apart.
     "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "1",
