@@ -5,7 +5,6 @@ from __future__ import annotations
 import msgspec
 from starlette.responses import Response
 
-from orchestration.runtime.logs import request_in_work
 from orchestration.service.api.agents import (
     AgentInfo,
     AgentsPage,
@@ -32,8 +31,7 @@ def owner(kind: CallKind) -> Handler:
 
     async def handle(state: State, request: HttpRequest) -> OwnerAnswer:
         values = request.values
-        episode, key, name = values.get("episode", ""), values.get("key", ""), request_in_work()
-        call = OwnerCall(request.agent, kind, request.body, episode, key, request=name)
+        call = OwnerCall(request.agent, kind, request.body, values.get("episode", ""), values.get("key", ""))
         return await state.service.call(call, request.grant.sees)
 
     return handle
@@ -70,8 +68,7 @@ async def list_versions(state: State, request: HttpRequest) -> VersionsPage:
 
 async def restore_version(state: State, request: HttpRequest) -> OwnerAnswer:
     body = encode(RestoreRequest(request.values["version"]))
-    call = OwnerCall(request.agent, "restore", body, "", request.values["key"], request=request_in_work())
-    return await state.service.call(call)
+    return await state.service.call(OwnerCall(request.agent, "restore", body, "", request.values["key"]))
 
 
 async def list_episodes(state: State, request: HttpRequest) -> EpisodesPage:

@@ -33,7 +33,7 @@ from serve_app.parameters import Headers, read_parameters
 log = logging.getLogger(__name__)
 
 _REQUEST_ID: Final = REQUEST_ID.encode()
-_NAMED: Final = re.compile(REQUEST_ID_FORM + r"\Z")
+_NAMED: Final = re.compile(REQUEST_ID_FORM)
 _JSON_HEADER: Final = (b"content-type", JSON.encode())
 Page = Callable[[], Response]
 Answer = OwnerAnswer | msgspec.Struct | Response
@@ -201,7 +201,7 @@ class Api:
 def _request_id(scope: Scope) -> str:
     """The request's name, which the edge has checked or made; "" without an edge, or of another form."""
     name = next((value for header, value in scope["headers"] if header == _REQUEST_ID), b"").decode("latin-1")
-    return name if _NAMED.search(name) else ""
+    return name if _NAMED.fullmatch(name) else ""
 
 
 def _route(call: HttpCall) -> Route:

@@ -24,6 +24,7 @@ def deploy(
 ) -> None:
     """Deploy the scheduling service on a running Ray cluster, and wait until it runs."""
     from orchestration.runtime.dashboard import Dashboard
+    from orchestration.runtime.serve import url_of
 
     document = read_config(config)
     dashboard = Dashboard.of(address, os.environ)
@@ -32,12 +33,12 @@ def deploy(
     names = tuple(application.get("name", "default") for application in document["applications"])
     dashboard.await_running(names, timeout, lambda line: print(line, flush=True))
     http = document.get("http_options") or {}
-    url = f"http://{http.get('host', '127.0.0.1')}:{http.get('port', 8000)}"
+    url = url_of(http.get("host", "127.0.0.1"), http.get("port", 8000))
     print(f"service  {url}/v1", f"check    proctor smoke {url}", sep="\n")
 
 
 def read_config(file: Path) -> dict[str, Any]:
-    """The configuration.
+    """The configuration, in the YAML 1.1 that Ray reads: `read_yaml` is for the files of this project.
 
     Raises:
         InputError: it cannot be read, is not YAML, or has no applications.

@@ -21,7 +21,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 from envsearch.errors import InputError
-from orchestration.runtime.edge import CONNECTIONS, LEAST_CONNECTIONS
+from orchestration.runtime.edge import CONNECTIONS, LEAST_CONNECTIONS, cluster_token
 from orchestration.runtime.haproxy import files_and_connections
 from orchestration.service.errors import ServiceError
 from orchestration.service.store.reading import file_of, read_only, readable_state_of, shown
@@ -176,23 +176,23 @@ def _local(place: str) -> Path | None:
 
 
 def _store(installation: Installation) -> Outcome:
-    place, file = shown(installation.store), file_of(installation.store)
+    url, file = shown(installation.store), file_of(installation.store)
     if file is not None and not file.exists():
-        return True, f"{place} does not exist yet; the service creates it", ""
+        return True, f"{url} does not exist yet; the service creates it", ""
     try:
         revision, damage = _inspected(installation.store)
     except InputError as error:
-        return False, f"{place} {error.problem}", f"use {error.expected}"
+        return False, f"{url} {error.problem}", f"use {error.expected}"
     except (SQLAlchemyError, ServiceError) as error:
-        problem = f"{place} cannot be read ({_line(error)})"
+        problem = f"{url} cannot be read ({_line(error)})"
         return False, problem, "start the database, or correct --store or PROCTOR_STORE"
     if damage:
         return (
             False,
-            f"{place} is damaged ({damage})",
+            f"{url} is damaged ({damage})",
             "stop the service and `proctor restore` a backup into a new store",
         )
-    return True, f"{place}, revision {revision or 'none, the service creates the tables'}", ""
+    return True, f"{url}, revision {revision or 'none, the service creates the tables'}", ""
 
 
 def _inspected(store: str) -> tuple[str | None, str]:
@@ -245,10 +245,7 @@ def _ray(installation: Installation) -> Outcome:
 
 
 def _has_ray_token(environment: Mapping[str, str]) -> bool:
-    if environment.get("RAY_AUTH_MODE", "token") != "token" or environment.get("RAY_AUTH_TOKEN"):
-        return True
-    file = environment.get("RAY_AUTH_TOKEN_PATH") or str(Path.home() / ".ray" / "auth_token")
-    return Path(file).is_file()
+    return environment.get("RAY_AUTH_MODE", "token") != "token" or bool(cluster_token(environment))
 
 
 def _reached(host: str, port: int, shown: str, fix: str) -> Outcome:

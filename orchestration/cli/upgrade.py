@@ -57,8 +57,8 @@ def _print_check(examined: Examined, output_format: OutputFormat) -> None:
 
 def _print_upgrade(done: Upgraded, folder: Path, output_format: OutputFormat) -> None:
     if output_format is OutputFormat.JSON:
-        place = str(folder) if done.backup is not None else None
-        print_json({**_fields(done.examined), "backup": place, "saved": done.saved, "unsaved": done.unsaved})
+        backup = str(folder) if done.backup is not None else None
+        print_json({**_fields(done.examined), "backup": backup, "saved": done.saved, "unsaved": done.unsaved})
         return
     print("\n".join(_lines(done.examined)))
     if done.backup is None:

@@ -12,6 +12,7 @@ import httpx
 
 from envsearch.errors import InputError, ProctorError
 from orchestration.runtime.edge import cluster_token
+from orchestration.runtime.ray import cause_in
 
 APPLICATIONS: Final = "/api/serve/applications/"
 DEFAULT_ADDRESS: Final = "http://127.0.0.1:8265"
@@ -95,7 +96,7 @@ class Dashboard:
             expected = "the cluster's token, in RAY_AUTH_TOKEN or ~/.ray/auth_token"
             raise InputError(f"the cluster at {self.address} refuses the token", "RAY_AUTH_TOKEN", expected)
         if answer.status_code != 200:
-            problem = f"the cluster at {self.address} answers {answer.status_code} ({_last_line(answer.text)})"
+            problem = f"the cluster at {self.address} answers {answer.status_code} ({_reason(answer.text)})"
             raise InputError(problem, "configuration", "one for Ray Serve, such as serve_app/config.yaml")
         return answer.json() if method == "GET" else None
 
@@ -103,7 +104,8 @@ class Dashboard:
         """The answer. Every call may be repeated, and a dashboard that starts Serve drops some of them."""
         headers = {"authorization": f"Bearer {self.token}"} if self.token else {}
         url = self.address + APPLICATIONS
-        for attempt in range(1, ATTEMPTS + 1):
+        attempt = 1
+        while True:
             try:
                 return httpx.request(method, url, json=body, headers=headers, timeout=CALL_SECONDS)
             except httpx.HTTPError as error:
@@ -111,21 +113,18 @@ class Dashboard:
                     problem = f"no Ray dashboard answers at {self.address} ({str(error) or type(error).__name__})"
                     raise InputError(problem, "address", "the URL of a running cluster's dashboard") from error
             time.sleep(POLL_SECONDS * attempt)
-        raise AssertionError("unreachable: the last attempt returns or raises")
+            attempt += 1
 
 
 def _check_failed(status: Mapping[str, str], applications: Mapping[str, Any]) -> None:
     for name, state in status.items():
         if state in FAILED:
-            raise ProctorError(f"{name} is {_words(state)} ({_last_line(applications[name].get('message', ''))})")
+            raise ProctorError(f"{name} is {_words(state)} ({_reason(applications[name].get('message', ''))})")
 
 
 def _words(status: str) -> str:
     return status.lower().replace("_", " ")
 
 
-def _last_line(text: str) -> str:
-    """Of a traceback, the line that names the error."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    named = [line for line in lines if "Error: " in line]
-    return (named or lines or ["no reason given"])[-1][:500]
+def _reason(text: str) -> str:
+    return cause_in(text)[:500] or "no reason given"

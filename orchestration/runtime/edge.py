@@ -51,7 +51,7 @@ MARK: Final = "x-proctor-edge"
 REQUEST_ID: Final = "x-request-id"
 """Header that names a request, by the caller or by the edge. The answer and all lines logged for it carry the name."""
 
-REQUEST_ID_FORM: Final = "^[0-9A-Za-z._-]{1,64}$"
+REQUEST_ID_FORM: Final = "[0-9A-Za-z._-]{1,64}"
 """A caller's name of another form is replaced: it would be written into logs."""
 
 SECRET: Final = "PROCTOR_EDGE_SECRET"
@@ -250,7 +250,7 @@ def _head_rules(edge: Edge) -> list[str]:
 
 def _request_id_rules() -> list[str]:
     """Before every refusal, so that its answer is named too; what HAProxy cannot read as a request has no name."""
-    named = f"{{ req.fhdr_cnt({REQUEST_ID}) eq 1 }} {{ req.fhdr({REQUEST_ID}) -m reg {REQUEST_ID_FORM} }}"
+    named = f"{{ req.fhdr_cnt({REQUEST_ID}) eq 1 }} {{ req.fhdr({REQUEST_ID}) -m reg ^{REQUEST_ID_FORM}$ }}"
     return [
         f"http-request set-var(txn.request_id) req.fhdr({REQUEST_ID}) if {named}",
         "http-request set-var(txn.request_id) uuid() unless { var(txn.request_id) -m found }",

@@ -75,8 +75,8 @@ class JsonLines(logging.Formatter):
         at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         line: dict[str, object] = {"at": at, "level": record.levelname}
         line |= {"logger": record.name, "process": record.process}
-        named = {"agent": getattr(record, "agent", agent), "episode": getattr(record, "episode", episode)}
-        named["request"] = request
+        agent, episode = getattr(record, "agent", agent), getattr(record, "episode", episode)
+        named = {"agent": agent, "episode": episode, "request": request}
         line |= {name: value for name, value in named.items() if value}
         line["message"] = record.getMessage()[:LONGEST_MESSAGE]
         if record.exc_info and record.exc_info[0] is not None:

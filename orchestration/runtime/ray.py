@@ -134,9 +134,19 @@ def _connect(ray: Any, address: str, field: str) -> None:
         _knock(address)
         ray.init(address=address, log_to_driver=False, logging_level="error")
     except (OSError, RuntimeError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         expected = "host:port of a running cluster (with RAY_AUTH_MODE=token and its token, if it requires one)"
-        raise InputError(f"no Ray cluster answers at {address!r} ({reason})", field, expected) from error
+        raise InputError(f"no Ray cluster answers at {address!r} ({_first_line(error)})", field, expected) from error
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0] or type(error).__name__
+
+
+def cause_in(text: str) -> str:
+    """The line of a traceback of Ray's that names the error; "": there is no text."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    named = [line for line in lines if "Error: " in line]
+    return (named or lines or [""])[-1]
 
 
 def _knock(address: str) -> None:
@@ -172,8 +182,7 @@ def _start_patiently(ray: Any, **options: Any) -> None:
             with suppress(Exception):
                 ray.shutdown()  # ends the processes of the half-started node
             if attempt == STARTS:
-                reason = str(error).strip().partition("\n")[0] or type(error).__name__
-                raise ProctorError(f"Ray did not start, tried {STARTS} times ({reason})") from error
+                raise ProctorError(f"Ray did not start, tried {STARTS} times ({_first_line(error)})") from error
 
 
 def search_path() -> tuple[str, ...]:

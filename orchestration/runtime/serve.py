@@ -29,7 +29,7 @@ import httpx
 from envsearch.errors import InputError, ProctorError
 from orchestration.runtime.edge import ANSWER_SECONDS, SECRET
 from orchestration.runtime.haproxy import connections_allowed
-from orchestration.runtime.ray import RayRuntime, start_ray, stop_ray
+from orchestration.runtime.ray import RayRuntime, cause_in, start_ray, stop_ray
 
 APPLICATION = "serve_app.app:app"
 """Import path of the application: this package does not import that one, Serve does."""
@@ -82,6 +82,11 @@ LEAST_PORT, PORTS = 20_000, 10_000
 
 FREE_PORTS = ("RAY_SERVE_HAPROXY_METRICS_PORT", "RAY_SERVE_HAPROXY_STATS_PORT", "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT")
 """Ports that would clash with another service on this machine."""
+
+
+def url_of(host: str, port: int) -> str:
+    """The root of a service that listens there."""
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def is_loopback(host: str) -> bool:
@@ -160,7 +165,7 @@ def serving(host: str, port: int, arguments: Mapping[str, Any]) -> Iterator[str]
     try:
         runtime = start_ray(address="local", object_store_bytes=OBJECT_STORE_BYTES)
         _run_application(host, port, arguments)
-        url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        url = url_of(host, port)
         await_ready(url)
         yield url
     finally:
@@ -256,17 +261,10 @@ def _run_application(host: str, port: int, arguments: Mapping[str, Any]) -> None
     except RuntimeError as error:
         if "Failed to bind" in str(error):  # another process took the port after the check
             raise InputError(str(error).strip().splitlines()[-1], "port", "a free port") from error
-        raise ProctorError(f"Ray Serve did not start ({_cause(error)})") from error
+        raise ProctorError(f"Ray Serve did not start ({cause_in(str(error)) or type(error).__name__})") from error
     module, _, attribute = APPLICATION.partition(":")
     application = getattr(import_module(module), attribute)(dict(arguments))
     serve.run(application, name=APPLICATION_NAME, route_prefix="/")
-
-
-def _cause(error: BaseException) -> str:
-    """The line of Ray's traceback that names the error."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    named = [line for line in lines if "Error: " in line]
-    return (named or lines or [type(error).__name__])[-1]
 
 
 def _stop(runtime: RayRuntime) -> None:

@@ -21,6 +21,7 @@ TESTS = (
     "tests/contracts/test_stores.py",
     "tests/orchestration/runtime/test_artifacts.py",
     "tests/orchestration/service/test_archive.py",
+    "tests/orchestration/service/test_archive_retention.py",
     "tests/orchestration/service/test_backup.py",
 )
 """The contract of every store, and what only a real server shows."""

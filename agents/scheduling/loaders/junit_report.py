@@ -117,6 +117,11 @@ class _Reader:
         self.parser.StartElementHandler = self._start
         self.parser.EndElementHandler = self._end
 
+    @property
+    def suite(self) -> _Suite:
+        """The innermost open one."""
+        return self.suites[-1] if self.suites else _Suite("", "", "", "", 0)
+
     def feed(self, data: bytes) -> None:
         try:
             self.parser.Parse(data, True)
@@ -171,9 +176,7 @@ class _Reader:
         if self.readable:
             self.roots += 1
         elif self.foreign is None:
-            self.foreign = ForeignReportError(
-                f"begins with <{tag[:80]}>", self._here(), "JUnit XML: <testsuites> or <testsuite>", self.source
-            )
+            self.foreign = self._error(f"begins with <{tag[:80]}>", "JUnit XML: <testsuites> or <testsuite>")
 
     def _start_suite(self, name: str, attributes: dict[str, str]) -> None:
         if (moment := _unix_seconds(attributes.get("timestamp", ""))) is not None:
@@ -183,7 +186,7 @@ class _Reader:
         if name == "testsuite":
             self.suite_count += 1
             own = _MOMENT.sub("", attributes.get("name", ""))
-            above = self.suites[-1] if self.suites else _Suite("", "", "", "", 0)
+            above = self.suite
             package = attributes.get("package") or above.package
             file, host = attributes.get("file") or above.file, attributes.get("hostname") or above.host
             self.suites.append(_Suite(own, package, file, host, self.suite_count))
@@ -195,7 +198,7 @@ class _Reader:
 
     def _outside(self, name: str, attributes: dict[str, str]) -> None:
         self.seen_errors += name == "error"
-        suite = self.suites[-1].name if self.suites else ""
+        suite = self.suite.name
         message = attributes.get("message") or attributes.get("type") or name
         self.outside.append(": ".join(safe_name(part)[:200] for part in (suite, message) if part))
 
@@ -224,18 +227,18 @@ class _Reader:
         if not own.strip():
             self.skipped["<testcase> without a name (passed over)"] += 1
             return
-        suite = self.suites[-1] if self.suites else _Suite("", "", "", "", 0)
+        suite = self.suite
         group = attributes.get("classname", "")
         collection = group in _COLLECTION_CLASSES
         prefix = group or suite.name
-        place = Place(
+        where = Place(
             tuple(part.name for part in self.suites if part.name),
             attributes.get("package") or suite.package,
             attributes.get("file") or suite.file,
             suite.host,
         )
         name = safe_name(f"{prefix}::{own}" if prefix else own)
-        case = ReportedCase(name, by_attribute(attributes), None, place=place, suite=suite.number)
+        case = ReportedCase(name, by_attribute(attributes), None, place=where, suite=suite.number)
         grouped = bool(group) and not collection
         self.case = _Open(case, attributes.get("time"), safe_name(own), grouped, collection=collection)
 
@@ -260,10 +263,6 @@ class _Reader:
 
     def _error(self, problem: str, expected: str) -> InputError:
         return InputError(problem, self._here(), expected, self.source)
-
-
-class ForeignReportError(InputError):
-    """The file is XML of another kind, such as a coverage report."""
 
 
 def _unix_seconds(text: str) -> float | None:

@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
@@ -109,8 +110,8 @@ def _cycle_of_build(table: pa.Table, build: str) -> int | None:
     """Number of the cycle that the build has already; None: it has none."""
     if not build or BUILD not in table.column_names:
         return None
-    names = table.column(BUILD).to_pylist()
-    return next((int(table.column("cycle")[row].as_py()) for row, name in enumerate(names) if name == build), None)
+    row = pc.index(table.column(BUILD), build).as_py()
+    return None if row < 0 else int(table.column("cycle")[row].as_py())
 
 
 @dataclass(frozen=True, slots=True, eq=False)

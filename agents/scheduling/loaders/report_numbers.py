@@ -1,7 +1,7 @@
 """Numbers as report writers of any locale write them: ``0.160``, ``0,160``, ``1.234,56``, ``1,234.5``, ``1'234.5``.
 
 Whether a comma separates decimals is decided over all numbers of a file. A number that stays unclear, or is not a
-duration, is untold.
+duration, is left out.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How report writers tell the outcome of a test: by a child element or by an attribute."""
+"""The outcome of a test in a report: a child element or an attribute."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _ATTRIBUTES = ("status", "result", "outcome")
 
 
 def by_attribute(attributes: Mapping[str, str]) -> Verdict:
-    """The verdict that the attributes of a test case tell; passed if they tell none."""
+    """The verdict in the attributes of a test case; passed if there is none."""
     values = {name.lower(): value.strip().lower() for name, value in attributes.items()}
     if values.get("executed") in ("false", "0", "no"):
         return Verdict.NOT_RUN

@@ -58,8 +58,8 @@ def _without_prolog(source: str) -> Callable[[re.Match[str]], str]:
         if part.startswith("<!D") and not _HARMLESS.fullmatch(part):
             line = match.string.count("\n", 0, match.start()) + 1
             column = match.start() - match.string.rfind("\n", 0, match.start())
-            place = f"line {line}, column {column}"
-            raise InputError("has a document type or entities", place, "JUnit XML without <!DOCTYPE>", source)
+            field, expected = f"line {line}, column {column}", "JUnit XML without <!DOCTYPE>"
+            raise InputError("has a document type or entities", field, expected, source)
         return re.sub(r"[^\n]", " ", part)
 
     return replaced

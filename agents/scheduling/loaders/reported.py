@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from agents.scheduling.testcase import Verdict
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What a report tells about a test besides its class and name."""
+    """What a report says about a test besides its class and name."""
 
     suites: tuple[str, ...] = ()
     package: str = ""
@@ -57,7 +57,7 @@ class Report:
     cases: tuple[ReportedCase, ...]
     outside: tuple[str, ...] = ()
     uncollected: tuple[str, ...] = ()
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
     started_at: float | None = None
 
     def __iter__(self) -> Iterator[ReportedCase]:

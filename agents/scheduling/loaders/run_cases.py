@@ -1,6 +1,6 @@
 """From the reports of one run to its executions: doubled suites, the names of tests, attempts.
 
-A test is called ``classname::name``. Where a run has several tests of that name, what else the reports tell comes in
+A test is called ``classname::name``. Where a run has several tests of that name, other facts from the reports come in
 front: the suites around it, the package, the file, or the host or project; the first of these that tells them apart.
 """
 
@@ -72,11 +72,11 @@ def _without_doubles(run: Sequence[Report]) -> tuple[list[ReportedCase], list[st
 
 def _mark(suite: Sequence[ReportedCase]) -> object:
     """What a suite and its copy in an aggregated report have in common."""
-    place = suite[0].place
-    own = place.suites[-1] if place.suites else ""
-    full = own if not place.package or own.startswith(place.package) else f"{place.package}.{own}"
+    around = suite[0].place
+    own = around.suites[-1] if around.suites else ""
+    full = own if not around.package or own.startswith(around.package) else f"{around.package}.{own}"
     package = f"{full.rpartition('.')[0]}."  # some aggregations leave it out of the class
-    return full, place.host, tuple((case.name.removeprefix(package), case.verdict, case.duration) for case in suite)
+    return full, around.host, tuple((case.name.removeprefix(package), case.verdict, case.duration) for case in suite)
 
 
 def _ambiguous(runs: Iterable[Sequence[ReportedCase]]) -> dict[str, Details]:
@@ -94,7 +94,7 @@ def _ambiguous(runs: Iterable[Sequence[ReportedCase]]) -> dict[str, Details]:
 
 def _first_telling(groups: Sequence[Collection[Place]]) -> Details:
     for details in _DETAILS:
-        if all(len({details(place) for place in group}) == len(group) for group in groups):
+        if all(len(set(map(details, group))) == len(group) for group in groups):
             return details
     return _DETAILS[-1]
 

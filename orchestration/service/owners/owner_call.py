@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
+
+from orchestration.runtime.logs import request_in_work
 
 CallKind = Literal["recommend", "results", "reward", "next", "patch", "restore", "insights"]
 
@@ -21,7 +23,7 @@ class OwnerCall:
         idempotency_key: a retry with the same key gets the first answer; "": every call counts.
         observed_agent: whose recommendation is run, for an agent that only observes.
         again: an earlier try may have been carried out.
-        request: name of the caller's request, for the owner's log lines.
+        request: name of the HTTP request in whose context the call was made, for the owner's log lines.
     """
 
     agent: str
@@ -31,7 +33,7 @@ class OwnerCall:
     idempotency_key: str = ""
     observed_agent: str = ""
     again: bool = False
-    request: str = ""
+    request: str = field(default_factory=request_in_work)
 
     def __reduce__(self) -> tuple[type[OwnerCall], tuple[object, ...]]:
         # What a dataclass does by itself takes longer than all the rest of a hop.

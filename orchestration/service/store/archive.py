@@ -73,9 +73,7 @@ class Archive:
             else:
                 self._files.pipe_file(f"{self._base.rstrip('/')}/{key}", data)
         except Exception as error:  # each object store's client has errors of its own
-            reason = (error.strerror if isinstance(error, OSError) else None) or f"{type(error).__name__}: {error}"
-            expected = "an archive that this user may write"
-            raise StoreUnavailableError(f"cannot write ({reason})", "", expected, f"{self.url}/{key}") from error
+            raise _unavailable("write", f"{self.url}/{key}", error) from error
 
     def remove(self, agent: str, agent_id: int) -> int:
         """Remove all pieces of an agent, and none of another agent that had or has its name; their number.
@@ -90,9 +88,7 @@ class Archive:
                     remove()
                     count += 1
         except Exception as error:  # each object store's client has errors of its own
-            reason = (error.strerror if isinstance(error, OSError) else None) or f"{type(error).__name__}: {error}"
-            place, expected = f"{self.url}/*/agent-{agent}", "an archive that this user may write"
-            raise StoreUnavailableError(f"cannot remove ({reason})", "", expected, place) from error
+            raise _unavailable("remove", f"{self.url}/*/agent-{agent}", error) from error
         return count
 
     def _pieces(self, folder: str, prefix: str) -> list[Callable[[], None]]:
@@ -102,6 +98,11 @@ class Archive:
         self._files.invalidate_cache()
         paths = map(str, sorted(self._files.find(f"{self._base.rstrip('/')}/{folder}")))
         return [partial(self._files.rm_file, path) for path in paths if path.rpartition("/")[2].startswith(prefix)]
+
+
+def _unavailable(verb: str, location: str, error: Exception) -> StoreUnavailableError:
+    reason = (error.strerror if isinstance(error, OSError) else None) or f"{type(error).__name__}: {error}"
+    return StoreUnavailableError(f"cannot {verb} ({reason})", "", "an archive that this user may write", location)
 
 
 def _key(table: str, agent: str, agent_id: int, first: int, last: int) -> str:

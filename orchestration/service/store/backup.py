@@ -31,7 +31,7 @@ from envsearch.canonical import canonical_json
 from envsearch.errors import CorruptArtifactError, InputError, ProctorError, StoreUnavailableError
 from orchestration.runtime.artifacts import ArtifactStore
 from orchestration.service.owners.snapshots import blob_name
-from orchestration.service.store.compatibility import store_state
+from orchestration.service.store.compatibility import refuse_empty, store_state
 from orchestration.service.store.connecting import absolute_url, connect
 from orchestration.service.store.migrating import readable_state
 from orchestration.service.store.rows import SnapshotRow
@@ -116,12 +116,12 @@ def _opened(store: str) -> sa.Engine:
         raise InputError("there is no such store", "store", "the store of a service", store)
     engine = connect(url)
     try:
-        state = readable_state(engine)
+        refuse_empty(readable_state(engine), store)
+    except InputError:
+        engine.dispose()
+        raise
     except SQLAlchemyError as error:
         raise StoreUnavailableError(f"cannot be read ({type(error).__name__})", "store", "", store) from error
-    if state.revision is None:
-        engine.dispose()
-        raise InputError("holds no tables", "store", "the store of a service; `proctor serve` makes its tables", store)
     return engine
 
 

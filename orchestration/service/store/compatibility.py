@@ -103,6 +103,17 @@ def refuse_unreadable(state: StoreState, place: str) -> None:
         raise _refusal("a newer Proctor", held, read, "that version", place)
 
 
+def refuse_empty(state: StoreState, place: str) -> str:
+    """The revision of the store's tables.
+
+    Raises:
+        InputError: it has none.
+    """
+    if state.revision is None:
+        raise InputError("holds no tables", "store", "the store of a service; `proctor serve` makes its tables", place)
+    return state.revision
+
+
 def refuse_formats(stored: Mapping[str, StoredFormat], place: str, field: str = "store") -> None:
     """Raise if one of the formats cannot be read.
 

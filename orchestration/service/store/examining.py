@@ -16,7 +16,7 @@ from orchestration.runtime.artifacts import ArtifactStore
 from orchestration.service.owners.snapshots import blob_name
 from orchestration.service.store.backup import Places
 from orchestration.service.store.codec import history_of, metrics_of, restore_of, results_of, rewards_of, settings_of
-from orchestration.service.store.compatibility import StoredFormat, StoreState
+from orchestration.service.store.compatibility import StoredFormat, StoreState, refuse_empty
 from orchestration.service.store.connecting import service_errors
 from orchestration.service.store.formats import VERSIONS
 from orchestration.service.store.migrating import MIGRATIONS
@@ -97,17 +97,13 @@ def examine(places: Places) -> Examined:
     """
     with service_errors(), read_only(places.store) as connection:
         state = readable_state_of(connection, places.store)
-        if state.revision is None:
-            expected = "the store of a service; `proctor serve` makes its tables"
-            raise InputError("holds no tables", "store", expected, shown(places.store))
+        revision = refuse_empty(state, shown(places.store))
         names = {row.id: row.name for row in connection.execute(sa.select(agents.c.id, agents.c.name))}
         counts = dict.fromkeys((payload.kind for payload in PAYLOADS), 0)
         for payload in PAYLOADS:
             counts[payload.kind] += _read_all(connection, payload, names, places.store)
         states, lost = _read_states(connection, places)
-    return Examined(
-        shown(places.store), state.revision, dict(state.formats), counts, states, lost, tuple(_migrations(state))
-    )
+    return Examined(shown(places.store), revision, dict(state.formats), counts, states, lost, tuple(_migrations(state)))
 
 
 def _read_all(connection: sa.Connection, payload: _Payload, names: dict[int, str], store: str) -> int:
@@ -122,8 +118,8 @@ def _read_all(connection: sa.Connection, payload: _Payload, names: dict[int, str
             payload.read(row.stored)
         except _DAMAGE as error:
             agent, *rest = row[:-1]
-            place = ", ".join([f"agent {names.get(agent, agent)}", *(f"{payload.table.name} {part}" for part in rest)])
-            raise _unreadable(f"{payload.kind} of {place} cannot be read ({_reason(error)})", store) from error
+            keys = ", ".join([f"agent {names.get(agent, agent)}", *(f"{payload.table.name} {part}" for part in rest)])
+            raise _unreadable(f"{payload.kind} of {keys} cannot be read ({_reason(error)})", store) from error
         count += 1
     return count
 

@@ -20,12 +20,15 @@ class KnownTests:
         Raises:
             InputError: the file cannot be read.
         """
+        import pyarrow.compute as pc
+
         from agents.scheduling.loaders.parquet import read_columns
 
         if not history.exists():
             return cls()
-        rows = read_columns(history, ("cycle", "job", "test")).to_pylist()
-        return cls([(int(row["cycle"]), str(row["test"])) for row in rows if row["job"] == job])
+        table = read_columns(history, ("cycle", "job", "test"))
+        own = table.filter(pc.equal(table["job"], job))
+        return cls(list(zip(map(int, own["cycle"].to_pylist()), map(str, own["test"].to_pylist()), strict=True)))
 
     def of_modules(self, modules: Iterable[str]) -> list[str]:
         """The tests that each module had in the last cycle that has any of them."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import glob
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from envsearch.errors import InputError
@@ -44,10 +44,11 @@ class ReportFolder:
         Raises:
             InputError: there are none.
         """
-        groups = [self._new(patterns) for patterns in (self._named, self._patterns)]
+        stamps = [self._stamps(patterns) for patterns in (self._named, self._patterns)]
+        groups = [self._new(now) for now in stamps]
         if not any(groups):
-            now = self._stamps((*self._named, *self._patterns))
-            old = f" ({len(now)} from before the run)" if now else ""
+            count = len(stamps[0] | stamps[1])
+            old = f" ({count} from before the run)" if count else ""
             raise InputError(
                 f"the command wrote no report{old}; nothing was recorded",
                 "--junit",
@@ -56,8 +57,7 @@ class ReportFolder:
             )
         return [group for group in groups if group]
 
-    def _new(self, patterns: Sequence[str]) -> list[Path]:
-        now = self._stamps(patterns)
+    def _new(self, now: Mapping[Path, Stamp]) -> list[Path]:
         return sorted(path for path, stamp in now.items() if self._before.get(path) != stamp)
 
     def _stamps(self, patterns: Sequence[str]) -> dict[Path, Stamp]:

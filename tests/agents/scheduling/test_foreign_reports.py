@@ -1,4 +1,4 @@
-"""Reports as other runners write them: what is told is kept, what is not is named."""
+"""Reports as other runners write them: what can be read is kept, the rest is named."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def parse(text, source="r.xml", **options):
 
 
 def names(*reports, known=()):
-    (run,) = run_cases([[parse(text, f"{place}.xml") for place, text in enumerate(reports)]], known)
+    (run,) = run_cases([[parse(text, f"{number}.xml") for number, text in enumerate(reports)]], known)
     return [case.name for case in run.cases]
 
 
@@ -221,7 +221,7 @@ def test_the_same_suite_twice_is_one():
     single = f'<testsuite name="org.x.K">{case.format("org.x.")}</testsuite>'
     aggregated = suites(f'<testsuite name="K" package="org.x">{case.format("org.x.")}</testsuite>')
     for reports in ((single, aggregated), (single, suites(single))):
-        (run,) = run_cases([[parse(text, f"{place}.xml") for place, text in enumerate(reports)]])
+        (run,) = run_cases([[parse(text, f"{number}.xml") for number, text in enumerate(reports)]])
         assert [(case.name, case.executions) for case in run.cases] == [("org.x.K::a", 1)]
         assert run.notes == ("1.xml: suites that another report has too (passed over): 1",)
 

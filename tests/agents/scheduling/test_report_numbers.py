@@ -1,4 +1,4 @@
-"""Durations of any locale: decided over the whole file, untold where they are unclear."""
+"""Durations of any locale: decided over the whole file, left out where they are unclear."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_both_marks_give_the_same_numbers(milliseconds):
 
 
 @given(st.lists(st.none() | st.text(alphabet="0123456789.,eE+-' x", max_size=12)))
-def test_any_text_is_a_duration_or_untold(texts):
+def test_any_text_is_a_duration_or_left_out(texts):
     seconds = seconds_of(texts)
     assert len(seconds) == len(texts)
     assert all(value is None or 0.0 <= value < float("inf") for value in seconds)

@@ -227,11 +227,11 @@ def test_known_tests_of_a_module_that_was_not_collected_are_errors(capsys):
 )
 def test_a_report_that_the_command_names_is_read_and_others_are_not(arguments, capsys):
     Path("out").mkdir()
-    place = arguments[-1].replace(":", "=").rpartition("=")[2]
-    both = f"import pathlib\nfor f in ({place!r}, 'fixture-junit.xml'): pathlib.Path(f).write_text({XML!r})"
+    report = arguments[-1].replace(":", "=").rpartition("=")[2]
+    both = f"import pathlib\nfor f in ({report!r}, 'fixture-junit.xml'): pathlib.Path(f).write_text({XML!r})"
     Path("runner.py").write_text(both, encoding="utf-8")
     assert run("h.parquet", "--", sys.executable, "runner.py", *arguments) == 0
-    assert capsys.readouterr().err.endswith(f"read {Path(place)}\n")
+    assert capsys.readouterr().err.endswith(f"read {Path(report)}\n")
 
 
 def test_a_named_file_that_is_no_report_does_not_hide_the_reports(capsys):

@@ -258,7 +258,7 @@ def test_the_job_of_a_cycle_over_http():
     from orchestration.studies.replay_http import job_of
 
     def cycle(*jobs: str) -> Cycle:
-        tests = tuple(TestCase(f"t{place}", job) for place, job in enumerate(jobs))
+        tests = tuple(TestCase(f"t{number}", job) for number, job in enumerate(jobs))
         return Cycle(tests, (Verdict.PASSED,) * len(jobs), np.zeros(len(jobs)))
 
     assert (job_of(cycle("linux", "linux")), job_of(cycle(""))) == ("linux", "")

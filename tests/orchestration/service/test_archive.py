@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
-import time
 from collections.abc import Mapping
-from contextlib import closing
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import fsspec
@@ -18,13 +14,11 @@ import pytest
 from msgspec import structs
 
 from agents.scheduling.episode_codec import episode_from_bytes
-from agents.scheduling.testcase import Verdict
 from envsearch.errors import InputError, StoreUnavailableError
 from orchestration.runtime.artifacts import ArtifactStore
-from orchestration.service.api.agents import CreateAgent, RestoreRequest
-from orchestration.service.api.recommendations import RecommendationRequest, ReportedResult, ResultsRequest
+from orchestration.service.api.agents import RestoreRequest
+from orchestration.service.api.recommendations import RecommendationRequest, ResultsRequest
 from orchestration.service.errors import NotFoundError, UnavailableError
-from orchestration.service.owners import archiving
 from orchestration.service.owners.archiving import Archivist, base_of
 from orchestration.service.owners.snapshot_writer import SnapshotWriter
 from orchestration.service.owners.snapshots import Snapshots
@@ -32,57 +26,17 @@ from orchestration.service.owners.state_recovery import replay_log
 from orchestration.service.service import SchedulingService, ServiceSettings
 from orchestration.service.store.archive import EXECUTIONS, Archive
 from orchestration.service.store.sql import SqlStore
+from tests.orchestration.service.archived_agents import IDS, cycles, service_of
 
-IDS = ("a", "b")
-
-
-@pytest.fixture(autouse=True)
-def _small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(archiving, "EVENTS_PER_FILE", 6)
-    monkeypatch.setattr(archiving, "EPISODES_PER_FILE", 3)
-
-
-@pytest.fixture(params=["here", "servers"])
-def settings(request: pytest.FixtureRequest, tmp_path: Path) -> ServiceSettings:
-    """An agent keeps four episodes. SQLite and a folder, then PostgreSQL and S3."""
-    others: dict[str, str] = {}
-    if request.param == "servers":
-        bucket = request.getfixturevalue("s3_url")
-        others = {
-            "store_url": request.getfixturevalue("postgresql_url"),
-            "artifact_url": f"{bucket}/states",
-            "archive_url": f"{bucket}/archive",
-        }
-    return ServiceSettings.in_folder(tmp_path, inline=True, kept_episodes=4, snapshot_every=2, **others)
-
-
-async def _cycles(service: SchedulingService, name: str, count: int, open_one: bool = False) -> list[Any]:
-    answers = []
-    for number in range(count):
-        asked = RecommendationRequest.of(IDS, job="job")
-        episode = (await service.recommend(name, asked)).episode_id
-        if open_one and number == 1:
-            continue
-        first, second = Verdict.FAILED if number % 2 else Verdict.PASSED, Verdict.PASSED
-        results = [ReportedResult(IDS[0], first, 1.0), ReportedResult(IDS[1], second, finished_at=7.0)]
-        await service.results(name, episode, ResultsRequest(results))
-        answers.append(await service.reward(name, episode))
-    return answers
-
-
-async def _service(settings: ServiceSettings, *names: str) -> SchedulingService:
-    service = SchedulingService(settings)
-    for name in names:
-        await service.create_agent(CreateAgent(name, "bandit"))
-    return service
+pytestmark = pytest.mark.usefixtures("small_pieces")
 
 
 def test_every_execution_arrives_once_and_is_read_in_one_line(settings: ServiceSettings) -> None:
     async def test() -> None:
-        service = await _service(settings, "_odd", "7")
+        service = await service_of(settings, "_odd", "7")
         for _ in range(3):
             for name in ("_odd", "7"):
-                await _cycles(service, name, 5)
+                await cycles(service, name, 5)
             await service.housekeep()
             await service.housekeep()
         await service.close()
@@ -100,8 +54,8 @@ def test_every_execution_arrives_once_and_is_read_in_one_line(settings: ServiceS
 
 def test_old_episodes_leave_the_store_with_all_they_held(settings: ServiceSettings) -> None:
     async def test() -> None:
-        service = await _service(settings, "agent")
-        answers = await _cycles(service, "agent", 20)
+        service = await service_of(settings, "agent")
+        answers = await cycles(service, "agent", 20)
         await service.housekeep()
         kept = (await service.episodes("agent")).episodes
         store = SqlStore(settings.store_url)
@@ -123,7 +77,7 @@ def test_old_episodes_leave_the_store_with_all_they_held(settings: ServiceSettin
         with pytest.raises(NotFoundError):
             await service.reward("agent", answers[0].episode_id)
         assert (await service.reward("agent", answers[-1].episode_id)) == structs.replace(answers[-1], repeated=True)
-        await _cycles(service, "agent", 3)
+        await cycles(service, "agent", 3)
         live = _state(service)
         snapshots = Snapshots(store, ArtifactStore(settings.artifact_url), 8)
         replayed = replay_log(store, "agent", snapshots).state()
@@ -137,7 +91,7 @@ def test_a_version_whose_past_has_left_the_store_is_not_found(settings: ServiceS
     """Episodes end in another order than they began in, so that what is off-loaded leaves gaps between other events."""
 
     async def test() -> None:
-        service = await _service(settings, "agent")
+        service = await service_of(settings, "agent")
         asked = RecommendationRequest.of(IDS, job="job")
         opened = [(await service.recommend("agent", asked)).episode_id for _ in range(24)]
         for place in np.arange(24).reshape(4, 6)[:, ::-1].ravel():
@@ -189,8 +143,8 @@ def test_a_restored_version_stays_while_it_is_needed(
     settings = replace(settings, snapshot_every=7, snapshots_kept=2)
 
     async def test() -> None:
-        service = await _service(settings, "agent")
-        await _cycles(service, "agent", 60)
+        service = await service_of(settings, "agent")
+        await cycles(service, "agent", 60)
         saved = SnapshotWriter.save
         monkeypatch.setattr(SnapshotWriter, "save", lambda *_, **__: True)
         await service.restore("agent", RestoreRequest(version))
@@ -202,7 +156,7 @@ def test_a_restored_version_stays_while_it_is_needed(
         woken = _state(another)
         assert _same(live, woken)
         for _ in range(3):
-            await _cycles(another, "agent", 20)
+            await cycles(another, "agent", 20)
             await another.housekeep()
         assert len((await another.episodes("agent")).episodes) < 4 + 3 + 12, "what is off-loaded catches up"
         await another.close()
@@ -227,12 +181,12 @@ def test_an_owner_that_dies_wakes_as_it_was(
 
     async def test() -> int:
         changed = replace(settings, snapshot_every=int(rng.integers(1, 9)), snapshots_kept=int(rng.integers(1, 4)))
-        service = await _service(changed, "agent")
-        await _cycles(service, "agent", 10)
+        service = await service_of(changed, "agent")
+        await cycles(service, "agent", 10)
         for _ in range(60):
             step = rng.choice(["cycles", "restore", "off-load", "die"])
             if step == "cycles":
-                await _cycles(service, "agent", int(rng.integers(1, 8)))
+                await cycles(service, "agent", int(rng.integers(1, 8)))
             elif step == "restore":
                 versions = (await service.versions("agent")).versions
                 assert versions
@@ -274,8 +228,8 @@ def test_nothing_is_removed_while_the_archive_cannot_be_written(
     settings: ServiceSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def test() -> None:
-        service = await _service(settings, "agent")
-        await _cycles(service, "agent", 20)
+        service = await service_of(settings, "agent")
+        await cycles(service, "agent", 20)
         with monkeypatch.context() as patched:
             patched.setattr("orchestration.service.store.archive.os.fsync", _full)
             patched.setattr("s3fs.S3FileSystem._call_s3", _full)
@@ -302,8 +256,8 @@ def _full(*_: object, **__: object) -> None:
 
 def test_two_who_off_load_at_once_write_the_same(settings: ServiceSettings) -> None:
     async def test() -> None:
-        service = await _service(settings, "agent")
-        await _cycles(service, "agent", 20)
+        service = await service_of(settings, "agent")
+        await cycles(service, "agent", 20)
         store = SqlStore(settings.store_url)
         row = store.agent("agent")
         assert row is not None
@@ -322,8 +276,8 @@ def test_two_who_off_load_at_once_write_the_same(settings: ServiceSettings) -> N
 
 def test_an_open_episode_is_off_loaded_too_and_can_no_longer_be_rewarded(settings: ServiceSettings) -> None:
     async def test() -> None:
-        service = await _service(settings, "agent")
-        await _cycles(service, "agent", 20, open_one=True)
+        service = await service_of(settings, "agent")
+        await cycles(service, "agent", 20, open_one=True)
         await service.housekeep()
         archived = pd.read_parquet(f"{settings.archive_url}/episodes")
         unrewarded = archived[archived.total.isna()]
@@ -344,75 +298,3 @@ def test_an_archive_may_lie_in_any_file_system() -> None:
     frame = pd.read_parquet(archive.location(EXECUTIONS, "agent", 1, 1, 2))
     assert frame.agent.tolist() == ["agent"]
     assert frame.duration.isna().all()
-
-
-def test_an_agent_is_deleted_with_its_archive_on_request(settings: ServiceSettings) -> None:
-    async def test() -> None:
-        service = await _service(settings, "agent", "other")
-        for name in ("agent", "other"):
-            await _cycles(service, name, 20)
-        await service.housekeep()
-        await service.delete_agent("agent")
-        assert {"agent", "other"} <= set(pd.read_parquet(f"{settings.archive_url}/executions").agent)
-        await service.create_agent(CreateAgent("agent", "bandit"))
-        await _cycles(service, "agent", 20)
-        await service.housekeep()
-        before = pd.read_parquet(f"{settings.archive_url}/executions").agent.value_counts()
-        await service.delete_agent("agent", "remove")
-        after = pd.read_parquet(f"{settings.archive_url}/executions").agent.value_counts()
-        assert (after["agent"], after["other"]) == (before["agent"] // 2, before["other"])
-        with pytest.raises(NotFoundError):
-            await service.agent("agent")
-        await service.close()
-
-    asyncio.run(test())
-
-
-def test_an_agent_stays_if_its_archive_cannot_be_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def test() -> None:
-        settings = ServiceSettings.in_folder(tmp_path, inline=True, kept_episodes=4, snapshot_every=2)
-        service = await _service(settings, "agent")
-        await _cycles(service, "agent", 20)
-        await service.housekeep()
-        with monkeypatch.context() as broken:
-            broken.setattr(Path, "unlink", lambda *_, **__: (_ for _ in ()).throw(PermissionError(13, "denied")))
-            with pytest.raises(UnavailableError, match="cannot remove"):
-                await service.delete_agent("agent", "remove")
-        assert (await service.agent("agent")).name == "agent"
-        await service.delete_agent("agent", "remove")
-        assert list((tmp_path / "archive").rglob("*.parquet")) == []
-        await service.close()
-
-    asyncio.run(test())
-
-
-def test_pieces_are_removed_from_a_remote_archive() -> None:
-    archive = Archive("memory://removal/archive")
-    for agent_id in (1, 11):
-        archive.write("executions", "agent", agent_id, 1, 6, {"agent": ("text", ["agent"])})
-    assert archive.remove("agent", 1) == 1
-    assert archive.remove("agent", 1) == 0
-    assert archive.remove("nobody", 1) == 0
-    assert (
-        len(pd.read_parquet("memory://removal/archive/executions/agent-agent/11-000000000001-000000000006.parquet"))
-        == 1
-    )
-
-
-@pytest.mark.parametrize(("days", "leave"), [(0, False), (30, True), (60, False)])
-def test_old_episodes_leave_the_store_by_age(tmp_path: Path, days: int, leave: bool) -> None:
-    """Ten of twenty episodes were opened 45 days ago; the number alone would keep all of them."""
-
-    async def test() -> None:
-        settings = ServiceSettings.in_folder(tmp_path, inline=True, kept_days=days, snapshot_every=2)
-        service = await _service(settings, "agent")
-        await _cycles(service, "agent", 20)
-        with closing(sqlite3.connect(tmp_path / "service.db")) as connection, connection:
-            connection.execute("UPDATE episodes SET opened_at = ? WHERE number < 10", (time.time() - 45 * 86_400,))
-        await service.housekeep()
-        kept = [entry.number for entry in (await service.episodes("agent")).episodes]
-        assert kept == list(range(9 if leave else 0, 20))[::-1]
-        assert len(await _cycles(service, "agent", 1)) == 1
-        await service.close()
-
-    asyncio.run(test())

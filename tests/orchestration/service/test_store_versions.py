@@ -8,7 +8,6 @@ import json
 import shutil
 import sqlite3
 import time
-import zipfile
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -28,22 +27,9 @@ from orchestration.service.store.migrating import MIGRATIONS, readable_state
 from orchestration.service.store.restoring import restore_backup
 from orchestration.service.store.rows import AuditQuery, AuditRow, TokenRow
 from orchestration.service.store.sql import SqlStore
+from tests.orchestration.service.old_stores import files_in, unpacked
 
-STORES = Path(__file__).parent / "stores"
 REFUSED = "was written by Proctor before 0.1.0 (episode: format 1) and was left unchanged; Proctor "
-Files = dict[str, tuple[bytes, int, int]]
-
-
-def unpacked(release: str, home: Path) -> Path:
-    with zipfile.ZipFile(STORES / f"{release}.zip") as store:
-        store.extractall(home)
-    return home
-
-
-def files_in(home: Path) -> Files:
-    """Every file below a folder: content, time of the last change, and which file it is."""
-    files = (path for path in sorted(home.rglob("*")) if path.is_file())
-    return {str(path): (path.read_bytes(), path.stat().st_mtime_ns, path.stat().st_ino) for path in files}
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import zipfile
 from contextlib import closing
 from pathlib import Path
 
@@ -20,20 +19,7 @@ from orchestration.service.store.restoring import restore_backup
 from orchestration.service.store.schema import REVISION
 from orchestration.service.store.sql import SqlStore
 from orchestration.service.store.upgrading import upgrade
-
-STORES = Path(__file__).parent / "stores"
-Files = dict[str, tuple[bytes, int]]
-
-
-def unpacked(release: str, home: Path) -> Path:
-    with zipfile.ZipFile(STORES / f"{release}.zip") as store:
-        store.extractall(home)
-    return home
-
-
-def files_in(home: Path) -> Files:
-    files = (path for path in sorted(home.rglob("*")) if path.is_file())
-    return {str(path): (path.read_bytes(), path.stat().st_mtime_ns) for path in files}
+from tests.orchestration.service.old_stores import files_in, unpacked
 
 
 def places_in(home: Path) -> Places:
